@@ -1,0 +1,2 @@
+//! cellctl.
+fn main() {}

@@ -1,0 +1,112 @@
+//! What the owner asked for. The only thing revisions hold.
+//!
+//! Secrets, accounts and sessions are not here. Every part rejects unknown keys, so a misspelt
+//! setting is an error and not a silent default.
+
+mod dns;
+mod network;
+mod peer;
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use dns::{DnsConfig, DnsRecordConfig, RecordData, UpstreamConfig};
+pub use network::{AddressingConfig, InterfaceConfig, NetworkConfig};
+pub use peer::{PeerConfig, ServiceToggle};
+
+use crate::endpoint::Endpoint;
+use crate::name::{CellName, DnsLabel, Domain, PeerName, TimeZoneName};
+use crate::subnet;
+
+/// The whole config of a box that is set up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Who the box is.
+    pub cell: CellConfig,
+    /// Its domain.
+    pub domain: DomainConfig,
+    /// Addresses of its interfaces.
+    pub network: NetworkConfig,
+    /// The VPN's own addresses.
+    pub vpn: VpnConfig,
+    /// What it answers and whom it asks.
+    pub dns: DnsConfig,
+    /// Devices by name. Shared so that a copy of a config with 10,000 peers costs next to nothing.
+    #[serde(default)]
+    pub peers: BTreeMap<PeerName, Arc<PeerConfig>>,
+}
+
+/// Who the box is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CellConfig {
+    /// Its name.
+    pub name: CellName,
+    /// The time zone pages show times in.
+    pub timezone: TimeZoneName,
+    /// Where devices outside find it; `null` when nothing was said.
+    #[serde(default)]
+    pub endpoint: Option<Endpoint>,
+}
+
+/// How names and certificates are obtained. A closed set: the other modes of B10 are added here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DomainMode {
+    /// Only the box's own DNS and its own CA; no internet needed.
+    Lan,
+}
+
+/// The cell's domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DomainConfig {
+    /// How names and certificates are obtained.
+    pub mode: DomainMode,
+    /// The domain itself.
+    pub name: Domain,
+}
+
+/// The VPN's own addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VpnConfig {
+    /// IPv4 network; the box is its first host.
+    #[schemars(with = "String")]
+    pub subnet: Ipv4Net,
+    /// IPv6 ULA /64; the box is `::1`.
+    #[schemars(with = "String")]
+    pub subnet6: Ipv6Net,
+}
+
+impl VpnConfig {
+    /// The box's IPv4 address on the VPN.
+    pub fn address(&self) -> Ipv4Addr {
+        subnet::cell_address(self.subnet)
+    }
+
+    /// The box's IPv6 address on the VPN.
+    pub fn address6(&self) -> std::net::Ipv6Addr {
+        subnet::matching_v6(self.subnet6, self.subnet, self.address())
+    }
+}
+
+impl Config {
+    /// The peer that has this DNS label, if any.
+    pub fn peer_with_label(&self, label: &DnsLabel) -> Option<&PeerName> {
+        self.peers.keys().find(|name| name.label() == *label)
+    }
+
+    /// The lowest free address for a device, or `None` when the subnet is full.
+    pub fn next_peer_address(&self) -> Option<Ipv4Addr> {
+        let taken: std::collections::HashSet<Ipv4Addr> =
+            self.peers.values().map(|peer| peer.address).collect();
+        subnet::peer_addresses(self.vpn.subnet).find(|address| !taken.contains(address))
+    }
+}

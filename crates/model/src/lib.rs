@@ -1,0 +1,22 @@
+//! The words of the product: what a person asked for ([`config`]), what follows from it for each part ([`spec`]),
+//! what is to be done ([`step`]), what was seen ([`status`], [`facts`]), and the validated names all of them are made of.
+//!
+//! Promises: no I/O, no clock, no async; a value that exists is valid; a secret prints as a mask.
+//! Must never: depend on another crate of the workspace, or know how anything is done.
+//! Start reading at [`config::Config`].
+
+pub mod account;
+pub mod config;
+pub mod endpoint;
+pub mod facts;
+pub mod key;
+pub mod name;
+pub mod problem;
+pub mod secret;
+pub mod spec;
+pub mod status;
+pub mod step;
+pub mod subnet;
+
+/// A point in time, UTC, as stored and shown.
+pub use jiff::Timestamp;

@@ -1,0 +1,343 @@
+//! Validated names. Each is parsed once, at the edge, and is valid from then on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why a text is not the name it should be. The text is fit to be shown beside the field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing was given.
+    #[error("must not be empty")]
+    Empty,
+    /// More characters than the limit.
+    #[error("must have at most {0} characters")]
+    TooLong(usize),
+    /// A character outside the alphabet; the alphabet in words.
+    #[error("may only contain {0}")]
+    Alphabet(&'static str),
+    /// The alphabet is kept, the form is not; the form in words.
+    #[error("{0}")]
+    Form(&'static str),
+}
+
+/// Implements parsing, display and serde for a validated text, and its JSON schema.
+macro_rules! name {
+    ($type:ident, $max:expr, $pattern:expr, $doc:expr, $check:expr) => {
+        #[doc = $doc]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $type(String);
+
+        impl $type {
+            /// The most characters it may have.
+            pub const MAX: usize = $max;
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                if text.is_empty() {
+                    return Err(NameError::Empty);
+                }
+                if text.chars().count() > Self::MAX {
+                    return Err(NameError::TooLong(Self::MAX));
+                }
+                let check: fn(&str) -> Result<String, NameError> = $check;
+                check(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?
+                    .parse()
+                    .map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({
+                    "type": "string", "minLength": 1, "maxLength": $max, "pattern": $pattern, "description": $doc
+                })
+            }
+        }
+    };
+}
+
+name!(
+    CellName,
+    63,
+    "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$",
+    "The name of the box: a DNS label, so letters, digits and inner hyphens.",
+    |text| label(text).map(|()| text.to_owned())
+);
+
+name!(
+    DnsLabel,
+    63,
+    "^[a-z0-9_-]+$",
+    "One label of a DNS name, lower case.",
+    |text| {
+        let lower = text.to_ascii_lowercase();
+        if lower
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        {
+            Ok(lower)
+        } else {
+            Err(NameError::Alphabet("letters, digits, '-' and '_'"))
+        }
+    }
+);
+
+name!(
+    Domain,
+    253,
+    "^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$",
+    "A domain name: labels of letters, digits and inner hyphens, joined by dots.",
+    domain
+);
+
+name!(
+    PeerName,
+    64,
+    "^[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*$",
+    "The name of a device: letters, digits, '_', '-' and '.', at least one letter or digit.",
+    |text| {
+        if !text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+        {
+            return Err(NameError::Alphabet("letters, digits, '_', '-' and '.'"));
+        }
+        if !text.bytes().any(|b| b.is_ascii_alphanumeric()) {
+            return Err(NameError::Form("must have at least one letter or digit"));
+        }
+        Ok(text.to_owned())
+    }
+);
+
+name!(
+    Username,
+    64,
+    "^[A-Za-z0-9][A-Za-z0-9._@-]*$",
+    "The name an account signs in with; upper and lower case are the same.",
+    |text| {
+        if !text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-.@".contains(&b))
+        {
+            return Err(NameError::Alphabet(
+                "letters, digits, '_', '-', '.' and '@'",
+            ));
+        }
+        if !text.as_bytes()[0].is_ascii_alphanumeric() {
+            return Err(NameError::Form("must start with a letter or digit"));
+        }
+        Ok(text.to_ascii_lowercase())
+    }
+);
+
+name!(
+    InterfaceName,
+    15,
+    "^[A-Za-z0-9._-]+$",
+    "The name of a network interface as the kernel takes it.",
+    |text| {
+        if text == "." || text == ".." {
+            return Err(NameError::Form("is not a name"));
+        }
+        if text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+        {
+            Ok(text.to_owned())
+        } else {
+            Err(NameError::Alphabet("letters, digits, '_', '-' and '.'"))
+        }
+    }
+);
+
+name!(
+    TimeZoneName,
+    64,
+    "^[A-Za-z0-9+_/-]+$",
+    "A time zone of the IANA database, such as Europe/Vienna.",
+    |text| {
+        let known = jiff::tz::TimeZoneDatabase::bundled()
+            .get(text)
+            .map_err(|_| NameError::Form("is not a known time zone, such as Europe/Vienna"))?;
+        Ok(known.iana_name().unwrap_or(text).to_owned())
+    }
+);
+
+impl PeerName {
+    /// The DNS label of the peer: lower case, `_` and `.` as `-`, cut to 63.
+    pub fn label(&self) -> DnsLabel {
+        let mut text = self.0.to_ascii_lowercase().replace(['_', '.'], "-");
+        text.truncate(DnsLabel::MAX);
+        DnsLabel(text)
+    }
+}
+
+impl CellName {
+    /// The label the box is found by (`<label>.local`).
+    pub fn label(&self) -> DnsLabel {
+        DnsLabel(self.0.to_ascii_lowercase())
+    }
+}
+
+impl DnsLabel {
+    /// Labels of the cell's domain that no peer or service may take.
+    pub const RESERVED: [&str; 9] = [
+        "api", "webui", "admin", "www", "ns1", "ns2", "git", "registry", "install",
+    ];
+
+    /// The label of the admin page.
+    pub fn admin() -> Self {
+        Self("admin".to_owned())
+    }
+
+    /// Whether the box keeps this label for itself.
+    pub fn is_reserved(&self) -> bool {
+        Self::RESERVED.contains(&self.as_str())
+    }
+}
+
+/// A strict host name label, either case (RFC 1123 section 2.1).
+fn label(text: &str) -> Result<(), NameError> {
+    if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Err(NameError::Alphabet("letters, digits and '-'"));
+    }
+    if text.starts_with('-') || text.ends_with('-') {
+        return Err(NameError::Form("must start and end with a letter or digit"));
+    }
+    Ok(())
+}
+
+fn domain(text: &str) -> Result<String, NameError> {
+    let lower = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    for part in lower.split('.') {
+        if part.is_empty() {
+            return Err(NameError::Form("must not have an empty label"));
+        }
+        if part.len() > 63 {
+            return Err(NameError::Form("must have labels of at most 63 characters"));
+        }
+        label(part).map_err(|error| match error {
+            NameError::Alphabet(_) => NameError::Alphabet("letters, digits, '-' and '.'"),
+            other => other,
+        })?;
+    }
+    let top = lower.rsplit('.').next().unwrap_or_default();
+    if top.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(NameError::Form(
+            "must not end in a number: it would read as an address",
+        ));
+    }
+    // RFC 6761, RFC 6762, RFC 7686: names with a meaning of their own.
+    if ["localhost", "local", "onion", "arpa", "invalid"].contains(&top) {
+        return Err(NameError::Form(
+            "must not end in a name with a special meaning (local, localhost, onion, arpa, invalid)",
+        ));
+    }
+    Ok(lower)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domain_is_lower_cased_and_loses_its_final_dot() {
+        assert_eq!(
+            "Home.Cell.".parse::<Domain>().unwrap().as_str(),
+            "home.cell"
+        );
+    }
+
+    #[test]
+    fn domain_refuses_what_is_no_host_name() {
+        for bad in [
+            "",
+            ".",
+            "a..b",
+            "-a.b",
+            "a-.b",
+            "a_b.c",
+            "ä.cell",
+            "10.0.0.1",
+            "printer.local",
+            "a b",
+            "a\0b",
+        ] {
+            assert!(bad.parse::<Domain>().is_err(), "{bad:?}");
+        }
+        assert!("a".repeat(64).parse::<Domain>().is_err());
+        assert!(["a"; 128].join(".").parse::<Domain>().is_err());
+    }
+
+    #[test]
+    fn peer_name_keeps_its_case_and_gives_a_label() {
+        let name: PeerName = "Anna_Phone.2".parse().unwrap();
+        assert_eq!(name.as_str(), "Anna_Phone.2");
+        assert_eq!(name.label().as_str(), "anna-phone-2");
+        let long: PeerName = "x".repeat(64).parse().unwrap();
+        assert_eq!(long.label().as_str().len(), 63);
+    }
+
+    #[test]
+    fn peer_name_refuses_look_alikes_and_bare_punctuation() {
+        // The first letter is CYRILLIC SMALL LETTER A.
+        for bad in ["", "..", "-", "\u{430}nna", "a/b", "a b", "a\n", "a\0"] {
+            assert!(bad.parse::<PeerName>().is_err(), "{bad:?}");
+        }
+        assert_eq!(
+            "x".repeat(65).parse::<PeerName>(),
+            Err(NameError::TooLong(64))
+        );
+    }
+
+    #[test]
+    fn time_zone_must_be_known() {
+        assert_eq!(
+            "Europe/Vienna".parse::<TimeZoneName>().unwrap().as_str(),
+            "Europe/Vienna"
+        );
+        assert_eq!("UTC".parse::<TimeZoneName>().unwrap().as_str(), "UTC");
+        assert!("Mars/Olympus".parse::<TimeZoneName>().is_err());
+        assert!("../etc/passwd".parse::<TimeZoneName>().is_err());
+    }
+
+    #[test]
+    fn interface_name_fits_the_kernel() {
+        assert!("wg0".parse::<InterfaceName>().is_ok());
+        assert!("a-name-too-long-".parse::<InterfaceName>().is_err());
+        assert!("a/b".parse::<InterfaceName>().is_err());
+    }
+}

@@ -1,0 +1,50 @@
+//! The name server, complete.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::config::DnsRecordConfig;
+use crate::name::{DnsLabel, Domain};
+
+/// The name server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsSpec {
+    /// Where it listens, UDP and TCP. Never a wildcard.
+    pub listen: BTreeSet<SocketAddr>,
+    /// Sources it answers; everybody else is refused.
+    pub allow: BTreeSet<IpNet>,
+    /// The cell's zone; `None` before setup.
+    pub zone: Option<ZoneSpec>,
+    /// Servers for everything else, in order.
+    pub upstreams: Vec<SocketAddr>,
+}
+
+/// The cell's zone, answered from memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneSpec {
+    /// Its apex.
+    pub domain: Domain,
+    /// Rises with every change (RFC 1982).
+    pub serial: u32,
+    /// The box's own addresses: apex and `admin`.
+    pub own: OwnAddresses,
+    /// Devices and services by label, with A, AAAA and PTR records.
+    pub names: BTreeMap<DnsLabel, Arc<BTreeSet<IpAddr>>>,
+    /// The owner's own records.
+    pub records: Vec<DnsRecordConfig>,
+}
+
+/// The box's own addresses, by where the question comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnAddresses {
+    /// Told to everybody who does not ask through the VPN.
+    pub lan: BTreeSet<IpAddr>,
+    /// Told to those who ask through the VPN.
+    pub vpn: BTreeSet<IpAddr>,
+    /// Sources that ask through the VPN.
+    pub vpn_sources: BTreeSet<IpNet>,
+}

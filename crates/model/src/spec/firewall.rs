@@ -1,0 +1,81 @@
+//! Packet filter and NAT, complete.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+
+use crate::config::ServiceToggle;
+use crate::name::InterfaceName;
+
+/// How far the box is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Forwarding and WAN input are dropped; admin page, DNS, DHCP and SSH from LAN and VPN and established flows stay.
+    Closed,
+    /// What the config allows is allowed.
+    Open,
+}
+
+/// One generation of rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallSpec {
+    /// How far the box is open.
+    pub phase: Phase,
+    /// The uplink.
+    pub wan: InterfaceName,
+    /// The home side; `None` on a one-armed box.
+    pub lan: Option<InterfaceName>,
+    /// The VPN's interface and networks; `None` before setup.
+    pub vpn: Option<FirewallVpn>,
+    /// Private on-link networks of the home side: of `lan`, or of `wan` on a one-armed box.
+    /// Sources that may use admin page and DNS.
+    pub local_sources: BTreeSet<IpNet>,
+    /// TCP ports of the admin page.
+    pub admin_ports: BTreeSet<u16>,
+    /// UDP and TCP port of DNS.
+    pub dns_port: u16,
+    /// What each device may do, by its IPv4 address.
+    pub peers: BTreeMap<Ipv4Addr, PeerAccess>,
+    /// Where each kind of service listens; empty while none is installed.
+    pub services: BTreeSet<ServiceAddress>,
+}
+
+/// The VPN as the packet filter sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallVpn {
+    /// Its interface.
+    pub interface: InterfaceName,
+    /// IPv4 network.
+    pub subnet: Ipv4Net,
+    /// IPv6 network.
+    pub subnet6: Ipv6Net,
+    /// UDP port that answers on every side.
+    pub listen_port: u16,
+}
+
+/// What one device may do beyond DNS and the admin page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerAccess {
+    /// Its IPv6 address.
+    pub address6: Ipv6Addr,
+    /// It may leave by the uplink.
+    pub internet: bool,
+    /// It may talk to other devices that may.
+    pub peer_to_peer: bool,
+    /// Kinds of service it may use.
+    pub services: BTreeSet<ServiceToggle>,
+}
+
+/// Where a kind of service listens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ServiceAddress {
+    /// Which toggle opens it.
+    pub toggle: ServiceToggle,
+    /// Where.
+    pub address: IpAddr,
+    /// TCP port.
+    pub port: u16,
+}

@@ -1,0 +1,34 @@
+//! What follows from the config for each part. A spec is complete: whoever carries it out decides nothing.
+
+mod certificate;
+mod dns;
+mod firewall;
+mod network;
+mod web;
+mod wireguard;
+
+use serde::{Deserialize, Serialize};
+
+pub use certificate::LeafSpec;
+pub use dns::{DnsSpec, OwnAddresses, ZoneSpec};
+pub use firewall::{FirewallSpec, FirewallVpn, PeerAccess, Phase, ServiceAddress};
+pub use network::{InterfaceSpec, NetworkSpec};
+pub use web::WebSpec;
+pub use wireguard::{WireGuardPeerSpec, WireGuardSpec};
+
+/// The whole box, as it shall be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoxSpec {
+    /// Packet filter and NAT.
+    pub firewall: FirewallSpec,
+    /// Addresses, routes, forwarding.
+    pub network: NetworkSpec,
+    /// The VPN; `None` before setup.
+    pub wireguard: Option<WireGuardSpec>,
+    /// The name server.
+    pub dns: DnsSpec,
+    /// The leaf certificate.
+    pub leaf: LeafSpec,
+    /// The admin listener.
+    pub web: WebSpec,
+}

@@ -1,0 +1,43 @@
+//! The VPN interface, complete.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::key::{PresharedKey, PrivateKey, PublicKey, exposed_preshared, exposed_private};
+use crate::name::InterfaceName;
+
+/// One WireGuard interface. Serialises with its keys: between processes of the box only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireGuardSpec {
+    /// Its name.
+    pub interface: InterfaceName,
+    /// Its key.
+    #[serde(serialize_with = "exposed_private")]
+    pub private_key: PrivateKey,
+    /// UDP port.
+    pub listen_port: u16,
+    /// Largest packet inside the tunnel, in bytes.
+    pub mtu: u32,
+    /// Its own addresses with their prefix lengths.
+    pub addresses: BTreeSet<IpNet>,
+    /// Who may connect, by key.
+    pub peers: BTreeMap<PublicKey, Arc<WireGuardPeerSpec>>,
+}
+
+/// One peer of an interface. Serialises with its key: between processes of the box only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireGuardPeerSpec {
+    /// A key both ends share besides their own.
+    #[serde(serialize_with = "exposed_preshared")]
+    pub preshared_key: Option<PresharedKey>,
+    /// Addresses it may use as source, and that are sent to it.
+    pub allowed_ips: BTreeSet<IpNet>,
+    /// Where it is, when we are the ones to call.
+    pub endpoint: Option<SocketAddr>,
+    /// Seconds between packets that keep the path open.
+    pub keepalive: Option<u16>,
+}

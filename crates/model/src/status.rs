@@ -1,0 +1,157 @@
+//! What was seen of the system.
+
+use std::net::SocketAddr;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::key::PublicKey;
+
+/// How a part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// As asked.
+    Ok,
+    /// On its way.
+    Pending,
+    /// Not as asked; the detail says why.
+    Failed,
+    /// Not looked at yet.
+    Unknown,
+}
+
+impl State {
+    /// The word shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Pending => "pending",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The parts of the box, in the order they come up.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Packet filter and NAT.
+    Firewall,
+    /// Addresses, routes, forwarding.
+    Network,
+    /// The VPN interface.
+    Wireguard,
+    /// Keys and certificates.
+    Vault,
+    /// The name server.
+    Dns,
+    /// The admin listener.
+    Web,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Firewall,
+        Self::Network,
+        Self::Wireguard,
+        Self::Vault,
+        Self::Dns,
+        Self::Web,
+    ];
+
+    /// The word in paths and pages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Firewall => "firewall",
+            Self::Network => "network",
+            Self::Wireguard => "wireguard",
+            Self::Vault => "vault",
+            Self::Dns => "dns",
+            Self::Web => "web",
+        }
+    }
+
+    /// The part with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.as_str() == word)
+    }
+}
+
+/// One line of the status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ItemStatus {
+    /// Which part.
+    pub id: String,
+    /// How it is.
+    pub state: State,
+    /// Since when.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+    /// What, in a sentence.
+    pub detail: String,
+}
+
+/// Who carries the WireGuard packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WireGuardBackend {
+    /// The kernel's module.
+    Kernel,
+    /// Our own process.
+    Userspace,
+}
+
+/// The VPN interface as seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireGuardStatus {
+    /// Who carries the packets.
+    pub backend: WireGuardBackend,
+    /// Its name.
+    pub interface: String,
+    /// UDP port.
+    pub listen_port: u16,
+    /// Its key.
+    pub public_key: Option<PublicKey>,
+    /// Its peers.
+    pub peers: Vec<WireGuardPeerStatus>,
+}
+
+/// One peer as seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireGuardPeerStatus {
+    /// Its key.
+    pub public_key: PublicKey,
+    /// Where it was last heard from.
+    pub endpoint: Option<SocketAddr>,
+    /// Networks that are sent to it.
+    pub allowed_ips: Vec<ipnet::IpNet>,
+    /// When it last shook hands.
+    pub latest_handshake: Option<Timestamp>,
+    /// Bytes received from it.
+    pub received_bytes: u64,
+    /// Bytes sent to it.
+    pub sent_bytes: u64,
+}
+
+/// The name server as seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsStatus {
+    /// The serial of the zone in service.
+    pub serial: Option<u32>,
+    /// Names of devices and services in service.
+    pub names: usize,
+    /// Questions since the process started.
+    pub queries: u64,
+    /// Of these, answered from the cell's own zone.
+    pub local: u64,
+    /// Of these, passed on or answered from the cache.
+    pub forwarded: u64,
+    /// Of these, refused.
+    pub refused: u64,
+}
