@@ -1,0 +1,156 @@
+//! Acts that are no change of the config.
+
+use cell_model::account::{Identity, Role};
+use cell_model::name::Username;
+use cell_model::secret::{Secret, exposed};
+use cell_model::status::Part;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One act. Serialises with its secrets: between processes of the box only.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Opens a session. Needs no sign-in. 401 when wrong, 429 when too often.
+    SignIn {
+        /// The account.
+        username: String,
+        /// Its password.
+        #[serde(serialize_with = "exposed")]
+        password: Secret<String>,
+        /// What the browser calls itself, for the list of sessions.
+        user_agent: String,
+    },
+    /// Ends the caller's session.
+    SignOut,
+    /// Ends another session of the caller's.
+    RevokeSession {
+        /// As listed.
+        id: String,
+    },
+    /// The caller's own password; ends the caller's other sessions.
+    ChangePassword(PasswordChange),
+    /// Somebody else's password; ends their sessions. Admins for members, owners for all, root for all.
+    ResetPassword(PasswordReset),
+    /// A new account. Owners only.
+    AddAccount(AccountForm),
+    /// An account goes, with its sessions. Owners only; the last owner stays.
+    RemoveAccount {
+        /// Which.
+        username: Username,
+    },
+    /// Whether a setup code is right, and a step's answers are, without setting up.
+    CheckSetupCode {
+        /// As typed.
+        #[serde(serialize_with = "exposed")]
+        setup_code: Secret<String>,
+    },
+    /// Tries what a part is there for.
+    TestPart {
+        /// Which.
+        part: Part,
+    },
+    /// Starts a part anew.
+    RestartPart {
+        /// Which.
+        part: Part,
+    },
+    /// How much a part says in the log, until the next start.
+    SetVerbosity(Verbosity),
+}
+
+/// A new password for oneself.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordChange {
+    /// The present one.
+    #[serde(serialize_with = "exposed")]
+    #[schemars(with = "String")]
+    pub current_password: Secret<String>,
+    /// The new one.
+    #[serde(serialize_with = "exposed")]
+    #[schemars(with = "String", length(min = 10, max = 1024))]
+    pub new_password: Secret<String>,
+}
+
+/// A new password for somebody else, to be changed at their next sign-in.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordReset {
+    /// The account.
+    pub username: Username,
+    /// Its new password.
+    #[serde(serialize_with = "exposed")]
+    #[schemars(with = "String", length(min = 10, max = 1024))]
+    pub new_password: Secret<String>,
+}
+
+/// A new account.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountForm {
+    /// Its name.
+    pub username: Username,
+    /// Its first password.
+    #[serde(serialize_with = "exposed")]
+    #[schemars(with = "String", length(min = 10, max = 1024))]
+    pub password: Secret<String>,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// How much the log says, by part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verbosity {
+    /// The part; all parts when not said.
+    #[serde(default)]
+    pub part: Option<Part>,
+    /// The least important level that is kept.
+    pub level: LogLevel,
+}
+
+/// How important a line of the log is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Somebody must act.
+    Error,
+    /// Degraded, will be tried again.
+    Warn,
+    /// State changed.
+    Info,
+    /// Why.
+    Debug,
+}
+
+/// What came of an act.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Done; nothing to tell.
+    Done,
+    /// A session is open.
+    SignedIn {
+        /// For the cookie.
+        #[serde(serialize_with = "exposed")]
+        token: Secret<String>,
+        /// Who.
+        identity: Identity,
+        /// The password was set by somebody else and should be changed.
+        must_change_password: bool,
+    },
+    /// How a test went.
+    Tested(TestResult),
+}
+
+/// How the test of a part went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TestResult {
+    /// Whether it does what it is there for.
+    pub ok: bool,
+    /// What was tried and seen, in sentences.
+    pub detail: Vec<String>,
+}

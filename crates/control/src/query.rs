@@ -1,0 +1,225 @@
+//! Questions to the core, each with the answer that belongs to it.
+
+use cell_model::name::{PeerName, Username};
+use cell_model::status::Part;
+use serde::{Deserialize, Serialize};
+
+use crate::view::{
+    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, LogPage, NetworkView, Page,
+    PartView, PeerView, RevisionView, SessionsView, SetupView, StatusView, VerbosityView,
+    WireGuardView,
+};
+
+/// A question and the answer that belongs to it.
+pub trait Question: Into<Query> {
+    /// What is answered.
+    type Answer;
+    /// Takes the answer out, if it is the right one.
+    fn pick(answer: Answer) -> Option<Self::Answer>;
+}
+
+/// Makes [`Query`] and [`Answer`] out of one list, so that they cannot drift apart.
+macro_rules! questions {
+    ($($(#[$doc:meta])* $name:ident -> $answer:ty;)*) => {
+        /// A question.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Query { $($(#[$doc])* $name($name),)* }
+
+        /// An answer.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Answer { $($(#[$doc])* $name($answer),)* }
+
+        $(
+            impl From<$name> for Query {
+                fn from(question: $name) -> Self { Self::$name(question) }
+            }
+
+            impl Question for $name {
+                type Answer = $answer;
+                fn pick(answer: Answer) -> Option<$answer> {
+                    match answer { Answer::$name(answer) => Some(answer), _ => None }
+                }
+            }
+        )*
+    };
+}
+
+questions! {
+    /// How everything is.
+    Status -> StatusView;
+    /// Where setup stands and what the wizard proposes. Needs no sign-in.
+    Setup -> SetupView;
+    /// The config without its peers.
+    Settings -> ConfigView;
+    /// Devices.
+    Peers -> Page<PeerView>;
+    /// One device.
+    Peer -> PeerView;
+    /// The VPN interface.
+    WireGuard -> WireGuardView;
+    /// Interfaces and addresses.
+    Network -> NetworkView;
+    /// Revisions, newest first.
+    Revisions -> Page<RevisionView>;
+    /// One revision.
+    Revision -> RevisionView;
+    /// What differs between two revisions.
+    Diff -> DiffView;
+    /// Audit records, newest first.
+    Audit -> AuditPage;
+    /// Whether the audit's chain holds.
+    AuditVerify -> AuditVerifyView;
+    /// Accounts.
+    Accounts -> Page<AccountView>;
+    /// The caller's own account and sessions.
+    Sessions -> SessionsView;
+    /// The token forms of the caller's session carry.
+    CsrfToken -> String;
+    /// A built-in part.
+    PartDetail -> PartView;
+    /// Lines of the log, newest last.
+    Logs -> LogPage;
+    /// How much each part says.
+    VerbosityLevels -> VerbosityView;
+}
+
+/// Where in a list to start and how much to answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// At most so many: 1 to 1,000.
+    pub limit: usize,
+    /// What the previous page answered as `next`.
+    pub cursor: Option<String>,
+}
+
+impl Default for Range {
+    fn default() -> Self {
+        Self {
+            limit: Self::DEFAULT_LIMIT,
+            cursor: None,
+        }
+    }
+}
+
+impl Range {
+    /// How much is answered when nothing is said.
+    pub const DEFAULT_LIMIT: usize = 100;
+    /// The most that is answered at once.
+    pub const MAX_LIMIT: usize = 1_000;
+}
+
+/// See [`Query::Status`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status;
+
+/// See [`Query::Setup`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Setup;
+
+/// See [`Query::Settings`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Settings {
+    /// As of this revision; now when not said.
+    pub revision: Option<u64>,
+}
+
+/// See [`Query::Peers`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Peers {
+    /// Which of them.
+    pub range: Range,
+}
+
+/// See [`Query::Peer`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Peer {
+    /// Which.
+    pub name: PeerName,
+}
+
+/// See [`Query::WireGuard`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WireGuard;
+
+/// See [`Query::Network`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Network;
+
+/// See [`Query::Revisions`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Revisions {
+    /// Which of them.
+    pub range: Range,
+}
+
+/// See [`Query::Revision`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Revision {
+    /// Which.
+    pub number: u64,
+}
+
+/// See [`Query::Diff`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Diff {
+    /// The older side.
+    pub from: u64,
+    /// The newer side.
+    pub to: u64,
+}
+
+/// See [`Query::Audit`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Audit {
+    /// Which of them.
+    pub range: Range,
+    /// Only what this account did.
+    pub actor: Option<Username>,
+    /// Only acts that start with this word.
+    pub action: Option<String>,
+}
+
+/// See [`Query::AuditVerify`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AuditVerify;
+
+/// See [`Query::Accounts`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Accounts {
+    /// Which of them.
+    pub range: Range,
+}
+
+/// See [`Query::Sessions`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sessions;
+
+/// See [`Query::CsrfToken`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CsrfToken;
+
+/// See [`Query::PartDetail`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PartDetail {
+    /// Which.
+    pub part: Part,
+}
+
+/// See [`Query::Logs`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Logs {
+    /// At most so many lines: 1 to 1,000.
+    pub limit: usize,
+    /// Only of this part.
+    pub part: Option<Part>,
+    /// Only this important or more.
+    pub level: Option<crate::action::LogLevel>,
+    /// Only lines that contain this text, either case.
+    pub text: Option<String>,
+}
+
+/// See [`Query::VerbosityLevels`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VerbosityLevels;
