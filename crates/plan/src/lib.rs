@@ -1,1 +1,14 @@
-//! Placeholder.
+//! Thinks: what follows from the config ([`resolve`]), what is left to do ([`diff`]), what is wrong or
+//! risky about it ([`lint`]), and how to say it to a person ([`explain`]).
+//!
+//! Promises: pure; the same input gives the same plan; a plan that was carried out gives an empty plan.
+//! Must never: look at the world, ask the time, or leave the executor a choice.
+//! Start reading at [`resolve::resolve`], then [`diff::diff`].
+
+pub mod diff;
+pub mod explain;
+pub mod lint;
+pub mod resolve;
+
+#[cfg(test)]
+mod sample;

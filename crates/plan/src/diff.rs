@@ -1,0 +1,370 @@
+//! Specs and what is known of the system to steps, in an order that is safe.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use cell_model::spec::{
+    BoxSpec, DnsSpec, FirewallSpec, LeafSpec, NetworkSpec, WebSpec, WireGuardSpec, ZoneSpec,
+};
+use cell_model::step::{DnsStep, FirewallStep, NetworkStep, Step, WireGuardStep};
+
+/// What the system is known to be. `None`: not known, so it is brought to the spec from whatever it is.
+#[derive(Debug, Clone, Default)]
+pub struct Applied {
+    /// Packet filter in force.
+    pub firewall: Option<Arc<FirewallSpec>>,
+    /// Addresses in force.
+    pub network: Option<NetworkSpec>,
+    /// VPN interface in force; the inner `None`: there is none.
+    pub wireguard: Option<Option<Arc<WireGuardSpec>>>,
+    /// Leaf in use.
+    pub leaf: Option<LeafSpec>,
+    /// Name server in service.
+    pub dns: Option<Arc<DnsSpec>>,
+    /// Admin listener in service.
+    pub web: Option<WebSpec>,
+}
+
+impl Applied {
+    /// The system once all steps towards the spec were carried out.
+    pub fn all(spec: &BoxSpec) -> Self {
+        Self {
+            firewall: Some(Arc::new(spec.firewall.clone())),
+            network: Some(spec.network.clone()),
+            wireguard: Some(spec.wireguard.clone().map(Arc::new)),
+            leaf: Some(spec.leaf.clone()),
+            dns: Some(Arc::new(spec.dns.clone())),
+            web: Some(spec.web.clone()),
+        }
+    }
+}
+
+/// Steps from what is known to what shall be. Access is taken away before it is given: a new generation
+/// of the packet filter comes last, unless nothing but its devices changes, then first.
+pub fn diff(applied: &Applied, spec: &BoxSpec) -> Vec<Step> {
+    let firewall = firewall(applied.firewall.as_deref(), &spec.firewall);
+    let (early, late) = match firewall {
+        Some(step @ FirewallStep::PatchPeers { .. }) => (Some(step), None),
+        other => (None, other),
+    };
+    let mut steps = Vec::new();
+    steps.extend(early.map(Step::Firewall));
+    if applied.network.as_ref() != Some(&spec.network) {
+        steps.push(Step::Network(NetworkStep {
+            spec: spec.network.clone(),
+        }));
+    }
+    steps.extend(
+        wireguard(applied.wireguard.as_ref(), spec.wireguard.as_ref()).map(Step::WireGuard),
+    );
+    if applied.leaf.as_ref() != Some(&spec.leaf) {
+        steps.push(Step::Leaf(spec.leaf.clone()));
+    }
+    steps.extend(dns(applied.dns.as_deref(), &spec.dns).map(Step::Dns));
+    if applied.web.as_ref() != Some(&spec.web) {
+        steps.push(Step::Web(spec.web.clone()));
+    }
+    steps.extend(late.map(Step::Firewall));
+    steps
+}
+
+fn firewall(applied: Option<&FirewallSpec>, spec: &FirewallSpec) -> Option<FirewallStep> {
+    let Some(applied) = applied.filter(|applied| same_but_peers(applied, spec)) else {
+        return Some(FirewallStep::Replace(Arc::new(spec.clone())));
+    };
+    let remove: BTreeMap<_, _> = applied
+        .peers
+        .iter()
+        .filter(|(address, access)| spec.peers.get(address) != Some(access))
+        .map(|(address, access)| (*address, access.clone()))
+        .collect();
+    let add: BTreeMap<_, _> = spec
+        .peers
+        .iter()
+        .filter(|(address, access)| applied.peers.get(address) != Some(access))
+        .map(|(address, access)| (*address, access.clone()))
+        .collect();
+    (!remove.is_empty() || !add.is_empty()).then_some(FirewallStep::PatchPeers { remove, add })
+}
+
+/// Compared field by field so that a new field cannot be forgotten.
+fn same_but_peers(one: &FirewallSpec, other: &FirewallSpec) -> bool {
+    let FirewallSpec {
+        phase,
+        wan,
+        lan,
+        vpn,
+        local_sources,
+        admin_ports,
+        dns_port,
+        peers: _,
+        services,
+    } = one;
+    *phase == other.phase
+        && *wan == other.wan
+        && *lan == other.lan
+        && *vpn == other.vpn
+        && *local_sources == other.local_sources
+        && *admin_ports == other.admin_ports
+        && *dns_port == other.dns_port
+        && *services == other.services
+}
+
+fn wireguard(
+    applied: Option<&Option<Arc<WireGuardSpec>>>,
+    spec: Option<&WireGuardSpec>,
+) -> Option<WireGuardStep> {
+    let ensure = |spec: &WireGuardSpec| WireGuardStep::Ensure(Arc::new(spec.clone()));
+    match (applied, spec) {
+        (Some(None), None) => None,
+        (_, None) => Some(WireGuardStep::Remove),
+        (None | Some(None), Some(spec)) => Some(ensure(spec)),
+        (Some(Some(applied)), Some(spec)) => {
+            if !same_interface(applied, spec) {
+                return Some(ensure(spec));
+            }
+            let remove: BTreeSet<_> = applied
+                .peers
+                .keys()
+                .filter(|key| !spec.peers.contains_key(key))
+                .copied()
+                .collect();
+            let set: BTreeMap<_, _> = spec
+                .peers
+                .iter()
+                .filter(|(key, peer)| applied.peers.get(key) != Some(peer))
+                .map(|(key, peer)| (*key, Arc::clone(peer)))
+                .collect();
+            (!remove.is_empty() || !set.is_empty())
+                .then_some(WireGuardStep::PatchPeers { remove, set })
+        }
+    }
+}
+
+fn same_interface(one: &WireGuardSpec, other: &WireGuardSpec) -> bool {
+    let WireGuardSpec {
+        interface,
+        private_key,
+        listen_port,
+        mtu,
+        addresses,
+        peers: _,
+    } = one;
+    *interface == other.interface
+        && *private_key == other.private_key
+        && *listen_port == other.listen_port
+        && *mtu == other.mtu
+        && *addresses == other.addresses
+}
+
+fn dns(applied: Option<&DnsSpec>, spec: &DnsSpec) -> Option<DnsStep> {
+    let replace = || Some(DnsStep::Replace(Arc::new(spec.clone())));
+    let Some(applied) = applied else {
+        return replace();
+    };
+    let same_server = applied.listen == spec.listen
+        && applied.allow == spec.allow
+        && applied.upstreams == spec.upstreams;
+    match (&applied.zone, &spec.zone) {
+        (None, None) if same_server => None,
+        (Some(before), Some(after)) if same_server && same_but_names(before, after) => {
+            let remove: BTreeSet<_> = before
+                .names
+                .keys()
+                .filter(|label| !after.names.contains_key(label))
+                .cloned()
+                .collect();
+            let set: BTreeMap<_, _> = after
+                .names
+                .iter()
+                .filter(|(label, addresses)| before.names.get(label) != Some(addresses))
+                .map(|(label, addresses)| (label.clone(), Arc::clone(addresses)))
+                .collect();
+            (!remove.is_empty() || !set.is_empty()).then_some(DnsStep::PatchNames {
+                serial: after.serial,
+                remove,
+                set,
+            })
+        }
+        _ => replace(),
+    }
+}
+
+/// The serial follows the content, so it does not count as content.
+fn same_but_names(one: &ZoneSpec, other: &ZoneSpec) -> bool {
+    let ZoneSpec {
+        domain,
+        serial: _,
+        own,
+        names: _,
+        records,
+    } = one;
+    *domain == other.domain && *own == other.own && *records == other.records
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolve::resolve;
+    use crate::sample::Sample;
+
+    fn kinds(steps: &[Step]) -> Vec<&'static str> {
+        steps
+            .iter()
+            .map(|step| match step {
+                Step::Firewall(FirewallStep::Replace(_)) => "firewall",
+                Step::Firewall(FirewallStep::PatchPeers { .. }) => "firewall peers",
+                Step::Network(_) => "network",
+                Step::WireGuard(WireGuardStep::PatchPeers { .. }) => "wireguard peers",
+                Step::WireGuard(_) => "wireguard",
+                Step::Leaf(_) => "leaf",
+                Step::Dns(DnsStep::Replace(_)) => "dns",
+                Step::Dns(DnsStep::PatchNames { .. }) => "dns names",
+                Step::Web(_) => "web",
+            })
+            .collect()
+    }
+
+    #[test]
+    fn unknown_system_is_brought_up_in_order_and_opened_last() {
+        let spec = resolve(&Sample::two_armed().input());
+        let steps = diff(&Applied::default(), &spec);
+        assert_eq!(
+            kinds(&steps),
+            ["network", "wireguard", "leaf", "dns", "web", "firewall"]
+        );
+    }
+
+    #[test]
+    fn added_peer_touches_only_itself() {
+        let mut sample = Sample::two_armed();
+        for host in 2..200 {
+            sample.add_peer(&format!("peer{host}"), host);
+        }
+        let applied = Applied::all(&resolve(&sample.input()));
+        sample.add_peer("phone", 200);
+        sample.serial += 1;
+        let steps = diff(&applied, &resolve(&sample.input()));
+        assert_eq!(
+            kinds(&steps),
+            ["firewall peers", "wireguard peers", "dns names"]
+        );
+        for step in &steps {
+            let touched = match step {
+                Step::Firewall(FirewallStep::PatchPeers { remove, add }) => {
+                    remove.len() + add.len()
+                }
+                Step::WireGuard(WireGuardStep::PatchPeers { remove, set }) => {
+                    remove.len() + set.len()
+                }
+                Step::Dns(DnsStep::PatchNames { remove, set, .. }) => remove.len() + set.len(),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(touched, 1);
+        }
+    }
+
+    #[test]
+    fn changed_address_of_the_uplink_leaves_the_tunnel_alone() {
+        let mut sample = Sample::two_armed();
+        let applied = Applied::all(&resolve(&sample.input()));
+        sample.set_addresses("lan0", &["192.168.99.1/24"]);
+        let steps = diff(&applied, &resolve(&sample.input()));
+        assert_eq!(kinds(&steps), ["leaf", "dns", "web", "firewall"]);
+    }
+
+    #[test]
+    fn box_without_config_has_no_tunnel() {
+        let mut sample = Sample::two_armed();
+        let applied = Applied::all(&resolve(&sample.input()));
+        sample.config = None;
+        let steps = diff(&applied, &resolve(&sample.input()));
+        assert!(steps.contains(&Step::WireGuard(WireGuardStep::Remove)));
+    }
+
+    mod properties {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        /// Host numbers of peers with a flag that changes their access.
+        fn peers() -> impl Strategy<Value = BTreeMap<u8, bool>> {
+            proptest::collection::btree_map(2_u8..40, any::<bool>(), 0..12)
+        }
+
+        fn spec_of(peers: &BTreeMap<u8, bool>, lan: bool, serial: u32) -> BoxSpec {
+            let mut sample = Sample::two_armed();
+            sample.serial = serial;
+            if lan {
+                sample.set_addresses("lan0", &["192.168.5.1/24"]);
+            }
+            for (&host, &full) in peers {
+                let name = format!("p{host}");
+                sample.add_peer(&name, host);
+                sample.change_peer(&name, |peer| peer.full_tunnel = full);
+            }
+            resolve(&sample.input())
+        }
+
+        /// Carries steps out on what is known, the way the parts do.
+        fn apply(applied: &mut Applied, steps: Vec<Step>) {
+            for step in steps {
+                match step {
+                    Step::Firewall(FirewallStep::Replace(spec)) => applied.firewall = Some(spec),
+                    Step::Firewall(FirewallStep::PatchPeers { remove, add }) => {
+                        let spec = Arc::make_mut(applied.firewall.as_mut().unwrap());
+                        for (address, access) in remove {
+                            assert_eq!(spec.peers.remove(&address), Some(access));
+                        }
+                        spec.peers.extend(add);
+                    }
+                    Step::Network(step) => applied.network = Some(step.spec),
+                    Step::WireGuard(WireGuardStep::Ensure(spec)) => {
+                        applied.wireguard = Some(Some(spec))
+                    }
+                    Step::WireGuard(WireGuardStep::Remove) => applied.wireguard = Some(None),
+                    Step::WireGuard(WireGuardStep::PatchPeers { remove, set }) => {
+                        let spec = applied.wireguard.as_mut().unwrap().as_mut().unwrap();
+                        let spec = Arc::make_mut(spec);
+                        spec.peers.retain(|key, _| !remove.contains(key));
+                        spec.peers.extend(set);
+                    }
+                    Step::Leaf(spec) => applied.leaf = Some(spec),
+                    Step::Dns(DnsStep::Replace(spec)) => applied.dns = Some(spec),
+                    Step::Dns(DnsStep::PatchNames {
+                        serial,
+                        remove,
+                        set,
+                    }) => {
+                        let spec = Arc::make_mut(applied.dns.as_mut().unwrap());
+                        let zone = spec.zone.as_mut().unwrap();
+                        zone.serial = serial;
+                        zone.names.retain(|label, _| !remove.contains(label));
+                        zone.names.extend(set);
+                    }
+                    Step::Web(spec) => applied.web = Some(spec),
+                }
+            }
+        }
+
+        proptest! {
+            #[test]
+            fn carried_out_plan_leaves_nothing_to_do(
+                before in peers(), after in peers(), moved in any::<bool>(), known in any::<bool>(),
+            ) {
+                let mut applied = if known {
+                    Applied::all(&spec_of(&before, false, 1))
+                } else {
+                    Applied::default()
+                };
+                let wanted = spec_of(&after, moved, 2);
+                let steps = diff(&applied, &wanted);
+                apply(&mut applied, steps);
+                prop_assert_eq!(diff(&applied, &wanted), Vec::new());
+                prop_assert_eq!(applied.firewall.as_deref(), Some(&wanted.firewall));
+                let wireguard = applied.wireguard.unwrap();
+                prop_assert_eq!(wireguard.as_deref(), wanted.wireguard.as_ref());
+            }
+        }
+    }
+}

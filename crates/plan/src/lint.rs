@@ -1,0 +1,282 @@
+//! What is wrong or risky about a config, before it is made so.
+
+use std::net::IpAddr;
+
+use cell_model::config::{AddressingConfig, Config, RecordData};
+use cell_model::facts::NetworkFacts;
+use cell_model::name::InterfaceName;
+use cell_model::problem::Problem;
+use ipnet::{IpNet, Ipv4Net};
+
+/// Networks the config and the interfaces stand on, each with what to call it.
+fn occupied(config: &Config, facts: &NetworkFacts, ours: &InterfaceName) -> Vec<(Ipv4Net, String)> {
+    let mut networks = Vec::new();
+    let sides = [("WAN", &config.network.wan), ("LAN", &config.network.lan)];
+    for (side, interface) in sides {
+        if let AddressingConfig::Static { address, .. } = interface.addressing {
+            networks.push((address.trunc(), format!("the {side} network")));
+        }
+    }
+    for (name, interface) in &facts.interfaces {
+        if name == ours {
+            continue;
+        }
+        for network in &interface.addresses {
+            if let IpNet::V4(network) = network
+                && !network.addr().is_loopback()
+            {
+                networks.push((network.trunc(), format!("the network of interface {name}")));
+            }
+        }
+    }
+    networks
+}
+
+/// Refuses a config that cannot work. The first reason found is the one told.
+pub fn check(
+    config: &Config,
+    facts: &NetworkFacts,
+    vpn_interface: &InterfaceName,
+) -> Result<(), Problem> {
+    let subnet = config.vpn.subnet;
+    for (network, name) in occupied(config, facts, vpn_interface) {
+        if overlap(network, subnet) {
+            return Err(Problem::conflict(
+                "subnet_overlap",
+                "The VPN's network is taken",
+                format!(
+                    "{subnet} overlaps {name} ({network}). Choose another network for the VPN."
+                ),
+            ));
+        }
+    }
+    for (field, interface) in [
+        ("network.wan", &config.network.wan),
+        ("network.lan", &config.network.lan),
+    ] {
+        if let AddressingConfig::Static { address, gateway } = &interface.addressing {
+            check_static(field, *address, *gateway)?;
+        }
+    }
+    check_records(config)
+}
+
+/// What to know about a config that can work.
+pub fn warnings(config: &Config, facts: &NetworkFacts) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if config.dns.upstreams.is_empty() && facts.resolvers.is_empty() {
+        warnings.push(
+            "No DNS server is named and the uplink gave none: only the cell's own names will resolve."
+                .to_owned(),
+        );
+    }
+    if config.cell.endpoint.is_none() && !has_global_address(facts) {
+        warnings.push(
+            "No public address is known: devices will find the box only at home. Set an endpoint."
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+/// Whether going from one config to the other can cut the person off who does it.
+pub fn is_risky(before: &Config, after: &Config) -> bool {
+    before.network != after.network || before.vpn != after.vpn
+}
+
+fn check_static(
+    field: &str,
+    address: Ipv4Net,
+    gateway: Option<std::net::Ipv4Addr>,
+) -> Result<(), Problem> {
+    let host = address.addr();
+    let usable =
+        address.prefix_len() >= 31 || (host != address.network() && host != address.broadcast());
+    if !usable || host.is_loopback() || host.is_multicast() || host.is_unspecified() {
+        return Err(Problem::field(
+            format!("{field}.addressing.address"),
+            "must be the address of a host, with the length of its network's prefix",
+        ));
+    }
+    match gateway {
+        Some(gateway) if gateway == host || !address.contains(&gateway) => Err(Problem::field(
+            format!("{field}.addressing.gateway"),
+            "must be another host of the same network",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// An own record must not hide a device or the box itself, and a CNAME stands alone (RFC 1034 section 3.6.2).
+fn check_records(config: &Config) -> Result<(), Problem> {
+    let records = &config.dns.records;
+    for (index, record) in records.iter().enumerate() {
+        let field = || format!("dns.records.{index}.name");
+        if let RecordData::Txt(text) = &record.data
+            && text.len() > 255
+        {
+            return Err(Problem::field(
+                format!("dns.records.{index}.value"),
+                "must have at most 255 bytes",
+            ));
+        }
+        if record.name.is_reserved() {
+            return Err(Problem::conflict(
+                "name_reserved",
+                "The name is reserved",
+                format!(
+                    "The box keeps {} for itself. Choose another name.",
+                    record.name
+                ),
+            ));
+        }
+        if let Some(peer) = config.peer_with_label(&record.name) {
+            return Err(Problem::conflict(
+                "name_taken",
+                "The name is taken",
+                format!("The device {peer} has the name {} already.", record.name),
+            ));
+        }
+        let same_name = records
+            .iter()
+            .enumerate()
+            .filter(|(_, other)| other.name == record.name);
+        for (other_index, other) in same_name {
+            if other_index != index
+                && (other.data == record.data || matches!(record.data, RecordData::Cname(_)))
+            {
+                return Err(Problem::field(
+                    field(),
+                    "must not stand twice, nor beside a CNAME of the same name",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+    one.contains(&other) || other.contains(&one)
+}
+
+fn has_global_address(facts: &NetworkFacts) -> bool {
+    let addresses = facts
+        .interfaces
+        .values()
+        .flat_map(|interface| &interface.addresses);
+    addresses
+        .into_iter()
+        .any(|network| is_global(network.addr()))
+}
+
+/// Reachable from anywhere, as far as the address itself tells: not private, shared (RFC 6598), loopback,
+/// link-local, multicast or unspecified.
+pub fn is_global(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            let shared = first == 100 && (64..128).contains(&second);
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_unspecified()
+                || v4.is_broadcast()
+                || shared)
+        }
+        IpAddr::V6(v6) => v6.segments()[0] & 0xe000 == 0x2000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cell_model::config::DnsRecordConfig;
+
+    use super::*;
+    use crate::resolve::vpn_interface;
+    use crate::sample::Sample;
+
+    fn verdict(sample: &Sample) -> Result<(), String> {
+        let config = sample.config.as_ref().unwrap();
+        check(config, &sample.facts, &vpn_interface()).map_err(|problem| problem.code.into_owned())
+    }
+
+    #[test]
+    fn vpn_may_not_overlap_a_network_that_is_there() {
+        let mut sample = Sample::two_armed();
+        assert_eq!(verdict(&sample), Ok(()));
+        sample.set_addresses("lan0", &["10.31.0.1/16"]);
+        assert_eq!(verdict(&sample), Err("subnet_overlap".into()));
+    }
+
+    #[test]
+    fn own_interface_does_not_count_as_taken() {
+        let mut sample = Sample::two_armed();
+        sample.set_addresses("wg0", &["10.31.7.1/24"]);
+        assert_eq!(verdict(&sample), Ok(()));
+    }
+
+    #[test]
+    fn record_may_not_hide_a_device_or_the_box() {
+        let mut sample = Sample::two_armed();
+        sample.add_peer("Anna.Phone", 2);
+        for (name, code) in [("anna-phone", "name_taken"), ("admin", "name_reserved")] {
+            let config = sample.config.as_mut().unwrap();
+            config.dns.records = vec![DnsRecordConfig {
+                name: name.parse().unwrap(),
+                data: RecordData::A([192, 168, 77, 9].into()),
+            }];
+            assert_eq!(verdict(&sample), Err(code.into()));
+        }
+    }
+
+    #[test]
+    fn cname_stands_alone() {
+        let mut sample = Sample::two_armed();
+        let record = |data| DnsRecordConfig {
+            name: "nas".parse().unwrap(),
+            data,
+        };
+        let config = sample.config.as_mut().unwrap();
+        config.dns.records = vec![
+            record(RecordData::A([192, 168, 77, 9].into())),
+            record(RecordData::Cname("box.example".parse().unwrap())),
+        ];
+        assert_eq!(verdict(&sample), Err("invalid_field".into()));
+    }
+
+    #[test]
+    fn static_address_must_be_a_host_with_a_gateway_beside_it() {
+        let mut sample = Sample::two_armed();
+        for (address, gateway, fits) in [
+            ("192.168.5.1/24", None, true),
+            ("192.168.5.0/24", None, false),
+            ("192.168.5.255/24", None, false),
+            ("127.0.0.1/8", None, false),
+            ("192.168.5.1/24", Some("192.168.5.254"), true),
+            ("192.168.5.1/24", Some("192.168.6.254"), false),
+            ("192.168.5.1/24", Some("192.168.5.1"), false),
+        ] {
+            let config = sample.config.as_mut().unwrap();
+            config.network.wan.addressing = AddressingConfig::Static {
+                address: address.parse().unwrap(),
+                gateway: gateway.map(|text| text.parse().unwrap()),
+            };
+            assert_eq!(verdict(&sample).is_ok(), fits, "{address} {gateway:?}");
+        }
+    }
+
+    #[test]
+    fn shared_and_private_addresses_are_not_global() {
+        for (address, global) in [
+            ("203.0.113.2", true),
+            ("100.64.0.1", false),
+            ("10.0.0.1", false),
+            ("fd00::1", false),
+            ("fe80::1", false),
+            ("2001:db8::1", true),
+        ] {
+            assert_eq!(is_global(address.parse().unwrap()), global, "{address}");
+        }
+    }
+}

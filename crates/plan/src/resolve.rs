@@ -1,0 +1,416 @@
+//! Config and facts to specs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use cell_model::Timestamp;
+use cell_model::config::{AddressingConfig, Config, PeerConfig};
+use cell_model::facts::{NetworkFacts, StartOptions, is_private};
+use cell_model::key::{PresharedKey, PrivateKey};
+use cell_model::name::{DnsLabel, InterfaceName, PeerName};
+use cell_model::spec::{
+    BoxSpec, DnsSpec, FirewallSpec, FirewallVpn, InterfaceSpec, LeafSpec, NetworkSpec,
+    OwnAddresses, PeerAccess, Phase, WebSpec, WireGuardPeerSpec, WireGuardSpec, ZoneSpec,
+};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+/// Payload of an Ethernet frame less the largest WireGuard overhead (IPv6 and UDP headers and its own).
+const MTU: u32 = 1420;
+
+/// Everything the specs follow from.
+#[derive(Debug, Clone)]
+pub struct Input<'a> {
+    /// How the daemon was started.
+    pub options: &'a StartOptions,
+    /// What the network looks like.
+    pub facts: &'a NetworkFacts,
+    /// What was asked for; `None` before setup.
+    pub config: Option<&'a Config>,
+    /// Keys the config speaks of.
+    pub keys: &'a Keys,
+    /// Peers that expire at or before this time are left out.
+    pub now: Timestamp,
+    /// Serial of the zone, should it differ from the one in service.
+    pub serial: u32,
+}
+
+/// Keys the config speaks of. They live sealed in the store, not in the config.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// The VPN interface's own; `None` before setup.
+    pub interface: Option<PrivateKey>,
+    /// Pre-shared keys by peer.
+    pub preshared: BTreeMap<PeerName, PresharedKey>,
+}
+
+/// Name of the VPN interface.
+pub fn vpn_interface() -> InterfaceName {
+    "wg0".parse().expect("wg0 is a valid interface name")
+}
+
+/// The whole box, as it shall be.
+pub fn resolve(input: &Input<'_>) -> BoxSpec {
+    let home = Home::of(input);
+    let peers = active_peers(input);
+    BoxSpec {
+        firewall: firewall(input, &home, &peers),
+        network: network(input),
+        wireguard: wireguard(input, &peers),
+        dns: dns(input, &home, &peers),
+        leaf: leaf(input, &home),
+        web: web(input, &home),
+    }
+}
+
+/// The packet filter before anything else is up: closed, without devices.
+pub fn closed(input: &Input<'_>) -> FirewallSpec {
+    FirewallSpec {
+        phase: Phase::Closed,
+        ..firewall(input, &Home::of(input), &[])
+    }
+}
+
+/// The side people at home are on, and what listens where.
+struct Home {
+    addresses: BTreeSet<IpAddr>,
+    sources: BTreeSet<IpNet>,
+    admin: BTreeSet<SocketAddr>,
+    vpn: Vec<IpAddr>,
+}
+
+impl Home {
+    fn of(input: &Input<'_>) -> Self {
+        let options = input.options;
+        let one_armed = options.lan.is_none();
+        let networks: BTreeSet<IpNet> = input
+            .facts
+            .addresses(options.home())
+            .filter(|net| !net.addr().is_loopback())
+            .collect();
+        let addresses: BTreeSet<IpAddr> = networks.iter().map(IpNet::addr).collect();
+        let sources = networks
+            .iter()
+            // On a one-armed box the same wire carries the internet: only private neighbours are people at home.
+            .filter(|net| !one_armed || is_private(net.addr()))
+            .map(IpNet::trunc)
+            .collect();
+        let vpn: Vec<IpAddr> = input.config.map_or_else(Vec::new, |config| {
+            vec![config.vpn.address().into(), config.vpn.address6().into()]
+        });
+        let port = options.admin_port();
+        let named = options.admin.filter(|admin| !admin.ip().is_unspecified());
+        let home_side: Vec<IpAddr> = named.map_or_else(
+            || addresses.iter().copied().collect(),
+            |admin| vec![admin.ip()],
+        );
+        let admin = home_side
+            .into_iter()
+            .chain(vpn.iter().copied())
+            .chain([IpAddr::V4(Ipv4Addr::LOCALHOST)])
+            .map(|address| SocketAddr::new(address, port))
+            .collect();
+        Self {
+            addresses,
+            sources,
+            admin,
+            vpn,
+        }
+    }
+}
+
+fn active_peers<'a>(input: &Input<'a>) -> Vec<(&'a PeerName, &'a PeerConfig)> {
+    let peers = input.config.into_iter().flat_map(|config| &config.peers);
+    peers
+        .map(|(name, peer)| (name, peer.as_ref()))
+        .filter(|(_, peer)| peer.expires_at.is_none_or(|expiry| expiry > input.now))
+        .collect()
+}
+
+fn firewall(input: &Input<'_>, home: &Home, peers: &[(&PeerName, &PeerConfig)]) -> FirewallSpec {
+    FirewallSpec {
+        phase: Phase::Open,
+        wan: input.options.wan.clone(),
+        lan: input.options.lan.clone(),
+        vpn: input.config.map(|config| FirewallVpn {
+            interface: vpn_interface(),
+            subnet: config.vpn.subnet,
+            subnet6: config.vpn.subnet6,
+            listen_port: input.options.wireguard_port,
+        }),
+        local_sources: home.sources.clone(),
+        admin_ports: BTreeSet::from([input.options.admin_port()]),
+        dns_port: input.options.dns_port,
+        peers: peers
+            .iter()
+            .map(|(_, peer)| (peer.address, access(peer)))
+            .collect(),
+        services: BTreeSet::new(),
+    }
+}
+
+fn access(peer: &PeerConfig) -> PeerAccess {
+    PeerAccess {
+        address6: peer.address6,
+        // A peer that was given a way out of its own has none until that exit is there (B63).
+        internet: peer.full_tunnel && peer.exit_connection_id.is_none(),
+        peer_to_peer: peer.peer_to_peer,
+        services: peer.services.clone(),
+    }
+}
+
+fn network(input: &Input<'_>) -> NetworkSpec {
+    let mut interfaces = BTreeMap::new();
+    if let Some(config) = input.config {
+        let sides = [
+            (Some(&input.options.wan), &config.network.wan, true),
+            (input.options.lan.as_ref(), &config.network.lan, false),
+        ];
+        for (interface, asked, uplink) in sides {
+            let (Some(interface), AddressingConfig::Static { address, gateway }) =
+                (interface, &asked.addressing)
+            else {
+                continue;
+            };
+            let spec = InterfaceSpec {
+                address: *address,
+                gateway: gateway.filter(|_| uplink),
+            };
+            interfaces.insert(interface.clone(), spec);
+        }
+    }
+    NetworkSpec {
+        interfaces,
+        forwarding: input.config.is_some(),
+    }
+}
+
+fn wireguard(input: &Input<'_>, peers: &[(&PeerName, &PeerConfig)]) -> Option<WireGuardSpec> {
+    let config = input.config?;
+    let private_key = input.keys.interface.clone()?;
+    let own = [
+        IpNet::V4(Ipv4Net::new(config.vpn.address(), config.vpn.subnet.prefix_len()).ok()?),
+        IpNet::V6(Ipv6Net::new(config.vpn.address6(), config.vpn.subnet6.prefix_len()).ok()?),
+    ];
+    Some(WireGuardSpec {
+        interface: vpn_interface(),
+        private_key,
+        listen_port: input.options.wireguard_port,
+        mtu: MTU,
+        addresses: BTreeSet::from(own),
+        peers: peers
+            .iter()
+            .map(|(name, peer)| {
+                let spec = WireGuardPeerSpec {
+                    preshared_key: input
+                        .keys
+                        .preshared
+                        .get(*name)
+                        .filter(|_| peer.preshared_key)
+                        .cloned(),
+                    allowed_ips: [IpAddr::V4(peer.address), IpAddr::V6(peer.address6)]
+                        .map(IpNet::from)
+                        .into(),
+                    endpoint: None,
+                    keepalive: None,
+                };
+                (peer.public_key, Arc::new(spec))
+            })
+            .collect(),
+    })
+}
+
+fn dns(input: &Input<'_>, home: &Home, peers: &[(&PeerName, &PeerConfig)]) -> DnsSpec {
+    let listen = home.addresses.iter().chain(&home.vpn);
+    let vpn_sources: BTreeSet<IpNet> = input.config.map_or_else(BTreeSet::new, |config| {
+        BTreeSet::from([config.vpn.subnet.into(), config.vpn.subnet6.into()])
+    });
+    let own_sources = home.addresses.iter().copied().map(IpNet::from);
+    let loopback: [IpNet; 2] = [
+        Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into(),
+        Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128).into(),
+    ];
+    let asked = input.config.map(|config| &config.dns);
+    let own_upstreams = asked.map_or_else(Vec::new, |dns| {
+        dns.upstreams
+            .iter()
+            .map(|upstream| upstream.socket_addr())
+            .collect()
+    });
+    DnsSpec {
+        listen: listen
+            .map(|&address| SocketAddr::new(address, input.options.dns_port))
+            .collect(),
+        allow: home
+            .sources
+            .iter()
+            .copied()
+            .chain(vpn_sources.iter().copied())
+            .chain(own_sources)
+            .chain(loopback)
+            .collect(),
+        upstreams: if own_upstreams.is_empty() {
+            input.facts.resolvers.clone()
+        } else {
+            own_upstreams
+        },
+        zone: input.config.map(|config| ZoneSpec {
+            domain: config.domain.name.clone(),
+            serial: input.serial,
+            own: OwnAddresses {
+                lan: home.addresses.clone(),
+                vpn: home.vpn.iter().copied().collect(),
+                vpn_sources,
+            },
+            names: names(peers),
+            records: config.dns.records.clone(),
+        }),
+    }
+}
+
+fn names(peers: &[(&PeerName, &PeerConfig)]) -> BTreeMap<DnsLabel, Arc<BTreeSet<IpAddr>>> {
+    peers
+        .iter()
+        .map(|(name, peer)| {
+            let addresses = BTreeSet::from([peer.address.into(), peer.address6.into()]);
+            (name.label(), Arc::new(addresses))
+        })
+        .collect()
+}
+
+fn leaf(input: &Input<'_>, home: &Home) -> LeafSpec {
+    let mut names = BTreeSet::from(["localhost".to_owned()]);
+    names.extend(own_names(input));
+    LeafSpec {
+        domain: input.config.map(|config| config.domain.name.clone()),
+        names,
+        addresses: home.admin.iter().map(SocketAddr::ip).collect(),
+    }
+}
+
+fn web(input: &Input<'_>, home: &Home) -> WebSpec {
+    let mut hosts: BTreeSet<String> = own_names(input).into_iter().collect();
+    if let Some(config) = input.config {
+        hosts.insert(format!("{}.local", config.cell.name.label()));
+    }
+    WebSpec {
+        listen: home.admin.clone(),
+        hosts,
+    }
+}
+
+/// Apex and admin page.
+fn own_names(input: &Input<'_>) -> Vec<String> {
+    input.config.map_or_else(Vec::new, |config| {
+        let domain = &config.domain.name;
+        vec![
+            domain.to_string(),
+            format!("{}.{domain}", DnsLabel::admin()),
+        ]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn before_setup_only_the_home_side_is_served() {
+        let mut sample = sample::Sample::two_armed();
+        sample.config = None;
+        let spec = resolve(&sample.input());
+        assert_eq!(spec.wireguard, None);
+        assert_eq!(spec.dns.zone, None);
+        assert!(!spec.network.forwarding);
+        let listen: Vec<String> = spec.web.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(listen, ["127.0.0.1:8443", "192.168.77.1:8443"]);
+    }
+
+    #[test]
+    fn one_armed_box_lets_only_private_neighbours_in() {
+        let mut sample = sample::Sample::two_armed();
+        sample.options.lan = None;
+        let spec = resolve(&sample.input());
+        assert_eq!(spec.firewall.local_sources, BTreeSet::new());
+        sample.set_addresses("wan0", &["192.168.1.5/24", "2001:db8::5/64"]);
+        let spec = resolve(&sample.input());
+        let sources: Vec<String> = spec
+            .firewall
+            .local_sources
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(sources, ["192.168.1.0/24"]);
+    }
+
+    #[test]
+    fn expired_peer_is_nowhere() {
+        let mut sample = sample::Sample::two_armed();
+        sample.add_peer("phone", 2);
+        let now = sample.now;
+        sample.change_peer("phone", |peer| peer.expires_at = Some(now));
+        let spec = resolve(&sample.input());
+        assert!(spec.firewall.peers.is_empty());
+        assert!(spec.wireguard.unwrap().peers.is_empty());
+        assert!(spec.dns.zone.unwrap().names.is_empty());
+    }
+
+    #[test]
+    fn peer_with_an_exit_of_its_own_does_not_leave_by_the_uplink() {
+        let mut sample = sample::Sample::two_armed();
+        sample.add_peer("phone", 2);
+        sample.change_peer("phone", |peer| {
+            peer.exit_connection_id = Some(uuid::Uuid::nil())
+        });
+        let spec = resolve(&sample.input());
+        assert!(spec.firewall.peers.values().all(|peer| !peer.internet));
+    }
+
+    #[test]
+    fn named_admin_address_replaces_the_home_side() {
+        let mut sample = sample::Sample::two_armed();
+        sample.options.admin = Some("192.168.77.9:9443".parse().unwrap());
+        let spec = resolve(&sample.input());
+        let listen: Vec<String> = spec.web.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            listen,
+            [
+                "10.31.7.1:9443",
+                "127.0.0.1:9443",
+                "192.168.77.9:9443",
+                "[fd12:3456:789a:1::1]:9443"
+            ]
+        );
+        sample.options.admin = Some("0.0.0.0:9443".parse().unwrap());
+        let spec = resolve(&sample.input());
+        assert!(
+            spec.web
+                .listen
+                .iter()
+                .all(|address| !address.ip().is_unspecified())
+        );
+        assert!(
+            spec.web
+                .listen
+                .contains(&"192.168.77.1:9443".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn gateway_is_of_the_uplink_only() {
+        let mut sample = sample::Sample::two_armed();
+        let addressing = AddressingConfig::Static {
+            address: "192.168.50.1/24".parse().unwrap(),
+            gateway: Some(Ipv4Addr::new(192, 168, 50, 254)),
+        };
+        let config = sample.config.as_mut().unwrap();
+        config.network.lan.addressing = addressing.clone();
+        config.network.wan.addressing = addressing;
+        let spec = resolve(&sample.input()).network;
+        let gateways: Vec<bool> = ["lan0", "wan0"]
+            .map(|name| spec.interfaces[&name.parse().unwrap()].gateway.is_some())
+            .into();
+        assert_eq!(gateways, [false, true]);
+    }
+}
