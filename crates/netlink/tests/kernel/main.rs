@@ -1,0 +1,330 @@
+//! The calls against a real kernel, each test in a network namespace of its own, checked with `ip`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say so at once"
+)]
+
+mod namespace;
+
+use std::time::Duration;
+
+use cell_model::name::InterfaceName;
+use cell_netlink::{MAIN_TABLE, Netlink, NetlinkError, Route, Scope};
+use ipnet::IpNet;
+use namespace::Namespace;
+
+/// Long enough for any machine; only a failing test waits it out.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn name(text: &str) -> InterfaceName {
+    text.parse().unwrap()
+}
+
+fn net(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+/// A namespace with the two ends of a wire, `left` and `right`, up.
+fn wired() -> Namespace {
+    let namespace = Namespace::new();
+    namespace.ip("link add left type veth peer name right");
+    namespace.ip("link set left up");
+    namespace.ip("link set right up");
+    namespace
+}
+
+fn route(destination: &str, gateway: Option<&str>, metric: u32) -> Route {
+    Route {
+        destination: net(destination),
+        gateway: gateway.map(|text| text.parse().unwrap()),
+        interface: name("left"),
+        metric,
+        table: MAIN_TABLE,
+    }
+}
+
+#[test]
+fn links_show_state_kind_and_mtu() {
+    let namespace = wired();
+    namespace.ip("link add bridge0 type bridge");
+    namespace.ip("link set bridge0 mtu 1400");
+    let links = namespace.run(|| async { Netlink::new().links().await.unwrap() });
+    let find = |wanted: &str| links.iter().find(|link| link.name.as_str() == wanted);
+    let left = find("left").unwrap();
+    assert!(left.up && left.carrier);
+    assert_eq!(left.kind.as_deref(), Some("veth"));
+    let bridge = find("bridge0").unwrap();
+    assert!(!bridge.up && !bridge.carrier);
+    assert_eq!(bridge.mtu, 1400);
+    let loopback = find("lo").unwrap();
+    assert_eq!(loopback.kind, None);
+    assert_eq!(loopback.index, 1);
+}
+
+#[test]
+fn link_is_made_once_changed_and_removed_twice() {
+    let namespace = Namespace::new();
+    namespace.run(|| async {
+        let netlink = Netlink::new();
+        let bridge = name("bridge0");
+        netlink.add_link(&bridge, "bridge").await.unwrap();
+        netlink.add_link(&bridge, "bridge").await.unwrap();
+        netlink.set_up(&bridge).await.unwrap();
+        netlink.set_mtu(&bridge, 1280).await.unwrap();
+        let link = netlink.link(&bridge).await.unwrap();
+        assert!(link.up);
+        assert_eq!(link.mtu, 1280);
+        netlink.remove_link(&bridge).await.unwrap();
+        netlink.remove_link(&bridge).await.unwrap();
+        let gone = netlink.link(&bridge).await;
+        assert!(matches!(gone, Err(NetlinkError::NoInterface(name)) if name == bridge));
+    });
+}
+
+#[test]
+fn link_of_another_kind_is_not_taken_for_the_wanted_one() {
+    let namespace = wired();
+    let error = namespace.run(|| async { Netlink::new().add_link(&name("left"), "bridge").await });
+    assert!(matches!(
+        error,
+        Err(NetlinkError::OtherKind { found: Some(kind), .. }) if kind == "veth"
+    ));
+}
+
+#[test]
+fn kind_the_kernel_does_not_know_is_told_apart() {
+    let namespace = Namespace::new();
+    let error = namespace
+        .run(|| async { Netlink::new().add_link(&name("x0"), "no-such-kind").await })
+        .unwrap_err();
+    assert!(error.is_unsupported(), "{error:?}");
+}
+
+#[test]
+fn refusal_carries_errno_and_the_kernels_words() {
+    let namespace = wired();
+    let error = namespace
+        .run(|| async { Netlink::new().set_mtu(&name("left"), 1).await })
+        .unwrap_err();
+    assert_eq!(error.errno(), Some(rustix::io::Errno::INVAL));
+    assert_eq!(
+        error.to_string(),
+        "the kernel refused to set the MTU of left to 1 (mtu less than device minimum)"
+    );
+}
+
+#[test]
+fn addresses_are_added_and_removed_and_doing_it_twice_is_fine() {
+    let namespace = wired();
+    for text in ["192.168.7.1/24", "fd00:7::1/64"] {
+        namespace.run(|| async {
+            let netlink = Netlink::new();
+            netlink.add_address(&name("left"), net(text)).await.unwrap();
+            netlink.add_address(&name("left"), net(text)).await.unwrap();
+        });
+        let shown = namespace.ip("addr show dev left");
+        let line = shown.lines().find(|line| line.contains(text));
+        assert!(!line.unwrap().contains("tentative"), "{shown}");
+        namespace.run(|| async {
+            let netlink = Netlink::new();
+            let left = name("left");
+            netlink.remove_address(&left, net(text)).await.unwrap();
+            netlink.remove_address(&left, net(text)).await.unwrap();
+        });
+        let shown = namespace.ip("addr show dev left");
+        assert!(!shown.contains(text), "{shown}");
+    }
+}
+
+#[test]
+fn removal_minds_the_prefix_length() {
+    let namespace = wired();
+    namespace.ip("addr add 10.9.0.1/24 dev left");
+    namespace.ip("addr add 10.9.0.1/16 dev left");
+    namespace.run(|| async {
+        let netlink = Netlink::new();
+        netlink
+            .remove_address(&name("left"), net("10.9.0.1/16"))
+            .await
+            .unwrap();
+    });
+    let shown = namespace.ip("addr show dev left");
+    assert!(shown.contains("10.9.0.1/24") && !shown.contains("10.9.0.1/16"));
+}
+
+#[test]
+fn listed_addresses_have_interface_and_scope() {
+    let namespace = wired();
+    namespace.ip("link set lo up");
+    namespace.ip("addr add 192.168.7.1/24 dev left");
+    let addresses = namespace.run(|| async { Netlink::new().addresses().await.unwrap() });
+    let scope = |text: &str| {
+        let found = addresses.iter().find(|found| found.address == net(text))?;
+        Some((found.interface.as_str(), found.scope))
+    };
+    assert_eq!(scope("192.168.7.1/24"), Some(("left", Scope::Global)));
+    assert_eq!(scope("127.0.0.1/8"), Some(("lo", Scope::Host)));
+    assert!(addresses.iter().any(|found| found.scope == Scope::Link));
+}
+
+#[test]
+fn what_an_absent_interface_has_is_already_removed() {
+    let namespace = Namespace::new();
+    namespace.run(|| async {
+        let netlink = Netlink::new();
+        let absent = name("left");
+        let address = net("10.0.0.1/24");
+        netlink.remove_address(&absent, address).await.unwrap();
+        netlink
+            .remove_route(&route("10.1.0.0/16", None, 0))
+            .await
+            .unwrap();
+        let added = netlink.add_address(&absent, address).await;
+        assert!(matches!(added, Err(NetlinkError::NoInterface(name)) if name == absent));
+    });
+}
+
+#[test]
+fn routes_are_added_listed_and_removed() {
+    let namespace = wired();
+    namespace.ip("addr add 192.168.7.1/24 dev left");
+    let wanted = [
+        route("10.1.0.0/16", Some("192.168.7.2"), 0),
+        route("10.2.0.0/16", None, 700),
+        route("fd00:1::/64", None, 256),
+    ];
+    namespace.run(|| async {
+        let netlink = Netlink::new();
+        for route in &wanted {
+            netlink.add_route(route).await.unwrap();
+            netlink.add_route(route).await.unwrap();
+        }
+        let routes = netlink.routes().await.unwrap();
+        for route in &wanted {
+            assert!(routes.contains(route), "{route:?} in {routes:?}");
+            netlink.remove_route(route).await.unwrap();
+            netlink.remove_route(route).await.unwrap();
+        }
+        let routes = netlink.routes().await.unwrap();
+        assert!(wanted.iter().all(|route| !routes.contains(route)));
+    });
+}
+
+#[test]
+fn fresh_namespace_has_no_routes() {
+    let routes = Namespace::new().run(|| async { Netlink::new().routes().await });
+    assert_eq!(routes.unwrap(), []);
+}
+
+#[test]
+fn default_route_is_replaced_and_not_doubled() {
+    let namespace = wired();
+    namespace.ip("addr add 192.168.7.1/24 dev left");
+    namespace.run(|| async {
+        let netlink = Netlink::new();
+        for gateway in ["192.168.7.2", "192.168.7.3", "192.168.7.3"] {
+            let route = Route::default_v4(name("left"), gateway.parse().unwrap());
+            netlink.replace_route(&route).await.unwrap();
+        }
+    });
+    let shown = namespace.ip("route show default");
+    assert_eq!(
+        shown.trim(),
+        "default via 192.168.7.3 dev left proto static"
+    );
+}
+
+#[test]
+fn route_in_a_numbered_table_stays_out_of_the_main_one() {
+    let namespace = wired();
+    let mut other = route("10.3.0.0/16", None, 0);
+    other.table = 1000;
+    let routes = namespace.run(|| async {
+        let netlink = Netlink::new();
+        netlink.add_route(&other).await.unwrap();
+        netlink.routes().await.unwrap()
+    });
+    assert!(
+        !routes
+            .iter()
+            .any(|route| route.destination == other.destination)
+    );
+    assert!(
+        namespace
+            .ip("route show table 1000")
+            .contains("10.3.0.0/16")
+    );
+}
+
+#[test]
+fn watch_tells_of_links_addresses_and_routes() {
+    let namespace = Namespace::new();
+    namespace.run(|| async {
+        let mut watch = Netlink::new().watch().unwrap();
+        for (command, what) in [
+            ("link add left type veth peer name right", "link"),
+            ("addr add 10.0.0.1/24 dev left", "address"),
+            ("addr add fd00::1/64 dev right nodad", "address"),
+            ("link set left up", "link"),
+            ("route add 10.1.0.0/16 dev left", "route"),
+            ("route add fd01::/64 dev left", "route"),
+        ] {
+            namespace.ip(command);
+            let seen = async {
+                loop {
+                    let change = watch.next().await.unwrap();
+                    assert!(!change.lost);
+                    match what {
+                        "link" if change.links => break,
+                        "address" if change.addresses => break,
+                        "route" if change.routes => break,
+                        _ => {}
+                    }
+                }
+            };
+            let waited = tokio::time::timeout(PATIENCE, seen).await;
+            assert!(waited.is_ok(), "no event after ip {command}");
+        }
+    });
+}
+
+#[test]
+fn watch_goes_on_after_an_overrun() {
+    let namespace = wired();
+    namespace.run(|| async {
+        let netlink = Netlink::new();
+        let mut watch = netlink.watch().unwrap();
+        let left = name("left");
+        // More than any default socket buffer holds.
+        for _ in 0..1000 {
+            let address = net("10.0.0.1/24");
+            netlink.add_address(&left, address).await.unwrap();
+            netlink.remove_address(&left, address).await.unwrap();
+        }
+        let lost = async { while !watch.next().await.unwrap().lost {} };
+        tokio::time::timeout(PATIENCE, lost).await.unwrap();
+        // What had been queued before the overrun.
+        while tokio::time::timeout(Duration::ZERO, watch.next())
+            .await
+            .is_ok()
+        {}
+        netlink.set_mtu(&left, 1300).await.unwrap();
+        let linked = async { while !watch.next().await.unwrap().links {} };
+        tokio::time::timeout(PATIENCE, linked).await.unwrap();
+    });
+}
+
+#[test]
+fn cancelled_call_does_not_disturb_the_next() {
+    let namespace = wired();
+    namespace.run(|| async {
+        let netlink = Netlink::new();
+        for _ in 0..50 {
+            let _ = tokio::time::timeout(Duration::ZERO, netlink.routes()).await;
+            assert_eq!(
+                netlink.link(&name("left")).await.unwrap().name,
+                name("left")
+            );
+        }
+    });
+}
