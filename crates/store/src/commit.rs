@@ -1,0 +1,162 @@
+//! The one way to change the store.
+
+use serde_json::value::RawValue;
+
+use crate::batch::Batch;
+use crate::database::{Database, is_disk_full};
+use crate::layout::History;
+use crate::revision::{self, Difference, Header};
+use crate::store::{Open, Store};
+use crate::{StoreError, files, layout};
+
+/// Bytes of differences that are kept: years of a household's changes in a quarter of the state partition. The oldest
+/// revisions are dropped above it.
+pub const HISTORY_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// What a batch comes to, given what is stored.
+struct Work {
+    writes: sled::Batch,
+    history: History,
+    /// The new revision, when a document changes.
+    revision: Option<u64>,
+    /// Bytes of all keys and values written.
+    bytes: u64,
+    empty: bool,
+}
+
+impl Store {
+    /// Makes all changes of a batch, or none. When it returns, they are on disk.
+    ///
+    /// Answers the number of the new revision, or `None` when no document changed. A document set to what it already is
+    /// does not change.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`], [`StoreError::DiskFull`], [`StoreError::NotJson`], [`StoreError::TooLarge`]: nothing was
+    /// changed. [`StoreError::Write`], [`StoreError::Sync`]: unknown, see [`Store`].
+    pub fn commit(&self, batch: Batch) -> Result<Option<u64>, StoreError> {
+        batch.validate()?;
+        let mut state = self.write_guard();
+        let open = state.as_ref().ok_or(StoreError::Poisoned)?;
+        let work = prepare(open, batch, self.history_limit)?;
+        if work.empty {
+            return Ok(None);
+        }
+        // A page of the tree is rewritten with what changes in it, so twice the bytes may reach the disk.
+        files::require_room(&self.dir, work.bytes.saturating_mul(2))?;
+        let mut open = state.take().ok_or(StoreError::Poisoned)?;
+        if let Err(error) = open.database.apply(work.writes) {
+            tracing::error!(%error, "store write failed; the store must be reopened");
+            if is_disk_full(&error) {
+                return Err(StoreError::DiskFull {
+                    free: 0,
+                    needed: files::FREE_RESERVE,
+                });
+            }
+            return Err(error);
+        }
+        open.history = work.history;
+        *state = Some(open);
+        Ok(work.revision)
+    }
+}
+
+fn prepare(open: &Open, batch: Batch, limit: u64) -> Result<Work, StoreError> {
+    let current = open.history.latest;
+    if let Some(expected) = batch.expected_revision.filter(|&number| number != current) {
+        return Err(StoreError::Stale { expected, current });
+    }
+    let mut work = Work {
+        writes: sled::Batch::default(),
+        history: open.history,
+        revision: None,
+        bytes: 0,
+        empty: true,
+    };
+    for ((tree, key), json) in batch.records {
+        work.write(layout::record(tree.name(), &key), json);
+    }
+    for (name, sealed) in batch.secrets {
+        work.write(layout::secret(&name), sealed);
+    }
+
+    let number = current + 1;
+    let mut header = Header {
+        time: batch.time,
+        actor: batch.actor,
+        summary: batch.summary,
+        changes: 0,
+        bytes: 0,
+    };
+    for (key, after) in batch.documents {
+        let before = open.database.get(&layout::document(&key))?;
+        if before == after {
+            continue;
+        }
+        let difference = encode(&key, before, after.as_deref())?;
+        header.changes += 1;
+        header.bytes += (key.len() + difference.len()) as u64;
+        work.write(layout::difference(number, &key), Some(difference));
+        work.write(layout::document(&key), after);
+    }
+    if header.changes > 0 {
+        work.revision = Some(number);
+        work.history.latest = number;
+        work.history.bytes += header.bytes;
+        work.write(layout::header(number), Some(json(&header)));
+        work.forget(&open.database, limit)?;
+        work.write(layout::HISTORY.to_vec(), Some(json(&work.history)));
+    }
+    Ok(work)
+}
+
+impl Work {
+    fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.empty = false;
+        self.bytes += key.len() as u64;
+        match value {
+            Some(value) => {
+                self.bytes += value.len() as u64;
+                self.writes.insert(key, value);
+            }
+            None => self.writes.remove(key),
+        }
+    }
+
+    /// Drops the oldest revisions until the history fits; the newest always stays.
+    fn forget(&mut self, database: &Database, limit: u64) -> Result<(), StoreError> {
+        while self.history.bytes > limit && self.history.first < self.history.latest {
+            let number = self.history.first;
+            let key = layout::header(number);
+            let Some(json) = database.get(&key)? else {
+                return Err(StoreError::Damaged(format!("header of revision {number}")));
+            };
+            let header = revision::header(number, &json)?;
+            self.write(key, None);
+            let differences = layout::differences(number);
+            for entry in database.scan(&differences) {
+                self.write([&differences[..], &entry?.0].concat(), None);
+            }
+            self.history.first += 1;
+            self.history.bytes = self.history.bytes.saturating_sub(header.bytes);
+        }
+        Ok(())
+    }
+}
+
+fn encode(
+    key: &str,
+    before: Option<Vec<u8>>,
+    after: Option<&[u8]>,
+) -> Result<Vec<u8>, StoreError> {
+    let raw = |json: &[u8]| {
+        serde_json::from_slice::<Box<RawValue>>(json).map_err(|_| StoreError::NotJson(key.to_owned()))
+    };
+    Ok(json(&Difference {
+        before: before.as_deref().map(raw).transpose()?,
+        after: after.map(raw).transpose()?,
+    }))
+}
+
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("a struct of numbers and texts has a JSON form")
+}
