@@ -29,11 +29,11 @@ impl Applied {
     /// The system once all steps towards the spec were carried out.
     pub fn all(spec: &BoxSpec) -> Self {
         Self {
-            firewall: Some(Arc::new(spec.firewall.clone())),
+            firewall: Some(Arc::clone(&spec.firewall)),
             network: Some(spec.network.clone()),
-            wireguard: Some(spec.wireguard.clone().map(Arc::new)),
+            wireguard: Some(spec.wireguard.clone()),
             leaf: Some(spec.leaf.clone()),
-            dns: Some(Arc::new(spec.dns.clone())),
+            dns: Some(Arc::clone(&spec.dns)),
             web: Some(spec.web.clone()),
         }
     }
@@ -68,9 +68,9 @@ pub fn diff(applied: &Applied, spec: &BoxSpec) -> Vec<Step> {
     steps
 }
 
-fn firewall(applied: Option<&FirewallSpec>, spec: &FirewallSpec) -> Option<FirewallStep> {
+fn firewall(applied: Option<&FirewallSpec>, spec: &Arc<FirewallSpec>) -> Option<FirewallStep> {
     let Some(applied) = applied.filter(|applied| same_but_peers(applied, spec)) else {
-        return Some(FirewallStep::Replace(Arc::new(spec.clone())));
+        return Some(FirewallStep::Replace(Arc::clone(spec)));
     };
     let remove: BTreeMap<_, _> = applied
         .peers
@@ -112,9 +112,9 @@ fn same_but_peers(one: &FirewallSpec, other: &FirewallSpec) -> bool {
 
 fn wireguard(
     applied: Option<&Option<Arc<WireGuardSpec>>>,
-    spec: Option<&WireGuardSpec>,
+    spec: Option<&Arc<WireGuardSpec>>,
 ) -> Option<WireGuardStep> {
-    let ensure = |spec: &WireGuardSpec| WireGuardStep::Ensure(Arc::new(spec.clone()));
+    let ensure = |spec: &Arc<WireGuardSpec>| WireGuardStep::Ensure(Arc::clone(spec));
     match (applied, spec) {
         (Some(None), None) => None,
         (_, None) => Some(WireGuardStep::Remove),
@@ -157,8 +157,8 @@ fn same_interface(one: &WireGuardSpec, other: &WireGuardSpec) -> bool {
         && *addresses == other.addresses
 }
 
-fn dns(applied: Option<&DnsSpec>, spec: &DnsSpec) -> Option<DnsStep> {
-    let replace = || Some(DnsStep::Replace(Arc::new(spec.clone())));
+fn dns(applied: Option<&DnsSpec>, spec: &Arc<DnsSpec>) -> Option<DnsStep> {
+    let replace = || Some(DnsStep::Replace(Arc::clone(spec)));
     let Some(applied) = applied else {
         return replace();
     };
@@ -361,9 +361,9 @@ mod tests {
                 let steps = diff(&applied, &wanted);
                 apply(&mut applied, steps);
                 prop_assert_eq!(diff(&applied, &wanted), Vec::new());
-                prop_assert_eq!(applied.firewall.as_deref(), Some(&wanted.firewall));
+                prop_assert_eq!(applied.firewall.as_ref(), Some(&wanted.firewall));
                 let wireguard = applied.wireguard.unwrap();
-                prop_assert_eq!(wireguard.as_deref(), wanted.wireguard.as_ref());
+                prop_assert_eq!(wireguard, wanted.wireguard);
             }
         }
     }

@@ -54,10 +54,10 @@ pub fn resolve(input: &Input<'_>) -> BoxSpec {
     let home = Home::of(input);
     let peers = active_peers(input);
     BoxSpec {
-        firewall: firewall(input, &home, &peers),
+        firewall: Arc::new(firewall(input, &home, &peers)),
         network: network(input),
-        wireguard: wireguard(input, &peers),
-        dns: dns(input, &home, &peers),
+        wireguard: wireguard(input, &peers).map(Arc::new),
+        dns: Arc::new(dns(input, &home, &peers)),
         leaf: leaf(input, &home),
         web: web(input, &home),
     }
@@ -353,7 +353,7 @@ mod tests {
         let spec = resolve(&sample.input());
         assert!(spec.firewall.peers.is_empty());
         assert!(spec.wireguard.unwrap().peers.is_empty());
-        assert!(spec.dns.zone.unwrap().names.is_empty());
+        assert!(spec.dns.zone.as_ref().unwrap().names.is_empty());
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod network;
 mod web;
 mod wireguard;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 pub use certificate::LeafSpec;
@@ -16,17 +18,17 @@ pub use network::{InterfaceSpec, NetworkSpec};
 pub use web::WebSpec;
 pub use wireguard::{WireGuardPeerSpec, WireGuardSpec};
 
-/// The whole box, as it shall be.
+/// The whole box, as it shall be. The large parts are shared, not copied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoxSpec {
     /// Packet filter and NAT.
-    pub firewall: FirewallSpec,
+    pub firewall: Arc<FirewallSpec>,
     /// Addresses, routes, forwarding.
     pub network: NetworkSpec,
     /// The VPN; `None` before setup.
-    pub wireguard: Option<WireGuardSpec>,
+    pub wireguard: Option<Arc<WireGuardSpec>>,
     /// The name server.
-    pub dns: DnsSpec,
+    pub dns: Arc<DnsSpec>,
     /// The leaf certificate.
     pub leaf: LeafSpec,
     /// The admin listener.
