@@ -1,1 +1,25 @@
-//! Placeholder.
+//! The one way in for browsers and programs: TLS listeners and the order in which a request is judged.
+//!
+//! Promises: every path, known or not, passes the same checks in the same order ([`gate::Gate`]); a refused request
+//! reaches no handler; every answer carries the same protective headers; a caller is what the core says, never what
+//! a header says.
+//! Must never: decide who somebody is or what they may do beyond a route's [`route::Access`], keep state about
+//! sessions, or render a page.
+//! Start reading at [`gate::Gate::answer`], then [`route::Route`], [`visit::Visit`] and [`reply::Reply`].
+
+pub mod cookie;
+pub mod form;
+pub mod gate;
+pub mod qr;
+pub mod reply;
+pub mod route;
+pub mod serve;
+pub mod tls;
+pub mod visit;
+
+pub use gate::Gate;
+pub use reply::Reply;
+pub use route::{Access, Body, Faces, Handler, Route};
+pub use serve::serve;
+pub use tls::tls_config;
+pub use visit::Visit;
