@@ -10,20 +10,20 @@
 //!
 //! Start reading at [`world`], then [`celld`].
 
-// pub mod celld;
-// pub mod client;
+pub mod celld;
+pub mod client;
 pub mod dns;
 pub mod namespace;
 mod wait;
 pub mod web;
-// pub mod wireguard;
+pub mod wireguard;
 pub mod world;
 
-// pub use celld::{Celld, CelldOptions};
-// pub use client::{Client, Reply, Request};
+pub use celld::{Celld, CelldOptions};
+pub use client::{Client, Reply, Request};
 pub use dns::DnsServer;
 pub use namespace::Namespace;
 pub use wait::wait_for;
 pub use web::WebServer;
-// pub use wireguard::WgClient;
+pub use wireguard::WgClient;
 pub use world::{Layout, World, WorldOptions};

@@ -152,6 +152,14 @@ impl Namespace {
         ip(&["-n", self.name(), "-batch", "-"], lines)
     }
 
+    /// [`Namespace::ip`] for lines that mean IPv6 where their words do not tell (`rule`, `route add default dev`).
+    ///
+    /// # Errors
+    /// As [`Namespace::ip`].
+    pub fn ip6(&self, lines: &str) -> Result<(), NamespaceError> {
+        ip(&["-6", "-n", self.name(), "-batch", "-"], lines)
+    }
+
     /// Sets a kernel setting such as `net.ipv4.ip_forward` in the namespace.
     ///
     /// # Errors
