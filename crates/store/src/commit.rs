@@ -143,13 +143,10 @@ impl Work {
     }
 }
 
-fn encode(
-    key: &str,
-    before: Option<Vec<u8>>,
-    after: Option<&[u8]>,
-) -> Result<Vec<u8>, StoreError> {
+fn encode(key: &str, before: Option<Vec<u8>>, after: Option<&[u8]>) -> Result<Vec<u8>, StoreError> {
     let raw = |json: &[u8]| {
-        serde_json::from_slice::<Box<RawValue>>(json).map_err(|_| StoreError::NotJson(key.to_owned()))
+        serde_json::from_slice::<Box<RawValue>>(json)
+            .map_err(|_| StoreError::NotJson(key.to_owned()))
     };
     Ok(json(&Difference {
         before: before.as_deref().map(raw).transpose()?,

@@ -146,8 +146,7 @@ pub(crate) fn keep_private(dir: &Path) -> io::Result<()> {
 
 /// Refuses when writing `bytes` would leave less than [`FREE_RESERVE`].
 pub(crate) fn require_room(dir: &Path, bytes: u64) -> Result<(), StoreError> {
-    let room =
-        statvfs(dir).map_err(|e| StoreError::file("ask for free room in", dir)(e.into()))?;
+    let room = statvfs(dir).map_err(|e| StoreError::file("ask for free room in", dir)(e.into()))?;
     let free = room.f_bavail.saturating_mul(room.f_frsize);
     let needed = FREE_RESERVE.saturating_add(bytes);
     if free < needed {

@@ -204,9 +204,6 @@ mod tests {
         let mut batch = Batch::new(Timestamp::UNIX_EPOCH, None, "");
         batch.remove(FRUIT, "a");
         assert_eq!(store.commit(batch).unwrap(), None);
-        assert_eq!(
-            keys(store.records::<usize>(FRUIT).scan().unwrap()),
-            ["b"]
-        );
+        assert_eq!(keys(store.records::<usize>(FRUIT).scan().unwrap()), ["b"]);
     }
 }

@@ -21,8 +21,7 @@ pub(super) fn migrate(database: &Database) -> Result<(), StoreError> {
         let (key, value) = entry?;
         bytes += (key.len().saturating_sub(8) + value.len()) as u64;
     }
-    let history =
-        json!({"latest": latest, "first": first.unwrap_or(latest + 1), "bytes": bytes});
+    let history = json!({"latest": latest, "first": first.unwrap_or(latest + 1), "bytes": bytes});
     let mut batch = sled::Batch::default();
     batch.insert(b"m/history", history.to_string().as_bytes());
     database.apply(batch)
