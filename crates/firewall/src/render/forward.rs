@@ -1,0 +1,129 @@
+//! What may pass through the box.
+
+use cell_model::config::ServiceToggle;
+use cell_model::spec::{FirewallSpec, FirewallVpn, Phase};
+use nftables::expr::Expression;
+use nftables::types::{NfChainPolicy, NfChainType, NfHook};
+
+use super::chains::{Chains, FILTER};
+use super::sets::Group;
+use super::words::{
+    Family, accept, address, arrives, clamp_segment_size, differs, equals, field, give_up, jump,
+    leaves, name, one_of, port, state, tcp_opening, together,
+};
+
+pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
+    if let Some(vpn) = &spec.vpn {
+        device_forward(chains, spec, vpn);
+    }
+    let filter = NfChainType::Filter;
+    chains.hook(
+        "forward",
+        filter,
+        NfHook::Forward,
+        FILTER,
+        NfChainPolicy::Drop,
+    );
+    let narrow = spec.vpn.iter().map(|vpn| &vpn.interface);
+    let narrow = one_of([&spec.wan].into_iter().chain(narrow).map(name));
+    chains.rule(
+        "forward",
+        [leaves(narrow), tcp_opening(), clamp_segment_size()],
+    );
+    if let Some(vpn) = &spec.vpn {
+        // Ahead of connection tracking's shortcut: a flow ends with the right to it.
+        for family in Family::BOTH {
+            chains.rule(
+                "forward",
+                [
+                    leaves(name(&vpn.interface)),
+                    differs(family.destination(), Group::Peers.reference(family)),
+                    give_up(),
+                ],
+            );
+            chains.rule(
+                "forward",
+                [
+                    arrives(name(&spec.wan)),
+                    leaves(name(&vpn.interface)),
+                    differs(family.destination(), Group::Internet.reference(family)),
+                    give_up(),
+                ],
+            );
+        }
+        chains.rule(
+            "forward",
+            [arrives(name(&vpn.interface)), jump("device_forward")],
+        );
+    }
+    chains.established("forward");
+    if let (Some(lan), Phase::Open) = (&spec.lan, spec.phase) {
+        chains.rule(
+            "forward",
+            [arrives(name(lan)), leaves(name(&spec.wan)), accept()],
+        );
+    }
+}
+
+/// Where a device may go. Devices open every flow they take part in (nothing new goes to them from elsewhere), so
+/// each packet from one is held against the sets, not only the first.
+fn device_forward(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
+    const CHAIN: &str = "device_forward";
+    chains.chain(CHAIN);
+    chains.rule(CHAIN, [state(&["invalid"]), give_up()]);
+    if spec.phase == Phase::Closed {
+        chains.rule(CHAIN, [state(&["new"]), give_up()]);
+    }
+    for family in Family::BOTH {
+        let member = |group: Group| equals(family.source(), group.reference(family));
+        chains.rule(
+            CHAIN,
+            [
+                leaves(name(&vpn.interface)),
+                member(Group::PeerToPeer),
+                equals(family.destination(), Group::PeerToPeer.reference(family)),
+                accept(),
+            ],
+        );
+        let outside = [Some(&spec.wan), spec.lan.as_ref()];
+        chains.rule(
+            CHAIN,
+            [
+                leaves(one_of(outside.into_iter().flatten().map(name))),
+                member(Group::Internet),
+                accept(),
+            ],
+        );
+        for toggle in ServiceToggle::ALL {
+            if let Some(services) = services(spec, toggle, family) {
+                chains.rule(
+                    CHAIN,
+                    [
+                        member(Group::Service(toggle)),
+                        equals(
+                            together([family.destination(), field("tcp", "dport")]),
+                            services,
+                        ),
+                        accept(),
+                    ],
+                );
+            }
+        }
+    }
+    chains.rule(CHAIN, [give_up()]);
+}
+
+/// Addresses and ports behind a toggle, or nothing when it has none in this family.
+fn services(
+    spec: &FirewallSpec,
+    toggle: ServiceToggle,
+    family: Family,
+) -> Option<Expression<'static>> {
+    let items: Vec<_> = spec
+        .services
+        .iter()
+        .filter(|service| service.toggle == toggle && Family::of(service.address) == family)
+        .map(|service| together([address(service.address), port(service.port)]))
+        .collect();
+    (!items.is_empty()).then(|| one_of(items))
+}
