@@ -72,7 +72,7 @@ impl Netlink {
     /// Adds a route beside the existing ones.
     pub async fn add_route(&self, route: &Route) -> Result<(), NetlinkError> {
         let attempt = format!("add route {}", describe(route));
-        let request = self.message(route).await?;
+        let request = self.message(route, Rtprot::Static).await?;
         let flags = NlmF::CREATE | NlmF::EXCL;
         let result = socket::change(&attempt, Rtm::Newroute, flags, request).await;
         settled(result, &[Errno::EXIST])
@@ -81,15 +81,16 @@ impl Netlink {
     /// Adds a route in place of one with the same destination, metric and table, whatever its gateway and interface.
     pub async fn replace_route(&self, route: &Route) -> Result<(), NetlinkError> {
         let attempt = format!("replace route {}", describe(route));
-        let request = self.message(route).await?;
+        let request = self.message(route, Rtprot::Static).await?;
         let flags = NlmF::CREATE | NlmF::REPLACE;
         socket::change(&attempt, Rtm::Newroute, flags, request).await
     }
 
-    /// Removes a route. With metric 0, the preferred one of those that are the same but for the metric.
+    /// Removes a route, whoever added it. With metric 0, the preferred one of those that are the same but for the
+    /// metric.
     pub async fn remove_route(&self, route: &Route) -> Result<(), NetlinkError> {
         let attempt = format!("remove route {}", describe(route));
-        let request = match self.message(route).await {
+        let request = match self.message(route, Rtprot::Unspec).await {
             // Its routes went with it.
             Err(NetlinkError::NoInterface(_)) => return Ok(()),
             other => other?,
@@ -98,9 +99,9 @@ impl Netlink {
         settled(result, &[Errno::SRCH, Errno::NODEV])
     }
 
-    async fn message(&self, route: &Route) -> Result<Rtmsg, NetlinkError> {
+    async fn message(&self, route: &Route, origin: Rtprot) -> Result<Rtmsg, NetlinkError> {
         let index = self.link(&route.interface).await?.index;
-        Ok(message(route, index))
+        Ok(message(route, index, origin))
     }
 }
 
@@ -132,7 +133,8 @@ fn filter(family: RtAddrFamily) -> Rtmsg {
         .expect("every required field is set")
 }
 
-fn message(route: &Route, index: u32) -> Rtmsg {
+/// `origin` is who says to have added the route; unspecified matches all.
+fn message(route: &Route, index: u32, origin: Rtprot) -> Rtmsg {
     let mut attributes: Vec<Rtattr<Rta, Buffer>> = vec![
         attribute(Rta::Table, route.table),
         attribute(Rta::Oif, index),
@@ -147,14 +149,15 @@ fn message(route: &Route, index: u32) -> Rtmsg {
     if route.metric != 0 {
         attributes.push(attribute(Rta::Priority, route.metric));
     }
-    // What is on the wire has the narrower scope, or IPv4 gateways in it are refused.
+    // What is on the wire has the narrower scope: IPv4 gateways in it would be refused, and its removal would hit a
+    // route that has a gateway.
     let scope = match (route.gateway, route.destination) {
         (None, IpNet::V4(_)) => RtScope::Link,
         _ => RtScope::Universe,
     };
     builder(family(route.destination.addr()))
         .rtm_dst_len(route.destination.prefix_len())
-        .rtm_protocol(Rtprot::Static)
+        .rtm_protocol(origin)
         .rtm_scope(scope)
         .rtm_type(Rtn::Unicast)
         // The field holds 8 bits; the attribute says the whole number.
@@ -212,7 +215,10 @@ mod tests {
             route("::/0", Some("fe80::1"), 1024),
             route("fd00:1::/64", None, 256),
         ] {
-            assert_eq!(read(&message(&route, 3), &names()), Some(route));
+            assert_eq!(
+                read(&message(&route, 3, Rtprot::Static), &names()),
+                Some(route)
+            );
         }
     }
 
@@ -220,12 +226,12 @@ mod tests {
     fn route_of_another_table_is_left_out() {
         let mut other = route("10.1.0.0/16", None, 0);
         other.table = 1000;
-        assert_eq!(read(&message(&other, 3), &names()), None);
+        assert_eq!(read(&message(&other, 3, Rtprot::Static), &names()), None);
     }
 
     #[test]
     fn destination_loses_its_host_part() {
-        let written = message(&route("10.1.2.3/16", None, 0), 3);
+        let written = message(&route("10.1.2.3/16", None, 0), 3, Rtprot::Static);
         let read = read(&written, &names()).unwrap();
         assert_eq!(read.destination, "10.1.0.0/16".parse::<IpNet>().unwrap());
     }

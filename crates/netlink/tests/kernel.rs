@@ -4,14 +4,12 @@
     reason = "a test that cannot go on should say so at once"
 )]
 
-mod namespace;
-
 use std::time::Duration;
 
 use cell_model::name::InterfaceName;
 use cell_netlink::{MAIN_TABLE, Netlink, NetlinkError, Route, Scope};
+use cell_testkit::Namespace;
 use ipnet::IpNet;
-use namespace::Namespace;
 
 /// Long enough for any machine; only a failing test waits it out.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,13 +22,44 @@ fn net(text: &str) -> IpNet {
     text.parse().unwrap()
 }
 
+fn bare() -> Namespace {
+    Namespace::create("netlink").unwrap()
+}
+
 /// A namespace with the two ends of a wire, `left` and `right`, up.
 fn wired() -> Namespace {
-    let namespace = Namespace::new();
-    namespace.ip("link add left type veth peer name right");
-    namespace.ip("link set left up");
-    namespace.ip("link set right up");
+    let namespace = bare();
+    ip(&namespace, "link add left type veth peer name right");
+    ip(&namespace, "link set left up");
+    ip(&namespace, "link set right up");
     namespace
+}
+
+fn ip(namespace: &Namespace, line: &str) {
+    namespace.ip(line).unwrap();
+}
+
+/// What `ip` prints.
+fn show(namespace: &Namespace, words: &str) -> String {
+    let mut command = namespace.command("ip");
+    let output = command.args(words.split(' ')).output().unwrap();
+    assert!(output.status.success(), "ip {words}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs a future on a runtime inside the namespace.
+fn inside<F: Future<Output: Send>>(
+    namespace: &Namespace,
+    work: impl FnOnce(Netlink) -> F + Send,
+) -> F::Output {
+    let body = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(work(Netlink::new()))
+    };
+    namespace.run(body).unwrap()
 }
 
 fn route(destination: &str, gateway: Option<&str>, metric: u32) -> Route {
@@ -46,9 +75,9 @@ fn route(destination: &str, gateway: Option<&str>, metric: u32) -> Route {
 #[test]
 fn links_show_state_kind_and_mtu() {
     let namespace = wired();
-    namespace.ip("link add bridge0 type bridge");
-    namespace.ip("link set bridge0 mtu 1400");
-    let links = namespace.run(|| async { Netlink::new().links().await.unwrap() });
+    ip(&namespace, "link add bridge0 type bridge");
+    ip(&namespace, "link set bridge0 mtu 1400");
+    let links = inside(&namespace, async |netlink| netlink.links().await.unwrap());
     let find = |wanted: &str| links.iter().find(|link| link.name.as_str() == wanted);
     let left = find("left").unwrap();
     assert!(left.up && left.carrier);
@@ -63,9 +92,8 @@ fn links_show_state_kind_and_mtu() {
 
 #[test]
 fn link_is_made_once_changed_and_removed_twice() {
-    let namespace = Namespace::new();
-    namespace.run(|| async {
-        let netlink = Netlink::new();
+    let namespace = bare();
+    inside(&namespace, async |netlink| {
         let bridge = name("bridge0");
         netlink.add_link(&bridge, "bridge").await.unwrap();
         netlink.add_link(&bridge, "bridge").await.unwrap();
@@ -84,7 +112,9 @@ fn link_is_made_once_changed_and_removed_twice() {
 #[test]
 fn link_of_another_kind_is_not_taken_for_the_wanted_one() {
     let namespace = wired();
-    let error = namespace.run(|| async { Netlink::new().add_link(&name("left"), "bridge").await });
+    let error = inside(&namespace, async |netlink| {
+        netlink.add_link(&name("left"), "bridge").await
+    });
     assert!(matches!(
         error,
         Err(NetlinkError::OtherKind { found: Some(kind), .. }) if kind == "veth"
@@ -93,19 +123,21 @@ fn link_of_another_kind_is_not_taken_for_the_wanted_one() {
 
 #[test]
 fn kind_the_kernel_does_not_know_is_told_apart() {
-    let namespace = Namespace::new();
-    let error = namespace
-        .run(|| async { Netlink::new().add_link(&name("x0"), "no-such-kind").await })
-        .unwrap_err();
+    let namespace = bare();
+    let error = inside(&namespace, async |netlink| {
+        netlink.add_link(&name("x0"), "no-such-kind").await
+    })
+    .unwrap_err();
     assert!(error.is_unsupported(), "{error:?}");
 }
 
 #[test]
 fn refusal_carries_errno_and_the_kernels_words() {
     let namespace = wired();
-    let error = namespace
-        .run(|| async { Netlink::new().set_mtu(&name("left"), 1).await })
-        .unwrap_err();
+    let error = inside(&namespace, async |netlink| {
+        netlink.set_mtu(&name("left"), 1).await
+    })
+    .unwrap_err();
     assert_eq!(error.errno(), Some(rustix::io::Errno::INVAL));
     assert_eq!(
         error.to_string(),
@@ -117,21 +149,19 @@ fn refusal_carries_errno_and_the_kernels_words() {
 fn addresses_are_added_and_removed_and_doing_it_twice_is_fine() {
     let namespace = wired();
     for text in ["192.168.7.1/24", "fd00:7::1/64"] {
-        namespace.run(|| async {
-            let netlink = Netlink::new();
+        inside(&namespace, async |netlink| {
             netlink.add_address(&name("left"), net(text)).await.unwrap();
             netlink.add_address(&name("left"), net(text)).await.unwrap();
         });
-        let shown = namespace.ip("addr show dev left");
+        let shown = show(&namespace, "addr show dev left");
         let line = shown.lines().find(|line| line.contains(text));
         assert!(!line.unwrap().contains("tentative"), "{shown}");
-        namespace.run(|| async {
-            let netlink = Netlink::new();
+        inside(&namespace, async |netlink| {
             let left = name("left");
             netlink.remove_address(&left, net(text)).await.unwrap();
             netlink.remove_address(&left, net(text)).await.unwrap();
         });
-        let shown = namespace.ip("addr show dev left");
+        let shown = show(&namespace, "addr show dev left");
         assert!(!shown.contains(text), "{shown}");
     }
 }
@@ -139,25 +169,26 @@ fn addresses_are_added_and_removed_and_doing_it_twice_is_fine() {
 #[test]
 fn removal_minds_the_prefix_length() {
     let namespace = wired();
-    namespace.ip("addr add 10.9.0.1/24 dev left");
-    namespace.ip("addr add 10.9.0.1/16 dev left");
-    namespace.run(|| async {
-        let netlink = Netlink::new();
+    ip(&namespace, "addr add 10.9.0.1/24 dev left");
+    ip(&namespace, "addr add 10.9.0.1/16 dev left");
+    inside(&namespace, async |netlink| {
         netlink
             .remove_address(&name("left"), net("10.9.0.1/16"))
             .await
             .unwrap();
     });
-    let shown = namespace.ip("addr show dev left");
+    let shown = show(&namespace, "addr show dev left");
     assert!(shown.contains("10.9.0.1/24") && !shown.contains("10.9.0.1/16"));
 }
 
 #[test]
 fn listed_addresses_have_interface_and_scope() {
     let namespace = wired();
-    namespace.ip("link set lo up");
-    namespace.ip("addr add 192.168.7.1/24 dev left");
-    let addresses = namespace.run(|| async { Netlink::new().addresses().await.unwrap() });
+    ip(&namespace, "link set lo up");
+    ip(&namespace, "addr add 192.168.7.1/24 dev left");
+    let addresses = inside(&namespace, async |netlink| {
+        netlink.addresses().await.unwrap()
+    });
     let scope = |text: &str| {
         let found = addresses.iter().find(|found| found.address == net(text))?;
         Some((found.interface.as_str(), found.scope))
@@ -169,9 +200,8 @@ fn listed_addresses_have_interface_and_scope() {
 
 #[test]
 fn what_an_absent_interface_has_is_already_removed() {
-    let namespace = Namespace::new();
-    namespace.run(|| async {
-        let netlink = Netlink::new();
+    let namespace = bare();
+    inside(&namespace, async |netlink| {
         let absent = name("left");
         let address = net("10.0.0.1/24");
         netlink.remove_address(&absent, address).await.unwrap();
@@ -187,14 +217,13 @@ fn what_an_absent_interface_has_is_already_removed() {
 #[test]
 fn routes_are_added_listed_and_removed() {
     let namespace = wired();
-    namespace.ip("addr add 192.168.7.1/24 dev left");
+    ip(&namespace, "addr add 192.168.7.1/24 dev left");
     let wanted = [
         route("10.1.0.0/16", Some("192.168.7.2"), 0),
         route("10.2.0.0/16", None, 700),
         route("fd00:1::/64", None, 256),
     ];
-    namespace.run(|| async {
-        let netlink = Netlink::new();
+    inside(&namespace, async |netlink| {
         for route in &wanted {
             netlink.add_route(route).await.unwrap();
             netlink.add_route(route).await.unwrap();
@@ -211,23 +240,37 @@ fn routes_are_added_listed_and_removed() {
 }
 
 #[test]
+fn route_somebody_else_added_is_removed() {
+    let namespace = wired();
+    ip(&namespace, "addr add 192.168.7.1/24 dev left");
+    ip(
+        &namespace,
+        "route add default via 192.168.7.2 dev left metric 100 proto dhcp",
+    );
+    inside(&namespace, async |netlink| {
+        let route = route("0.0.0.0/0", Some("192.168.7.2"), 100);
+        netlink.remove_route(&route).await.unwrap();
+    });
+    assert_eq!(show(&namespace, "route show default"), "");
+}
+
+#[test]
 fn fresh_namespace_has_no_routes() {
-    let routes = Namespace::new().run(|| async { Netlink::new().routes().await });
+    let routes = inside(&bare(), async |netlink| netlink.routes().await);
     assert_eq!(routes.unwrap(), []);
 }
 
 #[test]
 fn default_route_is_replaced_and_not_doubled() {
     let namespace = wired();
-    namespace.ip("addr add 192.168.7.1/24 dev left");
-    namespace.run(|| async {
-        let netlink = Netlink::new();
+    ip(&namespace, "addr add 192.168.7.1/24 dev left");
+    inside(&namespace, async |netlink| {
         for gateway in ["192.168.7.2", "192.168.7.3", "192.168.7.3"] {
             let route = Route::default_v4(name("left"), gateway.parse().unwrap());
             netlink.replace_route(&route).await.unwrap();
         }
     });
-    let shown = namespace.ip("route show default");
+    let shown = show(&namespace, "route show default");
     assert_eq!(
         shown.trim(),
         "default via 192.168.7.3 dev left proto static"
@@ -239,8 +282,7 @@ fn route_in_a_numbered_table_stays_out_of_the_main_one() {
     let namespace = wired();
     let mut other = route("10.3.0.0/16", None, 0);
     other.table = 1000;
-    let routes = namespace.run(|| async {
-        let netlink = Netlink::new();
+    let routes = inside(&namespace, async |netlink| {
         netlink.add_route(&other).await.unwrap();
         netlink.routes().await.unwrap()
     });
@@ -249,18 +291,14 @@ fn route_in_a_numbered_table_stays_out_of_the_main_one() {
             .iter()
             .any(|route| route.destination == other.destination)
     );
-    assert!(
-        namespace
-            .ip("route show table 1000")
-            .contains("10.3.0.0/16")
-    );
+    assert!(show(&namespace, "route show table 1000").contains("10.3.0.0/16"));
 }
 
 #[test]
 fn watch_tells_of_links_addresses_and_routes() {
-    let namespace = Namespace::new();
-    namespace.run(|| async {
-        let mut watch = Netlink::new().watch().unwrap();
+    let namespace = bare();
+    inside(&namespace, async |netlink| {
+        let mut watch = netlink.watch().unwrap();
         for (command, what) in [
             ("link add left type veth peer name right", "link"),
             ("addr add 10.0.0.1/24 dev left", "address"),
@@ -269,7 +307,7 @@ fn watch_tells_of_links_addresses_and_routes() {
             ("route add 10.1.0.0/16 dev left", "route"),
             ("route add fd01::/64 dev left", "route"),
         ] {
-            namespace.ip(command);
+            ip(&namespace, command);
             let seen = async {
                 loop {
                     let change = watch.next().await.unwrap();
@@ -291,8 +329,7 @@ fn watch_tells_of_links_addresses_and_routes() {
 #[test]
 fn watch_goes_on_after_an_overrun() {
     let namespace = wired();
-    namespace.run(|| async {
-        let netlink = Netlink::new();
+    inside(&namespace, async |netlink| {
         let mut watch = netlink.watch().unwrap();
         let left = name("left");
         // More than any default socket buffer holds.
@@ -317,8 +354,7 @@ fn watch_goes_on_after_an_overrun() {
 #[test]
 fn cancelled_call_does_not_disturb_the_next() {
     let namespace = wired();
-    namespace.run(|| async {
-        let netlink = Netlink::new();
+    inside(&namespace, async |netlink| {
         for _ in 0..50 {
             let _ = tokio::time::timeout(Duration::ZERO, netlink.routes()).await;
             assert_eq!(
