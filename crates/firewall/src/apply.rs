@@ -29,6 +29,7 @@ const COMPLAINT_LIMIT: usize = 2_000;
 pub struct Nft {
     program: OsString,
     leading: Vec<OsString>,
+    patience: Duration,
 }
 
 impl Nft {
@@ -37,6 +38,7 @@ impl Nft {
         Self {
             program: "nft".into(),
             leading: Vec::new(),
+            patience: PATIENCE,
         }
     }
 
@@ -45,6 +47,7 @@ impl Nft {
         Self {
             program: "ip".into(),
             leading: ["netns", "exec", namespace, "nft"].map(Into::into).into(),
+            patience: PATIENCE,
         }
     }
 
@@ -77,9 +80,9 @@ impl Nft {
             }
         };
         let talk = async { tokio::join!(feed, child.wait_with_output()) };
-        let (fed, output) = timeout(PATIENCE, talk)
+        let (fed, output) = timeout(self.patience, talk)
             .await
-            .map_err(|_| FirewallError::Timeout(PATIENCE))?;
+            .map_err(|_| FirewallError::Timeout(self.patience))?;
         let output = output.map_err(FirewallError::Talk)?;
         if !output.status.success() {
             return Err(FirewallError::Refused(complaint(&output.stderr)));
@@ -172,5 +175,87 @@ fn complaint(stderr: &[u8]) -> String {
     match text.trim() {
         "" => "it did not say why".to_owned(),
         text => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cell_model::spec::Phase;
+
+    use super::*;
+
+    /// A shell script in nft's place.
+    fn script(text: &str) -> Nft {
+        Nft {
+            program: "sh".into(),
+            leading: ["-c", text].map(Into::into).into(),
+            patience: PATIENCE,
+        }
+    }
+
+    fn step() -> FirewallStep {
+        let spec = crate::closed_boot_spec("eth0".parse().unwrap(), None);
+        assert_eq!(spec.phase, Phase::Closed);
+        FirewallStep::Replace(Arc::new(spec))
+    }
+
+    #[tokio::test]
+    async fn missing_program_is_told() {
+        let mut nft = script("");
+        nft.program = "nft-that-is-not-there".into();
+        let answer = nft.apply(&step()).await;
+        assert!(matches!(answer, Err(FirewallError::Start(_))), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn refusal_carries_the_words_of_nft_but_not_all_of_them() {
+        let nft = script("echo 'Error: no such thing' >&2; yes x | head -c 9000 >&2; exit 1");
+        match nft.apply(&step()).await {
+            Err(FirewallError::Refused(text)) => {
+                assert!(text.starts_with("Error: no such thing"), "{text}");
+                assert!(text.len() <= COMPLAINT_LIMIT);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn silent_refusal_is_still_a_refusal() {
+        let answer = script("exit 1").apply(&step()).await;
+        assert!(
+            matches!(answer, Err(FirewallError::Refused(_))),
+            "{answer:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn hanging_program_is_given_up() {
+        let mut nft = script("exec sleep 600");
+        nft.patience = Duration::from_millis(50);
+        let answer = nft.observe().await;
+        assert!(
+            matches!(answer, Err(FirewallError::Timeout(_))),
+            "{answer:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn answer_that_is_no_listing_is_told() {
+        let answer = script("echo table inet cell").observe().await;
+        assert!(
+            matches!(answer, Err(FirewallError::Answer(_))),
+            "{answer:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn empty_patch_starts_nothing() {
+        let nothing = FirewallStep::PatchPeers {
+            remove: Default::default(),
+            add: Default::default(),
+        };
+        script("exit 1").apply(&nothing).await.unwrap();
     }
 }

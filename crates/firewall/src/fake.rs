@@ -121,3 +121,53 @@ fn patch(
 fn no_table() -> FirewallError {
     FirewallError::Refused("No such file or directory".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn peers() -> BTreeMap<Ipv4Addr, PeerAccess> {
+        let access = PeerAccess {
+            address6: "fd00::2".parse().unwrap(),
+            internet: true,
+            peer_to_peer: false,
+            services: Default::default(),
+        };
+        [(Ipv4Addr::new(10, 9, 8, 2), access)].into()
+    }
+
+    #[tokio::test]
+    async fn fake_tells_what_was_applied() {
+        let fake = FakeFirewall::new();
+        let patch = FirewallStep::PatchPeers {
+            remove: BTreeMap::new(),
+            add: peers(),
+        };
+        assert!(fake.apply(&patch).await.is_err(), "there is no table yet");
+
+        let mut spec = crate::closed_boot_spec("eth0".parse().unwrap(), None);
+        let replace = FirewallStep::Replace(Arc::new(spec.clone()));
+        fake.apply(&replace).await.unwrap();
+        assert!(fake.verify(&patch).await.is_err());
+        fake.apply(&patch).await.unwrap();
+        fake.verify(&patch).await.unwrap();
+        spec.peers = peers();
+        assert_eq!(fake.observe().await.unwrap(), FirewallStatus::of(&spec));
+        assert_eq!(fake.steps(), [replace, patch]);
+    }
+
+    #[tokio::test]
+    async fn fake_that_refuses_stays_as_it_was() {
+        let fake = FakeFirewall::new();
+        fake.refuse(Some("not today"));
+        let spec = crate::closed_boot_spec("eth0".parse().unwrap(), None);
+        let step = FirewallStep::Replace(Arc::new(spec));
+        assert!(fake.apply(&step).await.is_err());
+        assert_eq!(fake.observe().await.unwrap(), FirewallStatus::Absent);
+        assert!(fake.steps().is_empty());
+        fake.refuse(None);
+        fake.apply(&step).await.unwrap();
+    }
+}

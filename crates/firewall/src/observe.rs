@@ -129,3 +129,67 @@ impl ListedElement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A listing with this content, as nft writes it.
+    fn listing(items: &str) -> Vec<u8> {
+        format!(r#"{{"nftables": [{{"metainfo": {{"version": "1.0.6"}}}}, {items}]}}"#).into_bytes()
+    }
+
+    const LABEL: &str = r#"{"rule": {"family": "inet", "table": "cell", "chain": "generation",
+        "handle": 5, "comment": "open 0123456789abcdef 1", "expr": [{"drop": null}]}}"#;
+    const RULE: &str = r#"{"rule": {"family": "inet", "table": "cell", "chain": "input",
+        "handle": 6, "expr": [{"accept": null}]}}"#;
+
+    #[test]
+    fn device_is_put_together_from_its_sets() {
+        let sets = r#"
+            {"set": {"name": "peers4", "elem": [{"elem": {"val": "10.9.8.2", "comment": "fd09::2"}}]}},
+            {"set": {"name": "peers6", "elem": ["fd09::2"]}},
+            {"set": {"name": "p2p4", "elem": ["10.9.8.2"]}},
+            {"set": {"name": "p2p6", "elem": ["fd09::2"]}},
+            {"set": {"name": "mail4"}}"#;
+        let status = status(&listing(&format!("{LABEL}, {RULE}, {sets}"))).unwrap();
+        let FirewallStatus::Loaded(rules) = status else {
+            panic!("absent");
+        };
+        let (address, access) = rules.peers.first_key_value().unwrap();
+        assert_eq!(address.to_string(), "10.9.8.2");
+        assert_eq!(access.address6.to_string(), "fd09::2");
+        assert!(access.peer_to_peer && !access.internet && access.services.is_empty());
+        assert!(rules.intact);
+    }
+
+    #[test]
+    fn element_without_its_pairing_makes_the_rules_not_intact() {
+        let sets = r#"{"set": {"name": "peers4", "elem": ["10.9.8.2"]}}"#;
+        let status = status(&listing(&format!("{LABEL}, {RULE}, {sets}"))).unwrap();
+        assert!(matches!(status, FirewallStatus::Loaded(rules) if !rules.intact));
+    }
+
+    #[test]
+    fn table_without_our_label_counts_as_absent() {
+        assert_eq!(status(&listing(RULE)).unwrap(), FirewallStatus::Absent);
+    }
+
+    #[test]
+    fn element_that_is_no_address_is_told() {
+        let sets = r#"{"set": {"name": "peers4", "elem": ["everyone"]}}"#;
+        let answer = status(&listing(&format!("{LABEL}, {sets}")));
+        assert!(
+            matches!(answer, Err(FirewallError::Element { .. })),
+            "{answer:?}"
+        );
+    }
+
+    #[test]
+    fn table_of_another_family_is_not_ours() {
+        let tables = r#"{"table": {"family": "ip", "name": "cell", "handle": 1}}"#;
+        assert!(!has_table(&listing(tables)).unwrap());
+        let tables = r#"{"table": {"family": "inet", "name": "cell", "handle": 1}}"#;
+        assert!(has_table(&listing(tables)).unwrap());
+    }
+}

@@ -1,1 +1,290 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use cell_model::config::ServiceToggle;
+use cell_model::spec::{FirewallVpn, Phase, ServiceAddress};
+use nftables::expr::{Expression, NamedExpression};
+use nftables::schema::Element;
+use proptest::prelude::*;
+
+use super::*;
+
+type Peers = BTreeMap<Ipv4Addr, PeerAccess>;
+/// What the sets hold: set, address, comment.
+type Sets = BTreeSet<(String, String, Option<String>)>;
+
+fn routed(phase: Phase) -> FirewallSpec {
+    FirewallSpec {
+        phase,
+        wan: "eth0".parse().unwrap(),
+        lan: Some("eth1".parse().unwrap()),
+        vpn: Some(FirewallVpn {
+            interface: "wg0".parse().unwrap(),
+            subnet: "10.9.8.0/24".parse().unwrap(),
+            subnet6: "fd09:8::/64".parse().unwrap(),
+            listen_port: 51820,
+        }),
+        local_sources: [
+            "192.168.1.0/24",
+            "192.168.0.0/16",
+            "fe80::/10",
+            "fd00:1::/64",
+        ]
+        .map(|net| net.parse().unwrap())
+        .into(),
+        admin_ports: [443, 80].into(),
+        dns_port: 53,
+        peers: [(
+            Ipv4Addr::new(10, 9, 8, 2),
+            PeerAccess {
+                address6: "fd09:8::2".parse().unwrap(),
+                internet: true,
+                peer_to_peer: false,
+                services: [ServiceToggle::Mail].into(),
+            },
+        )]
+        .into(),
+        services: [ServiceAddress {
+            toggle: ServiceToggle::Mail,
+            address: IpAddr::V4(Ipv4Addr::new(172, 20, 0, 2)),
+            port: 993,
+        }]
+        .into(),
+    }
+}
+
+/// One command a line.
+fn lines(batch: &Nftables<'_>) -> String {
+    let lines: Vec<String> = batch
+        .objects
+        .iter()
+        .map(|object| serde_json::to_string(object).unwrap())
+        .collect();
+    lines.join("\n")
+}
+
+#[test]
+fn open_router_renders_as_recorded() {
+    insta::assert_snapshot!(lines(&render_replace(&routed(Phase::Open))));
+}
+
+#[test]
+fn closed_one_armed_box_renders_as_recorded() {
+    let mut spec = routed(Phase::Closed);
+    spec.lan = None;
+    insta::assert_snapshot!(lines(&render_replace(&spec)));
+}
+
+#[test]
+fn box_before_setup_renders_as_recorded() {
+    let spec = crate::closed_boot_spec("eth0".parse().unwrap(), None);
+    insta::assert_snapshot!(lines(&render_replace(&spec)));
+}
+
+#[test]
+fn patch_of_a_changed_right_touches_that_set_alone() {
+    let spec = routed(Phase::Open);
+    let mut changed = spec.peers.clone();
+    for access in changed.values_mut() {
+        access.peer_to_peer = true;
+    }
+    insta::assert_snapshot!(lines(&render_patch(&spec.peers, &changed)), @r#"
+    {"add":{"element":{"family":"inet","table":"cell","name":"p2p4","elem":["10.9.8.2"]}}}
+    {"add":{"element":{"family":"inet","table":"cell","name":"p2p6","elem":["fd09:8::2"]}}}
+    "#);
+}
+
+#[test]
+fn patch_of_a_new_ipv6_address_renews_the_pairing() {
+    let before = routed(Phase::Open).peers;
+    let mut after = before.clone();
+    for access in after.values_mut() {
+        access.address6 = "fd09:8::22".parse().unwrap();
+    }
+    let mut sets = held(&render_patch(&BTreeMap::new(), &before));
+    carry_out(&mut sets, &render_patch(&before, &after));
+    assert!(sets.contains(&(
+        "peers4".to_owned(),
+        "10.9.8.2".to_owned(),
+        Some("fd09:8::22".to_owned())
+    )));
+    assert_eq!(sets, held(&render_patch(&BTreeMap::new(), &after)));
+}
+
+#[test]
+fn patch_that_changes_nothing_is_empty() {
+    let peers = routed(Phase::Open).peers;
+    assert!(render_patch(&peers, &peers).objects.is_empty());
+}
+
+#[test]
+fn rules_name_interfaces_and_never_their_index() {
+    let text = lines(&render_replace(&routed(Phase::Open)));
+    for key in ["\"iif\"", "\"oif\""] {
+        assert!(!text.contains(key), "{key} needs the interface to exist");
+    }
+}
+
+#[test]
+fn only_our_table_is_ever_named() {
+    for object in render_replace(&routed(Phase::Open)).objects.iter() {
+        let value = serde_json::to_value(object).unwrap();
+        let (verb, body) = value.as_object().unwrap().iter().next().unwrap();
+        assert!(["add", "delete"].contains(&verb.as_str()), "{verb}");
+        let (kind, body) = body.as_object().unwrap().iter().next().unwrap();
+        let table = if kind == "table" { "name" } else { "table" };
+        assert_eq!(body[table], "cell");
+        assert_eq!(body["family"], "inet");
+    }
+}
+
+#[test]
+fn set_names_are_read_back() {
+    for group in sets::Group::ALL {
+        for family in words::Family::BOTH {
+            assert_eq!(
+                read_set_name(&group.set_name(family)),
+                Some((group, family))
+            );
+        }
+    }
+    assert_eq!(read_set_name("peers"), None);
+}
+
+proptest! {
+    #[test]
+    fn patch_leads_where_a_replacement_leads(before in peers(), after in peers()) {
+        let (remove, add) = difference(&before, &after);
+        let mut sets = held(&render_replace(&with_peers(before)));
+        carry_out(&mut sets, &render_patch(&remove, &add));
+        prop_assert_eq!(sets, held(&render_replace(&with_peers(after))));
+    }
+
+    #[test]
+    fn patch_done_twice_is_as_done_once(before in peers(), after in peers()) {
+        let patch = {
+            let (remove, add) = difference(&before, &after);
+            render_patch(&remove, &add)
+        };
+        let mut once = held(&render_replace(&with_peers(before)));
+        carry_out(&mut once, &patch);
+        let mut twice = once.clone();
+        carry_out(&mut twice, &patch);
+        prop_assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn peers_are_read_back_from_the_sets_whole(peers in peers()) {
+        let found = members_of(&held(&render_replace(&with_peers(peers.clone()))));
+        let read = peers_from_sets(&found);
+        prop_assert_eq!(read.peers, peers);
+        prop_assert!(read.intact);
+    }
+
+    #[test]
+    fn lost_member_is_noticed(peers in peers(), pick in any::<prop::sample::Index>()) {
+        prop_assume!(!peers.is_empty());
+        let mut found = members_of(&held(&render_replace(&with_peers(peers.clone()))));
+        let lost = *found.iter().nth(pick.index(found.len())).unwrap();
+        found.remove(&lost);
+        let read = peers_from_sets(&found);
+        prop_assert!(!read.intact || read.peers != peers);
+    }
+}
+
+/// What is to be removed and added to come from one to the other.
+fn difference(before: &Peers, after: &Peers) -> (Peers, Peers) {
+    let only = |these: &Peers, others: &Peers| -> Peers {
+        these
+            .iter()
+            .filter(|(address, access)| others.get(address) != Some(access))
+            .map(|(address, access)| (*address, access.clone()))
+            .collect()
+    };
+    (only(before, after), only(after, before))
+}
+
+fn with_peers(peers: Peers) -> FirewallSpec {
+    FirewallSpec {
+        peers,
+        ..routed(Phase::Open)
+    }
+}
+
+/// Few addresses, so that changes meet.
+fn peers() -> impl Strategy<Value = Peers> {
+    let toggles = prop::sample::subsequence(ServiceToggle::ALL.to_vec(), 0..=4);
+    let access = (any::<bool>(), any::<bool>(), toggles, any::<bool>());
+    prop::collection::btree_map(2u8..9, access, 0..6).prop_map(|peers| {
+        peers
+            .into_iter()
+            .map(|(last, (internet, peer_to_peer, services, moved))| {
+                let last6 = u16::from(last) + if moved { 0x100 } else { 0 };
+                let access = PeerAccess {
+                    address6: Ipv6Addr::new(0xfd09, 8, 0, 0, 0, 0, 0, last6),
+                    internet,
+                    peer_to_peer,
+                    services: services.into_iter().collect(),
+                };
+                (Ipv4Addr::new(10, 9, 8, last), access)
+            })
+            .collect()
+    })
+}
+
+fn held(batch: &Nftables<'_>) -> Sets {
+    let mut sets = Sets::new();
+    carry_out(&mut sets, batch);
+    sets
+}
+
+/// Does to the sets what the kernel would: adding what is there changes nothing, deleting what is not fails.
+fn carry_out(sets: &mut Sets, batch: &Nftables<'_>) {
+    for object in batch.objects.iter() {
+        match object {
+            NfObject::CmdObject(NfCmd::Add(NfListObject::Element(list))) => {
+                for (address, comment) in parts(list) {
+                    let present = sets
+                        .iter()
+                        .any(|(set, held, _)| *set == list.name && *held == address);
+                    if !present {
+                        sets.insert((list.name.to_string(), address, comment));
+                    }
+                }
+            }
+            NfObject::CmdObject(NfCmd::Delete(NfListObject::Element(list))) => {
+                for (address, _) in parts(list) {
+                    let before = sets.len();
+                    sets.retain(|(set, held, _)| *set != list.name || *held != address);
+                    assert_eq!(sets.len() + 1, before, "{address} is not in {}", list.name);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn parts(list: &Element<'_>) -> Vec<(String, Option<String>)> {
+    let part = |element: &Expression<'_>| match element {
+        Expression::String(address) => (address.to_string(), None),
+        Expression::Named(NamedExpression::Elem(elem)) => match &*elem.val {
+            Expression::String(address) => (
+                address.to_string(),
+                elem.comment.as_ref().map(ToString::to_string),
+            ),
+            other => panic!("not an address: {other:?}"),
+        },
+        other => panic!("not an element: {other:?}"),
+    };
+    list.elem.iter().map(part).collect()
+}
+
+fn members_of(sets: &Sets) -> BTreeSet<Member> {
+    sets.iter()
+        .map(|(set, address, comment)| Member {
+            group: read_set_name(set).unwrap().0,
+            address: address.parse().unwrap(),
+            partner: comment.as_ref().map(|text| text.parse().unwrap()),
+        })
+        .collect()
+}

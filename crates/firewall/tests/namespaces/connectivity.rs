@@ -1,19 +1,17 @@
 //! Who reaches whom, with real packets through the kernel's own filter.
 
-mod lab;
-
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::lab::{
+    ADMIN, CELL_LAN, CELL_VPN, CELL_WAN, LAN_HOST, Lab, PATIENCE, SILENCE, WAN_HOST, device,
+    device6, echoes, plain, spec,
+};
 use cell_firewall::{Firewall, closed_boot_spec};
 use cell_model::config::ServiceToggle;
 use cell_model::spec::{FirewallSpec, PeerAccess, Phase, ServiceAddress};
 use cell_model::step::FirewallStep;
-use lab::{
-    ADMIN, CELL_LAN, CELL_VPN, CELL_WAN, LAN_HOST, Lab, PATIENCE, SILENCE, WAN_HOST, device,
-    device6, echoes, plain, spec,
-};
 
 async fn load(lab: &Lab, spec: FirewallSpec) {
     let step = FirewallStep::Replace(Arc::new(spec));

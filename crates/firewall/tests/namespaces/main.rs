@@ -1,0 +1,11 @@
+//! The packet filter against a real kernel, in network namespaces of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the neighbourhood is part of the tests, though not inside a test function"
+)]
+
+mod connectivity;
+mod kernel;
+mod lab;
