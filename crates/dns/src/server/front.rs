@@ -1,0 +1,243 @@
+//! Takes each request, decides who answers, and sends the response.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use hickory_proto::op::{
+    Edns, Header, HeaderCounts, LowerQuery, MessageType, Metadata, OpCode, Query, ResponseCode,
+};
+use hickory_proto::rr::{DNSClass, RecordType};
+use hickory_server::net::runtime::Time;
+use hickory_server::net::xfer::Protocol;
+use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
+use hickory_server::zone_handler::MessageResponseBuilder;
+use tracing::debug;
+
+use super::response::{self, ExtendedError};
+use super::state::{Current, State};
+use crate::forward::cache::{Flags, Remote};
+use crate::forward::{ForwardError, Forwarder};
+use crate::zone::{Answer, Question, Reply, answer};
+
+/// Questions since the start.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) queries: AtomicU64,
+    pub(super) local: AtomicU64,
+    pub(super) forwarded: AtomicU64,
+    pub(super) refused: AtomicU64,
+}
+
+/// The handler behind every socket.
+#[derive(Clone)]
+pub(super) struct Front {
+    pub(super) current: Arc<Current>,
+    pub(super) counters: Arc<Counters>,
+}
+
+/// What to do with a request, decided without waiting.
+enum Decision {
+    /// Send this.
+    Reply(Reply, Option<ExtendedError>),
+    /// Ask others; what is already known stands before what they say.
+    Forward(Arc<Forwarder>, Query, Reply),
+}
+
+impl Decision {
+    fn code(code: ResponseCode) -> Self {
+        Self::Reply(Reply::code(code), None)
+    }
+}
+
+#[async_trait]
+impl RequestHandler for Front {
+    async fn handle_request<R: ResponseHandler, T: Time>(
+        &self,
+        request: &Request,
+        handle: R,
+    ) -> ResponseInfo {
+        self.counters.queries.fetch_add(1, Ordering::Relaxed);
+        // The state is let go before anything is waited for, so that patches find it unshared.
+        let decision = decide(&self.current.load(), request);
+        let (reply, error) = match decision {
+            Decision::Reply(reply, error) => {
+                let counter = if reply.code == ResponseCode::Refused {
+                    &self.counters.refused
+                } else {
+                    &self.counters.local
+                };
+                counter.fetch_add(1, Ordering::Relaxed);
+                (reply, error)
+            }
+            Decision::Forward(forwarder, query, known) => {
+                self.counters.forwarded.fetch_add(1, Ordering::Relaxed);
+                forward(&forwarder, request, query, known).await
+            }
+        };
+        send(request, reply, error.as_ref(), handle).await
+    }
+}
+
+/// Decides from the state alone.
+fn decide(state: &State, request: &Request) -> Decision {
+    let source = request.src().ip().to_canonical();
+    if !state.allows(source) {
+        let error = ExtendedError {
+            code: ExtendedError::PROHIBITED,
+            text: String::new(),
+        };
+        return Decision::Reply(Reply::code(ResponseCode::Refused), Some(error));
+    }
+    match request.metadata.op_code {
+        OpCode::Query => {}
+        _ => return Decision::code(ResponseCode::NotImp),
+    }
+    if request.version() > 0 {
+        return Decision::code(ResponseCode::BADVERS);
+    }
+    let [query] = request.queries.queries() else {
+        // RFC 9619: exactly one question.
+        return Decision::code(ResponseCode::FormErr);
+    };
+    if query.query_class() != DNSClass::IN {
+        return Decision::code(ResponseCode::Refused);
+    }
+    match query.query_type() {
+        RecordType::AXFR | RecordType::IXFR => return Decision::code(ResponseCode::Refused),
+        RecordType::OPT | RecordType::ZERO => return Decision::code(ResponseCode::FormErr),
+        // TKEY, MAILB, MAILA: about the transaction or obsolete (RFC 6895 section 3.1).
+        RecordType::TSIG | RecordType::Unknown(249 | 253 | 254) => {
+            return Decision::code(ResponseCode::NotImp);
+        }
+        _ => {}
+    }
+    answer_query(state, query, source, request.metadata.recursion_desired)
+}
+
+fn answer_query(
+    state: &State,
+    query: &LowerQuery,
+    source: IpAddr,
+    recursion_desired: bool,
+) -> Decision {
+    let question = Question {
+        name: query.name(),
+        asked: query.original().name(),
+        record_type: query.query_type(),
+    };
+    match answer(state.zone.as_ref(), question, source) {
+        Answer::Here(mut reply) => match reply.follow.take() {
+            Some(target) if recursion_desired => Decision::Forward(
+                Arc::clone(&state.forwarder),
+                Query::query(target, question.record_type),
+                reply,
+            ),
+            _ => Decision::Reply(reply, None),
+        },
+        // What others asked before is nobody's business: no answers from the cache alone.
+        Answer::Elsewhere if !recursion_desired => Decision::code(ResponseCode::Refused),
+        // RFC 8482: answers to ANY serve amplification more than anybody's need.
+        Answer::Elsewhere if question.record_type == RecordType::ANY => {
+            Decision::code(ResponseCode::NotImp)
+        }
+        Answer::Elsewhere => Decision::Forward(
+            Arc::clone(&state.forwarder),
+            query.original().clone(),
+            Reply::default(),
+        ),
+    }
+}
+
+async fn forward(
+    forwarder: &Forwarder,
+    request: &Request,
+    query: Query,
+    mut known: Reply,
+) -> (Reply, Option<ExtendedError>) {
+    let flags = Flags {
+        dnssec_ok: request
+            .edns
+            .as_ref()
+            .is_some_and(|edns| edns.flags().dnssec_ok),
+        checking_disabled: request.metadata.checking_disabled,
+    };
+    match forwarder.resolve(&query, flags).await {
+        Ok(remote) => {
+            add(&mut known, remote, &query);
+            (known, None)
+        }
+        Err(error) => {
+            let code = match error {
+                ForwardError::Busy => ExtendedError::OTHER,
+                ForwardError::NoUpstream | ForwardError::Unreachable | ForwardError::Failed => {
+                    ExtendedError::UNREACHABLE
+                }
+            };
+            let error = ExtendedError {
+                code,
+                text: error.to_string(),
+            };
+            (Reply::code(ResponseCode::ServFail), Some(error))
+        }
+    }
+}
+
+/// Puts what others said behind what was known, names written as this client wrote them.
+fn add(reply: &mut Reply, remote: Remote, query: &Query) {
+    reply.code = remote.code;
+    reply
+        .answers
+        .extend(remote.answers.into_iter().map(|mut record| {
+            if record.name == *query.name() {
+                record.name = query.name().clone();
+            }
+            record
+        }));
+    reply.authorities.extend(remote.authorities);
+}
+
+async fn send<R: ResponseHandler>(
+    request: &Request,
+    mut reply: Reply,
+    error: Option<&ExtendedError>,
+    mut handle: R,
+) -> ResponseInfo {
+    let edns: Option<Edns> = response::edns(request.edns.as_ref(), error);
+    let mut metadata = response::metadata(&request.metadata, &reply);
+    if request.protocol() == Protocol::Udp {
+        let question = request.queries.queries().first();
+        let name = question.map(|query| query.original().name());
+        metadata.truncation = response::truncate(&mut reply, name, edns.as_ref());
+    }
+    let mut builder = MessageResponseBuilder::from_message_request(request);
+    if let Some(edns) = &edns {
+        builder.edns(edns);
+    }
+    let response = builder.build(
+        metadata,
+        &reply.answers,
+        &reply.authorities,
+        &[],
+        &reply.additionals,
+    );
+    match handle.send_response(response).await {
+        Ok(info) => info,
+        Err(error) => {
+            // The client is gone; there is nobody to tell.
+            debug!(%error, "response not sent");
+            failed(&request.metadata)
+        }
+    }
+}
+
+/// hickory wants to know what was sent, also when nothing was.
+fn failed(request: &Metadata) -> ResponseInfo {
+    let mut metadata = Metadata::new(request.id, MessageType::Response, request.op_code);
+    metadata.response_code = ResponseCode::ServFail;
+    ResponseInfo::from(Header {
+        metadata,
+        counts: HeaderCounts::default(),
+    })
+}
