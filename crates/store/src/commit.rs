@@ -157,3 +157,75 @@ fn encode(key: &str, before: Option<Vec<u8>>, after: Option<&[u8]>) -> Result<Ve
 pub(crate) fn json<T: serde::Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("a struct of numbers and texts has a JSON form")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::open;
+    use cell_model::Timestamp;
+
+    fn set(store: &Store, key: &str, size: usize) -> Option<u64> {
+        let mut batch = Batch::new(Timestamp::UNIX_EPOCH, None, "");
+        let number = store.latest_revision().unwrap();
+        let json = format!("\"{number}{}\"", "x".repeat(size));
+        batch.set_document(key, json.into_bytes());
+        store.commit(batch).unwrap()
+    }
+
+    #[test]
+    fn history_above_its_limit_loses_the_oldest_revisions() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open::open(dir.path(), 2_000).unwrap();
+        for _ in 0..10 {
+            set(&store, "dns", 300);
+        }
+        let oldest = store.oldest_revision().unwrap();
+        assert!((1..9).contains(&oldest), "{oldest}");
+        assert!(store.documents_at(oldest).is_ok());
+        assert!(matches!(
+            store.documents_at(oldest - 1),
+            Err(StoreError::NoRevision(_))
+        ));
+        assert!(store.revision(oldest).is_err());
+        assert!(store.revision(oldest + 1).is_ok());
+        drop(store);
+        let report = Store::check(dir.path(), dir.path()).unwrap();
+        assert_eq!(report.faults, Vec::<String>::new());
+    }
+
+    #[test]
+    fn newest_revision_stays_whatever_its_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open::open(dir.path(), 100).unwrap();
+        set(&store, "dns", 10);
+        set(&store, "dns", 5_000);
+        assert_eq!(store.revisions(None, 10).unwrap().len(), 1);
+        assert_eq!(store.documents_at(1).unwrap()["dns"].len(), 13);
+    }
+
+    #[test]
+    fn document_set_to_what_it_is_makes_no_revision() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        for expected in [Some(1), None] {
+            let mut batch = Batch::new(Timestamp::UNIX_EPOCH, None, "");
+            batch.set_document("dns", b"{}".to_vec());
+            assert_eq!(store.commit(batch).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn poisoned_store_answers_nothing_until_it_is_reopened() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        set(&store, "dns", 10);
+        // What a commit whose write failed leaves behind.
+        drop(store.write_guard().take());
+        assert!(matches!(store.documents(), Err(StoreError::Poisoned)));
+        let batch = Batch::new(Timestamp::UNIX_EPOCH, None, "");
+        assert!(matches!(store.commit(batch), Err(StoreError::Poisoned)));
+        store.reopen().unwrap();
+        assert_eq!(store.latest_revision().unwrap(), 1);
+        assert_eq!(set(&store, "dns", 20), Some(2));
+    }
+}

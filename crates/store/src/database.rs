@@ -99,11 +99,6 @@ impl Database {
         self.sled.size_on_disk().map_err(StoreError::Read)
     }
 
-    /// Looks for damage in the tree's structure.
-    pub(crate) fn verify(&self) -> Result<(), StoreError> {
-        self.sled.verify_integrity().map_err(StoreError::Read)
-    }
-
     /// Closes the database and waits until sled's threads have let go of its files.
     pub(crate) fn close(self) -> Result<(), StoreError> {
         let Self { sled, path, .. } = self;

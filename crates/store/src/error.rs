@@ -92,6 +92,12 @@ pub enum StoreError {
     /// No such revision, or its history is no longer kept.
     #[error("revision {0} is not kept")]
     NoRevision(u64),
+    /// An export could not be written where it was to go.
+    #[error("cannot write the export")]
+    Export(#[source] io::Error),
+    /// An export could not be read.
+    #[error("cannot read the export")]
+    Import(#[source] io::Error),
     /// A line of an export does not have the documented form.
     #[error("line {line} of the export is not valid: {reason}")]
     BadExport {

@@ -87,12 +87,6 @@ pub(crate) fn split_record(rest: &str) -> Option<(&str, &str)> {
     rest.split_once('/')
 }
 
-/// Splits `<revision><document>`, the rest of a difference's key.
-pub(crate) fn split_difference(rest: &[u8]) -> Option<(u64, &str)> {
-    let (number, key) = rest.split_first_chunk::<8>()?;
-    Some((u64::from_be_bytes(*number), std::str::from_utf8(key).ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

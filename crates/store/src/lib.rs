@@ -18,20 +18,26 @@
 //! Start reading at [`Store::commit`], then `layout` for the keys and [`export`] for the way out of sled.
 
 mod batch;
+mod check;
 mod commit;
 mod database;
 mod error;
+pub mod export;
 mod files;
+mod import;
 mod layout;
 mod migrations;
 mod open;
 mod records;
 mod revision;
+mod snapshot;
 mod store;
 
 pub use batch::{Batch, MAX_VALUE};
+pub use check::Report;
 pub use commit::HISTORY_LIMIT;
 pub use error::StoreError;
+pub use export::Extent;
 pub use files::FREE_RESERVE;
 pub use migrations::SCHEMA;
 pub use records::{Records, Tree};

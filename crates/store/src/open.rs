@@ -54,7 +54,7 @@ pub(crate) fn refuse_newer(found: Option<u32>) -> Result<(), StoreError> {
 
 /// A store beside the one in use is either unfinished (its schema number is written last), or finished and not yet put in
 /// place, or the older one after they changed places. Only the last is worth keeping.
-fn settle(dir: &Path, found: Option<u32>) -> Result<(), StoreError> {
+pub(crate) fn settle(dir: &Path, found: Option<u32>) -> Result<(), StoreError> {
     let next = dir.join(files::NEXT);
     if !exists(&next)? {
         return Ok(());

@@ -168,8 +168,7 @@ pub(crate) fn changes(database: &Database, number: u64) -> Result<Vec<Change>, S
         .scan(&layout::differences(number))
         .map(|entry| {
             let (key, json) = entry?;
-            let difference: Difference = serde_json::from_slice(&json)
-                .map_err(|_| StoreError::Damaged(format!("difference of revision {number}")))?;
+            let difference = difference(number, &json)?;
             Ok(Change {
                 key: crate::store::text(key)?,
                 before: difference.before.map(bytes),
@@ -177,6 +176,11 @@ pub(crate) fn changes(database: &Database, number: u64) -> Result<Vec<Change>, S
             })
         })
         .collect()
+}
+
+pub(crate) fn difference(number: u64, json: &[u8]) -> Result<Difference, StoreError> {
+    serde_json::from_slice(json)
+        .map_err(|_| StoreError::Damaged(format!("difference of revision {number}")))
 }
 
 pub(crate) fn header(number: u64, json: &[u8]) -> Result<Header, StoreError> {
@@ -200,7 +204,9 @@ fn bytes(json: Box<RawValue>) -> Vec<u8> {
 }
 
 /// Reads a field that is there, so that `null` is a value and not an absence.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+pub(crate) fn present<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 

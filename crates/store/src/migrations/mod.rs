@@ -12,8 +12,10 @@ use crate::database::Database;
 /// The schema this version writes.
 pub const SCHEMA: u32 = 1;
 
+type Step = fn(&Database) -> Result<(), StoreError>;
+
 /// Step `n` leads from schema `n` to `n + 1`.
-const STEPS: [fn(&Database) -> Result<(), StoreError>; SCHEMA as usize] = [v0_to_v1::migrate];
+const STEPS: [Step; SCHEMA as usize] = [v0_to_v1::migrate];
 
 /// Brings a database from an older schema to [`SCHEMA`].
 pub(crate) fn run(database: &Database, from: u32) -> Result<(), StoreError> {
