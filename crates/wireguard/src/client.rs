@@ -111,7 +111,7 @@ mod tests {
              DNS = 10.8.0.1, home.cell\n\
              \n\
              [Peer]\n\
-             PublicKey = zo2vp85rQ9XjFVdH8xuAVhhCCBmIX5O2ICUrWTc2NGQ=\n\
+             PublicKey = zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk=\n\
              PresharedKey = AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=\n\
              AllowedIPs = 0.0.0.0/0, ::/0\n\
              Endpoint = home.example.org:51820\n\

@@ -51,7 +51,7 @@ pub async fn run(
     let socket = UdpSocket::from_std(descriptors.socket).map_err(RunError::Socket)?;
     let mut wire = Wire {
         dual_stack: socket.local_addr().map_err(RunError::Socket)?.is_ipv6(),
-        tun: AsyncFd::register(descriptors.tun).map_err(RunError::Tun)?,
+        tun: register(descriptors.tun).map_err(RunError::Tun)?,
         socket,
     };
     let mut buffer = vec![0; LARGEST_PACKET];
@@ -77,6 +77,15 @@ pub async fn run(
             _ = ticks.tick() => engine.tick(Instant::now(), Timestamp::now(), &mut wire),
         }
     }
+}
+
+#[expect(
+    deprecated,
+    reason = "its replacement is unsafe to call, which is forbidden here; an OwnedFd keeps one descriptor open, \
+              which is all that call would have us promise"
+)]
+fn register(tun: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::new(tun)
 }
 
 /// Both descriptors.
