@@ -4,12 +4,17 @@
     reason = "a test that cannot go on should say so at once"
 )]
 
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use cell_model::name::InterfaceName;
 use cell_netlink::{MAIN_TABLE, Netlink, NetlinkError, Route, Scope};
 use cell_testkit::Namespace;
 use ipnet::IpNet;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// Long enough for any machine; only a failing test waits it out.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -254,9 +259,28 @@ fn route_somebody_else_added_is_removed() {
     assert_eq!(show(&namespace, "route show default"), "");
 }
 
+/// In such a namespace the main table does not exist yet, which a filtered listing is told as an error.
 #[test]
-fn fresh_namespace_has_no_routes() {
-    let routes = inside(&bare(), async |netlink| netlink.routes().await);
+fn namespace_where_nothing_was_ever_up_has_no_routes() {
+    let name = format!("cell-{}-0-fresh", std::process::id());
+    let netns = |verb| {
+        let status = Command::new("ip").args(["netns", verb, &name]).status();
+        assert!(status.unwrap().success(), "ip netns {verb} (are you root?)");
+    };
+    netns("add");
+    let file = File::open(Path::new("/run/netns").join(&name));
+    // The open file keeps the namespace.
+    netns("del");
+    let file = file.unwrap();
+    let body = move || {
+        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(Netlink::new().routes())
+    };
+    let routes = std::thread::spawn(body).join().unwrap();
     assert_eq!(routes.unwrap(), []);
 }
 
