@@ -160,6 +160,14 @@ impl Namespace {
         ip(&["-6", "-n", self.name(), "-batch", "-"], lines)
     }
 
+    /// The ids of the processes in the namespace, this one left out.
+    ///
+    /// # Errors
+    /// [`NamespaceError::Start`].
+    pub fn process_ids(&self) -> Result<Vec<i32>, NamespaceError> {
+        process_ids(self.name())
+    }
+
     /// Sets a kernel setting such as `net.ipv4.ip_forward` in the namespace.
     ///
     /// # Errors
@@ -201,6 +209,18 @@ impl Drop for Owned {
     fn drop(&mut self) {
         remove(&self.name);
     }
+}
+
+fn process_ids(name: &str) -> Result<Vec<i32>, NamespaceError> {
+    let output = Command::new("ip").args(["netns", "pids", name]).output();
+    let output = output.map_err(|source| NamespaceError::Start {
+        program: "ip",
+        source,
+    })?;
+    let own = std::process::id().cast_signed();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let numbers = text.lines().filter_map(|line| line.trim().parse().ok());
+    Ok(numbers.filter(|pid| *pid != own).collect())
 }
 
 /// Runs `ip` with `arguments`, `input` on its standard input.
@@ -256,11 +276,8 @@ fn owner(name: &str) -> Option<&str> {
 
 /// Ends what runs in a namespace of ours and forgets its name. Best effort: it runs in `drop`.
 fn remove(name: &str) {
-    if let Ok(output) = Command::new("ip").args(["netns", "pids", name]).output() {
-        let own = std::process::id().cast_signed();
-        let pids = String::from_utf8_lossy(&output.stdout);
-        let numbers = pids.lines().filter_map(|line| line.trim().parse().ok());
-        for pid in numbers.filter(|pid| *pid != own).filter_map(Pid::from_raw) {
+    for pid in process_ids(name).unwrap_or_default() {
+        if let Some(pid) = Pid::from_raw(pid) {
             let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
     }
@@ -289,11 +306,7 @@ mod tests {
         let name = namespace.name().to_owned();
         let mut sleeper = namespace.command("sleep").arg("600").spawn().unwrap();
         crate::wait_for(std::time::Duration::from_secs(30), || {
-            let pids = Command::new("ip")
-                .args(["netns", "pids", &name])
-                .output()
-                .unwrap();
-            (!pids.stdout.is_empty()).then_some(())
+            (!namespace.process_ids().unwrap().is_empty()).then_some(())
         })
         .expect("the sleeper enters the namespace");
         drop(namespace);

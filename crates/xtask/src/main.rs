@@ -1,2 +1,76 @@
-//! xtask.
-fn main() {}
+//! The development commands: `cargo xtask ci | test | run | bench | check-arrows | setup`.
+//!
+//! Promises: everything a command builds is kept outside the tree (`CARGO_TARGET_DIR`, or a folder of its own in the
+//! cache), everything it starts is gone when it ends, and a failure is exit status 1 with what to do.
+//!
+//! Must never: be needed by the product; nothing depends on this crate.
+//!
+//! Start reading at [`Task`]; each command has a module of its name.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command for people: its output is the terminal's"
+)]
+
+mod bench;
+mod cargo;
+mod check;
+mod error;
+mod forward;
+mod run;
+mod setup;
+mod signals;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::XtaskError;
+
+#[derive(Debug, Parser)]
+#[command(
+    bin_name = "cargo xtask",
+    about = "Development commands of Personal Internet Cell"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Check everything that needs no tests: format, lints, docs, arrows, sizes, licences, links
+    Ci,
+    /// Check which crate uses which against DESIGN section 3
+    CheckArrows,
+    /// Install what the tests need, build the daemon, run all tests
+    Test(test::Options),
+    /// Run the real daemon in a small world of network namespaces until Ctrl-C
+    Run(run::Options),
+    /// Measure, and say whether the aim is met
+    Bench(bench::Options),
+    /// Install the programs that run and test need
+    Setup,
+}
+
+fn main() -> ExitCode {
+    match perform(Arguments::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {}", error::chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<ExitCode, XtaskError> {
+    match task {
+        Task::Ci => Ok(check::all()),
+        Task::CheckArrows => Ok(check::only_arrows()),
+        Task::Test(options) => test::perform(&options),
+        Task::Run(options) => run::perform(&options),
+        Task::Bench(options) => bench::perform(&options),
+        Task::Setup => setup::ensure(setup::Need::Test).map(|()| ExitCode::SUCCESS),
+    }
+}

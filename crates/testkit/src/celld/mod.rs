@@ -163,6 +163,20 @@ impl Celld {
         self.child.as_ref().map(Child::id)
     }
 
+    /// Whether the core runs.
+    ///
+    /// # Errors
+    /// [`CelldError::Wait`].
+    pub fn is_running(&mut self) -> Result<bool, CelldError> {
+        let status = self
+            .child
+            .as_mut()
+            .map(Child::try_wait)
+            .transpose()
+            .map_err(CelldError::Wait)?;
+        Ok(matches!(status, Some(None)))
+    }
+
     /// The setup code, until setup is done.
     ///
     /// # Errors
@@ -428,7 +442,9 @@ mod tests {
         assert_eq!(celld.process_id(), None);
         let mut celld = Celld::spawn(&world, options).unwrap();
         let process = format!("/proc/{}", celld.process_id().unwrap());
+        assert!(celld.is_running().unwrap());
         celld.kill9().unwrap();
+        assert!(!celld.is_running().unwrap());
         assert!(!Path::new(&process).exists());
     }
 

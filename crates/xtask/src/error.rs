@@ -1,0 +1,79 @@
+//! What ends a command early.
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+use cell_testkit::celld::CelldError;
+use cell_testkit::namespace::NamespaceError;
+use cell_testkit::world::WorldError;
+use thiserror::Error as ThisError;
+
+/// A command's failure, for the person who typed it.
+#[derive(Debug, ThisError)]
+pub(crate) enum XtaskError {
+    #[error("cannot start `{program}`")]
+    Start { program: String, source: io::Error },
+    #[error("`{program}` ended with {status}")]
+    Ended { program: String, status: ExitStatus },
+    #[error("`cargo metadata` answered with something other than JSON")]
+    Metadata(#[source] serde_json::Error),
+    #[error(
+        "network namespaces need root, and this is not root; run:\n    sudo -E env PATH=\"$PATH\" cargo xtask {command}"
+    )]
+    NotRoot { command: &'static str },
+    #[error("missing programs; install these packages as root, then try again:\n    {packages}")]
+    Missing { packages: String },
+    #[error("cannot build the world")]
+    World(#[from] WorldError),
+    #[error("cannot look into a namespace")]
+    Namespace(#[from] NamespaceError),
+    #[error("the daemon does not run")]
+    Celld(#[from] CelldError),
+    #[error("cannot listen on {address}; is another `cargo xtask run` up?")]
+    Listen {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    #[error("cannot catch signals")]
+    Signals(#[source] io::Error),
+    #[error("cannot read {path}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("the daemon ended by itself; its log is above")]
+    DaemonEnded,
+    #[error("no bench `{name}`; there are: {available}")]
+    NoBench { name: String, available: String },
+    #[error("`{name}` cannot measure yet: {missing}")]
+    NothingToMeasure {
+        name: &'static str,
+        missing: &'static str,
+    },
+}
+
+/// An error and all its causes in one line each.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!("\n  because: {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_is_shown() {
+        let source = io::Error::other("no such file");
+        let error = XtaskError::Start {
+            program: "nft".into(),
+            source,
+        };
+        assert_eq!(chain(&error), "cannot start `nft`\n  because: no such file");
+    }
+}

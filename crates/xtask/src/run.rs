@@ -1,0 +1,148 @@
+//! `cargo xtask run`: the real daemon in a world of network namespaces, its admin page on this machine's loopback.
+//!
+//! Ctrl-C, SIGTERM, the terminal's end and a panic all take everything down; what a killed run left is removed by the
+//! next one.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use cell_testkit::{Celld, CelldOptions, Layout, World, WorldOptions};
+
+use crate::cargo::{self, Profile};
+use crate::error::XtaskError;
+use crate::forward::Forward;
+use crate::setup::{self, Need};
+use crate::signals::StopRequest;
+
+/// How often new log lines and the wish to stop are looked for.
+const TICK: Duration = Duration::from_millis(200);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Build without optimisation: quicker to build, slower to run
+    #[arg(long)]
+    dev: bool,
+    /// Put the cell beside the home's router instead of making it the router
+    #[arg(long)]
+    one_armed: bool,
+    /// Give every link IPv6 too
+    #[arg(long)]
+    ipv6: bool,
+    /// Where the admin page is published
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+}
+
+pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(XtaskError::NotRoot { command: "run" });
+    }
+    setup::ensure(Need::Run)?;
+    let profile = if options.dev {
+        Profile::Dev
+    } else {
+        Profile::Release
+    };
+    let binary = cargo::build_celld(profile)?;
+    let stop = StopRequest::listen()?;
+
+    println!("building the world");
+    let layout = if options.one_armed {
+        Layout::OneArmed
+    } else {
+        Layout::Router
+    };
+    let world = World::build(WorldOptions {
+        layout,
+        ipv6: options.ipv6,
+    })?;
+    println!("starting the daemon");
+    let start = CelldOptions {
+        binary: Some(binary),
+        ..CelldOptions::default()
+    };
+    let mut celld = Celld::start_with(&world, start)?;
+    let listen = |source| XtaskError::Listen {
+        address: options.listen,
+        source,
+    };
+    let forward = Forward::start(options.listen, &world.laptop, celld.admin()).map_err(listen)?;
+    introduce(&world, &celld, forward.address().map_err(listen)?);
+
+    let ended = follow(&mut celld, &stop)?;
+    if ended {
+        return Err(XtaskError::DaemonEnded);
+    }
+    println!("\nstopping");
+    celld.terminate()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says where everything is.
+fn introduce(world: &World, celld: &Celld, published: SocketAddr) {
+    let host = if published.ip().is_loopback() {
+        "localhost".to_owned()
+    } else {
+        published.ip().to_string()
+    };
+    println!("\nadmin page       https://{host}:{}", published.port());
+    match celld.setup_code() {
+        Ok(code) => println!("setup code       {code}"),
+        Err(error) => println!("setup code       none: {error}"),
+    }
+    println!(
+        "CA fingerprint   {}",
+        fingerprint(celld).unwrap_or_else(|| "unknown".to_owned())
+    );
+    println!("CA certificate   {}", celld.ca_pem().display());
+    println!("control socket   {}", celld.control_socket().display());
+    for (label, namespace) in [
+        ("cell", &world.cell),
+        ("laptop", &world.laptop),
+        ("phone", &world.phone),
+        ("internet", &world.internet),
+    ] {
+        println!("{label:<16} ip netns exec {} bash", namespace.name());
+    }
+    println!("\nCtrl-C stops the daemon and removes all of this. Its log:\n");
+}
+
+/// The SHA-256 fingerprint as browsers show it.
+fn fingerprint(celld: &Celld) -> Option<String> {
+    let mut openssl = Command::new("openssl");
+    openssl
+        .args(["x509", "-noout", "-fingerprint", "-sha256", "-in"])
+        .arg(celld.ca_pem());
+    let output = openssl.output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.trim()
+        .split_once('=')
+        .map(|(_, digits)| digits.to_owned())
+}
+
+/// Shows the log until someone asks to stop (false) or the daemon ends (true).
+fn follow(celld: &mut Celld, stop: &StopRequest) -> Result<bool, XtaskError> {
+    let path = celld.log_path();
+    let read = |source| XtaskError::Read {
+        path: path.clone(),
+        source,
+    };
+    let mut log = File::open(&path).map_err(read)?;
+    loop {
+        // Asked before reading, so that the last lines of an ended daemon are shown.
+        let ended = !celld.is_running()?;
+        let mut new = Vec::new();
+        log.read_to_end(&mut new).map_err(read)?;
+        // A closed terminal is a wish to stop, which arrives as a signal.
+        let _ = io::stdout()
+            .write_all(&new)
+            .and_then(|()| io::stdout().flush());
+        if ended || stop.is_made() {
+            return Ok(ended && !stop.is_made());
+        }
+        std::thread::sleep(TICK);
+    }
+}

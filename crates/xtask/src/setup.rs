@@ -1,0 +1,230 @@
+//! The programs that `run` and `test` need: found, or installed with apt after saying what for.
+//!
+//! With everything there, nothing is asked and nothing runs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::cargo;
+use crate::error::XtaskError;
+
+/// What the programs are for; `Test` includes `Run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    Run,
+    Test,
+}
+
+#[derive(Debug)]
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+    reason: &'static str,
+    need: Need,
+}
+
+const fn tool(
+    need: Need,
+    program: &'static str,
+    package: &'static str,
+    reason: &'static str,
+) -> Tool {
+    Tool {
+        program,
+        package,
+        reason,
+        need,
+    }
+}
+
+/// Names of Debian 12 and later.
+const TOOLS: &[Tool] = &[
+    tool(
+        Need::Run,
+        "cc",
+        "build-essential",
+        "links Rust programs and builds ring",
+    ),
+    tool(Need::Run, "ip", "iproute2", "makes namespaces and links"),
+    tool(
+        Need::Run,
+        "nft",
+        "nftables",
+        "loads the daemon's packet filter",
+    ),
+    tool(
+        Need::Run,
+        "wg",
+        "wireguard-tools",
+        "configures WireGuard clients",
+    ),
+    tool(Need::Run, "curl", "curl", "the HTTPS client"),
+    tool(Need::Run, "openssl", "openssl", "reads certificates"),
+    tool(
+        Need::Test,
+        "wireguard-go",
+        "wireguard-go",
+        "a WireGuard client that is not ours",
+    ),
+    tool(Need::Test, "dig", "bind9-dnsutils", "the DNS client"),
+    tool(
+        Need::Test,
+        "ping",
+        "iputils-ping",
+        "the simplest proof of a path",
+    ),
+    tool(
+        Need::Test,
+        "tcpdump",
+        "tcpdump",
+        "sees what leaves an interface",
+    ),
+    tool(
+        Need::Test,
+        "chromium",
+        "chromium",
+        "the browser for the pages",
+    ),
+    tool(
+        Need::Test,
+        "chromedriver",
+        "chromium-driver",
+        "drives the browser",
+    ),
+    tool(Need::Test, "node", "nodejs", "npm runs on it"),
+    tool(
+        Need::Test,
+        "npm",
+        "npm",
+        "fetches axe-core, which finds barriers in pages",
+    ),
+];
+
+/// The accessibility rules are part of what a test says: pinned.
+const AXE_CORE: &str = "4.14.1";
+
+/// Makes sure that everything for `need` is there.
+pub(crate) fn ensure(need: Need) -> Result<(), XtaskError> {
+    let path = cargo::search_path();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let missing = missing(need, &folders);
+    if !missing.is_empty() {
+        install(&missing)?;
+    }
+    if need == Need::Test {
+        fetch_axe_core()
+    } else {
+        Ok(())
+    }
+}
+
+/// The script that a browser test loads into a page.
+pub(crate) fn axe_core() -> PathBuf {
+    npm_dir().join("node_modules/axe-core/axe.min.js")
+}
+
+fn missing(need: Need, folders: &[PathBuf]) -> Vec<&'static Tool> {
+    let is_there = |program: &str| folders.iter().any(|folder| folder.join(program).is_file());
+    TOOLS
+        .iter()
+        .filter(|tool| tool.need <= need && !is_there(tool.program))
+        .collect()
+}
+
+fn install(tools: &[&Tool]) -> Result<(), XtaskError> {
+    println!("missing programs:");
+    for tool in tools {
+        println!(
+            "  {:<14} from {:<16} {}",
+            tool.program, tool.package, tool.reason
+        );
+    }
+    let packages: Vec<&str> = tools.iter().map(|tool| tool.package).collect();
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root || !Path::new("/usr/bin/apt-get").exists() {
+        return Err(XtaskError::Missing {
+            packages: packages.join(" "),
+        });
+    }
+    println!("installing with apt-get; this happens once");
+    cargo::succeed(apt_get().args(["update", "--quiet"]))?;
+    cargo::succeed(
+        apt_get()
+            .args(["install", "--yes", "--quiet", "--no-install-recommends"])
+            .args(&packages),
+    )
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null());
+    command
+}
+
+fn npm_dir() -> PathBuf {
+    cargo::cache_dir().join("npm")
+}
+
+fn fetch_axe_core() -> Result<(), XtaskError> {
+    let manifest = npm_dir().join("node_modules/axe-core/package.json");
+    if std::fs::read_to_string(&manifest).is_ok_and(|text| has_version(&text, AXE_CORE)) {
+        return Ok(());
+    }
+    println!("fetching axe-core {AXE_CORE} into {}", npm_dir().display());
+    std::fs::create_dir_all(npm_dir()).map_err(|source| XtaskError::Read {
+        path: npm_dir(),
+        source,
+    })?;
+    let mut npm = Command::new("npm");
+    npm.args([
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+        "--prefix",
+    ])
+    .arg(npm_dir());
+    cargo::succeed(npm.arg(format!("axe-core@{AXE_CORE}")).stdin(Stdio::null()))
+}
+
+fn has_version(manifest: &str, version: &str) -> bool {
+    let manifest: serde_json::Value = serde_json::from_str(manifest).unwrap_or_default();
+    manifest["version"] == version
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_missing_and_needed_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for tool in TOOLS
+            .iter()
+            .filter(|tool| !["nft", "dig"].contains(&tool.program))
+        {
+            std::fs::write(folder.path().join(tool.program), "").unwrap();
+        }
+        let folders = [folder.path().to_owned()];
+        let packages = |need| {
+            missing(need, &folders)
+                .iter()
+                .map(|tool| tool.package)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(packages(Need::Run), ["nftables"]);
+        assert_eq!(packages(Need::Test), ["nftables", "bind9-dnsutils"]);
+    }
+
+    #[test]
+    fn another_version_is_fetched_anew() {
+        assert!(has_version(
+            r#"{"name":"axe-core","version":"1.2.3"}"#,
+            "1.2.3"
+        ));
+        assert!(!has_version(r#"{"version":"1.2.4"}"#, "1.2.3"));
+        assert!(!has_version("", "1.2.3"));
+    }
+}
