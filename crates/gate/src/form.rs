@@ -68,6 +68,19 @@ pub(crate) fn decode(text: &[u8], plus: Plus) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
+/// A text as the value of a query: everything but letters, digits, `-._~` and `/` as percent escapes.
+pub fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 fn hex(digit: u8) -> Option<u8> {
     char::from(digit)
         .to_digit(16)
@@ -107,6 +120,14 @@ mod tests {
         ] {
             assert_eq!(Form::parse(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn encoded_text_reads_back() {
+        let text = "/peers?a=1&b=ö #";
+        assert_eq!(encode("/peers?a=1"), "/peers%3Fa%3D1");
+        let form = Form::parse(format!("next={}", encode(text)).as_bytes()).unwrap();
+        assert_eq!(form.get("next"), Some(text));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The order in which a request is judged.
+//! The order in which a request is judged. It is the same for every path, so that what is refused later tells
+//! nothing to whom was refused earlier.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -7,23 +8,55 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cell_control::Control;
-use http::{Request, Response};
+use cell_control::caller::Caller;
+use cell_control::query::CsrfToken;
+use cell_model::account::Identity;
+use cell_model::problem::Problem;
+use http::header::{ALLOW, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response};
 use http_body_util::Full;
 use tokio::sync::watch;
 
-use crate::route::Faces;
+use crate::form::{Form, encode};
+use crate::protect::{self, Send as SendBody};
+use crate::refusal::{
+    bad_query, not_found, setup_complete, setup_required, wrong_method, wrong_role,
+};
+use crate::reply::Reply;
+use crate::route::{Access, Faces, Route};
+use crate::table::{Match, Table};
+use crate::upload::{self, Upload};
+use crate::visit::Visit;
+use crate::{cookie, host, origin};
 
 /// Judges requests and hands on what passes.
 pub struct Gate {
     control: Arc<dyn Control>,
     faces: Faces,
+    api: Table,
+    pages: Table,
     hosts: watch::Receiver<BTreeSet<String>>,
 }
 
 /// Two routes that cannot both be: the same method and path, or paths that overlap.
 #[derive(Debug, thiserror::Error)]
 #[error("route {0} collides with another")]
-pub struct RouteCollision(String);
+pub struct RouteCollision(pub(crate) String);
+
+/// Who refuses: with a problem document, or with a page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Face {
+    Api,
+    Page,
+}
+
+/// What a request is for.
+struct Aim {
+    face: Face,
+    access: Access,
+    found: Match,
+}
 
 impl Gate {
     /// A gate before the core. `hosts` are the box's own names, lower case, without a trailing dot.
@@ -35,6 +68,8 @@ impl Gate {
         Ok(Self {
             control,
             faces,
+            api: Table::new(faces.api)?,
+            pages: Table::new(faces.pages)?,
             hosts,
         })
     }
@@ -43,15 +78,226 @@ impl Gate {
     /// (on the clock of [`cell_control::caller::now_since_boot`]).
     pub async fn answer<B>(
         &self,
-        _request: Request<B>,
-        _peer: SocketAddr,
-        _connected_at: Duration,
+        request: Request<B>,
+        peer: SocketAddr,
+        connected_at: Duration,
     ) -> Response<Full<Bytes>>
     where
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: std::fmt::Display,
     {
-        let _ = (&self.control, &self.faces, &self.hosts);
-        Response::default()
+        let (parts, body) = request.into_parts();
+        let mut upload = Upload::new(body, &parts.headers);
+        let aim = self.aim(&parts);
+        let caller = Caller {
+            credential: cookie::credential(&parts.headers),
+            address: Some(peer.ip().to_canonical()),
+            connected_at,
+        };
+        let mut identity = None;
+        let judged = self
+            .judge(&parts, &aim, caller, &mut identity, &mut upload)
+            .await;
+        let reply = judged
+            .unwrap_or_else(|problem| self.refusal(&parts, &aim, &problem, identity.as_ref()));
+        upload.drain().await;
+        tracing::debug!(
+            method = %parts.method,
+            path = parts.uri.path(),
+            status = reply.status.as_u16(),
+            address = %peer.ip(),
+            "answered"
+        );
+        let send = if parts.method == Method::HEAD {
+            SendBody::Headers
+        } else {
+            SendBody::All
+        };
+        protect::response(reply, send)
+    }
+
+    /// Finds the route without saying so yet.
+    fn aim(&self, parts: &Parts) -> Aim {
+        let path = parts.uri.path();
+        let found = self.api.find(&parts.method, path);
+        let api = path == "/api" || path.starts_with("/api/") || !matches!(found, Match::Nothing);
+        let (face, found) = if api {
+            (Face::Api, found)
+        } else {
+            (Face::Page, self.pages.find(&parts.method, path))
+        };
+        let access = match &found {
+            Match::Route(route, _) => route.access,
+            Match::Method { access, .. } => *access,
+            Match::Nothing if path.starts_with("/api/setup/") => Access::Setup,
+            Match::Nothing => Access::SignedIn,
+        };
+        Aim {
+            face,
+            access,
+            found,
+        }
+    }
+
+    /// Every check, in its order, and then the handler.
+    async fn judge<B>(
+        &self,
+        parts: &Parts,
+        aim: &Aim,
+        caller: Caller,
+        identity: &mut Option<Identity>,
+        upload: &mut Upload<B>,
+    ) -> Result<Reply, Problem>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: std::fmt::Display,
+    {
+        let authority = host::check(parts, &self.hosts.borrow())?;
+        *identity = self.admit(aim.access, &caller).await?;
+        if let (true, Some(somebody)) = (aim.access.needs_identity(), &*identity)
+            && !aim.access.admits(somebody.role)
+        {
+            return Err(wrong_role());
+        }
+        let csrf_token = self
+            .check_csrf(parts, aim, &caller, &authority, upload)
+            .await?;
+        let (route, params) = match &aim.found {
+            Match::Route(route, params) => (route, params.clone()),
+            Match::Method { .. } => return Err(wrong_method()),
+            Match::Nothing => return Err(not_found()),
+        };
+        let body = upload.read(route.limit).await?;
+        upload::check_type(route.body, &parts.headers, &body)?;
+        let query =
+            Form::parse(parts.uri.query().unwrap_or_default().as_bytes()).ok_or_else(bad_query)?;
+        let visit = Visit {
+            control: Arc::clone(&self.control),
+            caller,
+            identity: identity.clone(),
+            csrf_token,
+            params,
+            query,
+            body,
+            headers: parts.headers.clone(),
+            path: parts.uri.path().to_owned(),
+        };
+        (route.handler)(visit).await
+    }
+
+    /// 428, 410, 401 and 503: whether the box is at the stage the route is for, and who is there.
+    async fn admit(&self, access: Access, caller: &Caller) -> Result<Option<Identity>, Problem> {
+        if access == Access::Open {
+            return Ok(None);
+        }
+        let identified = self.control.identify(caller).await;
+        match (access, identified) {
+            (Access::Setup, Err(problem)) if problem.status == 428 => Ok(None),
+            // Whether setup is done cannot be told.
+            (Access::Setup, Err(problem))
+                if problem.code == "unavailable" || problem.status == 500 =>
+            {
+                Err(problem)
+            }
+            (Access::Setup, _) => Err(setup_complete()),
+            (_, Err(problem)) if problem.status == 428 => Err(setup_required()),
+            (Access::SignIn, Err(problem)) if problem.status == 401 => Ok(None),
+            (_, identified) => identified.map(Some),
+        }
+    }
+
+    /// 403: both layers. Returns the session's token where a page may need it for its forms.
+    async fn check_csrf<B>(
+        &self,
+        parts: &Parts,
+        aim: &Aim,
+        caller: &Caller,
+        authority: &str,
+        upload: &mut Upload<B>,
+    ) -> Result<Option<String>, Problem>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: std::fmt::Display,
+    {
+        let changes = origin::changes(&parts.method);
+        if changes {
+            origin::check(&parts.headers, authority)?;
+        }
+        let wanted = changes || aim.face == Face::Page;
+        if !aim.access.needs_identity() || !wanted {
+            return Ok(None);
+        }
+        let token = cell_control::ask(self.control.as_ref(), caller, CsrfToken).await?;
+        if changes {
+            let sent = sent_token(parts, aim, upload).await?;
+            if !sent.is_some_and(|sent| origin::token_matches(&token, &sent)) {
+                return Err(origin::refused());
+            }
+        }
+        Ok(Some(token))
+    }
+
+    /// A problem as the face of the path tells it. Browsers are led to the page that helps.
+    fn refusal(
+        &self,
+        parts: &Parts,
+        aim: &Aim,
+        problem: &Problem,
+        identity: Option<&Identity>,
+    ) -> Reply {
+        let path = parts.uri.path();
+        let reading = matches!(parts.method, Method::GET | Method::HEAD);
+        let reply = match (aim.face, problem.status) {
+            (Face::Api, _) => Reply::problem(problem),
+            (Face::Page, 428) => Reply::see_other("/setup"),
+            (Face::Page, 401) if reading && aim.access.needs_identity() => {
+                let whole = parts
+                    .uri
+                    .path_and_query()
+                    .map_or(path, |whole| whole.as_str());
+                Reply::see_other(&format!("/sign-in?next={}", encode(whole)))
+            }
+            (Face::Page, _) => {
+                (self.faces.page_error)(problem, identity, path).retry_after(problem)
+            }
+        };
+        match &aim.found {
+            Match::Method { allow, .. } if problem.status == 405 => {
+                let allow = HeaderValue::from_str(allow).unwrap_or(HeaderValue::from_static(""));
+                reply.with_header(ALLOW, allow)
+            }
+            _ => reply,
+        }
     }
 }
+
+/// The token a request carries: a header, or in pages a field of the form. 413 when the form is too large to look.
+async fn sent_token<B>(
+    parts: &Parts,
+    aim: &Aim,
+    upload: &mut Upload<B>,
+) -> Result<Option<String>, Problem>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: std::fmt::Display,
+{
+    let mut lines = parts.headers.get_all(origin::TOKEN_HEADER).iter();
+    if let Some(line) = lines.next() {
+        let only = lines.next().is_none();
+        return Ok(line.to_str().ok().filter(|_| only).map(str::to_owned));
+    }
+    if aim.face == Face::Api
+        || !upload::has_type(&parts.headers, "application/x-www-form-urlencoded")
+    {
+        return Ok(None);
+    }
+    let limit = match &aim.found {
+        Match::Route(route, _) => route.limit,
+        _ => Route::LIMIT,
+    };
+    let form = Form::parse(&upload.read(limit).await?);
+    Ok(form.and_then(|form| form.get(origin::TOKEN_FIELD).map(str::to_owned)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,14 +7,21 @@
 //! sessions, or render a page.
 //! Start reading at [`gate::Gate::answer`], then [`route::Route`], [`visit::Visit`] and [`reply::Reply`].
 
-pub mod cookie;
+mod connection;
+mod cookie;
 pub mod form;
 pub mod gate;
+mod host;
+mod origin;
+mod protect;
 pub mod qr;
+mod refusal;
 pub mod reply;
 pub mod route;
 pub mod serve;
+mod table;
 pub mod tls;
+mod upload;
 pub mod visit;
 
 pub use gate::Gate;

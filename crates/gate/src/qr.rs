@@ -81,11 +81,8 @@ mod tests {
 
     #[test]
     fn label_cannot_leave_its_attribute() {
-        assert!(
-            svg("a", "\"><script>")
-                .unwrap()
-                .contains("aria-label=\"&quot;>&lt;"[..20].trim_end_matches('>'))
-        );
+        let svg = svg("a", "\"><script>").unwrap();
+        assert!(svg.contains("aria-label=\"&quot;>&lt;script>\""));
     }
 
     #[test]

@@ -1,0 +1,240 @@
+//! A core without a box behind it, for tests of whatever talks to one.
+//!
+//! It knows one session a role, answers every question with one plausible value, notes what it was asked, and
+//! refuses when it is told to.
+
+mod sample;
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use cell_model::account::{Identity, Role};
+use cell_model::problem::Problem;
+
+use crate::Control;
+use crate::action::{Action, Outcome, TestResult};
+use crate::caller::{Caller, Credential};
+use crate::change::{Change, Pending, Preview, Receipt};
+use crate::query::{Answer, Query};
+
+/// A scripted core.
+#[derive(Debug)]
+pub struct FakeControl {
+    stage: Stage,
+    script: Mutex<Script>,
+}
+
+/// How far the box has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Nobody has set it up: 428.
+    BeforeSetup,
+    /// It is set up and every account is gone: 503.
+    WithoutAccounts,
+    /// The core cannot be reached: 503.
+    Unreachable,
+    /// It is set up.
+    Ready,
+}
+
+/// A call that came through, without who made it.
+#[derive(Debug, Clone)]
+pub enum Call {
+    /// A question; those for the CSRF token are not noted.
+    Snapshot(Query),
+    /// A preview.
+    Preview(Change),
+    /// A change.
+    Submit(Change),
+    /// A confirmation.
+    Confirm,
+    /// A change taken back.
+    Revert,
+    /// An act.
+    Act(Action),
+}
+
+#[derive(Debug, Default)]
+struct Script {
+    refusals: VecDeque<Problem>,
+    pending: bool,
+    calls: Vec<(Caller, Call)>,
+}
+
+impl FakeControl {
+    /// The CSRF token of every session.
+    pub const CSRF_TOKEN: &str = "csrf-token-of-this-session";
+
+    /// A core at this stage.
+    pub fn new(stage: Stage) -> Self {
+        Self {
+            stage,
+            script: Mutex::default(),
+        }
+    }
+
+    /// The token of the session that an account of this role has open. The account is named like its role.
+    pub fn session(role: Role) -> String {
+        format!("session-of-{}", role.as_str())
+    }
+
+    /// Makes the next call that is noted fail; several wait in line.
+    pub fn refuse(&self, problem: Problem) {
+        self.script().refusals.push_back(problem);
+    }
+
+    /// Makes every change from now on wait for its confirmation.
+    pub fn hold_changes(&self) {
+        self.script().pending = true;
+    }
+
+    /// The calls so far, each with its caller, and forgets them.
+    pub fn take_calls(&self) -> Vec<(Caller, Call)> {
+        std::mem::take(&mut self.script().calls)
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a call, and refuses it if that is its turn.
+    fn note(&self, caller: &Caller, call: Call) -> Result<(), Problem> {
+        let mut script = self.script();
+        script.calls.push((caller.clone(), call));
+        script.refusals.pop_front().map_or(Ok(()), Err)
+    }
+
+    fn receipt(&self) -> Receipt {
+        Receipt {
+            revision: sample::REVISION,
+            confirm: self.script().pending.then(|| Pending {
+                revision: sample::REVISION,
+                username: sample::username(Role::Owner),
+                seconds_left: 90,
+            }),
+            peer: None,
+        }
+    }
+}
+
+#[async_trait]
+impl Control for FakeControl {
+    async fn identify(&self, caller: &Caller) -> Result<Identity, Problem> {
+        match self.stage {
+            Stage::BeforeSetup => {
+                return Err(Problem::new(428, "setup_required", "Not set up", ""));
+            }
+            Stage::WithoutAccounts => {
+                return Err(Problem::new(503, "no_accounts", "There is no account", ""));
+            }
+            Stage::Unreachable => return Err(Problem::unavailable()),
+            Stage::Ready => {}
+        }
+        let role = match &caller.credential {
+            Credential::Local => Some(Role::Owner),
+            Credential::Session(token) => [Role::Member, Role::Helper, Role::Admin, Role::Owner]
+                .into_iter()
+                .find(|role| *token.expose() == Self::session(*role)),
+            Credential::Nobody => None,
+        };
+        role.map(sample::identity)
+            .ok_or_else(|| Problem::new(401, "sign_in_required", "Nobody is signed in", ""))
+    }
+
+    async fn snapshot(&self, caller: &Caller, query: Query) -> Result<Answer, Problem> {
+        if let Query::CsrfToken(_) = query {
+            self.identify(caller).await?;
+            return Ok(Answer::CsrfToken(Self::CSRF_TOKEN.to_owned()));
+        }
+        self.note(caller, Call::Snapshot(query.clone()))?;
+        let role = self.identify(caller).await.map(|identity| identity.role);
+        Ok(sample::answer(query, role.unwrap_or(Role::Member)))
+    }
+
+    async fn preview(&self, caller: &Caller, change: Change) -> Result<Preview, Problem> {
+        self.note(caller, Call::Preview(change))?;
+        Ok(Preview {
+            steps: vec!["The name server is told.".to_owned()],
+            warnings: Vec::new(),
+            needs_confirmation: false,
+        })
+    }
+
+    async fn submit(&self, caller: &Caller, change: Change) -> Result<Receipt, Problem> {
+        let peer = sample::peer_receipt(&change);
+        self.note(caller, Call::Submit(change))?;
+        Ok(Receipt {
+            peer,
+            ..self.receipt()
+        })
+    }
+
+    async fn confirm(&self, caller: &Caller) -> Result<Receipt, Problem> {
+        self.note(caller, Call::Confirm)?;
+        self.script().pending = false;
+        Ok(self.receipt())
+    }
+
+    async fn revert(&self, caller: &Caller) -> Result<Receipt, Problem> {
+        self.note(caller, Call::Revert)?;
+        self.script().pending = false;
+        Ok(self.receipt())
+    }
+
+    async fn act(&self, caller: &Caller, action: Action) -> Result<Outcome, Problem> {
+        self.note(caller, Call::Act(action.clone()))?;
+        Ok(match action {
+            Action::SignIn { .. } => sample::signed_in(),
+            Action::TestPart { .. } => Outcome::Tested(TestResult {
+                ok: true,
+                detail: vec!["It answers.".to_owned()],
+            }),
+            _ => Outcome::Done,
+        })
+    }
+
+    async fn changed(&self, _: &Caller, seen: u64) -> Result<u64, Problem> {
+        Ok(seen + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::Status;
+    use cell_model::secret::Secret;
+
+    fn caller(role: Role) -> Caller {
+        Caller {
+            credential: Credential::Session(Secret::new(FakeControl::session(role))),
+            ..Caller::local()
+        }
+    }
+
+    #[tokio::test]
+    async fn each_role_has_its_session() {
+        let control = FakeControl::new(Stage::Ready);
+        let identity = control.identify(&caller(Role::Helper)).await.unwrap();
+        assert_eq!(
+            (identity.username.as_str(), identity.role),
+            ("helper", Role::Helper)
+        );
+        let nobody = Caller {
+            credential: Credential::Session(Secret::new("session-of-nobody".to_owned())),
+            ..Caller::local()
+        };
+        assert_eq!(control.identify(&nobody).await.unwrap_err().status, 401);
+    }
+
+    #[tokio::test]
+    async fn calls_are_noted_and_refused_in_turn() {
+        let control = FakeControl::new(Stage::Ready);
+        control.refuse(Problem::internal());
+        let caller = caller(Role::Owner);
+        assert!(crate::ask(&control, &caller, Status).await.is_err());
+        assert!(crate::ask(&control, &caller, Status).await.is_ok());
+        assert_eq!(control.take_calls().len(), 2);
+        assert!(control.take_calls().is_empty());
+    }
+}

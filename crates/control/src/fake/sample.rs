@@ -1,0 +1,284 @@
+//! One plausible value for everything.
+
+use std::collections::BTreeSet;
+
+use cell_model::Timestamp;
+use cell_model::account::{Identity, Role};
+use cell_model::config::{
+    CellConfig, DnsConfig, DomainConfig, DomainMode, NetworkConfig, ServiceToggle, VpnConfig,
+};
+use cell_model::key::PublicKey;
+use cell_model::name::{CellName, Domain, InterfaceName, PeerName, TimeZoneName, Username};
+use cell_model::secret::Secret;
+use cell_model::status::{ItemStatus, Part, State, WireGuardBackend};
+
+use crate::action::{LogLevel, Outcome};
+use crate::change::{Change, PeerReceipt};
+use crate::query::{Answer, Query};
+use crate::view::{
+    AccountView, AuditVerifyView, AuditView, ConfigView, DiffEntry, DiffView, LogLine, LogPage,
+    NetworkView, Page, PartView, PeerView, RevisionView, SessionView, SessionsView, SetupView,
+    StatusView, VerbosityView, WireGuardPeerView, WireGuardView,
+};
+
+pub(super) const REVISION: u64 = 7;
+const NOW: Timestamp = Timestamp::constant(1_795_000_000, 0);
+
+/// A text of ours as the value it is known to be.
+fn known<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().expect("a sample that is valid")
+}
+
+pub(super) fn username(role: Role) -> Username {
+    known(role.as_str())
+}
+
+pub(super) fn identity(role: Role) -> Identity {
+    Identity {
+        username: username(role),
+        role,
+    }
+}
+
+pub(super) fn signed_in() -> Outcome {
+    Outcome::SignedIn {
+        token: Secret::new(super::FakeControl::session(Role::Owner)),
+        identity: identity(Role::Owner),
+        must_change_password: false,
+    }
+}
+
+pub(super) fn answer(query: Query, role: Role) -> Answer {
+    match query {
+        Query::Status(_) => Answer::Status(status()),
+        Query::Setup(_) => Answer::Setup(SetupView {
+            complete: false,
+            vpn_subnet: Some("10.31.7.0/24".to_owned()),
+            vpn_subnet6: Some("fd31:7::/64".to_owned()),
+            paused_s: None,
+            clock: NOW,
+        }),
+        Query::Settings(_) => Answer::Settings(settings()),
+        Query::Peers(_) => Answer::Peers(page(peer(known("anna-phone")))),
+        Query::Peer(question) => Answer::Peer(peer(question.name)),
+        Query::WireGuard(_) => Answer::WireGuard(wireguard()),
+        Query::Network(_) => Answer::Network(network()),
+        Query::Revisions(_) => Answer::Revisions(page(revision(REVISION))),
+        Query::Revision(question) => Answer::Revision(revision(question.number)),
+        Query::Diff(question) => Answer::Diff(DiffView {
+            from: question.from,
+            to: question.to,
+            changes: vec![DiffEntry {
+                path: "cell.timezone".to_owned(),
+                before: Some("UTC".into()),
+                after: Some("Europe/Vienna".into()),
+            }],
+        }),
+        Query::Audit(_) => Answer::Audit(page(audit())),
+        Query::AuditVerify(_) => Answer::AuditVerify(AuditVerifyView {
+            ok: true,
+            records: 12,
+            broken_at: None,
+        }),
+        Query::Accounts(_) => Answer::Accounts(page(AccountView {
+            username: username(Role::Owner),
+            role: Role::Owner,
+            created_at: NOW,
+            must_change_password: false,
+        })),
+        Query::Sessions(_) => Answer::Sessions(sessions(role)),
+        Query::CsrfToken(_) => Answer::CsrfToken(super::FakeControl::CSRF_TOKEN.to_owned()),
+        Query::PartDetail(question) => Answer::PartDetail(part(question.part)),
+        Query::Logs(question) => Answer::Logs(LogPage {
+            items: vec![LogLine {
+                time: NOW,
+                level: LogLevel::Info,
+                part: question.part,
+                message: "the zone is in service".to_owned(),
+            }],
+        }),
+        Query::VerbosityLevels(_) => Answer::VerbosityLevels(VerbosityView {
+            default: LogLevel::Info,
+            parts: vec![(Part::Dns, LogLevel::Debug)],
+        }),
+    }
+}
+
+/// The file comes with the private line only when the box has just made the key.
+pub(super) fn peer_receipt(change: &Change) -> Option<PeerReceipt> {
+    let (name, private) = match change {
+        Change::AddPeer(form) => (&form.name, form.public_key.is_none()),
+        Change::RekeyPeer { name } => (name, true),
+        Change::FetchPeerFile { name } => (name, false),
+        _ => return None,
+    };
+    let private_line = if private {
+        "PrivateKey = c2FtcGxlLW9mLWEtcHJpdmF0ZS1rZXktb2YtMzItYiE=\n"
+    } else {
+        ""
+    };
+    Some(PeerReceipt {
+        peer: peer(name.clone()),
+        config: Some(Secret::new(format!(
+            "[Interface]\n{private_line}Address = 10.31.7.2/32\n\n[Peer]\nEndpoint = 203.0.113.7:51820\n"
+        ))),
+        notes: vec!["It works only at home.".to_owned()],
+    })
+}
+
+fn page<T>(item: T) -> Page<T> {
+    Page {
+        items: vec![item],
+        next: None,
+    }
+}
+
+fn status() -> StatusView {
+    StatusView {
+        revision: Some(REVISION),
+        applied_revision: Some(REVISION),
+        items: Part::ALL
+            .iter()
+            .map(|part| ItemStatus {
+                id: part.as_str().to_owned(),
+                state: State::Ok,
+                since: NOW,
+                detail: "As asked.".to_owned(),
+            })
+            .collect(),
+        generation: 41,
+        pending: None,
+        version: "0.1.0".to_owned(),
+        cell_name: Some("home".to_owned()),
+        peers: 1,
+        notices: Vec::new(),
+    }
+}
+
+fn settings() -> ConfigView {
+    ConfigView {
+        revision: REVISION,
+        cell: CellConfig {
+            name: known::<CellName>("home"),
+            timezone: known::<TimeZoneName>("Europe/Vienna"),
+            endpoint: None,
+        },
+        domain: DomainConfig {
+            mode: DomainMode::Lan,
+            name: known::<Domain>("home.cell"),
+        },
+        network: NetworkConfig::default(),
+        vpn: VpnConfig {
+            subnet: known("10.31.7.0/24"),
+            subnet6: known("fd31:7::/64"),
+        },
+        dns: DnsConfig {
+            upstreams: Vec::new(),
+            records: Vec::new(),
+        },
+    }
+}
+
+fn peer(name: PeerName) -> PeerView {
+    PeerView {
+        label: name.label(),
+        name,
+        address: known("10.31.7.2"),
+        address6: known("fd31:7::2"),
+        public_key: PublicKey::from_bytes([7; 32]),
+        preshared_key: false,
+        full_tunnel: true,
+        peer_to_peer: false,
+        services: BTreeSet::from(ServiceToggle::ALL),
+        exit_connection_id: None,
+        created_at: NOW,
+        expires_at: None,
+        expired: false,
+        reinstall_needed: false,
+        latest_handshake: Some(NOW),
+        endpoint: Some(known("198.51.100.9:40000")),
+        received_bytes: 1_048_576,
+        sent_bytes: 2_097_152,
+    }
+}
+
+fn wireguard() -> WireGuardView {
+    WireGuardView {
+        backend: WireGuardBackend::Kernel,
+        interface: "wg0".to_owned(),
+        listen_port: 51820,
+        public_key: Some(PublicKey::from_bytes([9; 32])),
+        peers: vec![WireGuardPeerView {
+            name: Some(known("anna-phone")),
+            public_key: PublicKey::from_bytes([7; 32]),
+            allowed_ips: vec![known("10.31.7.2/32")],
+            endpoint: None,
+            latest_handshake: None,
+            received_bytes: 0,
+            sent_bytes: 0,
+        }],
+    }
+}
+
+fn network() -> NetworkView {
+    NetworkView {
+        wan: known::<InterfaceName>("eth0"),
+        lan: Some(known::<InterfaceName>("eth1")),
+        interfaces: Vec::new(),
+        gateway: Some(known("192.0.2.1")),
+        resolvers: vec![known("192.0.2.53:53")],
+        admin: vec![known("192.168.1.1:8443")],
+        dns: vec![known("192.168.1.1:53")],
+    }
+}
+
+fn revision(number: u64) -> RevisionView {
+    RevisionView {
+        number,
+        time: NOW,
+        actor: "owner".to_owned(),
+        summary: "Added device anna-phone".to_owned(),
+        changes: 1,
+    }
+}
+
+fn audit() -> AuditView {
+    AuditView {
+        number: 12,
+        time: NOW,
+        actor: Some("owner".to_owned()),
+        role: Some(Role::Owner),
+        address: Some(known("192.168.1.20")),
+        action: "peer.add".to_owned(),
+        object: Some("anna-phone".to_owned()),
+        outcome: "ok".to_owned(),
+        detail: "=full tunnel, \"all\" services".to_owned(),
+    }
+}
+
+fn sessions(role: Role) -> SessionsView {
+    SessionsView {
+        identity: identity(role),
+        must_change_password: false,
+        sessions: vec![SessionView {
+            id: "0f".repeat(32),
+            created_at: NOW,
+            address: Some(known("192.168.1.20")),
+            user_agent: "Firefox".to_owned(),
+            current: true,
+        }],
+    }
+}
+
+fn part(part: Part) -> PartView {
+    PartView {
+        part,
+        state: State::Ok,
+        since: NOW,
+        detail: "As asked.".to_owned(),
+        facts: vec![("Port".to_owned(), "53".to_owned())],
+        process_id: None,
+        restarts: 0,
+        dns: None,
+    }
+}

@@ -1,0 +1,281 @@
+//! Reading a request's body within limits.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use cell_model::problem::Problem;
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http_body_util::BodyExt;
+
+use crate::route::Body;
+
+/// How long a body may take: a minute carries a whole 1 MiB config over a poor radio link.
+const READ_TIME: Duration = Duration::from_secs(60);
+/// What of a refused body is still taken, so that the sender is not cut off before it reads why.
+const DRAIN_BYTES: u64 = 16 * 1024 * 1024;
+/// How long that may take.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// A body that is still on its way.
+pub(crate) struct Upload<B> {
+    body: Option<Pin<Box<B>>>,
+    declared: Option<u64>,
+    /// The sender waits for a go-ahead, which asking for the body would give.
+    waits: bool,
+    read: Bytes,
+}
+
+impl<B> Upload<B>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: std::fmt::Display,
+{
+    pub(crate) fn new(body: B, headers: &HeaderMap) -> Self {
+        Self {
+            declared: headers
+                .get(CONTENT_LENGTH)
+                .and_then(|value| value.to_str().ok()?.parse().ok())
+                .or(body.size_hint().exact()),
+            waits: headers.contains_key(EXPECT),
+            body: Some(Box::pin(body)),
+            read: Bytes::new(),
+        }
+    }
+
+    /// All of it. 413 when it has more than `limit` bytes, 408 when it takes too long, 400 when it breaks off.
+    pub(crate) async fn read(&mut self, limit: usize) -> Result<Bytes, Problem> {
+        let cap = u64::try_from(limit).unwrap_or(u64::MAX);
+        if self.declared.is_some_and(|length| length > cap) || self.read.len() > limit {
+            return Err(too_large(limit));
+        }
+        if let Some(body) = &mut self.body {
+            self.read = tokio::time::timeout(READ_TIME, collect(body, limit))
+                .await
+                .map_err(|_| too_slow())??;
+            self.body = None;
+        }
+        Ok(self.read.clone())
+    }
+
+    /// Takes in what is left of a refused body and throws it away.
+    pub(crate) async fn drain(self) {
+        let Some(mut body) = self.body else { return };
+        if self.waits
+            || body.is_end_stream()
+            || self.declared.is_some_and(|length| length > DRAIN_BYTES)
+        {
+            return;
+        }
+        let rest = async {
+            let mut seen = 0;
+            while let Some(Ok(frame)) = body.frame().await {
+                seen += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if seen > DRAIN_BYTES {
+                    break;
+                }
+            }
+        };
+        // Too slow a sender loses the connection, and perhaps the answer with it.
+        let _ = tokio::time::timeout(DRAIN_TIME, rest).await;
+    }
+}
+
+async fn collect<B>(body: &mut Pin<Box<B>>, limit: usize) -> Result<Bytes, Problem>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: std::fmt::Display,
+{
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            tracing::debug!(%error, "a body broke off");
+            Problem::new(
+                400,
+                "broken_body",
+                "The request broke off",
+                "Send it again.",
+            )
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if read.len() + data.len() > limit {
+            return Err(too_large(limit));
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok(read.freeze())
+}
+
+/// Whether a body has the type its route takes. Without a body there is nothing to have a type.
+pub(crate) fn check_type(body: Body, headers: &HeaderMap, read: &[u8]) -> Result<(), Problem> {
+    if read.is_empty() {
+        return Ok(());
+    }
+    let wanted = match body {
+        Body::None | Body::Json => "application/json",
+        Body::Form => "application/x-www-form-urlencoded",
+        Body::Octets => "application/octet-stream",
+    };
+    if !has_type(headers, wanted) {
+        return Err(Problem::new(
+            415,
+            "unsupported_media_type",
+            "The content type is not right",
+            format!("Send {wanted} in UTF-8."),
+        ));
+    }
+    let empty_object = || {
+        read.iter()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .eq(b"{}")
+    };
+    if body == Body::None && !empty_object() {
+        return Err(Problem::new(
+            400,
+            "unexpected_body",
+            "This takes no body",
+            "Send the request without one.",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the one `Content-Type` is `wanted`, in UTF-8 if it names a charset. Other parameters mean nothing here.
+pub(crate) fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
+    let mut lines = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return false;
+    };
+    let Ok(text) = line.to_str() else {
+        return false;
+    };
+    let mut parts = text.split(';').map(str::trim);
+    let utf8 = |parameter: &str| match parameter.split_once('=') {
+        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    };
+    parts
+        .next()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(wanted))
+        && parts.all(utf8)
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(
+        413,
+        "too_large",
+        "The request is too large",
+        format!("It may have at most {limit} bytes."),
+    )
+}
+
+fn too_slow() -> Problem {
+    Problem::new(
+        408,
+        "too_slow",
+        "The request took too long to arrive",
+        "Send it again over a better connection.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use http_body_util::Full;
+
+    fn typed(values: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(CONTENT_TYPE, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn status(body: Body, values: &[&'static str], read: &[u8]) -> u16 {
+        check_type(body, &typed(values), read).map_or_else(|problem| problem.status, |()| 200)
+    }
+
+    #[test]
+    fn content_type_may_have_parameters_but_one_charset() {
+        for good in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"; x=y",
+        ] {
+            assert_eq!(status(Body::Json, &[good], b"{}"), 200, "{good}");
+        }
+        for bad in [
+            "application/json; charset=utf-16",
+            "application/jsonx",
+            "text/json",
+            "application/x-www-form-urlencoded",
+            "application/json, text/plain",
+            "",
+        ] {
+            assert_eq!(status(Body::Json, &[bad], b"{}"), 415, "{bad}");
+        }
+        assert_eq!(status(Body::Json, &[], b"{}"), 415);
+        assert_eq!(
+            status(Body::Json, &["application/json", "application/json"], b"{}"),
+            415
+        );
+    }
+
+    #[test]
+    fn route_without_a_body_takes_nothing_or_an_empty_object() {
+        assert_eq!(status(Body::None, &[], b""), 200);
+        assert_eq!(status(Body::None, &["text/plain"], b""), 200);
+        assert_eq!(status(Body::None, &["application/json"], b" {}\n"), 200);
+        assert_eq!(status(Body::None, &["application/json"], b"{\"a\":1}"), 400);
+        assert_eq!(status(Body::None, &["text/plain"], b"{}"), 415);
+    }
+
+    #[tokio::test]
+    async fn declared_length_is_refused_before_anything_is_read() {
+        let headers = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("11"))]);
+        let mut upload = Upload::new(Never, &headers);
+        assert_eq!(upload.read(10).await.unwrap_err().status, 413);
+    }
+
+    #[tokio::test]
+    async fn body_of_unknown_length_is_cut_at_the_limit() {
+        let body = Full::new(Bytes::from(vec![b'x'; 10_000_000]));
+        let mut upload = Upload::new(body, &HeaderMap::new());
+        upload.declared = None;
+        assert_eq!(upload.read(65_536).await.unwrap_err().status, 413);
+        upload.drain().await;
+    }
+
+    #[tokio::test]
+    async fn body_is_read_once_and_judged_by_each_limit() {
+        let mut upload = Upload::new(
+            Full::new(Bytes::from_static(b"0123456789")),
+            &HeaderMap::new(),
+        );
+        upload.declared = None;
+        assert_eq!(upload.read(10).await.unwrap(), "0123456789");
+        assert_eq!(upload.read(10).await.unwrap(), "0123456789");
+        assert_eq!(upload.read(9).await.unwrap_err().status, 413);
+    }
+
+    /// A body that must not be asked for.
+    struct Never;
+
+    impl http_body::Body for Never {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+            panic!("the body was read");
+        }
+    }
+}
