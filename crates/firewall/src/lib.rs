@@ -7,7 +7,7 @@
 //! # What it promises
 //! - A [`FirewallStep`] is one nftables transaction: the kernel takes all of it or none, and no packet ever meets half a
 //!   generation.
-//! - What is not allowed by a rule is dropped. [`Phase::Closed`](cell_model::spec::Phase::Closed) rules name interfaces
+//! - What is not allowed by a rule is dropped. [`Phase::Closed`] rules name interfaces
 //!   only by text, so they load before any interface exists.
 //! - What leaves the sets stops at once, established flows included: devices are checked against the sets before
 //!   connection tracking may wave a packet through.
