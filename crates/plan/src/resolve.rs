@@ -281,6 +281,7 @@ fn names(peers: &[(&PeerName, &PeerConfig)]) -> BTreeMap<DnsLabel, Arc<BTreeSet<
 fn leaf(input: &Input<'_>, home: &Home) -> LeafSpec {
     let mut names = BTreeSet::from(["localhost".to_owned()]);
     names.extend(own_names(input));
+    names.extend(local_name(input));
     LeafSpec {
         domain: input.config.map(|config| config.domain.name.clone()),
         names,
@@ -289,14 +290,20 @@ fn leaf(input: &Input<'_>, home: &Home) -> LeafSpec {
 }
 
 fn web(input: &Input<'_>, home: &Home) -> WebSpec {
-    let mut hosts: BTreeSet<String> = own_names(input).into_iter().collect();
-    if let Some(config) = input.config {
-        hosts.insert(format!("{}.local", config.cell.name.label()));
-    }
     WebSpec {
         listen: home.admin.clone(),
-        hosts,
+        hosts: own_names(input)
+            .into_iter()
+            .chain(local_name(input))
+            .collect(),
     }
+}
+
+/// The name the box is found by (RFC 6762).
+fn local_name(input: &Input<'_>) -> Option<String> {
+    input
+        .config
+        .map(|config| format!("{}.local", config.cell.name.label()))
 }
 
 /// Apex and admin page.

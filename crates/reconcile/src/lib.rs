@@ -1,1 +1,185 @@
-//! Placeholder.
+//! Brings the system to the config, and keeps it there: observe → plan → lint → apply → verify → publish.
+//!
+//! Promises: one task changes the system, step by step, in the plan's order; a part that fails is shown and
+//! tried again with growing pauses while the others go on; what is published was verified.
+//! Must never: change the config, or open the firewall before everything behind it is up.
+//! Start reading at [`start`], then `round.rs`.
+
+mod items;
+mod listener;
+mod round;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cell_dns::Dns;
+use cell_firewall::Firewall;
+use cell_model::Timestamp;
+use cell_model::config::Config;
+use cell_model::facts::{NetworkFacts, StartOptions};
+use cell_model::spec::BoxSpec;
+use cell_model::status::{ItemStatus, Part};
+use cell_network::Network;
+use cell_plan::resolve::Keys;
+use cell_vault::Vault;
+use cell_wireguard::WireGuard;
+use tokio::sync::{mpsc, watch};
+
+pub use listener::{AdminListener, ListenerError};
+
+/// Time between two looks at the whole when nothing calls for one: expiries, certificates, repairs.
+const IDLE: Duration = Duration::from_secs(30);
+/// Pause before a failed part is tried again: doubled from the first to the last.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+/// A burst of network events is looked at once.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Everything that can change the system.
+#[derive(Clone)]
+pub struct Parts {
+    /// Packet filter and NAT.
+    pub firewall: Arc<dyn Firewall>,
+    /// Addresses, routes, forwarding.
+    pub network: Arc<dyn Network>,
+    /// The VPN interface.
+    pub wireguard: Arc<dyn WireGuard>,
+    /// Keys and certificates.
+    pub vault: Arc<dyn Vault>,
+    /// The name server.
+    pub dns: Arc<dyn Dns>,
+    /// The admin listener.
+    pub listener: Arc<dyn AdminListener>,
+}
+
+/// What the system shall be.
+#[derive(Debug, Clone, Default)]
+pub struct Desired {
+    /// The revision the config is of; 0 before setup.
+    pub revision: u64,
+    /// What was asked for; `None` before setup.
+    pub config: Option<Arc<Config>>,
+    /// Keys the config speaks of.
+    pub keys: Arc<Keys>,
+}
+
+/// What the system is.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// Rises with every change of what is below.
+    pub generation: u64,
+    /// The revision the system was brought to, every part of it; `None` before the first time.
+    pub applied_revision: Option<u64>,
+    /// The newest revision that was tried, with or without success.
+    pub tried_revision: Option<u64>,
+    /// Part by part, in the order they come up.
+    pub items: Vec<ItemStatus>,
+    /// What the network looks like.
+    pub facts: Arc<NetworkFacts>,
+    /// What the parts were last asked to be.
+    pub spec: Option<Arc<BoxSpec>>,
+}
+
+/// Something the loop is told from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nudge {
+    /// Bring this part up again from whatever it is.
+    Restart(Part),
+    /// Look at the network again.
+    NetworkChanged,
+}
+
+/// The running loop.
+pub struct Reconciler {
+    /// What the system is.
+    pub published: watch::Receiver<Arc<Published>>,
+    /// To tell the loop something.
+    pub nudge: mpsc::Sender<Nudge>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Reconciler {
+    /// Waits for the step in hand and ends the loop. The system stays as it is.
+    pub async fn stop(self) {
+        drop(self.nudge);
+        // A step has its own time limit.
+        let _ = self.task.await;
+    }
+}
+
+/// Starts the loop. The first round brings the box up in the order of a cold start.
+pub fn start(
+    options: StartOptions,
+    parts: Parts,
+    desired: watch::Receiver<Desired>,
+    clock: fn() -> Timestamp,
+) -> Reconciler {
+    let (nudge, nudges) = mpsc::channel(16);
+    let (published, view) = watch::channel(Arc::new(Published {
+        generation: 1,
+        applied_revision: None,
+        tried_revision: None,
+        items: items::Items::new(clock()).list(),
+        facts: Arc::default(),
+        spec: None,
+    }));
+    let worker = round::Worker::new(options, parts, published, clock);
+    Reconciler {
+        published: view,
+        nudge,
+        task: tokio::spawn(run(worker, desired, nudges)),
+    }
+}
+
+async fn run(
+    mut worker: round::Worker,
+    mut desired: watch::Receiver<Desired>,
+    mut nudges: mpsc::Receiver<Nudge>,
+) {
+    let mut network_events = worker.watch_network();
+    let mut pause = RETRY.0;
+    loop {
+        let wanted = desired.borrow_and_update().clone();
+        let wait = if worker.round(&wanted).await {
+            pause = RETRY.0;
+            IDLE
+        } else {
+            let wait = pause;
+            pause = (pause * 2).min(RETRY.1);
+            wait
+        };
+        tokio::select! {
+            changed = desired.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                pause = RETRY.0;
+            }
+            nudge = nudges.recv() => match nudge {
+                Some(Nudge::Restart(part)) => worker.forget(part),
+                Some(Nudge::NetworkChanged) => worker.look_at_network(),
+                None => return,
+            },
+            Some(()) = next(&mut network_events) => {
+                tokio::time::sleep(SETTLE).await;
+                worker.look_at_network();
+            }
+            () = tokio::time::sleep(wait) => worker.look_at_network(),
+        }
+    }
+}
+
+/// The next event; never, once there are none any more.
+async fn next(events: &mut Option<mpsc::Receiver<()>>) -> Option<()> {
+    match events {
+        Some(receiver) => {
+            let event = receiver.recv().await;
+            if event.is_none() {
+                *events = None;
+            }
+            event
+        }
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,490 @@
+//! Answers to questions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cell_audit::{AuditError, AuditQuery, AuditRecord};
+use cell_auth::SessionToken;
+use cell_control::caller::{Caller, Credential};
+use cell_control::query::{Answer, Audit, Diff, Query, Range, Settings};
+use cell_control::view::{
+    AccountView, AuditVerifyView, AuditView, ConfigView, DiffView, LogPage, NetworkView, Page,
+    PartView, PeerView, RevisionView, SessionView, SessionsView, StatusView, WireGuardPeerView,
+    WireGuardView,
+};
+use cell_model::account::{Identity, Role};
+use cell_model::config::Config;
+use cell_model::key::PublicKey;
+use cell_model::name::PeerName;
+use cell_model::problem::Problem;
+use cell_model::status::{ItemStatus, Part, State, WireGuardPeerStatus, WireGuardStatus};
+use cell_plan::resolve::vpn_interface;
+use cell_store::{RevisionSummary, StoreError};
+
+use crate::act::own_session;
+use crate::authorise::{role_for, setup_required, sign_in_required};
+use crate::confirmation::Confirmation;
+use crate::set_up::internal;
+use crate::{Core, diff, documents, file};
+
+/// How long a question for the next change is held.
+const HOLD: Duration = Duration::from_secs(30);
+
+impl Core {
+    pub(crate) async fn snapshot(&self, caller: &Caller, query: Query) -> Result<Answer, Problem> {
+        let identity = match role_for(&query) {
+            Some(role) => Some(self.require(caller, role).await?),
+            None => None,
+        };
+        Ok(match query {
+            Query::Status(_) => Answer::Status(self.status()),
+            Query::Setup(_) => Answer::Setup(self.setup_view()),
+            Query::Settings(Settings { revision }) => Answer::Settings(self.settings(revision)?),
+            Query::Peers(query) => Answer::Peers(self.peers(&query.range).await?),
+            Query::Peer(query) => Answer::Peer(self.peer(&query.name).await?),
+            Query::WireGuard(_) => Answer::WireGuard(self.wireguard().await?),
+            Query::Network(_) => Answer::Network(self.network()),
+            Query::Revisions(query) => Answer::Revisions(self.revisions(&query.range)?),
+            Query::Revision(query) => {
+                let found = self
+                    .store
+                    .revision(query.number)
+                    .map_err(|error| no_revision(query.number, &error))?;
+                Answer::Revision(revision_view(found.summary))
+            }
+            Query::Diff(Diff { from, to }) => Answer::Diff(self.diff(from, to)?),
+            Query::Audit(query) => Answer::Audit(self.audit_page(query).await?),
+            Query::AuditVerify(_) => Answer::AuditVerify(self.audit_verify().await?),
+            Query::Accounts(query) => Answer::Accounts(self.accounts(&query.range)?),
+            Query::Sessions(_) => {
+                Answer::Sessions(self.sessions(identity.ok_or_else(sign_in_required)?, caller))
+            }
+            Query::CsrfToken(_) => match &caller.credential {
+                Credential::Session(text) => {
+                    let token: SessionToken =
+                        text.expose().parse().map_err(|_| sign_in_required())?;
+                    Answer::CsrfToken(token.csrf_token())
+                }
+                Credential::Nobody | Credential::Local => return Err(sign_in_required()),
+            },
+            Query::PartDetail(query) => Answer::PartDetail(self.part(query.part).await),
+            Query::Logs(query) => Answer::Logs(LogPage {
+                items: self.logs.search(&query),
+            }),
+            Query::VerbosityLevels(_) => Answer::VerbosityLevels(self.logs.verbosity()),
+        })
+    }
+
+    fn config(&self) -> Result<Arc<Config>, Problem> {
+        self.desired
+            .borrow()
+            .config
+            .clone()
+            .ok_or_else(setup_required)
+    }
+
+    fn status(&self) -> StatusView {
+        let desired = self.desired.borrow().clone();
+        let published = self
+            .system
+            .get()
+            .map(|system| system.published.borrow().clone());
+        let config = desired.config.as_deref();
+        let mut notices = Vec::new();
+        notices.push(format!(
+            "Secrets are {}.",
+            self.sealer.protection().as_str()
+        ));
+        if let (Some(config), Some(published)) = (config, &published) {
+            notices.extend(cell_plan::lint::warnings(config, &published.facts));
+        }
+        StatusView {
+            revision: config.map(|_| desired.revision),
+            applied_revision: published
+                .as_ref()
+                .and_then(|published| published.applied_revision),
+            items: published
+                .as_ref()
+                .map_or_else(Vec::new, |published| published.items.clone()),
+            generation: published
+                .as_ref()
+                .map_or(0, |published| published.generation),
+            pending: self.confirmation().as_ref().map(Confirmation::view),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            cell_name: config.map(|config| config.cell.name.to_string()),
+            peers: config.map_or(0, |config| config.peers.len()),
+            notices,
+        }
+    }
+
+    fn settings(&self, revision: Option<u64>) -> Result<ConfigView, Problem> {
+        let desired = self.desired.borrow().clone();
+        let (revision, config) = match revision {
+            Some(number) if number != desired.revision => {
+                let found = self
+                    .store
+                    .documents_at(number)
+                    .map_err(|error| no_revision(number, &error))?;
+                let config = documents::read(&found).map_err(|error| internal(&error))?;
+                (
+                    number,
+                    Arc::new(config.ok_or_else(|| {
+                        Problem::not_found(format!("config in revision {number}"))
+                    })?),
+                )
+            }
+            _ => (desired.revision, desired.config.ok_or_else(setup_required)?),
+        };
+        Ok(ConfigView {
+            revision,
+            cell: config.cell.clone(),
+            domain: config.domain.clone(),
+            network: config.network.clone(),
+            vpn: config.vpn.clone(),
+            dns: config.dns.clone(),
+        })
+    }
+
+    /// What the VPN interface knows; `None` when it is not there or does not answer.
+    async fn seen(&self) -> Option<WireGuardStatus> {
+        let system = self.system.get()?;
+        match system.parts.wireguard.observe().await {
+            Ok(seen) => seen,
+            Err(error) => {
+                tracing::warn!(error = %crate::chain(&error), "the VPN interface does not answer");
+                None
+            }
+        }
+    }
+
+    async fn peers(&self, range: &Range) -> Result<Page<PeerView>, Problem> {
+        let config = self.config()?;
+        let seen = self.seen().await;
+        let by_key = by_key(seen.as_ref());
+        let after: Option<PeerName> = parse_cursor(range.cursor.as_deref())?;
+        let now = (self.clock)();
+        let rest = config
+            .peers
+            .iter()
+            .skip_while(|(name, _)| after.as_ref().is_some_and(|after| *name <= after));
+        let mut items: Vec<PeerView> = rest
+            .take(range.limit.saturating_add(1))
+            .map(|(name, peer)| file::view(name, peer, by_key.get(&peer.public_key).copied(), now))
+            .collect();
+        let next = cut(&mut items, range.limit, |peer| peer.name.to_string());
+        Ok(Page { items, next })
+    }
+
+    async fn peer(&self, name: &PeerName) -> Result<PeerView, Problem> {
+        let config = self.config()?;
+        let peer = config
+            .peers
+            .get(name)
+            .ok_or_else(|| Problem::not_found(format!("device {name}")))?;
+        let seen = self.seen().await;
+        Ok(file::view(
+            name,
+            peer,
+            by_key(seen.as_ref()).get(&peer.public_key).copied(),
+            (self.clock)(),
+        ))
+    }
+
+    async fn wireguard(&self) -> Result<WireGuardView, Problem> {
+        let config = self.config()?;
+        let names: HashMap<PublicKey, &PeerName> = config
+            .peers
+            .iter()
+            .map(|(name, peer)| (peer.public_key, name))
+            .collect();
+        let system = self.system.get().ok_or_else(Problem::unavailable)?;
+        let seen = self.seen().await;
+        let own_key = self
+            .desired
+            .borrow()
+            .keys
+            .interface
+            .as_ref()
+            .map(|key| key.public_key());
+        let peers = seen
+            .iter()
+            .flat_map(|seen| &seen.peers)
+            .map(|peer| WireGuardPeerView {
+                name: names.get(&peer.public_key).map(|name| (*name).clone()),
+                public_key: peer.public_key,
+                allowed_ips: peer.allowed_ips.clone(),
+                endpoint: peer.endpoint,
+                latest_handshake: peer.latest_handshake,
+                received_bytes: peer.received_bytes,
+                sent_bytes: peer.sent_bytes,
+            });
+        Ok(WireGuardView {
+            backend: system.parts.wireguard.backend(),
+            interface: vpn_interface().to_string(),
+            listen_port: seen
+                .as_ref()
+                .map_or(self.settings.options.wireguard_port, |seen| {
+                    seen.listen_port
+                }),
+            public_key: own_key,
+            peers: peers.collect(),
+        })
+    }
+
+    fn network(&self) -> NetworkView {
+        let facts = self.facts();
+        let spec = self
+            .system
+            .get()
+            .and_then(|system| system.published.borrow().spec.clone());
+        NetworkView {
+            wan: self.settings.options.wan.clone(),
+            lan: self.settings.options.lan.clone(),
+            interfaces: facts
+                .interfaces
+                .iter()
+                .map(|(name, facts)| (name.clone(), facts.clone()))
+                .collect(),
+            gateway: facts.gateway,
+            resolvers: facts.resolvers.clone(),
+            admin: spec
+                .iter()
+                .flat_map(|spec| spec.web.listen.iter().copied())
+                .collect(),
+            dns: spec
+                .iter()
+                .flat_map(|spec| spec.dns.listen.iter().copied())
+                .collect(),
+        }
+    }
+
+    fn revisions(&self, range: &Range) -> Result<Page<RevisionView>, Problem> {
+        let before: Option<u64> = parse_cursor(range.cursor.as_deref())?;
+        let found = self
+            .store
+            .revisions(before, range.limit.saturating_add(1))
+            .map_err(|error| internal(&error))?;
+        let mut items: Vec<RevisionView> = found.into_iter().map(revision_view).collect();
+        let next = cut(&mut items, range.limit, |revision| {
+            revision.number.to_string()
+        });
+        Ok(Page { items, next })
+    }
+
+    fn diff(&self, from: u64, to: u64) -> Result<DiffView, Problem> {
+        let at = |number| {
+            self.store
+                .documents_at(number)
+                .map_err(|error| no_revision(number, &error))
+        };
+        let changes = diff::diff(&at(from)?, &at(to)?);
+        Ok(DiffView { from, to, changes })
+    }
+
+    async fn audit_page(&self, query: Audit) -> Result<Page<AuditView>, Problem> {
+        let cursor: Option<u64> = parse_cursor(query.range.cursor.as_deref())?;
+        let wanted = AuditQuery {
+            actor: query.actor,
+            action: query.action,
+            cursor,
+            ..AuditQuery::default()
+        };
+        let audit = Arc::clone(&self.audit);
+        let found =
+            tokio::task::spawn_blocking(move || audit.query(&wanted, query.range.limit)).await;
+        let found = found
+            .map_err(|_| Problem::internal())?
+            .map_err(|error| internal(&error))?;
+        Ok(Page {
+            items: found.items.into_iter().map(audit_view).collect(),
+            next: found.next.map(|number| number.to_string()),
+        })
+    }
+
+    async fn audit_verify(&self) -> Result<AuditVerifyView, Problem> {
+        let audit = Arc::clone(&self.audit);
+        let verified = tokio::task::spawn_blocking(move || audit.verify())
+            .await
+            .map_err(|_| Problem::internal())?;
+        match verified {
+            Ok((records, _)) => Ok(AuditVerifyView {
+                ok: true,
+                records,
+                broken_at: None,
+            }),
+            Err(AuditError::Broken(broken)) => {
+                tracing::error!(number = broken.number, "the audit log does not hold");
+                Ok(AuditVerifyView {
+                    ok: false,
+                    records: 0,
+                    broken_at: Some(broken.number),
+                })
+            }
+            Err(error) => Err(internal(&error)),
+        }
+    }
+
+    fn accounts(&self, range: &Range) -> Result<Page<AccountView>, Problem> {
+        let after: Option<cell_model::name::Username> = parse_cursor(range.cursor.as_deref())?;
+        let people = self.people();
+        let rest = people
+            .accounts
+            .values()
+            .filter(|account| after.as_ref().is_none_or(|after| account.username > *after));
+        let mut items: Vec<AccountView> = rest
+            .take(range.limit.saturating_add(1))
+            .map(|account| AccountView {
+                username: account.username.clone(),
+                role: account.role,
+                created_at: account.created_at,
+                must_change_password: account.must_change_password,
+            })
+            .collect();
+        let next = cut(&mut items, range.limit, |account| {
+            account.username.to_string()
+        });
+        Ok(Page { items, next })
+    }
+
+    fn sessions(&self, identity: Identity, caller: &Caller) -> SessionsView {
+        let own = own_session(caller);
+        let now = (self.clock)();
+        let people = self.people();
+        let sessions = people.sessions.of_account(&identity.username, now);
+        SessionsView {
+            must_change_password: people
+                .accounts
+                .get(&identity.username)
+                .is_some_and(|account| account.must_change_password),
+            sessions: sessions
+                .into_iter()
+                .map(|session| SessionView {
+                    id: session.token_hash.to_string(),
+                    created_at: session.created_at,
+                    address: Some(session.address),
+                    user_agent: session.user_agent.clone(),
+                    current: Some(session.token_hash) == own,
+                })
+                .collect(),
+            identity,
+        }
+    }
+
+    async fn part(&self, part: Part) -> PartView {
+        let system = self.system.get();
+        let published = system.map(|system| system.published.borrow().clone());
+        let item = published
+            .iter()
+            .flat_map(|published| &published.items)
+            .find(|item| item.id == part.as_str());
+        let item = item.cloned().unwrap_or_else(|| ItemStatus {
+            id: part.as_str().to_owned(),
+            state: State::Unknown,
+            since: (self.clock)(),
+            detail: "The box is starting.".to_owned(),
+        });
+        let process = system.and_then(|system| system.processes.process(part));
+        let mut facts = Vec::new();
+        let mut dns = None;
+        match (part, system) {
+            (Part::Wireguard, Some(system)) => {
+                let backend = match system.parts.wireguard.backend() {
+                    cell_model::status::WireGuardBackend::Kernel => "kernel",
+                    cell_model::status::WireGuardBackend::Userspace => "userspace",
+                };
+                facts.push(("Packets are carried by".to_owned(), backend.to_owned()));
+            }
+            (Part::Vault, Some(system)) => {
+                if let Some(root) = self.vault.root() {
+                    facts.push(("Root certificate".to_owned(), root.fingerprint()));
+                }
+                if let Some(leaf) = system.parts.vault.leaf().await {
+                    facts.push(("Certificate of the admin page".to_owned(), leaf.fingerprint));
+                    facts.push(("Good until".to_owned(), leaf.not_after.to_string()));
+                }
+                facts.push((
+                    "Secrets are".to_owned(),
+                    self.sealer.protection().as_str().to_owned(),
+                ));
+            }
+            (Part::Dns, Some(system)) => dns = system.parts.dns.observe().await.ok(),
+            _ => {}
+        }
+        PartView {
+            part,
+            state: item.state,
+            since: item.since,
+            detail: item.detail,
+            facts,
+            process_id: process.map(|(id, _)| id),
+            restarts: process.map_or(0, |(_, restarts)| restarts),
+            dns,
+        }
+    }
+
+    pub(crate) async fn changed(&self, caller: &Caller, seen: u64) -> Result<u64, Problem> {
+        self.require(caller, Role::Helper).await?;
+        let system = self.system.get().ok_or_else(Problem::unavailable)?;
+        let mut published = system.published.clone();
+        let _ = tokio::time::timeout(
+            HOLD,
+            published.wait_for(|published| published.generation > seen),
+        )
+        .await;
+        let generation = published.borrow().generation;
+        Ok(generation)
+    }
+}
+
+fn by_key(seen: Option<&WireGuardStatus>) -> HashMap<PublicKey, &WireGuardPeerStatus> {
+    let peers = seen.into_iter().flat_map(|seen| &seen.peers);
+    peers.map(|peer| (peer.public_key, peer)).collect()
+}
+
+fn parse_cursor<T: std::str::FromStr>(cursor: Option<&str>) -> Result<Option<T>, Problem> {
+    let parsed = cursor.map(str::parse).transpose();
+    parsed.map_err(|_| Problem::field("cursor", "must be what the previous page answered as next"))
+}
+
+/// Cuts a list that was fetched one too long, and names the last item kept.
+fn cut<T>(items: &mut Vec<T>, limit: usize, name: impl Fn(&T) -> String) -> Option<String> {
+    if items.len() <= limit {
+        return None;
+    }
+    items.truncate(limit);
+    items.last().map(name)
+}
+
+fn revision_view(summary: RevisionSummary) -> RevisionView {
+    RevisionView {
+        number: summary.number,
+        time: summary.time,
+        actor: summary
+            .actor
+            .map_or_else(|| "the box".to_owned(), |actor| actor.to_string()),
+        summary: summary.summary,
+        changes: summary.changes as usize,
+    }
+}
+
+fn audit_view(record: AuditRecord) -> AuditView {
+    AuditView {
+        number: record.number,
+        time: record.time,
+        actor: record.actor.map(|actor| actor.to_string()),
+        role: record.role,
+        address: record.address,
+        action: record.action,
+        object: record.object,
+        outcome: record.outcome.as_str().to_owned(),
+        detail: record.detail,
+    }
+}
+
+fn no_revision(number: u64, error: &StoreError) -> Problem {
+    match error {
+        StoreError::NoRevision(_) => Problem::not_found(format!("revision {number}")),
+        other => internal(other),
+    }
+}

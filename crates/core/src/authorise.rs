@@ -1,0 +1,137 @@
+//! Who a caller is and what they may do.
+
+use cell_auth::SessionToken;
+use cell_control::caller::{Caller, Credential};
+use cell_control::query::Query;
+use cell_model::account::{Identity, Role};
+use cell_model::problem::Problem;
+use cell_store::Batch;
+
+use crate::Core;
+use crate::people::SESSIONS;
+
+/// The name root goes by on the local socket.
+pub(crate) const LOCAL_NAME: &str = "root@console";
+/// Names that end so are not for accounts.
+pub(crate) const LOCAL_SUFFIX: &str = "@console";
+
+impl Core {
+    /// Who the caller is. See [`cell_control::Control::identify`].
+    pub(crate) async fn identify(&self, caller: &Caller) -> Result<Identity, Problem> {
+        if self.desired.borrow().config.is_none() {
+            return Err(setup_required());
+        }
+        let token = match &caller.credential {
+            Credential::Local => return Ok(local_identity()),
+            Credential::Nobody => None,
+            Credential::Session(text) => text.expose().parse::<SessionToken>().ok(),
+        };
+        let now = (self.clock)();
+        let (identity, save) = {
+            let mut people = self.people();
+            if people.accounts.is_empty() {
+                return Err(no_accounts());
+            }
+            let touch = token
+                .as_ref()
+                .and_then(|token| people.sessions.touch(token, now));
+            let touch = touch.ok_or_else(sign_in_required)?;
+            let account = people.accounts.get(&touch.session.username);
+            let identity = account.ok_or_else(sign_in_required)?.identity();
+            (identity, touch.save.then_some(touch.session))
+        };
+        if let Some(session) = save {
+            // Losing the time of last use costs nobody anything: not worth failing the request.
+            let mut batch = Batch::new(now, None, "session used");
+            if batch
+                .put(SESSIONS, session.token_hash.to_string(), &session)
+                .is_ok()
+            {
+                let store = std::sync::Arc::clone(&self.store);
+                let _ = tokio::task::spawn_blocking(move || store.commit(batch)).await;
+            }
+        }
+        Ok(identity)
+    }
+
+    /// The caller, if they may do at least what the role may. A member is never enough for more than their own.
+    pub(crate) async fn require(&self, caller: &Caller, role: Role) -> Result<Identity, Problem> {
+        let identity = self.identify(caller).await?;
+        if identity.role >= role {
+            Ok(identity)
+        } else {
+            Err(wrong_role(identity.role, role))
+        }
+    }
+}
+
+/// What a role must be at least to ask this; `None`: nobody needs to be signed in.
+pub(crate) fn role_for(query: &Query) -> Option<Role> {
+    match query {
+        Query::Setup(_) => None,
+        Query::Sessions(_) | Query::CsrfToken(_) => Some(Role::Member),
+        Query::Accounts(_) => Some(Role::Admin),
+        Query::Status(_)
+        | Query::Settings(_)
+        | Query::Peers(_)
+        | Query::Peer(_)
+        | Query::WireGuard(_)
+        | Query::Network(_)
+        | Query::Revisions(_)
+        | Query::Revision(_)
+        | Query::Diff(_)
+        | Query::Audit(_)
+        | Query::AuditVerify(_)
+        | Query::PartDetail(_)
+        | Query::Logs(_)
+        | Query::VerbosityLevels(_) => Some(Role::Helper),
+    }
+}
+
+fn local_identity() -> Identity {
+    Identity {
+        username: LOCAL_NAME.parse().expect("the name of root is a valid one"),
+        role: Role::Owner,
+    }
+}
+
+/// 428: nothing but the setup answers yet.
+pub(crate) fn setup_required() -> Problem {
+    Problem::new(
+        428,
+        "setup_required",
+        "The box is not set up",
+        "Open the admin page and enter the setup code shown on the box.",
+    )
+}
+
+pub(crate) fn sign_in_required() -> Problem {
+    Problem::new(
+        401,
+        "sign_in_required",
+        "You are not signed in",
+        "Sign in and try again.",
+    )
+}
+
+fn no_accounts() -> Problem {
+    Problem::new(
+        503,
+        "no_accounts",
+        "There is no account",
+        "Nobody can sign in. Make an owner account at the console of the box.",
+    )
+}
+
+fn wrong_role(have: Role, need: Role) -> Problem {
+    Problem::new(
+        403,
+        "wrong_role",
+        "You may not do this",
+        format!(
+            "This needs the role {}, you have the role {}.",
+            need.as_str(),
+            have.as_str()
+        ),
+    )
+}

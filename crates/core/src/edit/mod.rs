@@ -1,0 +1,111 @@
+//! Changes applied to a config, purely: what comes out is a config, the secrets that come and go with
+//! it, and words for history and audit.
+
+mod peer;
+#[cfg(test)]
+pub(crate) mod sample;
+mod settings;
+
+use cell_control::change::{Change, SettingsUpdate};
+use cell_model::Timestamp;
+use cell_model::config::Config;
+use cell_model::key::{PresharedKey, PrivateKey, PublicKey};
+use cell_model::name::PeerName;
+use cell_model::problem::Problem;
+
+pub use settings::undo;
+
+/// What a change makes of a config.
+#[derive(Debug, Clone)]
+pub struct Edit {
+    /// The config afterwards.
+    pub config: Config,
+    /// For the history, in a sentence.
+    pub summary: String,
+    /// For the audit, a stable word.
+    pub action: &'static str,
+    /// For the audit: what it was done to.
+    pub object: Option<String>,
+    /// A pre-shared key to keep or to destroy, by device.
+    pub preshared: Vec<(PeerName, Option<PresharedKey>)>,
+    /// A device that was added, given a key or whose file is fetched.
+    pub peer: Option<EditedPeer>,
+}
+
+/// A device whose file is to be handed out.
+#[derive(Debug, Clone)]
+pub struct EditedPeer {
+    /// Which.
+    pub name: PeerName,
+    /// Its private key, when the box has just made it.
+    pub private_key: Option<PrivateKey>,
+    /// Its pre-shared key, when one was made with it.
+    pub preshared_key: Option<PresharedKey>,
+}
+
+/// What a change may draw on beside the config.
+pub struct Context<'a> {
+    /// The present time.
+    pub now: Timestamp,
+    /// The key of the VPN interface.
+    pub own_key: Option<PublicKey>,
+    /// The latest revision.
+    pub revision: u64,
+    /// 32 fresh random bytes a call.
+    pub random: &'a dyn Fn() -> Result<[u8; 32], Problem>,
+}
+
+/// Applies a change that stands on the present config alone.
+pub fn apply(config: &Config, change: &Change, context: &Context<'_>) -> Result<Edit, Problem> {
+    match change {
+        Change::Settings(update) => settings::update(config, update, context),
+        Change::AddPeer(form) => peer::add(config, form, context),
+        Change::ChangePeer { name, update } => peer::change(config, name, update, context),
+        Change::RekeyPeer { name } => peer::rekey(config, name, context),
+        Change::FetchPeerFile { name } => peer::fetch(config, name),
+        Change::RemovePeer { name } => peer::remove(config, name),
+        Change::SetUp(_) => Err(already_set_up()),
+        // Needs the history: see `Core`.
+        Change::RestoreRevision { number } => Err(Problem::not_found(format!("revision {number}"))),
+    }
+}
+
+/// 410: the box has its config.
+pub fn already_set_up() -> Problem {
+    Problem::new(
+        410,
+        "setup_complete",
+        "Setup is done",
+        "Sign in to change the settings.",
+    )
+}
+
+impl Edit {
+    fn new(
+        config: Config,
+        action: &'static str,
+        object: impl Into<String>,
+        summary: String,
+    ) -> Self {
+        Self {
+            config,
+            summary,
+            action,
+            object: Some(object.into()),
+            preshared: Vec::new(),
+            peer: None,
+        }
+    }
+}
+
+/// The sections of a config, as an update that would bring them back.
+pub fn sections(config: &Config) -> SettingsUpdate {
+    SettingsUpdate {
+        revision: None,
+        cell: Some(config.cell.clone()),
+        domain: Some(config.domain.clone()),
+        network: Some(config.network.clone()),
+        vpn: Some(config.vpn.clone()),
+        dns: Some(config.dns.clone()),
+    }
+}

@@ -1,0 +1,77 @@
+//! Configs and contexts for tests.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use cell_control::change::{Change, PeerForm};
+use cell_model::Timestamp;
+use cell_model::config::{
+    CellConfig, Config, DnsConfig, DomainConfig, DomainMode, NetworkConfig, VpnConfig,
+};
+use cell_model::key::{PrivateKey, PublicKey};
+use cell_model::problem::Problem;
+
+use super::{Context, apply};
+
+pub(crate) const REVISION: u64 = 7;
+
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+pub(crate) fn own_key() -> PublicKey {
+    PrivateKey::from_bytes([9; 32]).public_key()
+}
+
+thread_local! {
+    /// Makes every "random" key another one.
+    static COUNTER: Cell<u8> = const { Cell::new(20) };
+}
+
+pub(crate) fn with_context<T>(act: impl FnOnce(&Context<'_>) -> T) -> T {
+    let random = || -> Result<[u8; 32], Problem> {
+        COUNTER.with(|counter| counter.set(counter.get().wrapping_add(1)));
+        Ok([COUNTER.with(Cell::get); 32])
+    };
+    act(&Context {
+        now: now(),
+        own_key: Some(own_key()),
+        revision: REVISION,
+        random: &random,
+    })
+}
+
+pub(crate) fn form(name: &str) -> PeerForm {
+    serde_json::from_value(serde_json::json!({ "name": name })).unwrap()
+}
+
+pub(crate) fn with_peers(names: &[&str]) -> Config {
+    let mut config = Config {
+        cell: CellConfig {
+            name: "hut".parse().unwrap(),
+            timezone: "UTC".parse().unwrap(),
+            endpoint: None,
+        },
+        domain: DomainConfig {
+            mode: DomainMode::Lan,
+            name: "hut.cell".parse().unwrap(),
+        },
+        network: NetworkConfig::default(),
+        vpn: VpnConfig {
+            subnet: "10.31.7.0/24".parse().unwrap(),
+            subnet6: "fd12:3456:789a:1::/64".parse().unwrap(),
+        },
+        dns: DnsConfig {
+            upstreams: Vec::new(),
+            records: Vec::new(),
+        },
+        peers: BTreeMap::new(),
+    };
+    for name in names {
+        let change = Change::AddPeer(form(name));
+        config = with_context(|context| apply(&config, &change, context))
+            .unwrap()
+            .config;
+    }
+    config
+}

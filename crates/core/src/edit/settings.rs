@@ -1,0 +1,264 @@
+//! Sections of the config are replaced.
+
+use std::sync::Arc;
+
+use cell_control::change::SettingsUpdate;
+use cell_model::config::{Config, DnsConfig, VpnConfig};
+use cell_model::problem::Problem;
+use cell_model::subnet::{cell_address, check_vpn_subnet, matching_v6};
+
+use super::{Context, Edit};
+
+pub(super) fn update(
+    config: &Config,
+    update: &SettingsUpdate,
+    context: &Context<'_>,
+) -> Result<Edit, Problem> {
+    if let Some(seen) = update.revision
+        && seen != context.revision
+    {
+        return Err(Problem::conflict(
+            "stale_revision",
+            "The settings have changed meanwhile",
+            format!(
+                "This change was made from revision {seen}, the box is at {}. Look at it again.",
+                context.revision
+            ),
+        ));
+    }
+    let after = replaced(config, update)?;
+    let names = changed_sections(config, &after);
+    let summary = match names.as_slice() {
+        [] => "Changed nothing".to_owned(),
+        names => format!("Changed the settings of {}", names.join(", ")),
+    };
+    Ok(Edit::new(after, "config.change", names.join(","), summary))
+}
+
+/// The present config with the sections of an earlier one that a change had replaced; what else has
+/// changed since stays.
+pub fn undo(config: &Config, sections: &SettingsUpdate) -> Result<Config, Problem> {
+    replaced(config, sections)
+}
+
+fn replaced(config: &Config, update: &SettingsUpdate) -> Result<Config, Problem> {
+    let SettingsUpdate {
+        revision: _,
+        cell,
+        domain,
+        network,
+        vpn,
+        dns,
+    } = update;
+    let mut after = config.clone();
+    if let Some(cell) = cell {
+        after.cell = cell.clone();
+    }
+    if let Some(domain) = domain {
+        after.domain = domain.clone();
+    }
+    if let Some(network) = network {
+        after.network = network.clone();
+    }
+    if let Some(dns) = dns {
+        check_dns(dns)?;
+        after.dns = dns.clone();
+    }
+    if let Some(vpn) = vpn {
+        check_vpn(vpn)?;
+        renumber(&mut after, vpn)?;
+    }
+    // Endpoint, domain and addresses stand in the file of every device.
+    if after.cell.endpoint != config.cell.endpoint
+        || after.domain.name != config.domain.name
+        || after.vpn != config.vpn
+    {
+        for peer in after.peers.values_mut() {
+            if !peer.reinstall_needed {
+                Arc::make_mut(peer).reinstall_needed = true;
+            }
+        }
+    }
+    Ok(after)
+}
+
+fn check_dns(dns: &DnsConfig) -> Result<(), Problem> {
+    if dns.upstreams.len() > DnsConfig::MAX_UPSTREAMS {
+        let limit = DnsConfig::MAX_UPSTREAMS;
+        return Err(Problem::field(
+            "dns.upstreams",
+            format!("must have at most {limit} entries"),
+        ));
+    }
+    if dns.records.len() > DnsConfig::MAX_RECORDS {
+        let limit = DnsConfig::MAX_RECORDS;
+        return Err(Problem::field(
+            "dns.records",
+            format!("must have at most {limit} entries"),
+        ));
+    }
+    for (index, upstream) in dns.upstreams.iter().enumerate() {
+        let address = upstream.address;
+        if address.is_unspecified()
+            || address.is_multicast()
+            || address.is_loopback()
+            || upstream.port == 0
+        {
+            return Err(Problem::field(
+                format!("dns.upstreams.{index}"),
+                "must be the address and port of another host",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_vpn(vpn: &VpnConfig) -> Result<(), Problem> {
+    check_vpn_subnet(vpn.subnet).map_err(|error| Problem::field("vpn.subnet", error))?;
+    let ula = vpn.subnet6.addr().is_unique_local();
+    if !ula || vpn.subnet6.prefix_len() != 64 || vpn.subnet6.trunc() != vpn.subnet6 {
+        return Err(Problem::field(
+            "vpn.subnet6",
+            "must be a unique local /64, such as fd12:3456:789a:1::/64",
+        ));
+    }
+    Ok(())
+}
+
+/// Moves every device to the same host number of another network.
+fn renumber(config: &mut Config, vpn: &VpnConfig) -> Result<(), Problem> {
+    if config.vpn == *vpn {
+        return Ok(());
+    }
+    let (from, to) = (
+        u32::from(config.vpn.subnet.network()),
+        u32::from(vpn.subnet.network()),
+    );
+    for (name, peer) in &mut config.peers {
+        let host = u32::from(peer.address) - from;
+        let address = std::net::Ipv4Addr::from(to + host);
+        if !vpn.subnet.contains(&address)
+            || address == vpn.subnet.broadcast()
+            || address <= cell_address(vpn.subnet)
+        {
+            return Err(Problem::conflict(
+                "subnet_too_small",
+                "The network is too small",
+                format!(
+                    "The device {name} has no place in {}. Choose a larger network.",
+                    vpn.subnet
+                ),
+            ));
+        }
+        let peer = Arc::make_mut(peer);
+        peer.address = address;
+        peer.address6 = matching_v6(vpn.subnet6, vpn.subnet, address);
+    }
+    config.vpn = vpn.clone();
+    Ok(())
+}
+
+fn changed_sections(before: &Config, after: &Config) -> Vec<&'static str> {
+    [
+        ("cell", before.cell != after.cell),
+        ("domain", before.domain != after.domain),
+        ("network", before.network != after.network),
+        ("vpn", before.vpn != after.vpn),
+        ("dns", before.dns != after.dns),
+    ]
+    .into_iter()
+    .filter_map(|(name, changed)| changed.then_some(name))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use cell_control::change::Change;
+
+    use super::*;
+    use crate::edit::{apply, sample, sections};
+
+    fn submit(config: &Config, update: SettingsUpdate) -> Result<Edit, Problem> {
+        let change = Change::Settings(Box::new(update));
+        sample::with_context(|context| apply(config, &change, context))
+    }
+
+    fn vpn(subnet: &str) -> SettingsUpdate {
+        SettingsUpdate {
+            vpn: Some(VpnConfig {
+                subnet: subnet.parse().unwrap(),
+                subnet6: "fd12:3456:789a:1::/64".parse().unwrap(),
+            }),
+            ..SettingsUpdate::default()
+        }
+    }
+
+    #[test]
+    fn devices_keep_their_host_number_in_another_network() {
+        let config = sample::with_peers(&["a", "b"]);
+        let edit = submit(&config, vpn("192.168.200.0/24")).unwrap();
+        let addresses: Vec<String> = edit
+            .config
+            .peers
+            .values()
+            .map(|peer| peer.address.to_string())
+            .collect();
+        assert_eq!(addresses, ["192.168.200.2", "192.168.200.3"]);
+        assert!(edit.config.peers.values().all(|peer| peer.reinstall_needed));
+        assert_eq!(
+            submit(&config, vpn("10.9.9.0/30")).unwrap_err().code,
+            "subnet_too_small"
+        );
+    }
+
+    #[test]
+    fn change_made_from_an_older_revision_is_refused() {
+        let config = sample::with_peers(&[]);
+        let update = SettingsUpdate {
+            revision: Some(0),
+            ..sections(&config)
+        };
+        assert_eq!(submit(&config, update).unwrap_err().code, "stale_revision");
+        let update = SettingsUpdate {
+            revision: Some(sample::REVISION),
+            ..sections(&config)
+        };
+        assert_eq!(submit(&config, update).unwrap().config, config);
+    }
+
+    #[test]
+    fn undo_keeps_what_came_later() {
+        let before = sample::with_peers(&["a"]);
+        let changed = submit(&before, vpn("192.168.200.0/24")).unwrap().config;
+        let change = Change::AddPeer(sample::form("later"));
+        let later = sample::with_context(|context| apply(&changed, &change, context))
+            .unwrap()
+            .config;
+        let undone = undo(&later, &sections(&before)).unwrap();
+        assert_eq!(undone.vpn, before.vpn);
+        let addresses: Vec<String> = undone
+            .peers
+            .values()
+            .map(|peer| peer.address.to_string())
+            .collect();
+        assert_eq!(addresses, ["10.31.7.2", "10.31.7.3"]);
+    }
+
+    #[test]
+    fn upstream_must_be_another_host() {
+        let config = sample::with_peers(&[]);
+        for (address, fits) in [
+            ("9.9.9.9", true),
+            ("127.0.0.1", false),
+            ("0.0.0.0", false),
+            ("224.0.0.1", false),
+        ] {
+            let mut update = sections(&config);
+            update.dns = Some(
+                serde_json::from_value(serde_json::json!({"upstreams": [{"address": address}]}))
+                    .unwrap(),
+            );
+            assert_eq!(submit(&config, update).is_ok(), fits, "{address}");
+        }
+    }
+}

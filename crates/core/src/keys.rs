@@ -1,0 +1,70 @@
+//! Sealed secrets of the store, by name.
+
+use cell_model::config::Config;
+use cell_model::key::{PresharedKey, PrivateKey};
+use cell_model::name::PeerName;
+use cell_plan::resolve::Keys;
+use cell_store::{Store, StoreError};
+use cell_vault::{SealError, Sealer};
+
+/// The VPN interface's own key.
+pub(crate) const INTERFACE: &str = "wireguard/private_key";
+
+/// A secret the config speaks of cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The store cannot be read.
+    #[error("secrets cannot be read")]
+    Store(#[from] StoreError),
+    /// What is there cannot be opened: another sealing key, or damage.
+    #[error("the secret {name} cannot be opened")]
+    Sealed {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: SealError,
+    },
+    /// What was sealed is no key.
+    #[error("the secret {0} is not a key")]
+    Length(String),
+    /// It is not there.
+    #[error("the secret {0} is missing")]
+    Missing(&'static str),
+}
+
+/// The name a device's pre-shared key is kept under.
+pub(crate) fn preshared(name: &PeerName) -> String {
+    format!("peer/{name}/preshared_key")
+}
+
+/// Opens every key the config speaks of. A pre-shared key that is gone is left out.
+pub(crate) fn open(store: &Store, sealer: &Sealer, config: &Config) -> Result<Keys, KeyError> {
+    let interface = open_one(store, sealer, INTERFACE)?.ok_or(KeyError::Missing(INTERFACE))?;
+    let mut keys = Keys {
+        interface: Some(PrivateKey::from_bytes(interface)),
+        ..Keys::default()
+    };
+    for (name, _) in config.peers.iter().filter(|(_, peer)| peer.preshared_key) {
+        if let Some(bytes) = open_one(store, sealer, &preshared(name))? {
+            keys.preshared
+                .insert(name.clone(), PresharedKey::from_bytes(bytes));
+        }
+    }
+    Ok(keys)
+}
+
+fn open_one(store: &Store, sealer: &Sealer, name: &str) -> Result<Option<[u8; 32]>, KeyError> {
+    let Some(sealed) = store.secret(name)? else {
+        return Ok(None);
+    };
+    let opened = sealer
+        .open(name, &sealed)
+        .map_err(|source| KeyError::Sealed {
+            name: name.to_owned(),
+            source,
+        })?;
+    let bytes = opened.expose().as_slice().try_into();
+    bytes
+        .map(Some)
+        .map_err(|_| KeyError::Length(name.to_owned()))
+}

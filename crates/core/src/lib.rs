@@ -1,0 +1,185 @@
+//! The core: decides who may do what, keeps the config, and answers every face through [`Control`].
+//!
+//! Promises: one writer; what is acknowledged is flushed, with its audit record, in one transaction; a refused
+//! call changes nothing; a risky change returns by itself unless confirmed.
+//! Must never: change the system (the reconciler does), trust a caller's word about who they are, or hold
+//! a lock while a password is hashed.
+//! Start reading at [`Core`], then `submit.rs` and `edit`.
+
+mod act;
+mod answer;
+mod authorise;
+mod confirmation;
+mod diff;
+mod documents;
+mod edit;
+mod file;
+mod keys;
+mod logs;
+mod open;
+mod people;
+mod set_up;
+mod submit;
+mod system;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use async_trait::async_trait;
+use cell_audit::{AuditEvent, AuditLog, Committed};
+use cell_control::Control;
+use cell_control::action::{Action, Outcome};
+use cell_control::caller::Caller;
+use cell_control::change::{Change, Preview, Receipt};
+use cell_control::query::{Answer, Query};
+use cell_model::Timestamp;
+use cell_model::account::Identity;
+use cell_model::facts::StartOptions;
+use cell_model::problem::Problem;
+use cell_reconcile::Desired;
+use cell_store::{Batch, Store};
+use cell_vault::{CellVault, Sealer};
+use tokio::sync::watch;
+
+pub use logs::{LogBuffer, LogLayer, level_filter};
+pub use open::{OpenError, check};
+pub use system::{Processes, System};
+
+use crate::confirmation::Confirmation;
+use crate::people::People;
+
+/// Where and how the core runs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How the daemon was started.
+    pub options: StartOptions,
+    /// Where state is kept.
+    pub state_dir: PathBuf,
+    /// Where the setup code and the certificate to trust are put.
+    pub runtime_dir: PathBuf,
+}
+
+/// The core. One for each state directory.
+pub struct Core {
+    settings: Settings,
+    store: Arc<Store>,
+    audit: Arc<AuditLog>,
+    sealer: Arc<Sealer>,
+    vault: Arc<CellVault>,
+    people: Mutex<People>,
+    /// Held from reading the config to publishing its successor.
+    writer: tokio::sync::Mutex<()>,
+    confirmation: Mutex<Option<Confirmation>>,
+    desired: watch::Sender<Desired>,
+    system: OnceLock<System>,
+    logs: Arc<LogBuffer>,
+    clock: fn() -> Timestamp,
+}
+
+impl Core {
+    /// What the system shall be, for the reconciler.
+    pub fn desired(&self) -> watch::Receiver<Desired> {
+        self.desired.subscribe()
+    }
+
+    /// The vault, for the parts that use it.
+    pub fn vault(&self) -> Arc<CellVault> {
+        Arc::clone(&self.vault)
+    }
+
+    /// Hands the running system over. Until then everything is shown as unknown.
+    pub fn attach(self: &Arc<Self>, system: System) {
+        if self.system.set(system).is_err() {
+            tracing::error!("a system was attached twice");
+        }
+        self.resume_confirmation();
+    }
+
+    /// Keeps the batch and its audit record, off the async threads since it waits for the disk.
+    async fn commit(&self, batch: Batch, event: AuditEvent) -> Result<Committed, Problem> {
+        let (audit, store) = (Arc::clone(&self.audit), Arc::clone(&self.store));
+        let committed = tokio::task::spawn_blocking(move || {
+            audit.commit(batch, event).inspect_err(|error| {
+                tracing::error!(error = %chain(error), "a change could not be kept");
+                if let cell_audit::AuditError::Store(cell_store::StoreError::Poisoned) = error
+                    && let Err(error) = store.reopen()
+                {
+                    tracing::error!(error = %chain(&error), "the store could not be reopened");
+                }
+            })
+        });
+        match committed.await {
+            Ok(result) => result.map_err(|error| submit::store_problem(&error)),
+            Err(_) => Err(Problem::internal()),
+        }
+    }
+
+    /// Keeps a record of something that changed nothing. Not being able to is logged and no more.
+    async fn note(&self, event: AuditEvent) {
+        let audit = Arc::clone(&self.audit);
+        let now = (self.clock)();
+        let noted = tokio::task::spawn_blocking(move || audit.record(event, now)).await;
+        if let Ok(Err(error)) = noted {
+            tracing::error!(error = %chain(&error), "an audit record could not be kept");
+        }
+    }
+
+    fn people(&self) -> MutexGuard<'_, People> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn confirmation(&self) -> MutexGuard<'_, Option<Confirmation>> {
+        self.confirmation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Control for Core {
+    async fn identify(&self, caller: &Caller) -> Result<Identity, Problem> {
+        Core::identify(self, caller).await
+    }
+
+    async fn snapshot(&self, caller: &Caller, query: Query) -> Result<Answer, Problem> {
+        Core::snapshot(self, caller, query).await
+    }
+
+    async fn preview(&self, caller: &Caller, change: Change) -> Result<Preview, Problem> {
+        Core::preview(self, caller, &change).await
+    }
+
+    async fn submit(&self, caller: &Caller, change: Change) -> Result<Receipt, Problem> {
+        Core::submit(self, caller, change).await
+    }
+
+    async fn confirm(&self, caller: &Caller) -> Result<Receipt, Problem> {
+        Core::confirm(self, caller).await
+    }
+
+    async fn revert(&self, caller: &Caller) -> Result<Receipt, Problem> {
+        Core::revert(self, caller).await
+    }
+
+    async fn act(&self, caller: &Caller, action: Action) -> Result<Outcome, Problem> {
+        Core::act(self, caller, action).await
+    }
+
+    async fn changed(&self, caller: &Caller, seen: u64) -> Result<u64, Problem> {
+        Core::changed(self, caller, seen).await
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,132 @@
+//! From a state directory to a core.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use cell_audit::AuditLog;
+use cell_model::Timestamp;
+use cell_reconcile::Desired;
+use cell_store::{Store, StoreError};
+use cell_vault::{CellVault, SealKey, SealKeyError, Sealer, VaultError};
+use tokio::sync::watch;
+
+use crate::documents::{self, DocumentError};
+use crate::keys::{self, KeyError};
+use crate::people::People;
+use crate::{Core, LogBuffer, Settings, confirmation};
+
+/// Why a state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store cannot be opened or read.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The sealing key cannot be had.
+    #[error("the sealing key cannot be used")]
+    SealKey(#[from] SealKeyError),
+    /// The config in it cannot be read.
+    #[error("the config cannot be read")]
+    Config(#[from] DocumentError),
+    /// A key in it cannot be opened.
+    #[error("a key cannot be opened")]
+    Key(#[from] KeyError),
+    /// The certificate authority in it cannot be used.
+    #[error("the certificate authority cannot be used")]
+    Vault(#[from] VaultError),
+    /// There is a config, but no certificate authority.
+    #[error("the certificate authority is missing")]
+    NoAuthority,
+    /// No random numbers are to be had.
+    #[error("no random numbers are to be had")]
+    Random,
+    /// A file cannot be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A change that was not confirmed could not be taken back.
+    #[error("a change that was not confirmed could not be taken back: {0}")]
+    Revert(String),
+}
+
+impl Core {
+    /// Opens the state directory, alone, and takes back a risky change that nobody confirmed in time.
+    pub fn open(
+        settings: Settings,
+        logs: Arc<LogBuffer>,
+        clock: fn() -> Timestamp,
+    ) -> Result<Arc<Self>, OpenError> {
+        let store = Arc::new(Store::open(&settings.state_dir)?);
+        let sealer = Arc::new(Sealer::new(&SealKey::on_disk(&settings.state_dir)?));
+        let vault = Arc::new(CellVault::new(Arc::clone(&sealer), &settings.runtime_dir));
+        let audit = Arc::new(AuditLog::new(Arc::clone(&store)));
+        let confirmation = confirmation::load(&store, &audit, clock())?;
+        let desired = load(&store, &sealer, &vault)?;
+        let people =
+            People::load(&store, desired.config.is_none()).map_err(|error| match error {
+                people_error @ crate::people::PeopleError::Random => {
+                    tracing::error!(%people_error);
+                    OpenError::Random
+                }
+                crate::people::PeopleError::Store(error) => OpenError::Store(error),
+            })?;
+        let core = Self {
+            settings,
+            store,
+            audit,
+            sealer,
+            vault,
+            people: Mutex::new(people),
+            writer: tokio::sync::Mutex::new(()),
+            confirmation: Mutex::new(confirmation),
+            desired: watch::channel(desired).0,
+            system: OnceLock::new(),
+            logs,
+            clock,
+        };
+        core.show_setup_code()?;
+        Ok(Arc::new(core))
+    }
+}
+
+/// What the store says the system shall be.
+fn load(store: &Store, sealer: &Sealer, vault: &CellVault) -> Result<Desired, OpenError> {
+    let (revision, found) = store.current()?;
+    let Some(config) = documents::read(&found)? else {
+        return Ok(Desired::default());
+    };
+    let keys = keys::open(store, sealer, &config)?;
+    let root = store
+        .secret(CellVault::ROOT_RECORD)?
+        .ok_or(OpenError::NoAuthority)?;
+    let issuing = store
+        .secret(CellVault::ISSUING_RECORD)?
+        .ok_or(OpenError::NoAuthority)?;
+    vault.open(&root, &issuing)?;
+    Ok(Desired {
+        revision,
+        config: Some(Arc::new(config)),
+        keys: Arc::new(keys),
+    })
+}
+
+/// Looks a state directory over without starting anything; answers what it holds, in a line.
+pub fn check(state_dir: &Path) -> Result<String, OpenError> {
+    let store = Store::open(state_dir)?;
+    let (revision, found) = store.current()?;
+    let Some(config) = documents::read(&found)? else {
+        return Ok("not set up yet".to_owned());
+    };
+    let sealer = Sealer::new(&SealKey::on_disk(state_dir)?);
+    keys::open(&store, &sealer, &config)?;
+    Ok(format!(
+        "revision {revision}, cell {} at {}, {} devices",
+        config.cell.name,
+        config.domain.name,
+        config.peers.len()
+    ))
+}

@@ -1,0 +1,301 @@
+//! The first config and the owner's account, in one transaction.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
+
+use cell_audit::AuditEvent;
+use cell_auth::{Account, SetupTry};
+use cell_control::caller::{Caller, now_since_boot};
+use cell_control::change::{Receipt, SetupForm};
+use cell_control::view::SetupView;
+use cell_model::account::{Identity, Role};
+use cell_model::config::{CellConfig, Config, DnsConfig, DomainConfig, NetworkConfig, VpnConfig};
+use cell_model::facts::NetworkFacts;
+use cell_model::problem::Problem;
+use cell_plan::lint;
+use cell_plan::resolve::{Keys, vpn_interface};
+use cell_reconcile::Desired;
+use cell_store::Batch;
+use cell_vault::random_bytes;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::open::OpenError;
+use crate::people::{ACCOUNTS, HASHING};
+use crate::{Core, chain, documents, edit, keys, submit};
+
+/// The file the code is shown in.
+const CODE_FILE: &str = "setup-code";
+/// Proposals tried before a taken one is shown after all: the person can change it.
+const PROPOSALS: usize = 32;
+
+impl Core {
+    /// Sets the box up: needs the code, and that nobody has done so before.
+    pub(crate) async fn set_up(
+        &self,
+        caller: &Caller,
+        form: &SetupForm,
+    ) -> Result<Receipt, Problem> {
+        let _writer = self.writer.lock().await;
+        if self.desired.borrow().config.is_some() {
+            return Err(edit::already_set_up());
+        }
+        self.check_setup_code(form.setup_code.expose())?;
+        cell_auth::check_password_rules(&form.admin_password, &form.admin_username)
+            .map_err(|error| Problem::field("admin_password", error))?;
+        if form
+            .admin_username
+            .as_str()
+            .ends_with(crate::authorise::LOCAL_SUFFIX)
+        {
+            return Err(Problem::field("admin_username", "is kept for the console"));
+        }
+        let subnet6 = random_ula()?;
+        let config = config(form, subnet6);
+        lint::check(&config, &self.facts(), &vpn_interface())?;
+        let account = self.new_account(form).await?;
+        let now = (self.clock)();
+        let ca = self
+            .vault
+            .prepare(&config.cell.name, &config.domain.name, now)
+            .map_err(|error| internal(&error))?;
+        let interface_key = cell_vault::new_private_key().map_err(|error| internal(&error))?;
+        let sealed = self
+            .sealer
+            .seal(keys::INTERFACE, interface_key.expose())
+            .map_err(|error| internal(&error))?;
+
+        let mut batch = Batch::new(now, Some(account.username.clone()), "Set the box up");
+        batch.expect_revision(self.desired.borrow().revision);
+        submit::put_documents(&mut batch, documents::changes(None, &config))?;
+        batch.set_secret(keys::INTERFACE, sealed);
+        for record in ca.records() {
+            batch.set_secret(record.name, record.sealed.clone());
+        }
+        batch
+            .put(ACCOUNTS, account.username.to_string(), &account)
+            .map_err(|error| internal(&error))?;
+        let mut event = AuditEvent::new("setup.complete")
+            .by(&account.identity())
+            .on(config.cell.name.to_string());
+        if let Some(address) = caller.address {
+            event = event.from(address);
+        }
+        let committed = self.commit(batch, event).await?;
+        let revision = committed.revision.ok_or_else(Problem::internal)?;
+
+        // From here on nothing can fail: the box is set up.
+        if let Err(error) = self.vault.install(ca) {
+            tracing::error!(error = %chain(&error), "the root certificate could not be published");
+        }
+        {
+            let mut people = self.people();
+            people.accounts.insert(account.username.clone(), account);
+            people.setup = None;
+        }
+        self.hide_setup_code();
+        let keys = Keys {
+            interface: Some(interface_key),
+            ..Keys::default()
+        };
+        self.desired.send_replace(Desired {
+            revision,
+            config: Some(Arc::new(config)),
+            keys: Arc::new(keys),
+        });
+        self.wait_until_tried(revision).await;
+        Ok(Receipt {
+            revision,
+            confirm: None,
+            peer: None,
+        })
+    }
+
+    async fn new_account(&self, form: &SetupForm) -> Result<Account, Problem> {
+        let identity = Identity {
+            username: form.admin_username.clone(),
+            role: Role::Owner,
+        };
+        self.make_account(identity, form.admin_password.clone())
+            .await
+    }
+
+    /// An account with its password hashed, off the async threads.
+    pub(crate) async fn make_account(
+        &self,
+        identity: Identity,
+        password: cell_model::secret::Secret<String>,
+    ) -> Result<Account, Problem> {
+        let _permit = HASHING.acquire().await.map_err(|_| Problem::internal())?;
+        let hash = tokio::task::spawn_blocking(move || cell_auth::hash_password(&password)).await;
+        let hash = hash
+            .map_err(|_| Problem::internal())?
+            .map_err(|error| internal(&error))?;
+        Ok(Account::new(
+            identity.username,
+            identity.role,
+            hash,
+            (self.clock)(),
+        ))
+    }
+
+    /// Whether the code is right; counts wrong tries and makes a new code after too many.
+    pub(crate) fn check_setup_code(&self, typed: &str) -> Result<(), Problem> {
+        let mut people = self.people();
+        let gate = people.setup.as_mut().ok_or_else(edit::already_set_up)?;
+        let tried = gate
+            .check(typed, now_since_boot())
+            .map_err(|error| internal(&error))?;
+        drop(people);
+        match tried {
+            SetupTry::Right => Ok(()),
+            SetupTry::Wrong { left } => Err(Problem {
+                errors: Problem::field("setup_code", "is not the code shown on the box").errors,
+                ..Problem::new(
+                    403,
+                    "wrong_setup_code",
+                    "The setup code is wrong",
+                    format!(
+                        "Look at the screen or console of the box. {left} tries are left before the code changes."
+                    ),
+                )
+            }),
+            SetupTry::Replaced { retry_after } => {
+                if let Err(error) = self.show_setup_code() {
+                    tracing::error!(error = %chain(&error), "the new setup code could not be shown");
+                }
+                Err(paused(retry_after))
+            }
+            SetupTry::Paused { retry_after } => Err(paused(retry_after)),
+        }
+    }
+
+    /// Writes the code where console and helper scripts find it.
+    pub(crate) fn show_setup_code(&self) -> Result<(), OpenError> {
+        let path = self.settings.runtime_dir.join(CODE_FILE);
+        let code = {
+            let people = self.people();
+            let Some(gate) = &people.setup else {
+                return Ok(());
+            };
+            gate.code().expose_text()
+        };
+        let write = || -> std::io::Result<()> {
+            let staged = path.with_extension("new");
+            // Left over from a start that was cut off.
+            let _ = std::fs::remove_file(&staged);
+            let mut file = std::fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&staged)?;
+            std::io::Write::write_all(&mut file, format!("{}\n", code.expose()).as_bytes())?;
+            std::fs::rename(&staged, &path)
+        };
+        write().map_err(|source| OpenError::Write {
+            path: path.clone(),
+            source,
+        })
+    }
+
+    fn hide_setup_code(&self) {
+        let _ = std::fs::remove_file(self.settings.runtime_dir.join(CODE_FILE));
+    }
+
+    /// Where setup stands and what the wizard proposes.
+    pub(crate) fn setup_view(&self) -> SetupView {
+        let clock = (self.clock)();
+        if self.desired.borrow().config.is_some() {
+            return SetupView {
+                complete: true,
+                vpn_subnet: None,
+                vpn_subnet6: None,
+                paused_s: None,
+                clock,
+            };
+        }
+        SetupView {
+            complete: false,
+            vpn_subnet: propose_subnet(&self.facts()).map(|subnet| subnet.to_string()),
+            vpn_subnet6: random_ula().ok().map(|subnet| subnet.to_string()),
+            paused_s: None,
+            clock,
+        }
+    }
+}
+
+fn config(form: &SetupForm, subnet6: Ipv6Net) -> Config {
+    Config {
+        cell: CellConfig {
+            name: form.cell_name.clone(),
+            timezone: form.timezone.clone(),
+            endpoint: form.endpoint.clone(),
+        },
+        domain: DomainConfig {
+            mode: form.domain_mode,
+            name: form.domain.clone(),
+        },
+        network: NetworkConfig::default(),
+        vpn: VpnConfig {
+            subnet: form.vpn_subnet,
+            subnet6,
+        },
+        dns: DnsConfig {
+            upstreams: Vec::new(),
+            records: Vec::new(),
+        },
+        peers: BTreeMap::new(),
+    }
+}
+
+/// A /64 of a random unique local /48 (RFC 4193 section 3.2.2).
+fn random_ula() -> Result<Ipv6Net, Problem> {
+    let mut octets = [0; 16];
+    let global_id: [u8; 5] = random_bytes().map_err(|error| internal(&error))?;
+    octets[0] = 0xfd;
+    octets[1..6].copy_from_slice(&global_id);
+    Ipv6Net::new(Ipv6Addr::from(octets), 64).map_err(|error| internal(&error))
+}
+
+/// A random /24 of 10/8 that touches no network the box is in.
+fn propose_subnet(facts: &NetworkFacts) -> Option<Ipv4Net> {
+    let mut proposal = None;
+    for _ in 0..PROPOSALS {
+        let [second, third]: [u8; 2] = random_bytes().ok()?;
+        let subnet = Ipv4Net::new(Ipv4Addr::new(10, second, third, 0), 24).ok()?;
+        proposal = Some(subnet);
+        let networks = facts
+            .interfaces
+            .values()
+            .flat_map(|interface| &interface.addresses);
+        let taken = networks.into_iter().any(|network| match network {
+            IpNet::V4(network) => network.contains(&subnet) || subnet.contains(network),
+            IpNet::V6(_) => false,
+        });
+        if !taken {
+            break;
+        }
+    }
+    proposal
+}
+
+fn paused(retry_after: std::time::Duration) -> Problem {
+    let seconds = u32::try_from(retry_after.as_secs().max(1)).unwrap_or(u32::MAX);
+    Problem {
+        retry_after: Some(seconds),
+        ..Problem::new(
+            429,
+            "setup_paused",
+            "Too many wrong setup codes",
+            format!(
+                "The box has made a new code. Wait {seconds} seconds, then enter the code it shows."
+            ),
+        )
+    }
+}
+
+pub(crate) fn internal(error: &dyn std::error::Error) -> Problem {
+    tracing::error!(error = %chain(error), "something that should not fail failed");
+    Problem::internal()
+}

@@ -1,0 +1,376 @@
+//! From a change to a flushed revision, and on to the system.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cell_audit::{AuditError, AuditEvent, Outcome};
+use cell_control::caller::Caller;
+use cell_control::change::{Change, Preview, Receipt};
+use cell_model::account::{Identity, Role};
+use cell_model::config::Config;
+use cell_model::facts::NetworkFacts;
+use cell_model::problem::Problem;
+use cell_plan::diff::{Applied, diff};
+use cell_plan::explain::explain;
+use cell_plan::lint;
+use cell_plan::resolve::{Input, Keys, resolve, vpn_interface};
+use cell_reconcile::Desired;
+use cell_store::{Batch, StoreError};
+use cell_vault::PreparedCa;
+
+use crate::confirmation::Confirmation;
+use crate::documents::{Changes, DocumentError};
+use crate::edit::{self, Context, Edit};
+use crate::file::Sources;
+use crate::set_up::internal;
+use crate::{Core, chain, confirmation, documents, file, keys};
+
+/// How long an answer waits for the system to follow. The change is safe by then in any case.
+const FOLLOW: Duration = Duration::from_secs(5);
+
+impl Core {
+    pub(crate) async fn submit(&self, caller: &Caller, change: Change) -> Result<Receipt, Problem> {
+        if let Change::SetUp(form) = &change {
+            return self.set_up(caller, form).await;
+        }
+        let identity = self.require(caller, Role::Admin).await?;
+        let writer = self.writer.lock().await;
+        let result = self.change(&identity, caller, &change).await;
+        drop(writer);
+        match result {
+            Ok(receipt) => {
+                self.wait_until_tried(receipt.revision).await;
+                if receipt.confirm.is_some() {
+                    self.confirmation_starts(receipt.revision);
+                }
+                Ok(receipt)
+            }
+            Err(problem) => {
+                let event = event(action_of(&change), &identity, caller)
+                    .outcome(if problem.status < 500 {
+                        Outcome::Refused
+                    } else {
+                        Outcome::Failed
+                    })
+                    .detail(problem.code.clone());
+                self.note(event).await;
+                Err(problem)
+            }
+        }
+    }
+
+    /// With the writer's lock held.
+    async fn change(
+        &self,
+        identity: &Identity,
+        caller: &Caller,
+        change: &Change,
+    ) -> Result<Receipt, Problem> {
+        let current = self.desired.borrow().clone();
+        let config = current
+            .config
+            .clone()
+            .ok_or_else(crate::authorise::setup_required)?;
+        let edit = self.edit(&current, &config, change)?;
+        lint::check(&edit.config, &self.facts(), &vpn_interface())?;
+        let risky = lint::is_risky(&config, &edit.config);
+        if risky && self.confirmation().is_some() {
+            return Err(confirmation::waiting());
+        }
+        let changes =
+            documents::changes(Some(&config), &edit.config).map_err(|error| internal(&error))?;
+        let revision = if changes.is_empty() && edit.preshared.is_empty() {
+            current.revision
+        } else {
+            let confirmation =
+                risky.then(|| Confirmation::new(current.revision + 1, identity, &config));
+            self.keep(identity, caller, &current, &edit, changes, confirmation)
+                .await?
+        };
+        let pending = self.confirmation().as_ref().map(Confirmation::view);
+        Ok(Receipt {
+            revision,
+            confirm: pending.filter(|pending| risky && pending.revision == revision),
+            peer: edit.peer.as_ref().and_then(|peer| {
+                let desired = self.desired.borrow();
+                let keys = Arc::clone(&desired.keys);
+                let server_key = keys.interface.as_ref()?.public_key();
+                let mut peer = peer.clone();
+                // The file of a device that keeps its keys still needs the one both ends share.
+                peer.preshared_key = peer
+                    .preshared_key
+                    .or_else(|| keys.preshared.get(&peer.name).cloned());
+                file::receipt(
+                    &Sources {
+                        config: &edit.config,
+                        facts: &self.facts(),
+                        options: &self.settings.options,
+                        server_key,
+                        now: (self.clock)(),
+                    },
+                    &peer,
+                )
+            }),
+        })
+    }
+
+    fn edit(&self, current: &Desired, config: &Config, change: &Change) -> Result<Edit, Problem> {
+        if let Change::RestoreRevision { number } = change {
+            return self.restoring(config, *number);
+        }
+        let random = || cell_vault::random_bytes().map_err(|error| internal(&error));
+        let context = Context {
+            now: (self.clock)(),
+            own_key: current.keys.interface.as_ref().map(|key| key.public_key()),
+            revision: current.revision,
+            random: &random,
+        };
+        edit::apply(config, change, &context)
+    }
+
+    /// The config of an earlier revision. Secrets that were destroyed since do not come back.
+    fn restoring(&self, config: &Config, number: u64) -> Result<Edit, Problem> {
+        let found = match self.store.documents_at(number) {
+            Ok(found) => found,
+            Err(StoreError::NoRevision(_)) => {
+                return Err(Problem::not_found(format!("revision {number}")));
+            }
+            Err(error) => return Err(internal(&error)),
+        };
+        let restored = documents::read(&found).map_err(|error| internal(&error))?;
+        let mut restored =
+            restored.ok_or_else(|| Problem::not_found(format!("config in revision {number}")))?;
+        let mut lost = Vec::new();
+        for (name, peer) in &mut restored.peers {
+            let kept = matches!(self.store.secret(&keys::preshared(name)), Ok(Some(_)));
+            if peer.preshared_key && !kept {
+                let peer = Arc::make_mut(peer);
+                peer.preshared_key = false;
+                peer.reinstall_needed = true;
+                lost.push(name.to_string());
+            }
+        }
+        let mut summary = format!("Restored revision {number}");
+        if !lost.is_empty() {
+            summary.push_str("; the pre-shared key is gone of ");
+            summary.push_str(&lost.join(", "));
+        }
+        let gone = config.peers.iter().filter(|(name, peer)| {
+            peer.preshared_key
+                && restored
+                    .peers
+                    .get(*name)
+                    .is_none_or(|peer| !peer.preshared_key)
+        });
+        Ok(Edit {
+            preshared: gone.map(|(name, _)| (name.clone(), None)).collect(),
+            summary,
+            action: "config.restore",
+            object: Some(number.to_string()),
+            peer: None,
+            config: restored,
+        })
+    }
+
+    /// Commits and publishes.
+    async fn keep(
+        &self,
+        identity: &Identity,
+        caller: &Caller,
+        current: &Desired,
+        edit: &Edit,
+        changes: Changes,
+        confirmation: Option<Confirmation>,
+    ) -> Result<u64, Problem> {
+        let now = (self.clock)();
+        let mut batch = Batch::new(now, Some(identity.username.clone()), edit.summary.as_str());
+        batch.expect_revision(current.revision);
+        let nothing_to_number = changes.is_empty();
+        put_documents(&mut batch, Ok(changes))?;
+        let mut keys = Keys::clone(&current.keys);
+        for (name, key) in &edit.preshared {
+            match key {
+                Some(key) => {
+                    let secret = keys::preshared(name);
+                    let sealed = self
+                        .sealer
+                        .seal(&secret, key.expose())
+                        .map_err(|error| internal(&error))?;
+                    batch.set_secret(secret, sealed);
+                    keys.preshared.insert(name.clone(), key.clone());
+                }
+                None => {
+                    batch.remove_secret(keys::preshared(name));
+                    keys.preshared.remove(name);
+                }
+            }
+        }
+        let ca = self.authority_for(current.config.as_deref(), &edit.config)?;
+        for record in ca.iter().flat_map(PreparedCa::records) {
+            batch.set_secret(record.name, record.sealed.clone());
+        }
+        if let Some(confirmation) = &confirmation {
+            confirmation
+                .put(&mut batch)
+                .map_err(|error| internal(&error))?;
+        }
+        let mut event = event(edit.action, identity, caller).detail(edit.summary.as_str());
+        event.object.clone_from(&edit.object);
+        let committed = self.commit(batch, event).await?;
+        let revision = match committed.revision {
+            Some(revision) => revision,
+            None if nothing_to_number => current.revision,
+            None => return Err(Problem::internal()),
+        };
+        if let Some(ca) = ca
+            && let Err(error) = self.vault.install(ca)
+        {
+            tracing::error!(error = %chain(&error), "the root certificate could not be published");
+        }
+        if confirmation.is_some() {
+            *self.confirmation() = confirmation;
+        }
+        self.desired.send_replace(Desired {
+            revision,
+            config: Some(Arc::new(edit.config.clone())),
+            keys: Arc::new(keys),
+        });
+        Ok(revision)
+    }
+
+    /// Another issuing CA when the names it may vouch for change.
+    pub(crate) fn authority_for(
+        &self,
+        before: Option<&Config>,
+        after: &Config,
+    ) -> Result<Option<PreparedCa>, Problem> {
+        let same = before.is_some_and(|before| {
+            before.domain.name == after.domain.name && before.cell.name == after.cell.name
+        });
+        if same {
+            return Ok(None);
+        }
+        self.vault
+            .reissue_domain(&after.cell.name, &after.domain.name, (self.clock)())
+            .map(Some)
+            .map_err(|error| internal(&error))
+    }
+
+    pub(crate) async fn preview(
+        &self,
+        caller: &Caller,
+        change: &Change,
+    ) -> Result<Preview, Problem> {
+        self.require(caller, Role::Admin).await?;
+        let current = self.desired.borrow().clone();
+        let config = current
+            .config
+            .clone()
+            .ok_or_else(crate::authorise::setup_required)?;
+        let edit = self.edit(&current, &config, change)?;
+        let facts = self.facts();
+        lint::check(&edit.config, &facts, &vpn_interface())?;
+        let resolved = |config: &Config, serial| {
+            resolve(&Input {
+                options: &self.settings.options,
+                facts: &facts,
+                config: Some(config),
+                keys: &current.keys,
+                now: (self.clock)(),
+                serial,
+            })
+        };
+        let steps = diff(
+            &Applied::all(&resolved(&config, 0)),
+            &resolved(&edit.config, 1),
+        );
+        Ok(Preview {
+            steps: explain(&steps),
+            warnings: lint::warnings(&edit.config, &facts),
+            needs_confirmation: lint::is_risky(&config, &edit.config),
+        })
+    }
+
+    /// Waits until the reconciler has been through this revision, but not for ever.
+    pub(crate) async fn wait_until_tried(&self, revision: u64) {
+        let Some(system) = self.system.get() else {
+            return;
+        };
+        let mut published = system.published.clone();
+        let tried = published.wait_for(|published| published.tried_revision >= Some(revision));
+        if tokio::time::timeout(FOLLOW, tried).await.is_err() {
+            tracing::warn!(revision, "the system is slow to follow");
+        }
+    }
+
+    /// What the network looks like, as last published.
+    pub(crate) fn facts(&self) -> Arc<NetworkFacts> {
+        self.system
+            .get()
+            .map(|system| Arc::clone(&system.published.borrow().facts))
+            .unwrap_or_default()
+    }
+}
+
+pub(crate) fn put_documents(
+    batch: &mut Batch,
+    changes: Result<Changes, DocumentError>,
+) -> Result<(), Problem> {
+    for (key, json) in changes.map_err(|error| internal(&error))? {
+        match json {
+            Some(json) => batch.set_document(key, json),
+            None => batch.remove_document(key),
+        };
+    }
+    Ok(())
+}
+
+/// The start of an audit event: what, who, from where.
+pub(crate) fn event(action: &'static str, identity: &Identity, caller: &Caller) -> AuditEvent {
+    let event = AuditEvent::new(action).by(identity);
+    match caller.address {
+        Some(address) => event.from(address),
+        None => event,
+    }
+}
+
+fn action_of(change: &Change) -> &'static str {
+    match change {
+        Change::SetUp(_) => "setup.complete",
+        Change::Settings(_) => "config.change",
+        Change::AddPeer(_) => "peer.add",
+        Change::ChangePeer { .. } => "peer.change",
+        Change::RekeyPeer { .. } => "peer.rekey",
+        Change::FetchPeerFile { .. } => "peer.fetch",
+        Change::RemovePeer { .. } => "peer.remove",
+        Change::RestoreRevision { .. } => "config.restore",
+    }
+}
+
+/// What a failed commit means to the person who waits for it.
+pub(crate) fn store_problem(error: &AuditError) -> Problem {
+    match error {
+        AuditError::Store(StoreError::DiskFull { free, needed }) => Problem::new(
+            503,
+            "disk_full",
+            "The box's disk is full",
+            format!(
+                "{free} bytes are free, {needed} are needed. Nothing was changed. Remove something, then try again."
+            ),
+        ),
+        AuditError::Store(StoreError::Stale { .. }) => Problem::conflict(
+            "stale_revision",
+            "The settings have changed meanwhile",
+            "Look at them again and repeat the change.",
+        ),
+        AuditError::Store(StoreError::Write(_) | StoreError::Sync(_) | StoreError::Poisoned) => {
+            Problem::new(
+                503,
+                "store_failed",
+                "The change could not be written to disk",
+                "It may or may not be there. Look before you try again; if it stays, the disk may be worn out.",
+            )
+        }
+        _ => Problem::internal(),
+    }
+}

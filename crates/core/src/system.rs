@@ -1,0 +1,30 @@
+//! The running system as the core sees it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cell_model::status::Part;
+use cell_reconcile::{Nudge, Parts, Published};
+use tokio::sync::{mpsc, watch};
+
+/// The running system.
+pub struct System {
+    /// Everything that can be looked at and tested.
+    pub parts: Parts,
+    /// What the reconciler published last.
+    pub published: watch::Receiver<Arc<Published>>,
+    /// To tell the reconciler something.
+    pub nudge: mpsc::Sender<Nudge>,
+    /// Parts that run as processes of their own.
+    pub processes: Arc<dyn Processes>,
+}
+
+/// Parts that run as processes of their own.
+#[async_trait]
+pub trait Processes: Send + Sync {
+    /// The process of a part and how often it was started anew; `None` when the part has none.
+    fn process(&self, part: Part) -> Option<(u32, u32)>;
+
+    /// Ends the process of a part; its keeper starts another.
+    async fn restart(&self, part: Part);
+}
