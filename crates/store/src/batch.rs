@@ -12,6 +12,9 @@ use crate::{StoreError, Tree};
 /// database holds whole pages in memory.
 pub const MAX_VALUE: usize = 1024 * 1024;
 
+/// The most bytes of a key, for the same reason: sled keeps 17 entries in a page.
+pub const MAX_KEY: usize = 1024;
+
 /// Changes that happen together or not at all.
 ///
 /// Building it does nothing; a later call for the same key wins.
@@ -153,7 +156,7 @@ pub(crate) fn is_one_line_of_json(bytes: &[u8]) -> bool {
 }
 
 fn size(key: &str, value: &[u8]) -> Result<(), StoreError> {
-    if key.len() + value.len() > MAX_VALUE {
+    if key.len() > MAX_KEY || value.len() > MAX_VALUE {
         return Err(StoreError::TooLarge {
             key: key.to_owned(),
             size: value.len(),
@@ -196,7 +199,7 @@ mod tests {
     #[test]
     fn value_above_the_limit_is_refused() {
         let mut batch = batch();
-        batch.set_secret("key", vec![0; MAX_VALUE]);
+        batch.set_secret("key", vec![0; MAX_VALUE + 1]);
         assert!(matches!(batch.validate(), Err(StoreError::TooLarge { .. })));
     }
 

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::batch::Batch;
-use crate::database::{Database, is_disk_full};
+use crate::database::{Database, Writes, is_disk_full};
 use crate::layout::History;
 use crate::revision::{self, Difference, Header};
 use crate::store::{Open, Store};
@@ -15,7 +15,7 @@ pub const HISTORY_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// What a batch comes to, given what is stored.
 struct Work {
-    writes: sled::Batch,
+    writes: Writes,
     history: History,
     /// The new revision, when a document changes.
     revision: Option<u64>,
@@ -66,7 +66,7 @@ fn prepare(open: &Open, batch: Batch, limit: u64) -> Result<Work, StoreError> {
         return Err(StoreError::Stale { expected, current });
     }
     let mut work = Work {
-        writes: sled::Batch::default(),
+        writes: Writes::default(),
         history: open.history,
         revision: None,
         bytes: 0,

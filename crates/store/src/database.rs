@@ -1,16 +1,13 @@
 //! The one place that talks to sled.
 //!
-//! sled 0.34 has two gaps a box without a battery falls into: its `flush` uses `sync_file_range`, which neither
-//! commits the file's length nor empties the drive's cache (pagecache/iobuf.rs), and values above a quarter of a
-//! segment go to files of their own that are never synced (pagecache/blob_io.rs). So [`Database::apply`] flushes and then
-//! syncs the files itself.
+//! sled 0.34 has a gap a box without a battery falls into: its `flush` uses `sync_file_range`, which neither
+//! commits the file's length nor empties the drive's cache (pagecache/iobuf.rs). So [`Database::apply`] flushes and
+//! then syncs the file itself. For the other gap see [`crate::pieces`].
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::fs::{self, File};
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
@@ -19,6 +16,7 @@ use rustix::io::Errno;
 
 use crate::StoreError;
 use crate::files;
+use crate::pieces::{self, Stored};
 
 /// sled keeps at most this much of the database in memory; its default of 1 GiB is a small box's whole memory.
 const CACHE: u64 = 4 * 1024 * 1024;
@@ -30,13 +28,15 @@ const LOCK_PAUSE: Duration = Duration::from_millis(25);
 /// A key and its value.
 pub(crate) type Entry = (Vec<u8>, Vec<u8>);
 
+/// Values to put or remove together; a later one for the same key wins.
+#[derive(Default)]
+pub(crate) struct Writes(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
+
 /// An open database.
 pub(crate) struct Database {
     sled: sled::Db,
     path: PathBuf,
     file: File,
-    /// Side files known to be on disk.
-    synced: Mutex<BTreeSet<OsString>>,
 }
 
 impl Database {
@@ -51,47 +51,78 @@ impl Database {
             sled,
             path: path.to_owned(),
             file,
-            synced: Mutex::default(),
         };
-        database.sync().map_err(StoreError::Sync)?;
+        database.file.sync_data().map_err(StoreError::Sync)?;
         files::sync_dir(path).map_err(StoreError::Sync)?;
         Ok(database)
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = self.sled.get(key).map_err(StoreError::Read)?;
-        Ok(found.map(|value| value.to_vec()))
+        match self.sled.get(key).map_err(StoreError::Read)? {
+            Some(entry) => whole(&self.sled, key, &entry).map(Some),
+            None => Ok(None),
+        }
     }
 
-    /// All entries whose key starts with `prefix`, in order, the prefix cut off.
+    /// All values whose key starts with `prefix`, in order, the prefix cut off.
     pub(crate) fn scan(
         &self,
         prefix: &[u8],
     ) -> impl DoubleEndedIterator<Item = Result<Entry, StoreError>> + use<> {
         let cut = prefix.len();
+        let sled = self.sled.clone();
         self.sled.scan_prefix(prefix).map(move |entry| {
-            let (key, value) = entry.map_err(StoreError::Read)?;
-            Ok((key[cut..].to_vec(), value.to_vec()))
+            let (key, entry) = entry.map_err(StoreError::Read)?;
+            Ok((key[cut..].to_vec(), whole(&sled, &key, &entry)?))
         })
     }
 
-    /// All entries from `from` (included) to `to` (not), in order.
+    /// All values from `from` (included) to `to` (not), in order.
     pub(crate) fn range(
         &self,
         from: Vec<u8>,
         to: Vec<u8>,
     ) -> impl DoubleEndedIterator<Item = Result<Entry, StoreError>> + use<> {
-        self.sled.range(from..to).map(|entry| {
-            let (key, value) = entry.map_err(StoreError::Read)?;
-            Ok((key.to_vec(), value.to_vec()))
+        let sled = self.sled.clone();
+        self.sled.range(from..to).map(move |entry| {
+            let (key, entry) = entry.map_err(StoreError::Read)?;
+            let value = whole(&sled, &key, &entry)?;
+            Ok((key.to_vec(), value))
         })
     }
 
     /// Writes all or nothing, and returns when it is on disk.
-    pub(crate) fn apply(&self, batch: sled::Batch) -> Result<(), StoreError> {
+    pub(crate) fn apply(&self, writes: Writes) -> Result<(), StoreError> {
+        let batch = self.batch(writes)?;
         self.sled.apply_batch(batch).map_err(StoreError::Write)?;
         self.sled.flush().map_err(StoreError::Write)?;
-        self.sync().map_err(StoreError::Sync)
+        self.file.sync_data().map_err(StoreError::Sync)
+    }
+
+    /// The entries that come of values, and the removal of the pieces the values before had more.
+    fn batch(&self, writes: Writes) -> Result<sled::Batch, StoreError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in writes.0 {
+            let mut count = 0;
+            match value {
+                Some(value) => {
+                    let (entry, pieces) = pieces::cut(&value);
+                    for (index, piece) in pieces {
+                        batch.insert(pieces::key(&key, index), piece);
+                        count = index + 1;
+                    }
+                    batch.insert(&key[..], entry);
+                }
+                None => batch.remove(&key[..]),
+            }
+            let before = self.sled.get(&key).map_err(StoreError::Read)?;
+            if let Some(Stored::Cut(before)) = before.as_deref().and_then(pieces::parse) {
+                for index in count..before {
+                    batch.remove(pieces::key(&key, index));
+                }
+            }
+        }
+        Ok(batch)
     }
 
     /// Bytes of the database's files.
@@ -118,30 +149,32 @@ impl Database {
             }
         }
     }
+}
 
-    fn sync(&self) -> io::Result<()> {
-        let blobs = self.path.join("blobs");
-        let mut known = self
-            .synced
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let present = fs::read_dir(&blobs)?
-            .map(|entry| entry.map(|entry| entry.file_name()))
-            .collect::<io::Result<BTreeSet<_>>>()?;
-        let fresh: Vec<_> = present.difference(&known).collect();
-        for name in &fresh {
-            match File::open(blobs.join(name)) {
-                Ok(file) => file.sync_data()?,
-                // sled removes a side file as soon as its page is rewritten.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+impl Writes {
+    pub(crate) fn insert(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.0.insert(key.into(), Some(value.into()));
+    }
+
+    pub(crate) fn remove(&mut self, key: impl Into<Vec<u8>>) {
+        self.0.insert(key.into(), None);
+    }
+}
+
+fn whole(sled: &sled::Db, key: &[u8], entry: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let damaged = || StoreError::Damaged(format!("value of {}", String::from_utf8_lossy(key)));
+    match pieces::parse(entry).ok_or_else(damaged)? {
+        Stored::Whole(value) => Ok(value.to_vec()),
+        Stored::Cut(count) => {
+            let mut value = Vec::new();
+            for index in 0..count {
+                let piece = sled
+                    .get(pieces::key(key, index))
+                    .map_err(StoreError::Read)?;
+                value.extend_from_slice(&piece.ok_or_else(damaged)?);
             }
+            Ok(value)
         }
-        if !fresh.is_empty() {
-            files::sync_dir(&blobs)?;
-        }
-        *known = present;
-        self.file.sync_data()
     }
 }
 
@@ -175,5 +208,49 @@ pub(crate) fn is_disk_full(error: &StoreError) -> bool {
             error.kind() == io::ErrorKind::StorageFull
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(database: &Database, key: &str, size: usize) {
+        let mut writes = Writes::default();
+        writes.insert(key, vec![b'x'; size]);
+        database.apply(writes).unwrap();
+    }
+
+    #[test]
+    fn long_values_make_no_side_files_and_leave_no_pieces() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(dir.path()).unwrap();
+        for round in 1..=3 {
+            for at in 0..40 {
+                write(&database, &format!("c/{at}"), 50_000 * round);
+            }
+        }
+        let blobs = std::fs::read_dir(dir.path().join("blobs")).unwrap();
+        assert_eq!(blobs.count(), 0);
+        assert_eq!(database.get(b"c/7").unwrap().unwrap().len(), 150_000);
+
+        let mut writes = Writes::default();
+        for at in 1..40 {
+            writes.remove(format!("c/{at}"));
+        }
+        database.apply(writes).unwrap();
+        write(&database, "c/0", 2 * pieces::PIECE);
+        assert_eq!(database.sled.len(), 3);
+        write(&database, "c/0", 1);
+        assert_eq!(database.sled.len(), 1);
+    }
+
+    #[test]
+    fn value_that_lost_a_piece_is_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(dir.path()).unwrap();
+        write(&database, "c/0", 10_000);
+        database.sled.remove(pieces::key(b"c/0", 1)).unwrap();
+        assert!(matches!(database.get(b"c/0"), Err(StoreError::Damaged(_))));
     }
 }

@@ -78,12 +78,12 @@ pub enum StoreError {
         /// Why.
         source: serde_json::Error,
     },
-    /// A value is above [`crate::MAX_VALUE`].
-    #[error("{key} has {size} bytes, more than a value may have")]
+    /// A value is above [`crate::MAX_VALUE`] or its key above [`crate::MAX_KEY`].
+    #[error("{key} or its value of {size} bytes is too long")]
     TooLarge {
         /// The key.
         key: String,
-        /// Its size, bytes.
+        /// Bytes of the value.
         size: usize,
     },
     /// A stored value does not have the expected form.

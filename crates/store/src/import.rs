@@ -7,7 +7,7 @@ use std::path::Path;
 use data_encoding::{BASE64, HEXLOWER};
 use sha2::{Digest, Sha256};
 
-use crate::database::Database;
+use crate::database::{Database, Writes};
 use crate::export::{Line, VERSION};
 use crate::layout::History;
 use crate::migrations::SCHEMA;
@@ -17,7 +17,7 @@ use crate::{HISTORY_LIMIT, MAX_VALUE, StoreError, commit, files, layout, open};
 
 /// Entries written at once: few enough to hold in memory, many enough that waiting for the disk does not add up.
 const STRIDE: usize = 512;
-/// No line is longer: two values (a difference) of which each byte may be escaped, with room for the names.
+/// No line is longer: two values (a difference), or one in base64, and names, with room to spare.
 const MAX_LINE: u64 = 4 * MAX_VALUE as u64;
 
 impl Store {
@@ -58,7 +58,7 @@ fn build(next: &Path, export: &mut impl BufRead) -> Result<(), StoreError> {
     let database = Database::open(next)?;
     let mut import = Import {
         database: &database,
-        batch: sled::Batch::default(),
+        batch: Writes::default(),
         pending: 0,
         line: 0,
         history: None,
@@ -70,7 +70,7 @@ fn build(next: &Path, export: &mut impl BufRead) -> Result<(), StoreError> {
 
 struct Import<'a> {
     database: &'a Database,
-    batch: sled::Batch,
+    batch: Writes,
     pending: usize,
     line: u64,
     history: Option<History>,

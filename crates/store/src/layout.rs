@@ -8,6 +8,7 @@
 //! | `r/<revision, 8 bytes big-endian>` | the revision's header, JSON |
 //! | `s/<name>` | a sealed secret, opaque |
 //! | `t/<tree>/<key>` | a record, JSON |
+//! | `z/…` | a piece of a long value, see [`crate::pieces`] |
 //!
 //! One tree because sled's batch is atomic within a tree, and big-endian numbers because keys sort by bytes.
 

@@ -28,12 +28,13 @@ mod import;
 mod layout;
 mod migrations;
 mod open;
+mod pieces;
 mod records;
 mod revision;
 mod snapshot;
 mod store;
 
-pub use batch::{Batch, MAX_VALUE};
+pub use batch::{Batch, MAX_KEY, MAX_VALUE};
 pub use check::Report;
 pub use commit::HISTORY_LIMIT;
 pub use error::StoreError;

@@ -54,7 +54,7 @@ fn batch(number: u64) -> Batch {
 }
 
 fn writes(number: u64) -> Vec<(String, Option<Vec<u8>>)> {
-    // Every 16th is above a quarter of a segment of sled, so that its side files take part.
+    // Every 16th is long, so that cutting into pieces takes part.
     let length = if number.is_multiple_of(16) {
         150_000
     } else {

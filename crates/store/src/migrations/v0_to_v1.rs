@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::StoreError;
-use crate::database::Database;
+use crate::database::{Database, Writes};
 
 pub(super) fn migrate(database: &Database) -> Result<(), StoreError> {
     let mut first = None;
@@ -22,8 +22,8 @@ pub(super) fn migrate(database: &Database) -> Result<(), StoreError> {
         bytes += (key.len().saturating_sub(8) + value.len()) as u64;
     }
     let history = json!({"latest": latest, "first": first.unwrap_or(latest + 1), "bytes": bytes});
-    let mut batch = sled::Batch::default();
-    batch.insert(b"m/history", history.to_string().as_bytes());
+    let mut batch = Writes::default();
+    batch.insert(b"m/history", history.to_string());
     database.apply(batch)
 }
 
@@ -39,11 +39,11 @@ mod tests {
     fn history_is_counted() {
         let dir = tempfile::tempdir().unwrap();
         let database = Database::open(dir.path()).unwrap();
-        let mut batch = sled::Batch::default();
-        batch.insert(b"c/dns", b"{}");
+        let mut batch = Writes::default();
+        batch.insert(b"c/dns", "{}");
         for number in [3, 4] {
-            batch.insert(key(b"r/", number, b""), b"{}");
-            batch.insert(key(b"d/", number, b"dns"), br#"{"after":{}}"#);
+            batch.insert(key(b"r/", number, b""), "{}");
+            batch.insert(key(b"d/", number, b"dns"), r#"{"after":{}}"#);
         }
         database.apply(batch).unwrap();
 
