@@ -39,10 +39,10 @@ pub enum DocumentError {
 }
 
 /// A document to put (`Some`) or to remove (`None`), by key.
-pub type Changes = BTreeMap<String, Option<Vec<u8>>>;
+pub(crate) type Changes = BTreeMap<String, Option<Vec<u8>>>;
 
 /// Reads the config; `None` when there is none yet.
-pub fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Config>, DocumentError> {
+pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Config>, DocumentError> {
     if documents.is_empty() {
         return Ok(None);
     }
@@ -69,7 +69,7 @@ pub fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Config>, Doc
 }
 
 /// Documents that differ between two configs.
-pub fn changes(before: Option<&Config>, after: &Config) -> Result<Changes, DocumentError> {
+pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes, DocumentError> {
     let Config {
         cell,
         domain,

@@ -13,50 +13,50 @@ use cell_model::key::{PresharedKey, PrivateKey, PublicKey};
 use cell_model::name::PeerName;
 use cell_model::problem::Problem;
 
-pub use settings::undo;
+pub(crate) use settings::undo;
 
 /// What a change makes of a config.
 #[derive(Debug, Clone)]
-pub struct Edit {
+pub(crate) struct Edit {
     /// The config afterwards.
-    pub config: Config,
+    pub(crate) config: Config,
     /// For the history, in a sentence.
-    pub summary: String,
+    pub(crate) summary: String,
     /// For the audit, a stable word.
-    pub action: &'static str,
+    pub(crate) action: &'static str,
     /// For the audit: what it was done to.
-    pub object: Option<String>,
+    pub(crate) object: Option<String>,
     /// A pre-shared key to keep or to destroy, by device.
-    pub preshared: Vec<(PeerName, Option<PresharedKey>)>,
+    pub(crate) preshared: Vec<(PeerName, Option<PresharedKey>)>,
     /// A device that was added, given a key or whose file is fetched.
-    pub peer: Option<EditedPeer>,
+    pub(crate) peer: Option<EditedPeer>,
 }
 
 /// A device whose file is to be handed out.
 #[derive(Debug, Clone)]
-pub struct EditedPeer {
+pub(crate) struct EditedPeer {
     /// Which.
-    pub name: PeerName,
+    pub(crate) name: PeerName,
     /// Its private key, when the box has just made it.
-    pub private_key: Option<PrivateKey>,
+    pub(crate) private_key: Option<PrivateKey>,
     /// Its pre-shared key, when one was made with it.
-    pub preshared_key: Option<PresharedKey>,
+    pub(crate) preshared_key: Option<PresharedKey>,
 }
 
 /// What a change may draw on beside the config.
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// The present time.
-    pub now: Timestamp,
+    pub(crate) now: Timestamp,
     /// The key of the VPN interface.
-    pub own_key: Option<PublicKey>,
+    pub(crate) own_key: Option<PublicKey>,
     /// The latest revision.
-    pub revision: u64,
+    pub(crate) revision: u64,
     /// 32 fresh random bytes a call.
-    pub random: &'a dyn Fn() -> Result<[u8; 32], Problem>,
+    pub(crate) random: &'a dyn Fn() -> Result<[u8; 32], Problem>,
 }
 
 /// Applies a change that stands on the present config alone.
-pub fn apply(config: &Config, change: &Change, context: &Context<'_>) -> Result<Edit, Problem> {
+pub(crate) fn apply(config: &Config, change: &Change, context: &Context<'_>) -> Result<Edit, Problem> {
     match change {
         Change::Settings(update) => settings::update(config, update, context),
         Change::AddPeer(form) => peer::add(config, form, context),
@@ -71,7 +71,7 @@ pub fn apply(config: &Config, change: &Change, context: &Context<'_>) -> Result<
 }
 
 /// 410: the box has its config.
-pub fn already_set_up() -> Problem {
+pub(crate) fn already_set_up() -> Problem {
     Problem::new(
         410,
         "setup_complete",
@@ -99,7 +99,7 @@ impl Edit {
 }
 
 /// The sections of a config, as an update that would bring them back.
-pub fn sections(config: &Config) -> SettingsUpdate {
+pub(crate) fn sections(config: &Config) -> SettingsUpdate {
     SettingsUpdate {
         revision: None,
         cell: Some(config.cell.clone()),

@@ -37,7 +37,7 @@ pub(super) fn update(
 
 /// The present config with the sections of an earlier one that a change had replaced; what else has
 /// changed since stays.
-pub fn undo(config: &Config, sections: &SettingsUpdate) -> Result<Config, Problem> {
+pub(crate) fn undo(config: &Config, sections: &SettingsUpdate) -> Result<Config, Problem> {
     replaced(config, sections)
 }
 
