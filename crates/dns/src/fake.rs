@@ -122,7 +122,7 @@ mod tests {
         fake.fail_apply(None);
         fake.apply(&step).await.unwrap();
         fake.verify(&step).await.unwrap();
-        assert_eq!(fake.applied(), [step.clone()]);
+        assert_eq!(fake.applied(), std::slice::from_ref(&step));
         assert_eq!(fake.verified(), [step]);
         let status = fake.observe().await.unwrap();
         assert_eq!((status.serial, status.names), (Some(7), 1));

@@ -36,9 +36,9 @@ pub use server::{DnsServer, Listen};
 pub use zone::{NEGATIVE_TTL, TTL, ZoneError};
 
 /// Directives a log filter must hold in any process that runs a [`DnsServer`]: hickory's server
-/// writes name and source of every question at `info`, its client names at `debug` and `warn`.
+/// writes name and source of every question at `info`, its client names up to `error`.
 pub const LOG_FILTER: &str =
-    "hickory_server=error,hickory_net=error,hickory_resolver=error,hickory_proto=error";
+    "hickory_server=off,hickory_net=off,hickory_resolver=off,hickory_proto=off";
 
 /// The name server as the rest of the daemon sees it.
 #[async_trait]

@@ -63,7 +63,13 @@ pub trait ServerLink: Send + Sync {
 pub async fn serve(server: &DnsServer, command: Command, sockets: Vec<Listen>) -> Reply {
     let outcome = match command {
         Command::Apply(step) => server.apply(&step),
-        Command::Listen(_) => server.listen(sockets).await,
+        Command::Listen(addresses) => {
+            if !addresses.iter().eq(sockets.iter().map(|s| &s.address)) {
+                // Going on would close the sockets of addresses that lost theirs on the way.
+                return Reply::Failed("sockets and addresses do not match".to_owned());
+            }
+            server.listen(sockets).await
+        }
         Command::Status => return Reply::Status(server.status()),
     };
     match outcome {
@@ -94,5 +100,30 @@ pub struct LocalLink {
 impl ServerLink for LocalLink {
     async fn call(&self, command: Command, sockets: Vec<Listen>) -> Result<Reply, LinkError> {
         Ok(serve(&self.server, command, sockets).await)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn addresses_without_their_sockets_are_not_listened_to() {
+        let server = DnsServer::new();
+        let lost = Command::Listen(vec!["127.0.0.1:53".parse().unwrap()]);
+        let reply = serve(&server, lost, Vec::new()).await;
+        assert!(matches!(reply, Reply::Failed(_)));
+    }
+
+    #[test]
+    fn causes_cross_the_link_in_one_line() {
+        let error = crate::DnsError::Serve {
+            address: "127.0.0.1:53".parse().unwrap(),
+            source: io::Error::other("no more descriptors"),
+        };
+        assert_eq!(
+            with_sources(&error),
+            "cannot serve 127.0.0.1:53: no more descriptors"
+        );
     }
 }

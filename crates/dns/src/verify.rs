@@ -163,3 +163,96 @@ fn addresses_text(addresses: &BTreeSet<IpAddr>) -> String {
 fn absent_text(code: ResponseCode) -> String {
     format!("\"{code}\"")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use cell_model::config::{DnsRecordConfig, RecordData};
+    use cell_model::spec::OwnAddresses;
+
+    use super::*;
+
+    fn label(text: &str) -> DnsLabel {
+        text.parse().unwrap()
+    }
+
+    fn spec(names: &[(&str, &[&str])]) -> DnsSpec {
+        let address = |text: &&str| text.parse().unwrap();
+        let names = names.iter().map(|(name, addresses)| {
+            let addresses = addresses.iter().map(address).collect();
+            (label(name), Arc::new(addresses))
+        });
+        DnsSpec {
+            listen: BTreeSet::new(),
+            allow: BTreeSet::new(),
+            zone: Some(ZoneSpec {
+                domain: "home.cell".parse().unwrap(),
+                serial: 3,
+                own: OwnAddresses {
+                    lan: BTreeSet::new(),
+                    vpn: BTreeSet::new(),
+                    vpn_sources: BTreeSet::new(),
+                },
+                names: names.collect(),
+                records: Vec::new(),
+            }),
+            upstreams: Vec::new(),
+        }
+    }
+
+    fn texts(spec: &DnsSpec, step: &DnsStep) -> Vec<String> {
+        let text = |check: &Check| {
+            let Check {
+                name, record_type, ..
+            } = check;
+            format!("{name} {record_type} {}", check.expected.text())
+        };
+        checks(spec, step).iter().map(text).collect()
+    }
+
+    fn replaced(spec: &DnsSpec) -> Vec<String> {
+        texts(spec, &DnsStep::Replace(Arc::new(spec.clone())))
+    }
+
+    #[test]
+    fn serial_and_one_name_are_asked_for() {
+        let both = spec(&[("anna", &["10.0.0.2", "fd00::2"])]);
+        assert_eq!(
+            replaced(&both),
+            ["home.cell. SOA serial 3", "anna.home.cell. A 10.0.0.2"]
+        );
+        let v6 = spec(&[("anna", &["fd00::2"])]);
+        assert_eq!(replaced(&v6)[1], "anna.home.cell. AAAA fd00::2");
+        assert_eq!(replaced(&spec(&[])).len(), 1);
+    }
+
+    #[test]
+    fn patch_is_checked_by_a_name_it_touches() {
+        let spec = spec(&[("anna", &["10.0.0.2"]), ("bob", &["10.0.0.3"])]);
+        let names = &spec.zone.as_ref().unwrap().names;
+        let set = BTreeMap::from([(label("bob"), Arc::clone(&names[&label("bob")]))]);
+        let step = |set, remove: &[&str]| DnsStep::PatchNames {
+            serial: 3,
+            remove: remove.iter().map(|text| label(text)).collect(),
+            set,
+        };
+        assert_eq!(
+            texts(&spec, &step(set, &["carl"]))[1],
+            "bob.home.cell. A 10.0.0.3"
+        );
+        let gone = texts(&spec, &step(BTreeMap::new(), &["carl"]));
+        assert!(gone[1].starts_with("carl.home.cell. A "), "{gone:?}");
+    }
+
+    #[test]
+    fn name_that_shares_its_label_with_a_record_is_not_judged() {
+        let mut spec = spec(&[("anna", &["10.0.0.2"])]);
+        spec.zone.as_mut().unwrap().records.push(DnsRecordConfig {
+            name: label("anna"),
+            data: RecordData::parse("A", "10.0.0.9").unwrap(),
+        });
+        assert_eq!(replaced(&spec), ["home.cell. SOA serial 3"]);
+    }
+}

@@ -166,8 +166,8 @@ mod tests {
 
     #[test]
     fn compression_counts_before_a_set_is_given_up() {
-        // 29 addresses of 16 bytes fit in 512; uncompressed they would not.
-        let mut fitting = reply(29);
+        // 12 for the header, 20 for the question, 30 times 16: 512 to the byte.
+        let mut fitting = reply(30);
         assert!(!truncate(&mut fitting, Some(&question()), None));
         let mut large = reply(31);
         assert!(truncate(&mut large, Some(&question()), None));
