@@ -41,7 +41,7 @@ pub(crate) enum XtaskError {
     Signals(#[source] io::Error),
     #[error("cannot read {path}")]
     Read { path: PathBuf, source: io::Error },
-    #[error("the daemon ended by itself; its log is above")]
+    #[error("the daemon ended by itself or never answered; its log is above")]
     DaemonEnded,
     #[error("no bench `{name}`; there are: {available}")]
     NoBench { name: String, available: String },

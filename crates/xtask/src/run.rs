@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Command, ExitCode};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use cell_testkit::celld::PATIENCE;
 use cell_testkit::{Celld, CelldOptions, Layout, World, WorldOptions};
 
 use crate::cargo::{self, Profile};
@@ -64,7 +65,10 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
         binary: Some(binary),
         ..CelldOptions::default()
     };
-    let mut celld = Celld::start_with(&world, start)?;
+    let mut celld = Celld::spawn(&world, start)?;
+    if !wait_healthy(&mut celld, &stop)? {
+        return Ok(ExitCode::SUCCESS);
+    }
     let listen = |source| XtaskError::Listen {
         address: options.listen,
         source,
@@ -79,6 +83,22 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     println!("\nstopping");
     celld.terminate()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until the daemon answers (true) or someone asks to stop (false).
+fn wait_healthy(celld: &mut Celld, stop: &StopRequest) -> Result<bool, XtaskError> {
+    let start = Instant::now();
+    while !celld.is_healthy()? {
+        if stop.is_made() {
+            return Ok(false);
+        }
+        if !celld.is_running()? || start.elapsed() > PATIENCE {
+            println!("{}", celld.log_end());
+            return Err(XtaskError::DaemonEnded);
+        }
+        std::thread::sleep(TICK);
+    }
+    Ok(true)
 }
 
 /// Says where everything is.

@@ -207,17 +207,25 @@ impl Celld {
         )?)
     }
 
-    /// Waits until `/health` answers 200, asked on the box itself.
+    /// Whether `/health` answers 200, asked on the box itself.
+    ///
+    /// # Errors
+    /// [`CelldError::Client`] when it cannot be asked; no answer is `false`.
+    pub fn is_healthy(&self) -> Result<bool, CelldError> {
+        let base = format!("https://{}", self.admin);
+        let client = Client::trusting_anything(&self.namespace, base)?;
+        Ok(client.get("/health").is_ok_and(|reply| reply.status == 200))
+    }
+
+    /// Waits until `/health` answers 200.
     ///
     /// # Errors
     /// [`CelldError::Ended`] or [`CelldError::TooLate`], with the log.
     pub fn wait_healthy(&mut self) -> Result<(), CelldError> {
-        let base = format!("https://{}", self.admin);
-        let client = Client::trusting_anything(&self.namespace, base)?;
-        self.wait("answer of /health", |_| {
-            let healthy = client.get("/health").is_ok_and(|reply| reply.status == 200);
-            healthy.then_some(())
-        })
+        self.wait("answer of /health", |celld| match celld.is_healthy() {
+            Ok(healthy) => healthy.then_some(Ok(())),
+            Err(error) => Some(Err(error)),
+        })?
     }
 
     /// Waits until `revision` or a later one is in force.

@@ -111,13 +111,7 @@ fn clippy() -> Outcome {
 }
 
 fn docs() -> Outcome {
-    let arguments = [
-        "doc",
-        "--workspace",
-        "--no-deps",
-        "--quiet",
-        "--document-private-items",
-    ];
+    let arguments = ["doc", "--workspace", "--no-deps", "--quiet"];
     quietly(
         cargo::cargo()
             .args(arguments)
