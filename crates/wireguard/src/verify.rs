@@ -96,3 +96,97 @@ pub(crate) fn peers<P: std::borrow::Borrow<WireGuardPeerSpec>>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use cell_model::key::PrivateKey;
+    use cell_model::status::WireGuardBackend;
+
+    use super::*;
+
+    fn key(byte: u8) -> PublicKey {
+        PublicKey::from_bytes([byte; 32])
+    }
+
+    fn peer(byte: u8, network: &str) -> (PublicKey, WireGuardPeerSpec) {
+        let spec = WireGuardPeerSpec {
+            preshared_key: None,
+            allowed_ips: [network.parse().unwrap()].into(),
+            endpoint: None,
+            keepalive: None,
+        };
+        (key(byte), spec)
+    }
+
+    fn seen(byte: u8, network: &str) -> WireGuardPeerStatus {
+        WireGuardPeerStatus {
+            public_key: key(byte),
+            endpoint: Some("192.0.2.7:1000".parse().unwrap()),
+            allowed_ips: vec![network.parse().unwrap()],
+            latest_handshake: None,
+            received_bytes: 0,
+            sent_bytes: 0,
+        }
+    }
+
+    #[test]
+    fn patch_is_compared_with_the_peers_it_names_alone() {
+        let set = BTreeMap::from([peer(2, "10.8.0.2/32")]);
+        let remove = BTreeSet::from([key(3)]);
+        let check = |seen: &[WireGuardPeerStatus]| peers(&remove, &set, seen);
+        let right = || seen(2, "10.8.0.2/32");
+        assert_eq!(check(&[right(), seen(9, "10.8.0.9/32")]), Ok(()));
+        assert_eq!(check(&[]), Err(Mismatch::PeerMissing(key(2))));
+        assert_eq!(
+            check(&[right(), seen(3, "10.8.0.3/32")]),
+            Err(Mismatch::PeerPresent(key(3)))
+        );
+        assert_eq!(
+            check(&[seen(2, "10.8.0.0/24")]),
+            Err(Mismatch::AllowedIps(key(2)))
+        );
+    }
+
+    #[test]
+    fn interface_is_compared_with_all_of_its_spec() {
+        let private_key = PrivateKey::from_bytes([1; 32]);
+        let status = WireGuardStatus {
+            backend: WireGuardBackend::Kernel,
+            interface: "wg0".to_owned(),
+            listen_port: 51820,
+            public_key: Some(private_key.public_key()),
+            peers: vec![seen(2, "10.8.0.2/32")],
+        };
+        let (key_2, spec_2) = peer(2, "10.8.0.2/32");
+        let spec = WireGuardSpec {
+            interface: "wg0".parse().unwrap(),
+            private_key,
+            listen_port: 51820,
+            mtu: 1420,
+            addresses: BTreeSet::new(),
+            peers: [(key_2, spec_2.into())].into(),
+        };
+        assert_eq!(interface(&spec, &status), Ok(()));
+
+        let other_port = WireGuardStatus {
+            listen_port: 1,
+            ..status.clone()
+        };
+        let mismatch = Mismatch::Port {
+            asked: 51820,
+            found: 1,
+        };
+        assert_eq!(interface(&spec, &other_port), Err(mismatch));
+        let no_key = WireGuardStatus {
+            public_key: None,
+            ..status.clone()
+        };
+        assert_eq!(interface(&spec, &no_key), Err(Mismatch::Key));
+        let mut one_more = status;
+        one_more.peers.push(seen(3, "10.8.0.3/32"));
+        assert_eq!(
+            interface(&spec, &one_more),
+            Err(Mismatch::PeerPresent(key(3)))
+        );
+    }
+}

@@ -178,3 +178,51 @@ async fn answers(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The family that knows the families: every kernel has it, and it answers by the same rules.
+    const CONTROLLER: u16 = 0x10;
+    const GET_FAMILY: u8 = 3;
+    const FAMILY_NAME: u16 = 2;
+
+    async fn families(name: Option<&str>, flags: NlmF) -> Result<Vec<String>, KernelError> {
+        let attempt = "list families";
+        let name = name.map(|name| attribute(FAMILY_NAME, name));
+        let attributes = name.into_iter().collect();
+        let socket = ask(attempt, CONTROLLER, flags, GET_FAMILY, attributes).await?;
+        let mut names = Vec::new();
+        answers(attempt, &socket, |part| {
+            let handle = part.attrs().get_attr_handle();
+            names.extend(handle.get_attr_payload_as_with_len::<String>(FAMILY_NAME));
+        })
+        .await?;
+        Ok(names)
+    }
+
+    #[tokio::test]
+    async fn answer_ends_with_its_acknowledgement() {
+        let found = families(Some("nlctrl"), NlmF::ACK).await.unwrap();
+        assert_eq!(found, ["nlctrl"]);
+    }
+
+    #[tokio::test]
+    async fn dump_ends_by_itself() {
+        let found = families(None, NlmF::DUMP).await.unwrap();
+        assert!(found.iter().any(|name| name == "nlctrl"), "{found:?}");
+    }
+
+    #[tokio::test]
+    async fn refusal_carries_the_code_of_the_kernel() {
+        let refusal = families(Some("no-such-family"), NlmF::ACK).await;
+        assert!(matches!(
+            refusal,
+            Err(KernelError::Refused {
+                errno: Errno::NOENT,
+                ..
+            })
+        ));
+    }
+}

@@ -199,7 +199,7 @@ fn only_what_differs_is_changed() {
     let messages = DevicePatch::between(&Device::default(), &before).messages(&wg0());
     let device = told(&messages, Some(before.private_key.public_key()));
 
-    let mut after = before.clone();
+    let mut after = before;
     after.peers.remove(&public(3));
     let changed = WireGuardPeerSpec {
         keepalive: Some(25),

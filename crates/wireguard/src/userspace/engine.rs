@@ -1,22 +1,20 @@
 //! The data plane without input or output: datagrams and packets go in, datagrams and packets come out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Instant;
 
 use boringtun::noise::errors::WireGuardError as NoiseError;
 use boringtun::noise::{Packet, Tunn, TunnResult};
 use cell_model::Timestamp;
-use cell_model::key::{PrivateKey, PublicKey};
-use cell_model::spec::{WireGuardPeerSpec, WireGuardSpec};
-use cell_model::status::{WireGuardBackend, WireGuardPeerStatus, WireGuardStatus};
+use cell_model::key::PrivateKey;
+use cell_model::spec::WireGuardSpec;
+use cell_model::status::{WireGuardBackend, WireGuardStatus};
 
 use super::command::{Command, Reply};
 use super::identity::{COOKIE_REPLY_SIZE, Identity};
 use super::peer::Peer;
-use super::routes::{PeerIndex, Routes};
+use super::routes::PeerIndex;
+use super::table::Table;
 
 /// The largest datagram or packet that is looked at, in bytes: what fits an IP packet.
 pub const LARGEST_PACKET: usize = 65_535;
@@ -38,14 +36,7 @@ pub trait Outlet {
 /// as WireGuard demands.
 pub struct Engine {
     interface: Option<Interface>,
-    peers: HashMap<PeerIndex, Peer>,
-    indexes: HashMap<PublicKey, PeerIndex>,
-    routes: Routes,
-    /// Peers whose timers run. The others cost nothing.
-    active: HashSet<PeerIndex>,
-    /// Turns a count into the next peer's place, so that session numbers do not tell how many peers there are.
-    places: RandomState,
-    places_given: u64,
+    table: Table,
     now: Instant,
     wall: Timestamp,
     scratch: Vec<u8>,
@@ -63,12 +54,7 @@ impl Engine {
     pub fn new(now: Instant, wall: Timestamp) -> Self {
         Self {
             interface: None,
-            peers: HashMap::new(),
-            indexes: HashMap::new(),
-            routes: Routes::default(),
-            active: HashSet::new(),
-            places: RandomState::new(),
-            places_given: 0,
+            table: Table::default(),
             now,
             wall,
             scratch: vec![0; LARGEST_PACKET + DATA_OVERHEAD],
@@ -81,19 +67,14 @@ impl Engine {
             Command::Ensure(spec) => Reply::Done {
                 peers: self.ensure(&spec),
             },
-            Command::PatchPeers { remove, set } => {
-                if self.interface.is_none() {
-                    return Reply::NotReady;
-                }
-                Reply::Done {
-                    peers: self.patch(&remove, &set),
-                }
-            }
+            Command::PatchPeers { .. } if self.interface.is_none() => Reply::NotReady,
+            Command::PatchPeers { remove, set } => Reply::Done {
+                peers: self.table.patch(&remove, &set, self.now),
+            },
             Command::Status => Reply::Status(self.status()),
             Command::Peers(keys) => Reply::Peers(
                 keys.iter()
-                    .filter_map(|key| self.indexes.get(key))
-                    .filter_map(|&index| self.peer_status(index))
+                    .filter_map(|key| self.table.status(key))
                     .collect(),
             ),
         }
@@ -103,7 +84,7 @@ impl Engine {
         let identity = match self.interface.take() {
             Some(interface) if interface.private_key == spec.private_key => interface.identity,
             _ => {
-                self.peers.values_mut().for_each(Peer::forget_sessions);
+                self.table.forget_sessions();
                 Identity::new(&spec.private_key)
             }
         };
@@ -113,108 +94,19 @@ impl Engine {
             private_key: spec.private_key.clone(),
             identity,
         });
-        let gone: BTreeSet<PublicKey> = self
-            .indexes
-            .keys()
-            .filter(|key| !spec.peers.contains_key(key))
-            .copied()
-            .collect();
-        self.patch(&gone, &spec.peers)
-    }
-
-    /// Returns how many peers were added, changed or removed.
-    fn patch(
-        &mut self,
-        remove: &BTreeSet<PublicKey>,
-        set: &BTreeMap<PublicKey, Arc<WireGuardPeerSpec>>,
-    ) -> usize {
-        let removed = remove.iter().filter(|key| self.remove(key)).count();
-        // Lost networks are given up before any is taken, so that two peers can swap theirs.
-        let changed = set
-            .iter()
-            .filter(|(key, spec)| self.set(**key, spec))
-            .count();
-        for (key, spec) in set {
-            let Some(&index) = self.indexes.get(key) else {
-                continue;
-            };
-            for network in &spec.allowed_ips {
-                self.routes.insert(*network, index);
-            }
-            if let Some(peer) = self
-                .peers
-                .get_mut(&index)
-                .filter(|peer| peer.keeps_path_open())
-            {
-                activate(&mut self.active, index, peer);
-            }
-        }
-        removed + changed
-    }
-
-    fn remove(&mut self, key: &PublicKey) -> bool {
-        let Some(index) = self.indexes.remove(key) else {
-            return false;
-        };
-        if let Some(peer) = self.peers.remove(&index) {
-            for network in &peer.spec.allowed_ips {
-                self.routes.remove(*network, index);
-            }
-        }
-        true
-    }
-
-    /// Takes a peer's settings over but for its networks, of which it only gives up those it loses.
-    /// Returns whether anything changed.
-    fn set(&mut self, key: PublicKey, spec: &Arc<WireGuardPeerSpec>) -> bool {
-        let Some(&index) = self.indexes.get(&key) else {
-            let index = self.free_place();
-            let peer = Peer::new(key, Arc::clone(spec), self.now);
-            self.indexes.insert(key, index);
-            self.peers.insert(index, peer);
-            return true;
-        };
-        let Some(peer) = self.peers.get_mut(&index).filter(|peer| peer.spec != *spec) else {
-            return false;
-        };
-        for network in peer.spec.allowed_ips.difference(&spec.allowed_ips) {
-            self.routes.remove(*network, index);
-        }
-        peer.change(Arc::clone(spec), self.now);
-        true
-    }
-
-    fn free_place(&mut self) -> PeerIndex {
-        loop {
-            self.places_given += 1;
-            // The lower 8 bits of a session number count the sessions of one peer.
-            let [a, b, c, ..] = self.places.hash_one(self.places_given).to_le_bytes();
-            let index = PeerIndex::from_le_bytes([a, b, c, 0]);
-            if !self.peers.contains_key(&index) {
-                return index;
-            }
-        }
+        let gone = self.table.strangers(&spec.peers);
+        self.table.patch(&gone, &spec.peers, self.now)
     }
 
     fn status(&self) -> Option<WireGuardStatus> {
         let interface = self.interface.as_ref()?;
-        let mut peers: Vec<_> = self
-            .peers
-            .iter()
-            .map(|(&index, peer)| peer.status(index, &self.routes))
-            .collect();
-        peers.sort_unstable_by_key(|peer| peer.public_key);
         Some(WireGuardStatus {
             backend: WireGuardBackend::Userspace,
             interface: interface.name.clone(),
             listen_port: interface.listen_port,
             public_key: Some(interface.identity.public_key()),
-            peers,
+            peers: self.table.statuses(),
         })
-    }
-
-    fn peer_status(&self, index: PeerIndex) -> Option<WireGuardPeerStatus> {
-        Some(self.peers.get(&index)?.status(index, &self.routes))
     }
 
     /// A datagram came from the network.
@@ -234,13 +126,13 @@ impl Engine {
         let index = match &packet {
             Packet::HandshakeInit(initiation) => identity
                 .caller(initiation)
-                .and_then(|key| self.indexes.get(&key).copied()),
+                .and_then(|key| self.table.index(&key)),
             Packet::HandshakeResponse(response) => Some(response.receiver_idx >> 8),
             Packet::PacketCookieReply(reply) => Some(reply.receiver_idx >> 8),
             Packet::PacketData(data) => Some(data.receiver_idx >> 8),
         };
         let Some((index, peer)) =
-            index.and_then(|index| self.peers.get_mut(&index).map(|peer| (index, peer)))
+            index.and_then(|index| Some((index, self.table.peers.get_mut(&index)?)))
         else {
             return;
         };
@@ -271,19 +163,16 @@ impl Engine {
             }
             (Packet::PacketData(data), result) => {
                 peer.heard(datagram, source, self.now);
-                let sender = match result {
-                    TunnResult::WriteToTunnelV4(packet, address) => {
-                        Some((packet, IpAddr::V4(address)))
-                    }
-                    TunnResult::WriteToTunnelV6(packet, address) => {
-                        Some((packet, IpAddr::V6(address)))
-                    }
+                let inner = match result {
+                    TunnResult::WriteToTunnelV4(inner, from) => Some((inner, IpAddr::V4(from))),
+                    TunnResult::WriteToTunnelV6(inner, from) => Some((inner, IpAddr::V6(from))),
+                    // An empty packet that keeps the path open.
                     _ => None,
                 };
-                if let Some((packet, address)) = sender {
-                    if self.routes.peer_of(address) == Some(index) {
-                        outlet.to_tunnel(packet);
-                    }
+                if let Some((inner, from)) = inner
+                    && self.table.routes.peer_of(from) == Some(index)
+                {
+                    outlet.to_tunnel(inner);
                 }
                 if peer.unconfirmed == Some(data.receiver_idx) {
                     peer.unconfirmed = None;
@@ -293,7 +182,7 @@ impl Engine {
             }
             _ => {}
         }
-        activate(&mut self.active, index, peer);
+        self.table.activate(index);
     }
 
     /// This host sends an IP packet into the tunnel.
@@ -305,8 +194,8 @@ impl Engine {
             return;
         }
         let found = Tunn::dst_address(packet)
-            .and_then(|address| self.routes.peer_of(address))
-            .and_then(|index| self.peers.get_mut(&index).map(|peer| (index, peer)));
+            .and_then(|address| self.table.routes.peer_of(address))
+            .and_then(|index| Some((index, self.table.peers.get_mut(&index)?)));
         let Some((index, peer)) = found else { return };
         // Nowhere to send to: queueing would only deliver stale packets when the peer turns up.
         let Some(endpoint) = peer.endpoint else {
@@ -317,7 +206,7 @@ impl Engine {
             peer.sent(datagram, self.now);
             outlet.to_network(endpoint, datagram);
         }
-        activate(&mut self.active, index, peer);
+        self.table.activate(index);
     }
 
     /// Time has passed. To be called every 250 ms: retries, renews and ends sessions, keeps paths open.
@@ -328,17 +217,18 @@ impl Engine {
             return;
         };
         identity.tick();
-        let (peers, scratch) = (&mut self.peers, &mut self.scratch);
-        self.active.retain(|&index| {
+        let (peers, scratch) = (&mut self.table.peers, &mut self.scratch);
+        self.table.active.retain(|&index| {
             peers.get_mut(&index).is_some_and(|peer| {
-                peer.active && tick(peer, index, identity, now, scratch, outlet)
+                peer.active = tick(peer, index, identity, now, scratch, outlet);
+                peer.active
             })
         });
     }
 
     /// How many peers have running timers.
     pub fn active_peers(&self) -> usize {
-        self.active.len()
+        self.table.active.len()
     }
 }
 
@@ -351,37 +241,30 @@ fn tick(
     scratch: &mut [u8],
     outlet: &mut impl Outlet,
 ) -> bool {
-    let mut expired = peer.tunn().is_none();
-    if let Some(tunn) = peer.tunn() {
-        match tunn.update_timers(scratch) {
-            TunnResult::WriteToNetwork(datagram) => {
-                if let Some(endpoint) = peer.endpoint {
-                    peer.sent(datagram, now);
-                    outlet.to_network(endpoint, datagram);
-                }
-            }
-            TunnResult::Err(NoiseError::ConnectionExpired) => expired = true,
-            _ => {}
+    let endpoint = peer.endpoint;
+    let mut send = |peer: &mut Peer, result: TunnResult<'_>| {
+        if let (TunnResult::WriteToNetwork(datagram), Some(endpoint)) = (result, endpoint) {
+            peer.sent(datagram, now);
+            outlet.to_network(endpoint, datagram);
         }
+    };
+    let mut expired = false;
+    match peer.tunn().map(|tunn| tunn.update_timers(scratch)) {
+        None | Some(TunnResult::Err(NoiseError::ConnectionExpired)) => expired = true,
+        Some(result) => send(peer, result),
     }
     if peer.take_due_keepalive(now) {
-        let has_session = peer.has_session();
-        let endpoint = peer.endpoint;
-        let tunn = peer.awake(index, identity, scratch);
         // Without a session an empty packet would only join the queue.
+        let has_session = peer.has_session();
+        let tunn = peer.awake(index, identity, scratch);
         let result = if has_session {
             tunn.encapsulate(&[], scratch)
         } else {
             tunn.format_handshake_initiation(scratch, false)
         };
-        if let (TunnResult::WriteToNetwork(datagram), Some(endpoint)) = (result, endpoint) {
-            peer.sent(datagram, now);
-            outlet.to_network(endpoint, datagram);
-            expired = false;
-        }
+        send(peer, result);
     }
-    peer.active = !expired || peer.keeps_path_open();
-    peer.active
+    !expired || peer.keeps_path_open()
 }
 
 /// Sends what waited for the session that has just come to be.
@@ -398,13 +281,6 @@ fn flush(
     {
         peer.sent(datagram, now);
         outlet.to_network(destination, datagram);
-    }
-}
-
-fn activate(active: &mut HashSet<PeerIndex>, index: PeerIndex, peer: &mut Peer) {
-    if !peer.active {
-        peer.active = true;
-        active.insert(index);
     }
 }
 

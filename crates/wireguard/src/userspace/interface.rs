@@ -72,11 +72,25 @@ impl<L: EngineLink> Userspace<L> {
     /// Gives a new engine process the descriptors and the spec again; to be called when the old one has ended.
     /// Does nothing before the first [`WireGuardStep::Ensure`]. Sessions start anew.
     pub async fn replay(&self) -> Result<(), WireGuardError> {
-        let kept = self.kept.lock().await;
+        let mut kept = self.kept.lock().await;
+        let Some(spec) = kept.as_ref().map(|known| known.spec.clone()) else {
+            return Ok(());
+        };
+        self.forget_lost_interface(&mut kept).await?;
         match &*kept {
-            Some(kept) => Ok(self.hand_over(kept).await?),
-            None => Ok(()),
+            Some(known) => Ok(self.hand_over(known).await?),
+            None => self.bring_up(&mut kept, &spec).await,
         }
+    }
+
+    /// Somebody else may have removed the interface; then its descriptor is of no use any more.
+    async fn forget_lost_interface(&self, kept: &mut Option<Kept>) -> Result<(), WireGuardError> {
+        if kept.is_some() && !addresses::exists(&self.interface).await? {
+            // The engine has the port, which is needed again.
+            self.link.stop().await.map_err(UserspaceError::from)?;
+            *kept = None;
+        }
+        Ok(())
     }
 
     async fn hand_over(&self, kept: &Kept) -> Result<(), UserspaceError> {
@@ -97,6 +111,15 @@ impl<L: EngineLink> Userspace<L> {
             });
         }
         let mut kept = self.kept.lock().await;
+        self.forget_lost_interface(&mut kept).await?;
+        self.bring_up(&mut kept, spec).await
+    }
+
+    async fn bring_up(
+        &self,
+        kept: &mut Option<Kept>,
+        spec: &WireGuardSpec,
+    ) -> Result<(), WireGuardError> {
         match kept.as_mut() {
             Some(known) if known.spec.listen_port == spec.listen_port => {
                 known.spec = spec.clone();

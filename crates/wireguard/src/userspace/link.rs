@@ -1,6 +1,7 @@
 //! How the daemon reaches the process that carries the packets.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -41,6 +42,21 @@ pub trait EngineLink: Send + Sync {
 
     /// Ends the engine, which closes its descriptors. Does nothing when there is none.
     async fn stop(&self) -> Result<(), EngineLinkError>;
+}
+
+#[async_trait]
+impl<L: EngineLink + ?Sized> EngineLink for Arc<L> {
+    async fn start(&self, descriptors: Descriptors) -> Result<(), EngineLinkError> {
+        L::start(self, descriptors).await
+    }
+
+    async fn call(&self, command: Command) -> Result<Reply, EngineLinkError> {
+        L::call(self, command).await
+    }
+
+    async fn stop(&self) -> Result<(), EngineLinkError> {
+        L::stop(self).await
+    }
 }
 
 /// An engine in a task of this process: for tests and for benches.

@@ -13,6 +13,7 @@ pub mod link;
 mod peer;
 mod routes;
 mod runner;
+mod table;
 
 #[cfg(test)]
 mod engine_tests;

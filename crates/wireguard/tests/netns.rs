@@ -1,0 +1,285 @@
+//! Our data plane against another implementation, wireguard-go, over a real TUN interface and real sockets,
+//! each in a network namespace of its own. Needs root, `ip`, `ping`, `wg` and `wireguard-go`.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by stopping"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+
+use cell_model::key::{PresharedKey, PrivateKey};
+use cell_model::spec::{WireGuardPeerSpec, WireGuardSpec};
+use cell_model::step::WireGuardStep;
+use cell_testkit::{Namespace, WgClient};
+use cell_wireguard::client::ClientFile;
+use cell_wireguard::userspace::{EngineLink, LocalLink, Userspace, UserspaceError};
+use cell_wireguard::{Mismatch, WireGuard, WireGuardError};
+
+const PORT: u16 = 51820;
+
+/// A box and a phone with one wire between them: 192.0.2.1 and 192.0.2.2.
+struct Wire {
+    home: Namespace,
+    phone: Namespace,
+}
+
+impl Wire {
+    fn new() -> Self {
+        let home = Namespace::create("home").unwrap();
+        let phone = Namespace::create("phone").unwrap();
+        let other = phone.name();
+        let pair = format!("link add wire type veth peer name wire netns {other}");
+        home.ip(&format!(
+            "{pair}\nlink set wire up\naddr add 192.0.2.1/24 dev wire"
+        ))
+        .unwrap();
+        phone
+            .ip("link set wire up\naddr add 192.0.2.2/24 dev wire")
+            .unwrap();
+        Self { home, phone }
+    }
+
+    /// Runs the box's side: everything of the daemon's is done inside its namespace.
+    fn at_home(&self, work: impl Future<Output = ()> + Send) {
+        self.home
+            .run(|| {
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap()
+                    .block_on(work);
+            })
+            .unwrap();
+    }
+}
+
+fn phone_key() -> PrivateKey {
+    PrivateKey::from_bytes([11; 32])
+}
+
+fn home_key() -> PrivateKey {
+    PrivateKey::from_bytes([12; 32])
+}
+
+fn shared_key() -> PresharedKey {
+    PresharedKey::from_bytes([13; 32])
+}
+
+fn home_spec() -> WireGuardSpec {
+    let phone = WireGuardPeerSpec {
+        preshared_key: Some(shared_key()),
+        allowed_ips: ["10.8.0.2/32", "fd00:8::2/128"]
+            .map(|text| text.parse().unwrap())
+            .into(),
+        endpoint: None,
+        keepalive: None,
+    };
+    WireGuardSpec {
+        interface: "wg0".parse().unwrap(),
+        private_key: home_key(),
+        listen_port: PORT,
+        mtu: 1420,
+        addresses: ["10.8.0.1/24", "fd00:8::1/64"]
+            .map(|text| text.parse().unwrap())
+            .into(),
+        peers: [(phone_key().public_key(), Arc::new(phone))].into(),
+    }
+}
+
+fn ensure(spec: WireGuardSpec) -> WireGuardStep {
+    WireGuardStep::Ensure(Arc::new(spec))
+}
+
+fn userspace() -> (Arc<LocalLink>, Userspace<Arc<LocalLink>>) {
+    let link = Arc::new(LocalLink::default());
+    let userspace = Userspace::new("wg0".parse().unwrap(), Arc::clone(&link));
+    (link, userspace)
+}
+
+/// The phone's tunnel, made from the file that the box would hand out.
+async fn connect(phone: &Namespace) -> WgClient {
+    let file = ClientFile {
+        private_key: Some(phone_key()),
+        address: "10.8.0.2".parse().unwrap(),
+        address6: Some("fd00:8::2".parse().unwrap()),
+        dns_servers: Vec::new(),
+        search_domain: None,
+        server_public_key: home_key().public_key(),
+        preshared_key: Some(shared_key()),
+        allowed_ips: ["10.8.0.0/24", "fd00:8::/64"]
+            .map(|text| text.parse().unwrap())
+            .into(),
+        endpoint: format!("192.0.2.1:{PORT}"),
+        keepalive: Some(ClientFile::KEEPALIVE),
+    };
+    let phone = phone.clone();
+    tokio::task::spawn_blocking(move || WgClient::up(&phone, file.render().expose()).unwrap())
+        .await
+        .unwrap()
+}
+
+/// Whether an answer comes before the deadline, which is long: only a failing test waits for it.
+async fn answers(from: &Namespace, arguments: &str) -> bool {
+    ping(from, &format!("-c 1 -w 60 {arguments}")).await
+}
+
+async fn ping(from: &Namespace, arguments: &str) -> bool {
+    let mut command = from.command("ping");
+    command.args(arguments.split(' '));
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    output.status.success()
+}
+
+#[test]
+fn packets_pass_between_the_engine_and_wireguard_go() {
+    let wire = Wire::new();
+    wire.at_home(async {
+        let (_, userspace) = userspace();
+        let step = ensure(home_spec());
+        userspace.apply(&step).await.unwrap();
+        userspace.verify(&step).await.unwrap();
+
+        let _client = connect(&wire.phone).await;
+        assert!(answers(&wire.phone, "10.8.0.1").await, "from the phone");
+        assert!(answers(&wire.phone, "fd00:8::1").await, "IPv6");
+        assert!(answers(&wire.home, "10.8.0.2").await, "to the phone");
+        // With 28 bytes of headers these fill the tunnel's MTU exactly.
+        let full = "-M do -s 1392";
+        assert!(answers(&wire.phone, &format!("{full} 10.8.0.1")).await);
+        assert!(answers(&wire.home, &format!("{full} 10.8.0.2")).await);
+
+        let status = userspace.observe().await.unwrap().unwrap();
+        let peer = &status.peers[0];
+        assert_eq!(
+            peer.endpoint.unwrap().ip().to_string(),
+            "192.0.2.2",
+            "not as an IPv4-mapped address"
+        );
+        assert!(peer.latest_handshake.is_some());
+        assert!(peer.received_bytes > 2 * 1420 && peer.sent_bytes > 2 * 1420);
+
+        let removal = WireGuardStep::PatchPeers {
+            remove: [phone_key().public_key()].into(),
+            set: BTreeMap::new(),
+        };
+        userspace.apply(&removal).await.unwrap();
+        userspace.verify(&removal).await.unwrap();
+        assert!(!ping(&wire.phone, "-c 2 -w 3 10.8.0.1").await, "cut");
+        assert!(matches!(
+            userspace.verify(&step).await,
+            Err(WireGuardError::Mismatch(Mismatch::PeerMissing(_)))
+        ));
+    });
+}
+
+#[test]
+fn restarted_engine_is_given_everything_again() {
+    let wire = Wire::new();
+    wire.at_home(async {
+        let (link, userspace) = userspace();
+        userspace.replay().await.unwrap();
+        let without_peers = WireGuardSpec {
+            peers: BTreeMap::new(),
+            ..home_spec()
+        };
+        userspace.apply(&ensure(without_peers)).await.unwrap();
+        let patch = WireGuardStep::PatchPeers {
+            remove: BTreeSet::new(),
+            set: home_spec().peers,
+        };
+        userspace.apply(&patch).await.unwrap();
+
+        link.stop().await.unwrap();
+        assert!(userspace.observe().await.is_err(), "the engine is gone");
+        userspace.replay().await.unwrap();
+        userspace.verify(&ensure(home_spec())).await.unwrap();
+        let _client = connect(&wire.phone).await;
+        assert!(answers(&wire.phone, "10.8.0.1").await);
+
+        // A step finds out by itself, too.
+        link.stop().await.unwrap();
+        let step = ensure(home_spec());
+        userspace.apply(&step).await.unwrap();
+        userspace.verify(&step).await.unwrap();
+    });
+}
+
+#[test]
+fn interface_follows_its_spec_and_goes_with_its_removal() {
+    let wire = Wire::new();
+    wire.at_home(async {
+        let (_, userspace) = userspace();
+        assert_eq!(userspace.observe().await.unwrap(), None);
+        userspace.apply(&ensure(home_spec())).await.unwrap();
+
+        let moved = WireGuardSpec {
+            listen_port: PORT + 1,
+            mtu: 1400,
+            addresses: ["10.9.0.1/24".parse().unwrap()].into(),
+            ..home_spec()
+        };
+        assert!(userspace.verify(&ensure(moved.clone())).await.is_err());
+        let step = ensure(moved);
+        for _ in 0..2 {
+            userspace.apply(&step).await.unwrap();
+            userspace.verify(&step).await.unwrap();
+        }
+
+        let (_, second) = self::userspace();
+        let refusal = second.apply(&ensure(home_spec())).await;
+        assert!(
+            matches!(
+                refusal,
+                Err(WireGuardError::Userspace(UserspaceError::Tun(_)))
+            ),
+            "an interface that somebody holds is not taken over"
+        );
+
+        userspace.apply(&WireGuardStep::Remove).await.unwrap();
+        userspace.verify(&WireGuardStep::Remove).await.unwrap();
+        assert_eq!(userspace.observe().await.unwrap(), None);
+        second.apply(&ensure(home_spec())).await.unwrap();
+    });
+}
+
+#[test]
+fn interface_that_somebody_removed_comes_back() {
+    let wire = Wire::new();
+    wire.at_home(async {
+        let (_, userspace) = userspace();
+        let step = ensure(home_spec());
+        userspace.apply(&step).await.unwrap();
+
+        wire.home.ip("link del wg0").unwrap();
+        assert!(userspace.verify(&step).await.is_err());
+        userspace.apply(&step).await.unwrap();
+        userspace.verify(&step).await.unwrap();
+
+        wire.home.ip("link del wg0").unwrap();
+        userspace.replay().await.unwrap();
+        userspace.verify(&step).await.unwrap();
+        let _client = connect(&wire.phone).await;
+        assert!(answers(&wire.phone, "10.8.0.1").await);
+    });
+}
+
+#[test]
+fn step_for_another_interface_is_refused() {
+    let wire = Wire::new();
+    wire.at_home(async {
+        let (_, userspace) = userspace();
+        let other = WireGuardSpec {
+            interface: "wg1".parse().unwrap(),
+            ..home_spec()
+        };
+        assert!(matches!(
+            userspace.apply(&ensure(other)).await,
+            Err(WireGuardError::OtherInterface { .. })
+        ));
+    });
+}
