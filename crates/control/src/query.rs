@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::view::{
     AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, LogPage, NetworkView, Page,
-    PartView, PeerView, RevisionView, SessionsView, SetupView, StatusView, VerbosityView,
-    WireGuardView,
+    PartView, PeerView, RevisionView, RootCertificateView, SessionsView, SetupView, StatusView,
+    VerbosityView, WireGuardView,
 };
 
 /// A question and the answer that belongs to it.
@@ -51,6 +51,8 @@ questions! {
     Status -> StatusView;
     /// Where setup stands and what the wizard proposes. Needs no sign-in.
     Setup -> SetupView;
+    /// What devices must trust to open the box's pages. Needs no sign-in; 428 before setup.
+    RootCertificate -> RootCertificateView;
     /// The config without its peers.
     Settings -> ConfigView;
     /// Devices.
@@ -117,6 +119,10 @@ pub struct Status;
 /// See [`Query::Setup`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Setup;
+
+/// See [`Query::RootCertificate`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RootCertificate;
 
 /// See [`Query::Settings`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -68,6 +68,15 @@ pub struct SetupView {
     pub clock: Timestamp,
 }
 
+/// The certificate of the cell's own authority.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RootCertificateView {
+    /// The certificate (RFC 7468).
+    pub pem: String,
+    /// SHA-256 of its DER, as browsers and phones show it.
+    pub fingerprint: String,
+}
+
 /// The config without its peers. Accepted back by `PUT /api/config`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigView {

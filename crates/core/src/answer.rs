@@ -10,8 +10,8 @@ use cell_control::caller::{Caller, Credential};
 use cell_control::query::{Answer, Audit, Diff, Query, Range, Settings};
 use cell_control::view::{
     AccountView, AuditVerifyView, AuditView, ConfigView, DiffView, LogPage, NetworkView, Page,
-    PartView, PeerView, RevisionView, SessionView, SessionsView, StatusView, WireGuardPeerView,
-    WireGuardView,
+    PartView, PeerView, RevisionView, RootCertificateView, SessionView, SessionsView, StatusView,
+    WireGuardPeerView, WireGuardView,
 };
 use cell_model::account::{Identity, Role};
 use cell_model::config::Config;
@@ -40,6 +40,13 @@ impl Core {
         Ok(match query {
             Query::Status(_) => Answer::Status(self.status()),
             Query::Setup(_) => Answer::Setup(self.setup_view()),
+            Query::RootCertificate(_) => {
+                let root = self.vault.root().ok_or_else(setup_required)?;
+                Answer::RootCertificate(RootCertificateView {
+                    pem: root.certificate_pem(),
+                    fingerprint: root.fingerprint(),
+                })
+            }
             Query::Settings(Settings { revision }) => Answer::Settings(self.settings(revision)?),
             Query::Peers(query) => Answer::Peers(self.peers(&query.range).await?),
             Query::Peer(query) => Answer::Peer(self.peer(&query.name).await?),

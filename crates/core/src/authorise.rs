@@ -68,7 +68,7 @@ impl Core {
 /// What a role must be at least to ask this; `None`: nobody needs to be signed in.
 pub(crate) fn role_for(query: &Query) -> Option<Role> {
     match query {
-        Query::Setup(_) => None,
+        Query::Setup(_) | Query::RootCertificate(_) => None,
         Query::Sessions(_) | Query::CsrfToken(_) => Some(Role::Member),
         Query::Accounts(_) => Some(Role::Admin),
         Query::Status(_)

@@ -17,8 +17,8 @@ use crate::change::{Change, PeerReceipt};
 use crate::query::{Answer, Query};
 use crate::view::{
     AccountView, AuditVerifyView, AuditView, ConfigView, DiffEntry, DiffView, LogLine, LogPage,
-    NetworkView, Page, PartView, PeerView, RevisionView, SessionView, SessionsView, SetupView,
-    StatusView, VerbosityView, WireGuardPeerView, WireGuardView,
+    NetworkView, Page, PartView, PeerView, RevisionView, RootCertificateView, SessionView,
+    SessionsView, SetupView, StatusView, VerbosityView, WireGuardPeerView, WireGuardView,
 };
 
 pub(super) const REVISION: u64 = 7;
@@ -57,6 +57,10 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
             vpn_subnet6: Some("fd31:7::/64".to_owned()),
             paused_s: None,
             clock: NOW,
+        }),
+        Query::RootCertificate(_) => Answer::RootCertificate(RootCertificateView {
+            pem: "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".to_owned(),
+            fingerprint: ["AB"; 32].join(":"),
         }),
         Query::Settings(_) => Answer::Settings(settings()),
         Query::Peers(_) => Answer::Peers(page(peer(known("anna-phone")))),
