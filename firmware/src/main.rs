@@ -1,2 +1,39 @@
-//! celld.
-fn main() {}
+//! `celld`, the daemon of a Personal Internet Cell.
+//!
+//! For putting the parts together: options, processes, start and shutdown order. No logic.
+//! Promises: the core alone has power; what faces the network runs as processes without any; a second start on
+//! the same state directory is refused.
+//! Must never: decide anything about config, names or packets.
+//! Start reading at [`daemon::run`], then [`roles`].
+
+mod control_socket;
+mod daemon;
+mod logging;
+mod options;
+mod ready;
+mod roles;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::options::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Some(Command::Role { role }) => roles::run(role),
+        Some(Command::Check { state_dir }) => daemon::check(&state_dir),
+        None => match arguments.run.required() {
+            Ok(options) => daemon::run(options),
+            Err(missing) => missing.exit(),
+        },
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            logging::last_words(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}

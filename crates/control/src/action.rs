@@ -65,11 +65,11 @@ pub enum Action {
 pub struct PasswordChange {
     /// The present one.
     #[serde(serialize_with = "exposed")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("writeOnly" = true))]
     pub current_password: Secret<String>,
     /// The new one.
     #[serde(serialize_with = "exposed")]
-    #[schemars(with = "String", length(min = 10, max = 1024))]
+    #[schemars(with = "String", length(min = 10, max = 1024), extend("writeOnly" = true))]
     pub new_password: Secret<String>,
 }
 
@@ -81,7 +81,7 @@ pub struct PasswordReset {
     pub username: Username,
     /// Its new password.
     #[serde(serialize_with = "exposed")]
-    #[schemars(with = "String", length(min = 10, max = 1024))]
+    #[schemars(with = "String", length(min = 10, max = 1024), extend("writeOnly" = true))]
     pub new_password: Secret<String>,
 }
 
@@ -93,7 +93,7 @@ pub struct AccountForm {
     pub username: Username,
     /// Its first password.
     #[serde(serialize_with = "exposed")]
-    #[schemars(with = "String", length(min = 10, max = 1024))]
+    #[schemars(with = "String", length(min = 10, max = 1024), extend("writeOnly" = true))]
     pub password: Secret<String>,
     /// What it may do.
     pub role: Role,

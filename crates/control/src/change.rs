@@ -62,7 +62,7 @@ pub enum Change {
 pub struct SetupForm {
     /// The code shown on console and screen.
     #[serde(serialize_with = "exposed")]
-    #[schemars(with = "String", length(min = 1, max = 32))]
+    #[schemars(with = "String", length(min = 1, max = 32), extend("writeOnly" = true))]
     pub setup_code: Secret<String>,
     /// The name of the box.
     pub cell_name: CellName,
@@ -78,7 +78,7 @@ pub struct SetupForm {
     pub admin_username: Username,
     /// Its password: 10 to 1,024 bytes.
     #[serde(serialize_with = "exposed")]
-    #[schemars(with = "String", length(min = 10, max = 1024))]
+    #[schemars(with = "String", length(min = 10, max = 1024), extend("writeOnly" = true))]
     pub admin_password: Secret<String>,
     /// The time zone pages show times in.
     pub timezone: TimeZoneName,

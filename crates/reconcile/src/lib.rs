@@ -33,6 +33,8 @@ pub use listener::{AdminListener, ListenerError};
 const IDLE: Duration = Duration::from_secs(30);
 /// Pause before a failed part is tried again: doubled from the first to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+/// How long the step in hand may take at shutdown.
+const SHUTDOWN: Duration = Duration::from_secs(4);
 /// A burst of network events is looked at once.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -88,6 +90,8 @@ pub enum Nudge {
     Restart(Part),
     /// Look at the network again.
     NetworkChanged,
+    /// End the loop after the step in hand.
+    Stop,
 }
 
 /// The running loop.
@@ -102,9 +106,9 @@ pub struct Reconciler {
 impl Reconciler {
     /// Waits for the step in hand and ends the loop. The system stays as it is.
     pub async fn stop(self) {
-        drop(self.nudge);
-        // A step has its own time limit.
-        let _ = self.task.await;
+        let _ = self.nudge.send(Nudge::Stop).await;
+        // Its steps have limits of their own, but shutdown has a shorter one.
+        let _ = tokio::time::timeout(SHUTDOWN, self.task).await;
     }
 }
 
@@ -159,7 +163,7 @@ async fn run(
             nudge = nudges.recv() => match nudge {
                 Some(Nudge::Restart(part)) => worker.forget(part),
                 Some(Nudge::NetworkChanged) => worker.look_at_network(),
-                None => return,
+                Some(Nudge::Stop) | None => return,
             },
             Some(()) = next(&mut network_events) => {
                 tokio::time::sleep(SETTLE).await;

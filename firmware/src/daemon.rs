@@ -1,0 +1,222 @@
+//! Start and shutdown order of the daemon.
+
+use std::error::Error;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cell_control::Control;
+use cell_control::remote::{Responder, Trust};
+use cell_core::{Core, LogBuffer, Processes, Settings, System};
+use cell_dns::ProcessDns;
+use cell_firewall::Nft;
+use cell_model::Timestamp;
+use cell_model::status::{Part, WireGuardBackend};
+use cell_network::KernelNetwork;
+use cell_plan::resolve::vpn_interface;
+use cell_reconcile::{Nudge, Parts};
+use cell_wireguard::WireGuard;
+use cell_wireguard::kernel::Kernel;
+use cell_wireguard::userspace::Userspace;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::control_socket::ControlSocket;
+use crate::options::RunOptions;
+use crate::roles::dns::DnsLink;
+use crate::roles::web::ProcessListener;
+use crate::roles::wireguard::WireGuardLink;
+use crate::roles::{Keeper, Role};
+use crate::{logging, ready};
+
+/// Looks a state directory over.
+pub(crate) fn check(state_dir: &Path) -> Result<(), Box<dyn Error>> {
+    let found = cell_core::check(state_dir)?;
+    logging::pass_on(&format!("{}: {found}", state_dir.display()));
+    Ok(())
+}
+
+/// Runs until told to stop.
+pub(crate) fn run(options: RunOptions) -> Result<(), Box<dyn Error>> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(
+            "it changes addresses, routes and the packet filter, and so must be started as root"
+                .into(),
+        );
+    }
+    let logs = logging::core(Timestamp::now);
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&options.state_dir)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(&options.runtime_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        // One for the network, one for a caller who waits for the disk: more only cost memory.
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(daemon(options, logs));
+    // Nothing is left to wait for: what was acknowledged is on disk.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn Error>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let settings = Settings {
+        options: options.start.clone(),
+        state_dir: options.state_dir.clone(),
+        runtime_dir: options.runtime_dir.clone(),
+    };
+    // Takes the lock on the state directory, so it comes before anything of another run could be touched.
+    let core = Core::open(settings, Arc::clone(&logs), Timestamp::now)?;
+    ready::clear(&options.runtime_dir)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), wan = %options.start.wan, "celld starts");
+
+    let control: Arc<dyn Control> = Arc::clone(&core) as Arc<dyn Control>;
+    let stranger = || Arc::new(Responder::new(Arc::clone(&control), Trust::Stranger));
+    let nobody = || Arc::new(NoCalls);
+    let dns_keeper = Keeper::new(Role::Dns, nobody(), Arc::clone(&logs));
+    let web_keeper = Keeper::new(Role::Web, stranger(), Arc::clone(&logs));
+    let mut keepers = vec![Arc::clone(&dns_keeper), Arc::clone(&web_keeper)];
+
+    let dns = Arc::new(ProcessDns::new(DnsLink(Arc::clone(&dns_keeper))));
+    let listener = Arc::new(ProcessListener::new(Arc::clone(&web_keeper), core.vault()));
+    let mut userspace = None;
+    let wireguard: Arc<dyn WireGuard> = match cell_wireguard::probe() {
+        WireGuardBackend::Kernel => Arc::new(Kernel::new(vpn_interface())?),
+        WireGuardBackend::Userspace => {
+            let keeper = Keeper::new(Role::Wireguard, nobody(), Arc::clone(&logs));
+            let interface = Arc::new(Userspace::new(
+                vpn_interface(),
+                WireGuardLink(Arc::clone(&keeper)),
+            ));
+            userspace = Some((Arc::clone(&keeper), Arc::clone(&interface)));
+            keepers.push(keeper);
+            interface
+        }
+    };
+    let parts = Parts {
+        firewall: Arc::new(Nft::new()),
+        network: Arc::new(KernelNetwork::new(
+            options.start.wan.clone(),
+            "/etc/resolv.conf",
+        )),
+        wireguard,
+        vault: core.vault(),
+        dns: Arc::clone(&dns) as Arc<dyn cell_dns::Dns>,
+        listener: Arc::clone(&listener) as Arc<dyn cell_reconcile::AdminListener>,
+    };
+    let reconciler = cell_reconcile::start(
+        options.start.clone(),
+        parts.clone(),
+        core.desired(),
+        Timestamp::now,
+    );
+
+    // A process that took the place of another is told what the other knew; should that fail, the part is brought up
+    // from the start.
+    let nudge = reconciler.nudge.clone();
+    dns_keeper.on_restart(move || {
+        let (dns, nudge) = (Arc::clone(&dns), nudge.clone());
+        async move { report(Part::Dns, dns.replay().await, &nudge).await }
+    });
+    let nudge = reconciler.nudge.clone();
+    web_keeper.on_restart(move || {
+        let (listener, nudge) = (Arc::clone(&listener), nudge.clone());
+        async move { report(Part::Web, listener.replay().await, &nudge).await }
+    });
+    if let Some((keeper, interface)) = userspace {
+        let nudge = reconciler.nudge.clone();
+        keeper.on_restart(move || {
+            let (interface, nudge) = (Arc::clone(&interface), nudge.clone());
+            async move { report(Part::Wireguard, interface.replay().await, &nudge).await }
+        });
+    }
+    let running: Vec<_> = keepers
+        .iter()
+        .map(|keeper| tokio::spawn(Arc::clone(keeper).run()))
+        .collect();
+
+    let ready = tokio::spawn(ready::follow(
+        options.runtime_dir.clone(),
+        reconciler.published.clone(),
+    ));
+    core.attach(System {
+        parts,
+        published: reconciler.published.clone(),
+        nudge: reconciler.nudge.clone(),
+        processes: Arc::new(RoleProcesses(keepers.clone())),
+    });
+    let socket = ControlSocket::bind(&options.runtime_dir)?;
+
+    tokio::select! {
+        () = socket.serve(Arc::clone(&control)) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+
+    // Nobody comes in any more, then nothing is changed any more, then the processes end; rules and kernel
+    // tunnels stay.
+    tracing::info!("celld stops");
+    drop(socket);
+    web_keeper.stop().await;
+    ready.abort();
+    ready::clear(&options.runtime_dir)?;
+    reconciler.stop().await;
+    for keeper in &keepers {
+        keeper.stop().await;
+    }
+    for task in running {
+        let _ = task.await;
+    }
+    Ok(())
+}
+
+async fn report<E: Error>(
+    part: Part,
+    replayed: Result<(), E>,
+    nudge: &tokio::sync::mpsc::Sender<Nudge>,
+) {
+    if let Err(error) = replayed {
+        tracing::warn!(part = part.as_str(), %error, "its new process did not take over");
+        let _ = nudge.send(Nudge::Restart(part)).await;
+    }
+}
+
+/// The processes of the roles, for the core.
+struct RoleProcesses(Vec<Arc<Keeper>>);
+
+#[async_trait]
+impl Processes for RoleProcesses {
+    fn process(&self, part: Part) -> Option<(u32, u32)> {
+        self.0
+            .iter()
+            .find(|keeper| keeper.role().part() == part)
+            .map(|keeper| keeper.process())
+    }
+
+    async fn restart(&self, part: Part) {
+        if let Some(keeper) = self.0.iter().find(|keeper| keeper.role().part() == part) {
+            keeper.kill();
+        }
+    }
+}
+
+/// For processes that have nothing to ask.
+struct NoCalls;
+
+#[async_trait]
+impl cell_control::channel::Handler for NoCalls {
+    async fn handle(
+        &self,
+        _: Box<serde_json::value::RawValue>,
+        _: Vec<std::os::fd::OwnedFd>,
+    ) -> Box<serde_json::value::RawValue> {
+        serde_json::value::RawValue::NULL.to_owned()
+    }
+}

@@ -1,0 +1,146 @@
+//! The command line. Stable: other programs start the daemon with it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use cell_model::facts::StartOptions;
+use cell_model::name::InterfaceName;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::roles::Role;
+
+/// The daemon of a Personal Internet Cell.
+#[derive(Debug, Parser)]
+#[command(name = "celld", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+}
+
+/// What to do instead of running.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Look a state directory over without starting.
+    Check {
+        /// Where state is kept.
+        #[arg(long, value_name = "DIR")]
+        state_dir: PathBuf,
+    },
+    /// One of the daemon's own processes; started by the daemon only.
+    #[command(hide = true)]
+    Role {
+        #[arg(value_enum)]
+        role: Role,
+    },
+}
+
+/// How to run.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// Where state is kept: config, keys, audit.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Where the setup code, the certificate to trust and the control socket are put.
+    #[arg(long, value_name = "DIR")]
+    runtime_dir: Option<PathBuf>,
+    /// The uplink's interface.
+    #[arg(long, value_name = "IF")]
+    wan: Option<InterfaceName>,
+    /// The home side's interface; without it the box is one-armed.
+    #[arg(long, value_name = "IF")]
+    lan: Option<InterfaceName>,
+    /// Where the admin page listens instead of the home side's addresses; with 0.0.0.0 only the port counts.
+    #[arg(long, value_name = "ADDR:PORT")]
+    admin: Option<SocketAddr>,
+    /// Port of the name server.
+    #[arg(long, value_name = "PORT", default_value_t = 53, value_parser = clap::value_parser!(u16).range(1..))]
+    dns_port: u16,
+    /// UDP port of the VPN.
+    #[arg(long, value_name = "PORT", default_value_t = 51820, value_parser = clap::value_parser!(u16).range(1..))]
+    wg_port: u16,
+    /// Never run containers.
+    #[arg(long)]
+    no_containers: bool,
+}
+
+/// Everything a run needs.
+#[derive(Debug)]
+pub(crate) struct RunOptions {
+    pub(crate) state_dir: PathBuf,
+    pub(crate) runtime_dir: PathBuf,
+    pub(crate) start: StartOptions,
+}
+
+impl RunArguments {
+    /// The options, or the error that names what is missing.
+    pub(crate) fn required(self) -> Result<RunOptions, clap::Error> {
+        let missing = |name: &str| {
+            let text = format!("the following required argument was not provided: {name}\n");
+            Arguments::command().error(ErrorKind::MissingRequiredArgument, text)
+        };
+        if self.lan.is_some() && self.lan == self.wan {
+            return Err(Arguments::command().error(
+                ErrorKind::ArgumentConflict,
+                "--lan and --wan must be different interfaces; leave --lan out on a box with one\n",
+            ));
+        }
+        Ok(RunOptions {
+            state_dir: self.state_dir.ok_or_else(|| missing("--state-dir <DIR>"))?,
+            runtime_dir: self
+                .runtime_dir
+                .ok_or_else(|| missing("--runtime-dir <DIR>"))?,
+            start: StartOptions {
+                wan: self.wan.ok_or_else(|| missing("--wan <IF>"))?,
+                lan: self.lan,
+                admin: self.admin,
+                dns_port: self.dns_port,
+                wireguard_port: self.wg_port,
+                containers: !self.no_containers,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<RunOptions, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace())?
+            .run
+            .required()
+    }
+
+    #[test]
+    fn defaults_are_those_other_programs_count_on() {
+        let options = parse("celld --state-dir d --runtime-dir r --wan eth0").unwrap();
+        assert_eq!(options.start.dns_port, 53);
+        assert_eq!(options.start.wireguard_port, 51820);
+        assert_eq!(options.start.admin_port(), 8443);
+        assert!(options.start.containers);
+    }
+
+    #[test]
+    fn missing_or_senseless_arguments_are_named() {
+        for (line, named) in [
+            ("celld --runtime-dir r --wan eth0", "--state-dir"),
+            ("celld --state-dir d --wan eth0", "--runtime-dir"),
+            ("celld --state-dir d --runtime-dir r", "--wan"),
+            (
+                "celld --state-dir d --runtime-dir r --wan a --lan a",
+                "different",
+            ),
+            ("celld --state-dir d --runtime-dir r --wan a/b", "--wan"),
+            (
+                "celld --state-dir d --runtime-dir r --wan a --wg-port 0",
+                "--wg-port",
+            ),
+        ] {
+            let error = parse(line).unwrap_err().to_string();
+            assert!(error.contains(named), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Processes without power: what faces the network is the same binary, started anew as a user of its own, without
+//! rights, with its sockets handed in over the channel it has as standard input.
+
+mod confine;
+pub(crate) mod dns;
+mod keeper;
+pub(crate) mod web;
+pub(crate) mod wireguard;
+
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use cell_control::channel::{Channel, Handler};
+use cell_model::status::Part;
+use clap::ValueEnum;
+use tokio::net::UnixStream;
+
+pub(crate) use keeper::{Keeper, NotRunning};
+
+/// One of the daemon's own processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Answers DNS.
+    Dns,
+    /// Serves pages and REST.
+    Web,
+    /// Carries the VPN's packets where the kernel does not.
+    Wireguard,
+}
+
+impl Role {
+    /// As on the command line.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Web => "web",
+            Self::Wireguard => "wireguard",
+        }
+    }
+
+    /// The part it carries.
+    pub(crate) fn part(self) -> Part {
+        match self {
+            Self::Dns => Part::Dns,
+            Self::Web => Part::Web,
+            Self::Wireguard => Part::Wireguard,
+        }
+    }
+
+    /// User and group it runs as: below the range of dynamic users (61184 and up, systemd's UIDS-GIDS), above that
+    /// of people, one for each so that they cannot touch each other.
+    fn user(self) -> u32 {
+        match self {
+            Self::Dns => 60801,
+            Self::Web => 60802,
+            Self::Wireguard => 60803,
+        }
+    }
+}
+
+/// Runs as a role until the core goes away.
+pub(crate) fn run(role: Role) -> Result<(), Box<dyn Error>> {
+    crate::logging::role();
+    if rustix::process::geteuid().is_root() {
+        return Err("a role is started by the daemon, and never as root".into());
+    }
+    // The channel came as standard input.
+    let stream = std::os::unix::net::UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    stream.set_nonblocking(true)?;
+    confine::confine(role)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async move {
+        let stream = UnixStream::from_std(stream)?;
+        match role {
+            Role::Dns => dns::serve(stream).await,
+            Role::Web => web::serve(stream).await?,
+            Role::Wireguard => wireguard::serve(stream).await,
+        }
+        Ok(())
+    })
+}
+
+/// Answers the core with `handler` until the core goes away.
+async fn until_closed<F: Future<Output = ()>>(
+    stream: UnixStream,
+    handler: Arc<dyn Handler>,
+    beside: impl FnOnce(Channel) -> F,
+) {
+    let channel = Channel::start(stream, handler);
+    let beside = beside(channel.clone());
+    tokio::select! {
+        () = channel.closed() => {}
+        () = beside => channel.closed().await,
+    }
+}

@@ -1,0 +1,231 @@
+//! The process that serves pages and REST, from both sides.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use cell_control::channel::{Channel, Handler};
+use cell_control::remote::Remote;
+use cell_gate::{Faces, Gate};
+use cell_model::secret::{Secret, exposed};
+use cell_model::spec::WebSpec;
+use cell_reconcile::{AdminListener, ListenerError};
+use cell_vault::{CellVault, Vault};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::net::UnixStream;
+use tokio::sync::{Mutex, watch};
+
+use super::{Keeper, until_closed};
+
+/// What the core says to the process: serve exactly this. Sockets come along, in the order of the addresses.
+#[derive(Serialize, Deserialize)]
+struct Serve {
+    listen: Vec<SocketAddr>,
+    hosts: BTreeSet<String>,
+    chain_der: Vec<Vec<u8>>,
+    #[serde(serialize_with = "exposed")]
+    key_der: Secret<Vec<u8>>,
+}
+
+/// What it answers: why not, in a sentence.
+type Served = Result<(), String>;
+
+/// The core's side: binds the sockets and keeps them, so that a restarted process finds who came meanwhile.
+pub(crate) struct ProcessListener {
+    keeper: Arc<Keeper>,
+    vault: Arc<CellVault>,
+    wanted: Mutex<Wanted>,
+}
+
+#[derive(Default)]
+struct Wanted {
+    spec: Option<WebSpec>,
+    sockets: BTreeMap<SocketAddr, TcpListener>,
+}
+
+impl ProcessListener {
+    /// Nothing is served yet.
+    pub(crate) fn new(keeper: Arc<Keeper>, vault: Arc<CellVault>) -> Self {
+        Self {
+            keeper,
+            vault,
+            wanted: Mutex::default(),
+        }
+    }
+
+    /// Tells a process that was restarted all that is wanted of it.
+    pub(crate) async fn replay(&self) -> Result<(), ListenerError> {
+        let wanted = self.wanted.lock().await;
+        self.hand_over(&wanted).await
+    }
+
+    async fn hand_over(&self, wanted: &Wanted) -> Result<(), ListenerError> {
+        let Some(spec) = &wanted.spec else {
+            return Ok(());
+        };
+        let process = |error: &dyn std::fmt::Display| ListenerError::Process(error.to_string());
+        let leaf = self
+            .vault
+            .credentials()
+            .await
+            .ok_or_else(|| process(&"there is no certificate yet"))?;
+        let serve = Serve {
+            listen: wanted.sockets.keys().copied().collect(),
+            hosts: spec.hosts.clone(),
+            chain_der: leaf.chain_der.clone(),
+            key_der: leaf.key_der.clone(),
+        };
+        let sockets: Result<Vec<OwnedFd>, _> = wanted
+            .sockets
+            .values()
+            .map(|socket| socket.try_clone().map(OwnedFd::from))
+            .collect();
+        let sockets = sockets.map_err(|error| process(&error))?;
+        let served: Served = self
+            .keeper
+            .call(&serve, sockets)
+            .await
+            .map_err(|error| process(&error))?;
+        served.map_err(|error| process(&error))
+    }
+}
+
+#[async_trait]
+impl AdminListener for ProcessListener {
+    async fn apply(&self, spec: &WebSpec) -> Result<(), ListenerError> {
+        let mut wanted = self.wanted.lock().await;
+        wanted
+            .sockets
+            .retain(|address, _| spec.listen.contains(address));
+        let mut failed = Vec::new();
+        for &address in &spec.listen {
+            if wanted.sockets.contains_key(&address) {
+                continue;
+            }
+            match TcpListener::bind(address) {
+                Ok(socket) => {
+                    wanted.sockets.insert(address, socket);
+                }
+                Err(error) => failed.push(format!("{address} ({error})")),
+            }
+        }
+        wanted.spec = Some(spec.clone());
+        self.hand_over(&wanted).await?;
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(ListenerError::Bind(failed.join(", ")))
+        }
+    }
+
+    async fn renew_leaf(&self) -> Result<(), ListenerError> {
+        self.replay().await
+    }
+}
+
+/// The process's side: serves until the core goes away.
+pub(super) async fn serve(stream: UnixStream) -> Result<(), Box<dyn Error>> {
+    let server = Arc::new(Server::default());
+    let handler = Arc::clone(&server);
+    let (built, failure) = tokio::sync::oneshot::channel();
+    let running = until_closed(stream, handler, |channel| async move {
+        match server.build(channel) {
+            Ok(()) => std::future::pending().await,
+            Err(error) => {
+                let _ = built.send(error.to_string());
+            }
+        }
+    });
+    tokio::select! {
+        () = running => Ok(()),
+        Ok(error) = failure => Err(error.into()),
+    }
+}
+
+#[derive(Default)]
+struct Server {
+    gate: OnceLock<Arc<Gate>>,
+    hosts: watch::Sender<BTreeSet<String>>,
+    serving: Mutex<Serving>,
+}
+
+#[derive(Default)]
+struct Serving {
+    tls: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
+    listeners: BTreeMap<SocketAddr, watch::Sender<bool>>,
+}
+
+impl Server {
+    /// The gate, before the core that answers over the channel.
+    fn build(&self, channel: Channel) -> Result<(), cell_gate::gate::RouteCollision> {
+        let faces = Faces {
+            api: &[],
+            pages: &[],
+            page_error: |problem, _, _| cell_gate::Reply::problem(problem),
+        };
+        let gate = Gate::new(
+            Arc::new(Remote::new(channel)),
+            faces,
+            self.hosts.subscribe(),
+        )?;
+        let _ = self.gate.set(Arc::new(gate));
+        Ok(())
+    }
+
+    async fn apply(&self, serve: Serve, sockets: Vec<OwnedFd>) -> Served {
+        if serve.listen.len() != sockets.len() {
+            return Err("sockets and addresses do not match".to_owned());
+        }
+        let gate = self.gate.get().ok_or("it is starting")?;
+        let tls = cell_gate::tls_config(serve.chain_der, &serve.key_der)
+            .map_err(|error| error.to_string())?;
+        self.hosts.send_replace(serve.hosts);
+        let mut serving = self.serving.lock().await;
+        let tls = match &serving.tls {
+            Some(sender) => {
+                sender.send_replace(tls);
+                sender.subscribe()
+            }
+            None => {
+                let (sender, receiver) = watch::channel(tls);
+                serving.tls = Some(sender);
+                receiver
+            }
+        };
+        // Dropping the sender ends the listener; a listener that broke is made anew.
+        serving
+            .listeners
+            .retain(|address, stop| serve.listen.contains(address) && !stop.is_closed());
+        for (address, socket) in serve.listen.into_iter().zip(sockets) {
+            if serving.listeners.contains_key(&address) {
+                continue;
+            }
+            let (stop, stopped) = watch::channel(false);
+            let (tls, gate) = (tls.clone(), Arc::clone(gate));
+            tokio::spawn(async move {
+                if let Err(error) =
+                    cell_gate::serve(TcpListener::from(socket), tls, gate, stopped).await
+                {
+                    tracing::error!(%address, %error, "a listener broke");
+                }
+            });
+            serving.listeners.insert(address, stop);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Handler for Server {
+    async fn handle(&self, body: Box<RawValue>, descriptors: Vec<OwnedFd>) -> Box<RawValue> {
+        let served: Served = match serde_json::from_str(body.get()) {
+            Ok(serve) => self.apply(serve, descriptors).await,
+            Err(error) => Err(error.to_string()),
+        };
+        serde_json::value::to_raw_value(&served).unwrap_or_else(|_| RawValue::NULL.to_owned())
+    }
+}
