@@ -1,0 +1,180 @@
+//! Shapes of answers that are no view of the core, and the ways to give them.
+
+use cell_control::change::{Pending, Receipt};
+use cell_control::view::{PeerView, SetupView};
+use cell_gate::Reply;
+use cell_model::account::Role;
+use cell_model::name::Username;
+use cell_model::problem::Problem;
+use cell_model::secret::{Secret, exposed_option};
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// 200 and JSON.
+pub(crate) fn ok<T: Serialize>(value: &T) -> Result<Reply, Problem> {
+    Reply::json(StatusCode::OK, value)
+}
+
+/// A change that was made: `value`, or, when it returns by itself unless confirmed, 202. The connection ends then,
+/// since a confirmation counts only on one that is newer than the change.
+pub(crate) fn changed(receipt: Receipt, made: Result<Reply, Problem>) -> Result<Reply, Problem> {
+    if receipt.confirm.is_none() {
+        return made;
+    }
+    let answer = ChangeAnswer::from(receipt);
+    Ok(Reply::json(StatusCode::ACCEPTED, &answer)?.closing_connection())
+}
+
+/// A change that was made.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ChangeAnswer {
+    /// The revision that holds it.
+    revision: u64,
+    /// Set when the change returns by itself unless confirmed, on a new connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm: Option<Pending>,
+}
+
+impl From<Receipt> for ChangeAnswer {
+    fn from(receipt: Receipt) -> Self {
+        Self {
+            revision: receipt.revision,
+            confirm: receipt.confirm,
+        }
+    }
+}
+
+/// The box is up.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct HealthAnswer {
+    /// `ok`.
+    pub(crate) status: &'static str,
+}
+
+/// Where the wizard stands: nothing is stored between its steps.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct WizardAnswer {
+    /// Its steps, in order.
+    pub(crate) steps: Vec<SetupStep>,
+    /// What it proposes.
+    pub(crate) proposal: SetupView,
+}
+
+/// A step of the wizard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SetupStep {
+    /// The setup code.
+    Code,
+    /// Name, domain and time zone.
+    Cell,
+    /// The VPN's network and where devices find the box.
+    Vpn,
+    /// The owner's account.
+    Owner,
+    /// All of it, to be sent to `/api/setup/complete`.
+    Review,
+}
+
+impl SetupStep {
+    /// All of them, in order.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Code, Self::Cell, Self::Vpn, Self::Owner, Self::Review];
+
+    /// The one after this.
+    pub(crate) fn next(self) -> Self {
+        match self {
+            Self::Code => Self::Cell,
+            Self::Cell => Self::Vpn,
+            Self::Vpn => Self::Owner,
+            Self::Owner | Self::Review => Self::Review,
+        }
+    }
+}
+
+/// The step that comes next.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct StepAnswer {
+    /// Which.
+    pub(crate) step: SetupStep,
+}
+
+/// Setup is done.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SetupAnswer {
+    /// `complete`.
+    pub(crate) status: &'static str,
+    /// The first revision.
+    pub(crate) revision: u64,
+}
+
+/// Who is signed in.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct IdentityAnswer {
+    /// The account.
+    pub(crate) username: Username,
+    /// What it may do.
+    pub(crate) role: Role,
+    /// The password was set by somebody else and should be changed.
+    pub(crate) must_change_password: bool,
+}
+
+/// The token that changes must carry as `X-CSRF-Token`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct CsrfAnswer {
+    /// The token; good for as long as the session.
+    pub(crate) csrf_token: String,
+}
+
+/// A new account.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct AccountAnswer {
+    /// Its name.
+    pub(crate) username: Username,
+    /// What it may do.
+    pub(crate) role: Role,
+}
+
+/// A device.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PeerAnswer {
+    /// The device.
+    pub(crate) peer: PeerView,
+}
+
+/// A device and its file.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PeerFileAnswer {
+    /// The device.
+    pub(crate) peer: PeerView,
+    /// The file for its WireGuard app; with the private line only when the box has just made the key, and never again.
+    #[serde(serialize_with = "exposed_option")]
+    #[schemars(with = "Option<String>")]
+    pub(crate) config: Option<Secret<String>>,
+    /// The same as a QR code, an inline SVG; `null` without the private line, since no app takes such a code.
+    #[serde(serialize_with = "exposed_option")]
+    #[schemars(with = "Option<String>")]
+    pub(crate) qr_svg: Option<Secret<String>>,
+    /// What to know about the file.
+    pub(crate) notes: Vec<String>,
+    /// Set when the change returns by itself unless confirmed, on a new connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) confirm: Option<Pending>,
+}
+
+/// A member's own devices.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DashboardAnswer {
+    /// Who.
+    pub(crate) username: Username,
+    /// Their devices.
+    pub(crate) devices: Vec<PeerView>,
+}
+
+/// A service somebody installed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ServiceAnswer {
+    /// Its name.
+    pub(crate) name: String,
+}

@@ -1,0 +1,146 @@
+//! Signing in and out, passwords, accounts.
+
+use cell_control::action::{AccountForm, Action, Outcome, PasswordChange, PasswordReset};
+use cell_control::view::{Page, SessionView};
+use cell_control::{ask, query};
+use cell_gate::{Reply, Visit};
+use cell_model::problem::Problem;
+use cell_model::secret::Secret;
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::answer::{AccountAnswer, CsrfAnswer, DashboardAnswer, IdentityAnswer, ok};
+use crate::{body, parameter, path};
+
+/// Name and password.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LoginForm {
+    /// The account.
+    #[schemars(length(min = 1, max = 64))]
+    username: String,
+    /// Its password.
+    #[schemars(with = "String", extend("writeOnly" = true))]
+    password: Secret<String>,
+}
+
+pub(crate) async fn login(visit: Visit) -> Result<Reply, Problem> {
+    let LoginForm { username, password } = body::read(&visit)?;
+    if username.is_empty() {
+        return Err(Problem::field("username", "must not be empty"));
+    }
+    let user_agent = visit.user_agent().to_owned();
+    let action = Action::SignIn {
+        username,
+        password,
+        user_agent,
+    };
+    let Outcome::SignedIn {
+        token,
+        identity,
+        must_change_password,
+    } = visit.control.act(&visit.caller, action).await?
+    else {
+        return Err(Problem::internal());
+    };
+    let answer = IdentityAnswer {
+        username: identity.username,
+        role: identity.role,
+        must_change_password,
+    };
+    Ok(ok(&answer)?.with_session(&token))
+}
+
+pub(crate) async fn logout(visit: Visit) -> Result<Reply, Problem> {
+    visit.control.act(&visit.caller, Action::SignOut).await?;
+    Ok(Reply::no_content().without_session())
+}
+
+pub(crate) async fn change_password(visit: Visit) -> Result<Reply, Problem> {
+    let change: PasswordChange = body::read(&visit)?;
+    visit
+        .control
+        .act(&visit.caller, Action::ChangePassword(change))
+        .await?;
+    Ok(Reply::no_content())
+}
+
+pub(crate) async fn reset_password(visit: Visit) -> Result<Reply, Problem> {
+    let reset: PasswordReset = body::read(&visit)?;
+    visit
+        .control
+        .act(&visit.caller, Action::ResetPassword(reset))
+        .await?;
+    Ok(Reply::no_content())
+}
+
+pub(crate) async fn csrf_token(visit: Visit) -> Result<Reply, Problem> {
+    let csrf_token = ask(visit.control.as_ref(), &visit.caller, query::CsrfToken).await?;
+    ok(&CsrfAnswer { csrf_token })
+}
+
+pub(crate) async fn me(visit: Visit) -> Result<Reply, Problem> {
+    let own = ask(visit.control.as_ref(), &visit.caller, query::Sessions).await?;
+    ok(&IdentityAnswer {
+        username: own.identity.username,
+        role: own.identity.role,
+        must_change_password: own.must_change_password,
+    })
+}
+
+pub(crate) async fn sessions(visit: Visit) -> Result<Reply, Problem> {
+    let own = ask(visit.control.as_ref(), &visit.caller, query::Sessions).await?;
+    ok(&Page::<SessionView> {
+        items: own.sessions,
+        next: None,
+    })
+}
+
+pub(crate) async fn revoke_session(visit: Visit) -> Result<Reply, Problem> {
+    let id = visit.param("id").to_owned();
+    visit
+        .control
+        .act(&visit.caller, Action::RevokeSession { id })
+        .await?;
+    Ok(Reply::no_content())
+}
+
+pub(crate) async fn accounts(visit: Visit) -> Result<Reply, Problem> {
+    let range = parameter::range(&visit.query)?;
+    ok(&ask(
+        visit.control.as_ref(),
+        &visit.caller,
+        query::Accounts { range },
+    )
+    .await?)
+}
+
+pub(crate) async fn add_account(visit: Visit) -> Result<Reply, Problem> {
+    let form: AccountForm = body::read(&visit)?;
+    let answer = AccountAnswer {
+        username: form.username.clone(),
+        role: form.role,
+    };
+    visit
+        .control
+        .act(&visit.caller, Action::AddAccount(form))
+        .await?;
+    Reply::json(StatusCode::CREATED, &answer)
+}
+
+pub(crate) async fn remove_account(visit: Visit) -> Result<Reply, Problem> {
+    let username = path::name(&visit, "username", "account")?;
+    visit
+        .control
+        .act(&visit.caller, Action::RemoveAccount { username })
+        .await?;
+    Ok(Reply::no_content())
+}
+
+pub(crate) async fn dashboard(visit: Visit) -> Result<Reply, Problem> {
+    ok(&DashboardAnswer {
+        username: visit.require_identity()?.username.clone(),
+        devices: Vec::new(),
+    })
+}

@@ -1,0 +1,9 @@
+//! Handlers: a request to a call of the core, its answer to a reply.
+
+pub(crate) mod audit;
+pub(crate) mod auth;
+pub(crate) mod config;
+pub(crate) mod parts;
+pub(crate) mod peers;
+pub(crate) mod services;
+pub(crate) mod setup;

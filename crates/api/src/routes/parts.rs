@@ -1,0 +1,155 @@
+//! Built-in parts, status and logs.
+
+use cell_control::action::{Action, LogLevel, Outcome, Verbosity};
+use cell_control::view::{Page, PartView};
+use cell_control::{ask, query};
+use cell_gate::{Reply, Visit};
+use cell_model::problem::Problem;
+use cell_model::status::Part;
+
+use crate::answer::ok;
+use crate::parameter::{self, Parameter};
+use crate::{body, path};
+
+/// At most so many lines.
+pub(crate) const LINES: Parameter =
+    Parameter::number("lines", "At most so many lines: 1 to 1,000.");
+/// Of this part.
+pub(crate) const SERVICE: Parameter = Parameter::text("service", "Only of this part.");
+/// This important.
+pub(crate) const LEVEL: Parameter = Parameter::text(
+    "level",
+    "Only this important or more: error, warn, info or debug.",
+);
+/// With this text.
+pub(crate) const TEXT: Parameter =
+    Parameter::text("q", "Only lines that contain this text, either case.").required();
+
+/// Characters of a text to look for.
+const TEXT_CHARACTERS: usize = 200;
+
+pub(crate) async fn status(visit: Visit) -> Result<Reply, Problem> {
+    ok(&ask(visit.control.as_ref(), &visit.caller, query::Status).await?)
+}
+
+pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
+    let mut items: Vec<PartView> = Vec::new();
+    for part in Part::ALL {
+        items.push(
+            ask(
+                visit.control.as_ref(),
+                &visit.caller,
+                query::PartDetail { part },
+            )
+            .await?,
+        );
+    }
+    ok(&Page { items, next: None })
+}
+
+pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
+    let part = path::part(&visit)?;
+    ok(&ask(
+        visit.control.as_ref(),
+        &visit.caller,
+        query::PartDetail { part },
+    )
+    .await?)
+}
+
+pub(crate) async fn test(visit: Visit) -> Result<Reply, Problem> {
+    let part = path::part(&visit)?;
+    match visit
+        .control
+        .act(&visit.caller, Action::TestPart { part })
+        .await?
+    {
+        Outcome::Tested(result) => ok(&result),
+        Outcome::Done | Outcome::SignedIn { .. } => Err(Problem::internal()),
+    }
+}
+
+pub(crate) async fn restart(visit: Visit) -> Result<Reply, Problem> {
+    let part = path::part(&visit)?;
+    visit
+        .control
+        .act(&visit.caller, Action::RestartPart { part })
+        .await?;
+    Ok(Reply::no_content())
+}
+
+pub(crate) async fn part_logs(visit: Visit) -> Result<Reply, Problem> {
+    let part = path::part(&visit)?;
+    lines(&visit, Some(part), None).await
+}
+
+pub(crate) async fn logs(visit: Visit) -> Result<Reply, Problem> {
+    let part = service(&visit)?;
+    lines(&visit, part, None).await
+}
+
+pub(crate) async fn search(visit: Visit) -> Result<Reply, Problem> {
+    let part = service(&visit)?;
+    let text = parameter::text(&visit.query, TEXT.name, TEXT_CHARACTERS)?;
+    lines(&visit, part, text).await
+}
+
+async fn lines(visit: &Visit, part: Option<Part>, text: Option<String>) -> Result<Reply, Problem> {
+    let question = query::Logs {
+        limit: parameter::limit(&visit.query, LINES.name)?.unwrap_or(query::Range::DEFAULT_LIMIT),
+        part,
+        level: level(visit)?,
+        text,
+    };
+    ok(&ask(visit.control.as_ref(), &visit.caller, question).await?)
+}
+
+pub(crate) async fn verbosity(visit: Visit) -> Result<Reply, Problem> {
+    ok(&ask(
+        visit.control.as_ref(),
+        &visit.caller,
+        query::VerbosityLevels,
+    )
+    .await?)
+}
+
+pub(crate) async fn set_verbosity(visit: Visit) -> Result<Reply, Problem> {
+    let verbosity: Verbosity = body::read(&visit)?;
+    visit
+        .control
+        .act(&visit.caller, Action::SetVerbosity(verbosity))
+        .await?;
+    ok(&ask(
+        visit.control.as_ref(),
+        &visit.caller,
+        query::VerbosityLevels,
+    )
+    .await?)
+}
+
+fn service(visit: &Visit) -> Result<Option<Part>, Problem> {
+    visit
+        .query
+        .get(SERVICE.name)
+        .map(|word| {
+            Part::from_word(word)
+                .ok_or_else(|| Problem::field(SERVICE.name, "must be a built-in part"))
+        })
+        .transpose()
+}
+
+fn level(visit: &Visit) -> Result<Option<LogLevel>, Problem> {
+    let Some(word) = visit.query.get(LEVEL.name) else {
+        return Ok(None);
+    };
+    match word {
+        "error" => Ok(Some(LogLevel::Error)),
+        "warn" => Ok(Some(LogLevel::Warn)),
+        "info" => Ok(Some(LogLevel::Info)),
+        "debug" => Ok(Some(LogLevel::Debug)),
+        _ => Err(Problem::field(
+            LEVEL.name,
+            "must be one of error, warn, info, debug",
+        )),
+    }
+}

@@ -1,0 +1,362 @@
+//! Every operation, one row each. Routes, the OpenAPI description and generated tests come from here.
+
+use cell_control::action::{AccountForm, PasswordChange, PasswordReset, TestResult, Verbosity};
+use cell_control::change::{PeerForm, PeerUpdate, Preview, SettingsUpdate, SetupForm};
+use cell_control::view::{
+    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, LogPage, Page, PartView,
+    PeerView, RevisionView, SessionView, SetupView, StatusView, VerbosityView, WireGuardView,
+};
+use cell_gate::Access;
+use cell_model::account::Role;
+
+use crate::answer::{
+    AccountAnswer, ChangeAnswer, CsrfAnswer, DashboardAnswer, HealthAnswer, IdentityAnswer,
+    PeerAnswer, PeerFileAnswer, ServiceAnswer, SetupAnswer, StepAnswer, WizardAnswer,
+};
+use crate::openapi;
+use crate::parameter::{CURSOR, LIMIT};
+use crate::routes::auth::LoginForm;
+use crate::routes::setup::StepForm;
+use crate::routes::{audit, auth, config, parts, peers, services, setup};
+use crate::row::{CHANGE, OWN, READ, Row, handler};
+
+const SETUP: &str = r#"{"setup_code":"ABCD2345","cell_name":"home","domain_mode":"lan","domain":"home.cell",
+    "vpn_subnet":"10.31.7.0/24","admin_username":"anna","admin_password":"a long and quiet river","timezone":"UTC"}"#;
+
+/// The table.
+pub(crate) static ROWS: &[Row] = &[
+    Row::get("/health", "health", handler!(setup::health))
+        .is(Access::Open, "Whether the box is up.")
+        .answers::<HealthAnswer>(),
+    Row::get("/api/openapi.json", "openapi", handler!(openapi::show))
+        .is(Access::SignedIn, "This description.")
+        .answers_type("application/json"),
+    // Setup.
+    Row::get("/api/setup/status", "setupStatus", handler!(setup::status))
+        .is(
+            Access::Setup,
+            "Where setup stands and what the wizard proposes.",
+        )
+        .answers::<SetupView>(),
+    Row::get("/api/setup/step", "setupSteps", handler!(setup::wizard))
+        .is(Access::Setup, "The steps of the wizard.")
+        .answers::<WizardAnswer>(),
+    Row::post("/api/setup/step", "checkSetupStep", handler!(setup::step))
+        .is(
+            Access::Setup,
+            "Check the answers of one step; nothing is stored.",
+        )
+        .takes::<StepForm>(r#"{"step":"cell","cell_name":"home","domain":"home.cell"}"#)
+        .answers::<StepAnswer>()
+        .refuses(&[403, 429]),
+    Row::post(
+        "/api/setup/complete",
+        "completeSetup",
+        handler!(setup::complete),
+    )
+    .is(Access::Setup, "Set the box up.")
+    .takes::<SetupForm>(SETUP)
+    .answers::<SetupAnswer>()
+    .refuses(&[403, 409, 429]),
+    // People.
+    Row::post("/api/auth/login", "login", handler!(auth::login))
+        .is(
+            Access::SignIn,
+            "Open a session; its cookie comes with the answer.",
+        )
+        .takes::<LoginForm>(r#"{"username":"anna","password":"a long and quiet river"}"#)
+        .answers::<IdentityAnswer>()
+        .refuses(&[401, 429]),
+    Row::post("/api/auth/logout", "logout", handler!(auth::logout))
+        .is(Access::SignedIn, "End this session."),
+    Row::get(
+        "/api/auth/csrf-token",
+        "csrfToken",
+        handler!(auth::csrf_token),
+    )
+    .is(
+        Access::SignedIn,
+        "The token every change must carry as X-CSRF-Token.",
+    )
+    .answers::<CsrfAnswer>(),
+    Row::get("/api/auth/me", "me", handler!(auth::me))
+        .is(Access::SignedIn, "Who is signed in.")
+        .answers::<IdentityAnswer>(),
+    Row::post(
+        "/api/auth/change-password",
+        "changePassword",
+        handler!(auth::change_password),
+    )
+    .is(
+        Access::SignedIn,
+        "Change your own password; your other sessions end.",
+    )
+    .takes::<PasswordChange>(
+        r#"{"current_password":"a long and quiet river","new_password":"a short and loud brook"}"#,
+    )
+    .refuses(&[403, 429]),
+    Row::post(
+        "/api/auth/admin/reset-password",
+        "resetPassword",
+        handler!(auth::reset_password),
+    )
+    .is(CHANGE, "Set somebody else's password; their sessions end.")
+    .takes::<PasswordReset>(r#"{"username":"anna","new_password":"a long and quiet river"}"#)
+    .refuses(&[403, 404]),
+    Row::get(
+        "/api/auth/users",
+        "users",
+        handler!(auth::accounts, &[LIMIT, CURSOR]),
+    )
+    .is(CHANGE, "Accounts.")
+    .answers::<Page<AccountView>>(),
+    Row::post("/api/auth/users", "addUser", handler!(auth::add_account))
+        .is(OWN, "Add an account.")
+        .takes::<AccountForm>(
+            r#"{"username":"ben","password":"a long and quiet river","role":"member"}"#,
+        )
+        .creates::<AccountAnswer>()
+        .refuses(&[409]),
+    Row::delete(
+        "/api/auth/users/{username}",
+        "removeUser",
+        handler!(auth::remove_account),
+    )
+    .is(OWN, "Remove an account.")
+    .refuses(&[404, 409]),
+    Row::get("/api/auth/sessions", "sessions", handler!(auth::sessions))
+        .is(Access::SignedIn, "Your sessions.")
+        .answers::<Page<SessionView>>(),
+    Row::delete(
+        "/api/auth/sessions/{id}",
+        "revokeSession",
+        handler!(auth::revoke_session),
+    )
+    .is(Access::SignedIn, "End one of your sessions.")
+    .refuses(&[404]),
+    Row::get(
+        "/api/peer/dashboard",
+        "dashboard",
+        handler!(auth::dashboard),
+    )
+    .is(Access::Only(Role::Member), "A member's own devices.")
+    .answers::<DashboardAnswer>(),
+    // Settings.
+    Row::get("/api/status", "status", handler!(parts::status))
+        .is(READ, "How everything is.")
+        .answers::<StatusView>(),
+    Row::get("/api/config", "config", handler!(config::show))
+        .is(READ, "The settings.")
+        .answers::<ConfigView>(),
+    Row::put("/api/config", "changeConfig", handler!(config::replace))
+        .is(CHANGE, "Replace sections of the settings.")
+        .takes::<SettingsUpdate>(r#"{"dns":{"upstreams":[{"address":"192.0.2.53"}],"records":[]}}"#)
+        .takes_much()
+        .answers::<ChangeAnswer>()
+        .may_wait()
+        .refuses(&[409]),
+    Row::post(
+        "/api/config/preview",
+        "previewConfig",
+        handler!(config::preview),
+    )
+    .is(CHANGE, "What a change of the settings would do.")
+    .takes::<SettingsUpdate>(r#"{"dns":{"upstreams":[{"address":"192.0.2.53"}],"records":[]}}"#)
+    .takes_much()
+    .answers::<Preview>()
+    .refuses(&[409]),
+    Row::post(
+        "/api/config/confirm",
+        "confirmConfig",
+        handler!(config::confirm),
+    )
+    .is(
+        CHANGE,
+        "Keep a risky change; on a connection opened after it.",
+    )
+    .answers::<ChangeAnswer>()
+    .refuses(&[409]),
+    Row::post(
+        "/api/config/revert",
+        "revertConfig",
+        handler!(config::revert),
+    )
+    .is(CHANGE, "Take a risky change back.")
+    .answers::<ChangeAnswer>()
+    .refuses(&[409]),
+    Row::get(
+        "/api/config/revisions",
+        "revisions",
+        handler!(config::revisions, &[LIMIT, CURSOR]),
+    )
+    .is(READ, "Revisions, newest first.")
+    .answers::<Page<RevisionView>>(),
+    Row::get(
+        "/api/config/revisions/{number}",
+        "revision",
+        handler!(config::revision),
+    )
+    .is(READ, "One revision.")
+    .answers::<RevisionView>()
+    .refuses(&[404]),
+    Row::get(
+        "/api/config/revisions/{number}/diff",
+        "diff",
+        handler!(config::diff, &[config::AGAINST]),
+    )
+    .is(READ, "What a revision changed.")
+    .answers::<DiffView>()
+    .refuses(&[404]),
+    Row::post(
+        "/api/config/revisions/{number}/restore",
+        "restoreRevision",
+        handler!(config::restore),
+    )
+    .is(CHANGE, "Bring the config of an earlier revision back.")
+    .answers::<ChangeAnswer>()
+    .may_wait()
+    .refuses(&[404, 409]),
+    // Devices.
+    Row::get(
+        "/api/peers",
+        "peers",
+        handler!(peers::list, &[LIMIT, CURSOR]),
+    )
+    .is(READ, "Devices.")
+    .answers::<Page<PeerView>>(),
+    Row::post("/api/peers", "addPeer", handler!(peers::add))
+        .is(CHANGE, "Add a device; its file comes once.")
+        .takes::<PeerForm>(r#"{"name":"phone"}"#)
+        .creates::<PeerFileAnswer>()
+        .refuses(&[409, 422]),
+    Row::get("/api/peers/{name}", "peer", handler!(peers::show))
+        .is(READ, "One device.")
+        .answers::<PeerAnswer>()
+        .refuses(&[404]),
+    Row::put("/api/peers/{name}", "changePeer", handler!(peers::change))
+        .is(CHANGE, "Change what a device may do.")
+        .takes::<PeerUpdate>(r#"{"full_tunnel":false}"#)
+        .answers::<PeerAnswer>()
+        .refuses(&[404, 409]),
+    Row::delete("/api/peers/{name}", "removePeer", handler!(peers::remove))
+        .is(CHANGE, "Remove a device; it is cut off at once.")
+        .refuses(&[404]),
+    Row::get(
+        "/api/peers/{name}/config",
+        "peerFile",
+        handler!(peers::file),
+    )
+    .is(
+        CHANGE,
+        "The device's file without its private line; it counts as fetched.",
+    )
+    .answers::<PeerFileAnswer>()
+    .refuses(&[404]),
+    Row::post(
+        "/api/peers/{name}/rekey",
+        "rekeyPeer",
+        handler!(peers::rekey),
+    )
+    .is(CHANGE, "Make a new key for a device; its file comes once.")
+    .answers::<PeerFileAnswer>()
+    .refuses(&[404]),
+    Row::post(
+        "/api/peers/{name}/clear-reinstall",
+        "clearReinstall",
+        handler!(peers::clear_reinstall),
+    )
+    .is(CHANGE, "The device has its current file.")
+    .answers::<PeerAnswer>()
+    .refuses(&[404]),
+    Row::get(
+        "/api/wireguard/status",
+        "wireguardStatus",
+        handler!(peers::wireguard),
+    )
+    .is(READ, "The VPN interface as it really is.")
+    .answers::<WireGuardView>(),
+    // Parts.
+    Row::get("/api/parts", "parts", handler!(parts::list))
+        .is(READ, "The built-in parts.")
+        .answers::<Page<PartView>>(),
+    Row::get("/api/parts/{part}", "part", handler!(parts::show))
+        .is(READ, "One part.")
+        .answers::<PartView>()
+        .refuses(&[404]),
+    Row::post("/api/parts/{part}/test", "testPart", handler!(parts::test))
+        .is(READ, "Try what the part is there for.")
+        .answers::<TestResult>()
+        .refuses(&[404]),
+    Row::post(
+        "/api/parts/{part}/restart",
+        "restartPart",
+        handler!(parts::restart),
+    )
+    .is(CHANGE, "Start the part anew.")
+    .refuses(&[404]),
+    Row::get(
+        "/api/parts/{part}/logs",
+        "partLogs",
+        handler!(parts::part_logs, &[parts::LINES, parts::LEVEL]),
+    )
+    .is(READ, "What the part said last.")
+    .answers::<LogPage>()
+    .refuses(&[404]),
+    Row::get(
+        "/api/services/active",
+        "activeServices",
+        handler!(services::active, &[LIMIT, CURSOR]),
+    )
+    .is(READ, "Installed services.")
+    .answers::<Page<ServiceAnswer>>(),
+    // Audit and logs.
+    Row::get(
+        "/api/audit",
+        "audit",
+        handler!(audit::list, &[LIMIT, CURSOR, audit::ACTOR, audit::ACTION]),
+    )
+    .is(READ, "Who did what, newest first.")
+    .answers::<AuditPage>(),
+    Row::get(
+        "/api/audit/export",
+        "exportAudit",
+        handler!(audit::export, &[audit::ACTOR, audit::ACTION]),
+    )
+    .is(READ, "The same as a table.")
+    .answers_type("text/csv"),
+    Row::get("/api/audit/verify", "verifyAudit", handler!(audit::verify))
+        .is(READ, "Whether the audit's chain holds.")
+        .answers::<AuditVerifyView>(),
+    Row::get(
+        "/api/logs",
+        "logs",
+        handler!(parts::logs, &[parts::LINES, parts::SERVICE, parts::LEVEL]),
+    )
+    .is(READ, "The last lines of the log.")
+    .answers::<LogPage>(),
+    Row::get(
+        "/api/logs/search",
+        "searchLogs",
+        handler!(
+            parts::search,
+            &[parts::TEXT, parts::LINES, parts::SERVICE, parts::LEVEL]
+        ),
+    )
+    .is(READ, "Lines of the log that contain a text.")
+    .answers::<LogPage>(),
+    Row::get(
+        "/api/logs/verbosity",
+        "verbosity",
+        handler!(parts::verbosity),
+    )
+    .is(READ, "How much each part says.")
+    .answers::<VerbosityView>(),
+    Row::put(
+        "/api/logs/verbosity",
+        "setVerbosity",
+        handler!(parts::set_verbosity),
+    )
+    .is(CHANGE, "How much a part says, until the next start.")
+    .takes::<Verbosity>(r#"{"part":"dns","level":"debug"}"#)
+    .answers::<VerbosityView>(),
+];
