@@ -163,7 +163,7 @@ impl Server {
     /// The gate, before the core that answers over the channel.
     fn build(&self, channel: Channel) -> Result<(), cell_gate::gate::RouteCollision> {
         let faces = Faces {
-            api: &[],
+            api: cell_api::routes(),
             pages: &[],
             page_error: |problem, _, _| cell_gate::Reply::problem(problem),
         };
