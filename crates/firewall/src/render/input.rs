@@ -66,7 +66,6 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
 fn home(chains: &mut Chains, spec: &FirewallSpec) {
     chains.chain("home");
     base_services(chains, "home", spec);
-    chains.rule("home", [equals(field("tcp", "dport"), port(SSH)), accept()]);
     chains.rule(
         "home",
         [equals(field("udp", "dport"), port(MDNS)), accept()],
@@ -82,10 +81,10 @@ fn home(chains: &mut Chains, spec: &FirewallSpec) {
     }
 }
 
-/// DNS, the admin page and ping.
+/// DNS, the admin page, SSH and ping: what home and devices may use, in either phase.
 fn base_services(chains: &mut Chains, chain: &'static str, spec: &FirewallSpec) {
     let mut tcp = spec.admin_ports.clone();
-    tcp.insert(spec.dns_port);
+    tcp.extend([spec.dns_port, SSH]);
     chains.rule(
         chain,
         [equals(field("udp", "dport"), port(spec.dns_port)), accept()],
