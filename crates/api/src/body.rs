@@ -5,39 +5,57 @@ use std::fmt;
 
 use cell_gate::Visit;
 use cell_model::problem::Problem;
+use schemars::JsonSchema;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
+use crate::field;
 use crate::parameter::shown;
 
 /// Characters of a message; parsers of others sometimes repeat what they were given.
 const MESSAGE_CHARACTERS: usize = 200;
 
+/// What a reading of the body is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Syntax,
+    Shape,
+}
+
 /// The body as a value. 400 `invalid_json` when it is none, 400 `invalid_field` with the field when it does not fit.
-pub(crate) fn read<T: DeserializeOwned>(visit: &Visit) -> Result<T, Problem> {
+pub(crate) fn read<T: DeserializeOwned + JsonSchema>(visit: &Visit) -> Result<T, Problem> {
     parse(&visit.body)
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+fn parse<T: DeserializeOwned + JsonSchema>(body: &[u8]) -> Result<T, Problem> {
     // Which of two equal keys counts differs from reader to reader, so the whole text is looked at for them first.
-    typed::<Unique>(body)?;
-    typed(body)
+    typed::<Unique>(body, Pass::Syntax)?;
+    let value: Value = typed(body, Pass::Syntax)?;
+    // serde reads a list as an object whose fields come in order; missing ones would silently take their defaults.
+    if let Some(path) = field::list_for_object::<T>(&value) {
+        return Err(fault(path, "must be an object"));
+    }
+    typed(body, Pass::Shape)
 }
 
-fn typed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+fn typed<T: DeserializeOwned>(body: &[u8], pass: Pass) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().clone();
-        problem(&path, error.inner())
+        problem(&path, error.inner(), pass)
     })?;
     reader.end().map_err(|_| invalid_json())?;
     Ok(value)
 }
 
-fn problem(path: &Path, error: &serde_json::Error) -> Problem {
-    if !error.is_data() {
-        return invalid_json();
+fn problem(path: &Path, error: &serde_json::Error, pass: Pass) -> Problem {
+    match (error.is_data(), pass) {
+        (false, Pass::Syntax) => return invalid_json(),
+        // The syntax is right, so this is a value of another type than the one read for.
+        (false, Pass::Shape) => return fault(dotted(path), "is not valid"),
+        (true, _) => {}
     }
     let text = error.to_string();
     // The position adds nothing to the field's name.
@@ -64,15 +82,20 @@ fn problem(path: &Path, error: &serde_json::Error) -> Problem {
         }
         return Problem::field(field, "is not known here");
     }
+    fault(field, &message(text))
+}
+
+/// A field that is wrong, or the body itself.
+fn fault(field: String, message: &str) -> Problem {
     if field.is_empty() {
         return Problem::new(
             400,
             "invalid_json",
             "The body is not what this takes",
-            format!("It {}.", message(text)),
+            format!("It {message}."),
         );
     }
-    Problem::field(field, message(text))
+    Problem::field(field, message)
 }
 
 /// What is wrong, as the end of a sentence. Of serde's own texts only the part that says what was expected is kept:
@@ -219,7 +242,7 @@ mod tests {
     use cell_control::action::{AccountForm, PasswordChange};
     use cell_control::change::{PeerForm, SettingsUpdate};
 
-    fn refused<T: DeserializeOwned>(body: &str) -> (String, String) {
+    fn refused<T: DeserializeOwned + JsonSchema>(body: &str) -> (String, String) {
         let problem = parse::<T>(body.as_bytes())
             .err()
             .unwrap_or_else(|| panic!("taken: {body}"));
@@ -230,7 +253,7 @@ mod tests {
         }
     }
 
-    fn says<T: DeserializeOwned>(body: &str, field: &str, message: &str) {
+    fn says<T: DeserializeOwned + JsonSchema>(body: &str, field: &str, message: &str) {
         assert_eq!(
             refused::<T>(body),
             (field.to_owned(), message.to_owned()),
@@ -333,6 +356,22 @@ mod tests {
             );
         }
         assert!(parse::<PeerForm>(b"[]").is_err());
+    }
+
+    #[test]
+    fn list_is_not_taken_for_an_object() {
+        assert!(parse::<SettingsUpdate>(b"[]").is_err());
+        says::<SettingsUpdate>(r#"{"dns":[]}"#, "dns", "must be an object");
+        says::<SettingsUpdate>(
+            r#"{"dns":{"upstreams":[["9.9.9.9",53]]}}"#,
+            "dns.upstreams.0",
+            "must be an object",
+        );
+        says::<SettingsUpdate>(
+            r#"{"network":{"wan":{"addressing":["adopt"]}}}"#,
+            "network.wan.addressing",
+            "must be an object",
+        );
     }
 
     #[test]

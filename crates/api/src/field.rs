@@ -1,7 +1,7 @@
 //! Fields of requests, read from their schemas, so that tests of bad input are made from what is served.
 
 use schemars::generate::SchemaSettings;
-use schemars::{Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value};
 
 /// How deep objects lie in objects: the config has four levels.
@@ -100,6 +100,42 @@ fn collect(
     }
 }
 
+/// Where a list stands in for an object of this type; the path is joined by dots.
+pub(crate) fn list_for_object<T: JsonSchema>(value: &Value) -> Option<String> {
+    let mut generator = generator();
+    let schema = generator.subschema_for::<T>();
+    let definitions = generator.take_definitions(true);
+    misplaced(schema.as_value(), &definitions, value).map(|mut path| {
+        path.reverse();
+        path.join(".")
+    })
+}
+
+/// The steps that lead there, the last one first.
+fn misplaced(
+    schema: &Value,
+    definitions: &Map<String, Value>,
+    value: &Value,
+) -> Option<Vec<String>> {
+    let schema = resolved(schema, definitions);
+    let within = |step: String, schema: &Value, value: &Value| {
+        let mut path = misplaced(schema, definitions, value)?;
+        path.push(step);
+        Some(path)
+    };
+    match value {
+        Value::Array(_) if kind(schema) == Kind::Object => Some(Vec::new()),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(at, item)| within(at.to_string(), &schema["items"], item)),
+        Value::Object(map) => map
+            .iter()
+            .find_map(|(name, value)| within(name.clone(), schema["properties"].get(name)?, value)),
+        _ => None,
+    }
+}
+
 /// The schema behind references and "this or null".
 fn resolved<'a>(schema: &'a Value, definitions: &'a Map<String, Value>) -> &'a Value {
     if let Some(name) = schema["$ref"].as_str() {
@@ -146,7 +182,6 @@ mod tests {
     use super::*;
     use cell_control::action::AccountForm;
     use cell_control::change::{PeerForm, SettingsUpdate};
-    use schemars::JsonSchema;
 
     fn of<T: JsonSchema>() -> Vec<(String, Kind, bool)> {
         let mut generator = generator();

@@ -8,6 +8,7 @@ use http::StatusCode;
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
+use crate::answer::ChangeAnswer;
 use crate::field::{self, Kind};
 use crate::row::{Answer, Row};
 use crate::table::ROWS;
@@ -22,7 +23,8 @@ pub(crate) async fn show(_: Visit) -> Result<Reply, Problem> {
     ))
 }
 
-fn document() -> Value {
+/// The whole description.
+pub(crate) fn document() -> Value {
     let mut generator = field::generator();
     let problem = generator.subschema_for::<Problem>();
     let mut paths: Map<String, Value> = Map::new();
@@ -62,9 +64,11 @@ fn operation(row: &Row, problem: &Value, generator: &mut SchemaGenerator) -> Val
         ),
         Answer::Nothing => (204, Value::Null),
     };
-    responses.insert(status.to_string(), response("As asked.", content.clone()));
+    responses.insert(status.to_string(), response("As asked.", content));
     if row.waits {
         let text = "Done, and taken back unless confirmed in time.";
+        let content =
+            json!({ "application/json": { "schema": generator.subschema_for::<ChangeAnswer>() } });
         responses.insert("202".to_owned(), response(text, content));
     }
     for status in problems(row) {
@@ -104,14 +108,14 @@ fn response(text: &str, content: Value) -> Value {
 
 /// Every status a problem of this operation may have, in order.
 fn problems(row: &Row) -> Vec<u16> {
-    let mut statuses = vec![405, 421];
+    // Any query, and any request without a host, can be refused with 400.
+    let mut statuses = vec![400, 405, 421];
     statuses.extend(row.problems);
     if row.request.is_some() {
-        statuses.extend([400, 413, 415]);
+        statuses.push(408);
     }
-    if !row.query.is_empty() {
-        statuses.push(400);
-    }
+    // An operation without a body refuses one.
+    statuses.extend([413, 415]);
     if row.path_names().next().is_some() {
         statuses.push(404);
     }
@@ -123,7 +127,10 @@ fn problems(row: &Row) -> Vec<u16> {
         Access::AtLeast(_) | Access::Only(_) => statuses.extend([401, 403, 428, 503]),
     }
     if row.changes() {
-        statuses.extend([403, 503]);
+        statuses.push(403);
+    }
+    if row.access != Access::Open {
+        statuses.extend([500, 503]);
     }
     statuses.sort_unstable();
     statuses.dedup();

@@ -23,6 +23,15 @@ use crate::row::{CHANGE, OWN, READ, Row, handler};
 const SETUP: &str = r#"{"setup_code":"ABCD2345","cell_name":"home","domain_mode":"lan","domain":"home.cell",
     "vpn_subnet":"10.31.7.0/24","admin_username":"anna","admin_password":"a long and quiet river","timezone":"UTC"}"#;
 
+const SETTINGS: &str = r#"{
+    "cell":{"name":"home","timezone":"Europe/Vienna","endpoint":"home.example.org:51820"},
+    "domain":{"mode":"lan","name":"home.cell"},
+    "network":{"wan":{"addressing":{"mode":"adopt"}},
+        "lan":{"addressing":{"mode":"static","address":"192.168.1.1/24","gateway":null}}},
+    "vpn":{"subnet":"10.31.7.0/24","subnet6":"fd31:7::/64"},
+    "dns":{"upstreams":[{"address":"192.0.2.53","port":53}],
+        "records":[{"name":"printer","type":"A","value":"192.168.1.30"}]}}"#;
+
 /// The table.
 pub(crate) static ROWS: &[Row] = &[
     Row::get("/health", "health", handler!(setup::health))
@@ -150,7 +159,7 @@ pub(crate) static ROWS: &[Row] = &[
         .answers::<ConfigView>(),
     Row::put("/api/config", "changeConfig", handler!(config::replace))
         .is(CHANGE, "Replace sections of the settings.")
-        .takes::<SettingsUpdate>(r#"{"dns":{"upstreams":[{"address":"192.0.2.53"}],"records":[]}}"#)
+        .takes::<SettingsUpdate>(SETTINGS)
         .takes_much()
         .answers::<ChangeAnswer>()
         .may_wait()
@@ -161,7 +170,7 @@ pub(crate) static ROWS: &[Row] = &[
         handler!(config::preview),
     )
     .is(CHANGE, "What a change of the settings would do.")
-    .takes::<SettingsUpdate>(r#"{"dns":{"upstreams":[{"address":"192.0.2.53"}],"records":[]}}"#)
+    .takes::<SettingsUpdate>(SETTINGS)
     .takes_much()
     .answers::<Preview>()
     .refuses(&[409]),
@@ -237,10 +246,12 @@ pub(crate) static ROWS: &[Row] = &[
         .is(CHANGE, "Change what a device may do.")
         .takes::<PeerUpdate>(r#"{"full_tunnel":false}"#)
         .answers::<PeerAnswer>()
+        .may_wait()
         .refuses(&[404, 409]),
     Row::delete("/api/peers/{name}", "removePeer", handler!(peers::remove))
         .is(CHANGE, "Remove a device; it is cut off at once.")
-        .refuses(&[404]),
+        .may_wait()
+        .refuses(&[404, 409]),
     Row::get(
         "/api/peers/{name}/config",
         "peerFile",
@@ -297,7 +308,7 @@ pub(crate) static ROWS: &[Row] = &[
     Row::get(
         "/api/parts/{part}/logs",
         "partLogs",
-        handler!(parts::part_logs, &[parts::LINES, parts::LEVEL]),
+        handler!(parts::part_logs, &[LIMIT, parts::LINES, parts::LEVEL]),
     )
     .is(READ, "What the part said last.")
     .answers::<LogPage>()
@@ -320,27 +331,23 @@ pub(crate) static ROWS: &[Row] = &[
     Row::get(
         "/api/audit/export",
         "exportAudit",
-        handler!(audit::export, &[audit::ACTOR, audit::ACTION]),
+        handler!(audit::export, &[CURSOR, audit::ACTOR, audit::ACTION]),
     )
-    .is(READ, "The same as a table.")
+    .is(
+        READ,
+        "The same as CSV; a Link header leads to the rest of a long one.",
+    )
     .answers_type("text/csv"),
     Row::get("/api/audit/verify", "verifyAudit", handler!(audit::verify))
         .is(READ, "Whether the audit's chain holds.")
         .answers::<AuditVerifyView>(),
-    Row::get(
-        "/api/logs",
-        "logs",
-        handler!(parts::logs, &[parts::LINES, parts::SERVICE, parts::LEVEL]),
-    )
-    .is(READ, "The last lines of the log.")
-    .answers::<LogPage>(),
+    Row::get("/api/logs", "logs", handler!(parts::logs, parts::LOGS))
+        .is(READ, "The last lines of the log.")
+        .answers::<LogPage>(),
     Row::get(
         "/api/logs/search",
         "searchLogs",
-        handler!(
-            parts::search,
-            &[parts::TEXT, parts::LINES, parts::SERVICE, parts::LEVEL]
-        ),
+        handler!(parts::search, parts::SEARCH),
     )
     .is(READ, "Lines of the log that contain a text.")
     .answers::<LogPage>(),

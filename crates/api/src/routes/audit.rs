@@ -3,8 +3,10 @@
 use cell_control::ask;
 use cell_control::query::{Audit, AuditVerify, Range};
 use cell_control::view::AuditView;
+use cell_gate::form::encode;
 use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
+use http::header::{HeaderValue, LINK};
 
 use crate::answer::ok;
 use crate::parameter::{self, Parameter};
@@ -17,6 +19,8 @@ pub(crate) const ACTION: Parameter = Parameter::text(
     "Only this action or those below it: `peer` finds `peer.add`.",
 );
 
+/// Records of one export: some five megabytes, made in memory. The answer links to the rest.
+const EXPORT_RECORDS: usize = 20_000;
 /// Characters of an action.
 const ACTION_CHARACTERS: usize = 64;
 /// The header of an export.
@@ -31,35 +35,46 @@ pub(crate) async fn verify(visit: Visit) -> Result<Reply, Problem> {
     ok(&ask(visit.control.as_ref(), &visit.caller, AuditVerify).await?)
 }
 
-/// Everything that matches, newest first.
+/// What matches, newest first; a `Link` leads to the rest of a long one.
 pub(crate) async fn export(visit: Visit) -> Result<Reply, Problem> {
-    let mut text = HEADER.to_owned();
-    let mut range = Range {
+    let first = Range {
         limit: Range::MAX_LIMIT,
-        cursor: None,
+        ..parameter::range(&visit.query)?
     };
-    loop {
-        let page = ask(
-            visit.control.as_ref(),
-            &visit.caller,
-            question(&visit, range)?,
-        )
-        .await?;
+    let mut question = question(&visit, first)?;
+    let mut text = HEADER.to_owned();
+    let mut records = 0;
+    let rest = loop {
+        let page = ask(visit.control.as_ref(), &visit.caller, question.clone()).await?;
+        records += page.items.len();
         for record in &page.items {
             write_row(&mut text, record);
         }
-        if page.next.is_none() {
-            return Ok(Reply::attachment(
-                "audit.csv",
-                "text/csv; charset=utf-8",
-                text,
-            ));
+        match page.next {
+            Some(cursor) if records < EXPORT_RECORDS => question.range.cursor = Some(cursor),
+            rest => break rest,
         }
-        range = Range {
-            limit: Range::MAX_LIMIT,
-            cursor: page.next,
-        };
+    };
+    let reply = Reply::attachment("audit.csv", "text/csv; charset=utf-8", text);
+    Ok(
+        match rest.and_then(|cursor| next_link(&question, &cursor)) {
+            Some(link) => reply.with_header(LINK, link),
+            None => reply,
+        },
+    )
+}
+
+/// Where the rest of an export is (RFC 8288).
+fn next_link(question: &Audit, cursor: &str) -> Option<HeaderValue> {
+    let mut link = format!("</api/audit/export?cursor={}", encode(cursor));
+    if let Some(actor) = &question.actor {
+        link.push_str(&format!("&actor={}", encode(actor.as_str())));
     }
+    if let Some(action) = &question.action {
+        link.push_str(&format!("&action={}", encode(action)));
+    }
+    link.push_str(">; rel=\"next\"");
+    HeaderValue::from_str(&link).ok()
 }
 
 fn question(visit: &Visit, range: Range) -> Result<Audit, Problem> {
@@ -110,5 +125,18 @@ mod tests {
         assert_eq!(quoted("plain"), "\"plain\"");
         assert_eq!(quoted("a\",b"), "\"a\"\",b\"");
         assert_eq!(quoted("=HYPERLINK(1)"), "\"'=HYPERLINK(1)\"");
+    }
+
+    #[test]
+    fn link_to_the_rest_keeps_the_filter() {
+        let question = Audit {
+            range: Range::default(),
+            actor: Some("anna@home".parse().unwrap()),
+            action: None,
+        };
+        assert_eq!(
+            next_link(&question, "7").unwrap(),
+            "</api/audit/export?cursor=7&actor=anna%40home>; rel=\"next\""
+        );
     }
 }

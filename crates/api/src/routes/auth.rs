@@ -4,6 +4,7 @@ use cell_control::action::{AccountForm, Action, Outcome, PasswordChange, Passwor
 use cell_control::view::{Page, SessionView};
 use cell_control::{ask, query};
 use cell_gate::{Reply, Visit};
+use cell_model::name::Username;
 use cell_model::problem::Problem;
 use cell_model::secret::Secret;
 use http::StatusCode;
@@ -13,26 +14,32 @@ use serde::Deserialize;
 use crate::answer::{AccountAnswer, CsrfAnswer, DashboardAnswer, IdentityAnswer, ok};
 use crate::{body, parameter, path};
 
+/// Bytes of a password: what no account can have is not worth hashing.
+const PASSWORD_BYTES: usize = 1024;
+
 /// Name and password.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LoginForm {
     /// The account.
-    #[schemars(length(min = 1, max = 64))]
-    username: String,
+    username: Username,
     /// Its password.
-    #[schemars(with = "String", extend("writeOnly" = true))]
+    #[schemars(with = "String", length(min = 1, max = 1024), extend("writeOnly" = true))]
     password: Secret<String>,
 }
 
 pub(crate) async fn login(visit: Visit) -> Result<Reply, Problem> {
     let LoginForm { username, password } = body::read(&visit)?;
-    if username.is_empty() {
-        return Err(Problem::field("username", "must not be empty"));
+    let text = password.expose();
+    if text.is_empty() || text.len() > PASSWORD_BYTES || text.chars().any(char::is_control) {
+        return Err(Problem::field(
+            "password",
+            "cannot be a password of this box",
+        ));
     }
     let user_agent = visit.user_agent().to_owned();
     let action = Action::SignIn {
-        username,
+        username: username.to_string(),
         password,
         user_agent,
     };

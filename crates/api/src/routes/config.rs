@@ -1,6 +1,6 @@
 //! Settings and their history.
 
-use cell_control::change::{Change, SettingsUpdate};
+use cell_control::change::{Change, Receipt, SettingsUpdate};
 use cell_control::{ask, query};
 use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
@@ -38,15 +38,11 @@ pub(crate) async fn preview(visit: Visit) -> Result<Reply, Problem> {
 }
 
 pub(crate) async fn confirm(visit: Visit) -> Result<Reply, Problem> {
-    ok(&ChangeAnswer::from(
-        visit.control.confirm(&visit.caller).await?,
-    ))
+    settled(visit.control.confirm(&visit.caller).await)
 }
 
 pub(crate) async fn revert(visit: Visit) -> Result<Reply, Problem> {
-    ok(&ChangeAnswer::from(
-        visit.control.revert(&visit.caller).await?,
-    ))
+    settled(visit.control.revert(&visit.caller).await)
 }
 
 pub(crate) async fn revisions(visit: Visit) -> Result<Reply, Problem> {
@@ -70,9 +66,10 @@ pub(crate) async fn revision(visit: Visit) -> Result<Reply, Problem> {
 }
 
 pub(crate) async fn diff(visit: Visit) -> Result<Reply, Problem> {
-    let to = path::number(&visit, "number", "revision")?;
+    let number = path::number(&visit, "number", "revision")?;
     let against = parameter::number(&visit.query, AGAINST.name)?;
-    let from = against.unwrap_or_else(|| to.saturating_sub(1));
+    let against = against.unwrap_or_else(|| number.saturating_sub(1));
+    let (from, to) = (against.min(number), against.max(number));
     ok(&ask(
         visit.control.as_ref(),
         &visit.caller,
@@ -84,6 +81,14 @@ pub(crate) async fn diff(visit: Visit) -> Result<Reply, Problem> {
 pub(crate) async fn restore(visit: Visit) -> Result<Reply, Problem> {
     let number = path::number(&visit, "number", "revision")?;
     submit(visit, Change::RestoreRevision { number }).await
+}
+
+/// What was refused on this connection may be taken on a new one, so the next request gets one.
+fn settled(result: Result<Receipt, Problem>) -> Result<Reply, Problem> {
+    match result {
+        Ok(receipt) => ok(&ChangeAnswer::from(receipt)),
+        Err(problem) => Ok(Reply::problem(&problem).closing_connection()),
+    }
 }
 
 async fn submit(visit: Visit, change: Change) -> Result<Reply, Problem> {

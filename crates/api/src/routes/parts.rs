@@ -8,14 +8,15 @@ use cell_model::problem::Problem;
 use cell_model::status::Part;
 
 use crate::answer::ok;
-use crate::parameter::{self, Parameter};
+use crate::parameter::{self, LIMIT, Parameter};
 use crate::{body, path};
 
-/// At most so many lines.
-pub(crate) const LINES: Parameter =
-    Parameter::number("lines", "At most so many lines: 1 to 1,000.");
+/// The ancestor's word for a limit.
+pub(crate) const LINES: Parameter = Parameter::number("lines", "Another word for `limit`.");
 /// Of this part.
-pub(crate) const SERVICE: Parameter = Parameter::text("service", "Only of this part.");
+pub(crate) const PART: Parameter = Parameter::text("part", "Only of this part.");
+/// The same in the ancestor's word.
+pub(crate) const SERVICE: Parameter = Parameter::text("service", "Another word for `part`.");
 /// This important.
 pub(crate) const LEVEL: Parameter = Parameter::text(
     "level",
@@ -24,6 +25,11 @@ pub(crate) const LEVEL: Parameter = Parameter::text(
 /// With this text.
 pub(crate) const TEXT: Parameter =
     Parameter::text("q", "Only lines that contain this text, either case.").required();
+
+/// Parameters of the log.
+pub(crate) const LOGS: &[Parameter] = &[LIMIT, LINES, PART, SERVICE, LEVEL];
+/// Parameters of a search in it.
+pub(crate) const SEARCH: &[Parameter] = &[TEXT, LIMIT, LINES, PART, SERVICE, LEVEL];
 
 /// Characters of a text to look for.
 const TEXT_CHARACTERS: usize = 200;
@@ -84,19 +90,20 @@ pub(crate) async fn part_logs(visit: Visit) -> Result<Reply, Problem> {
 }
 
 pub(crate) async fn logs(visit: Visit) -> Result<Reply, Problem> {
-    let part = service(&visit)?;
+    let part = part(&visit)?;
     lines(&visit, part, None).await
 }
 
 pub(crate) async fn search(visit: Visit) -> Result<Reply, Problem> {
-    let part = service(&visit)?;
+    let part = part(&visit)?;
     let text = parameter::text(&visit.query, TEXT.name, TEXT_CHARACTERS)?;
     lines(&visit, part, text).await
 }
 
 async fn lines(visit: &Visit, part: Option<Part>, text: Option<String>) -> Result<Reply, Problem> {
+    let limit = one_of(visit, LIMIT, LINES)?;
     let question = query::Logs {
-        limit: parameter::limit(&visit.query, LINES.name)?.unwrap_or(query::Range::DEFAULT_LIMIT),
+        limit: parameter::limit(&visit.query, limit)?.unwrap_or(query::Range::DEFAULT_LIMIT),
         part,
         level: level(visit)?,
         text,
@@ -127,15 +134,29 @@ pub(crate) async fn set_verbosity(visit: Visit) -> Result<Reply, Problem> {
     .await?)
 }
 
-fn service(visit: &Visit) -> Result<Option<Part>, Problem> {
+fn part(visit: &Visit) -> Result<Option<Part>, Problem> {
+    let name = one_of(visit, PART, SERVICE)?;
+    let words = Part::ALL.map(Part::as_str).join(", ");
     visit
         .query
-        .get(SERVICE.name)
+        .get(name)
         .map(|word| {
             Part::from_word(word)
-                .ok_or_else(|| Problem::field(SERVICE.name, "must be a built-in part"))
+                .ok_or_else(|| Problem::field(name, format!("must be one of {words}")))
         })
         .transpose()
+}
+
+/// The name that is used, of two that mean the same.
+fn one_of(visit: &Visit, name: Parameter, other: Parameter) -> Result<&'static str, Problem> {
+    match (visit.query.get(name.name), visit.query.get(other.name)) {
+        (Some(_), Some(_)) => {
+            let message = format!("must not be given together with {}", name.name);
+            Err(Problem::field(other.name, message))
+        }
+        (None, Some(_)) => Ok(other.name),
+        _ => Ok(name.name),
+    }
 }
 
 fn level(visit: &Visit) -> Result<Option<LogLevel>, Problem> {

@@ -8,8 +8,15 @@ use cell_model::problem::Problem;
 use cell_model::secret::Secret;
 use http::StatusCode;
 
-use crate::answer::{PeerAnswer, PeerFileAnswer, ok};
+use crate::answer::{PeerAnswer, PeerFileAnswer, changed, ok};
 use crate::{body, parameter, path};
+
+/// Whether a file holds a private key, so that an app can use it as it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Inside,
+    Outside,
+}
 
 pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
     let range = parameter::range(&visit.query)?;
@@ -29,12 +36,15 @@ pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
 
 pub(crate) async fn add(visit: Visit) -> Result<Reply, Problem> {
     let form: PeerForm = body::read(&visit)?;
-    let private_line = form.public_key.is_none();
+    let key = match form.public_key {
+        Some(_) => Key::Outside,
+        None => Key::Inside,
+    };
     let receipt = visit
         .control
         .submit(&visit.caller, Change::AddPeer(form))
         .await?;
-    Reply::json(StatusCode::CREATED, &file_answer(receipt, private_line)?)
+    file_reply(StatusCode::CREATED, receipt, key)
 }
 
 pub(crate) async fn change(visit: Visit) -> Result<Reply, Problem> {
@@ -44,18 +54,18 @@ pub(crate) async fn change(visit: Visit) -> Result<Reply, Problem> {
         name: name.clone(),
         update,
     };
-    visit.control.submit(&visit.caller, change).await?;
+    let receipt = visit.control.submit(&visit.caller, change).await?;
     let peer = ask(visit.control.as_ref(), &visit.caller, query::Peer { name }).await?;
-    ok(&PeerAnswer { peer })
+    changed(receipt, ok(&PeerAnswer { peer }))
 }
 
 pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {
     let name = name(&visit)?;
-    visit
+    let receipt = visit
         .control
         .submit(&visit.caller, Change::RemovePeer { name })
         .await?;
-    Ok(Reply::no_content())
+    changed(receipt, Ok(Reply::no_content()))
 }
 
 pub(crate) async fn file(visit: Visit) -> Result<Reply, Problem> {
@@ -64,7 +74,7 @@ pub(crate) async fn file(visit: Visit) -> Result<Reply, Problem> {
         .control
         .submit(&visit.caller, Change::FetchPeerFile { name })
         .await?;
-    ok(&file_answer(receipt, false)?)
+    file_reply(StatusCode::OK, receipt, Key::Outside)
 }
 
 pub(crate) async fn rekey(visit: Visit) -> Result<Reply, Problem> {
@@ -73,7 +83,7 @@ pub(crate) async fn rekey(visit: Visit) -> Result<Reply, Problem> {
         .control
         .submit(&visit.caller, Change::RekeyPeer { name })
         .await?;
-    ok(&file_answer(receipt, true)?)
+    file_reply(StatusCode::OK, receipt, Key::Inside)
 }
 
 pub(crate) async fn clear_reinstall(visit: Visit) -> Result<Reply, Problem> {
@@ -94,18 +104,31 @@ fn name(visit: &Visit) -> Result<PeerName, Problem> {
     path::name(visit, "name", "device")
 }
 
-fn file_answer(receipt: Receipt, private_line: bool) -> Result<PeerFileAnswer, Problem> {
+/// The device and its file. The file is answered even when the change waits for its confirmation: it is never shown
+/// again.
+fn file_reply(status: StatusCode, receipt: Receipt, key: Key) -> Result<Reply, Problem> {
     let made = receipt.peer.ok_or_else(Problem::internal)?;
-    let code = made.config.as_ref().filter(|_| private_line).map(|config| {
-        let label = format!("WireGuard settings of {}", made.peer.name);
-        qr::svg(config.expose(), &label).map(Secret::new)
-    });
-    // Every file of ours fits; one that did not could still be copied.
-    let qr_svg = code.and_then(Result::ok);
-    Ok(PeerFileAnswer {
+    let code = made
+        .config
+        .as_ref()
+        .filter(|_| key == Key::Inside)
+        .map(|config| {
+            let label = format!("WireGuard settings of {}", made.peer.name);
+            qr::svg(config.expose(), &label).map(Secret::new)
+        });
+    let waits = receipt.confirm.is_some();
+    let answer = PeerFileAnswer {
         peer: made.peer,
         config: made.config,
-        qr_svg,
+        // Every file of ours fits; one that did not could still be copied.
+        qr_svg: code.and_then(Result::ok),
         notes: made.notes,
+        confirm: receipt.confirm,
+    };
+    let reply = Reply::json(status, &answer)?;
+    Ok(if waits {
+        reply.closing_connection()
+    } else {
+        reply
     })
 }

@@ -17,6 +17,11 @@ use serde::{Deserialize, Deserializer};
 use crate::answer::{HealthAnswer, SetupAnswer, SetupStep, StepAnswer, WizardAnswer, ok};
 use crate::body;
 
+/// Fewest characters of a password, as the core wants them.
+const PASSWORD_CHARACTERS: usize = 10;
+/// Most bytes of a password, likewise.
+const PASSWORD_BYTES: usize = 1024;
+
 /// Answers of one step. Nothing is stored: the page that asks keeps them.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +51,10 @@ pub(crate) struct StepForm {
     /// The owner's account.
     #[serde(default)]
     admin_username: Option<Username>,
+    /// Its password: 10 characters to 1,024 bytes.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
+    admin_password: Option<Secret<String>>,
     /// The time zone pages show times in.
     #[serde(default)]
     timezone: Option<TimeZoneName>,
@@ -79,6 +88,9 @@ pub(crate) async fn wizard(visit: Visit) -> Result<Reply, Problem> {
 
 pub(crate) async fn step(visit: Visit) -> Result<Reply, Problem> {
     let form: StepForm = body::read(&visit)?;
+    if let Some(password) = &form.admin_password {
+        check_length(password)?;
+    }
     match form.setup_code {
         Some(setup_code) => {
             visit
@@ -94,6 +106,19 @@ pub(crate) async fn step(visit: Visit) -> Result<Reply, Problem> {
     ok(&StepAnswer {
         step: form.step.next(),
     })
+}
+
+/// The rest of the rules needs the whole form; this much can be said at the step.
+fn check_length(password: &Secret<String>) -> Result<(), Problem> {
+    let password = password.expose();
+    let message = if password.chars().count() < PASSWORD_CHARACTERS {
+        format!("must have at least {PASSWORD_CHARACTERS} characters")
+    } else if password.len() > PASSWORD_BYTES {
+        format!("must have at most {PASSWORD_BYTES} bytes")
+    } else {
+        return Ok(());
+    };
+    Err(Problem::field("admin_password", message))
 }
 
 pub(crate) async fn complete(visit: Visit) -> Result<Reply, Problem> {

@@ -99,7 +99,7 @@ async fn example_of_every_operation_is_read_whole() {
 
 #[tokio::test]
 async fn sign_in_hands_out_the_session() {
-    let operation = operation("signIn");
+    let operation = operation("login");
     let world = World::of(&operation);
     let answered = world
         .ask(&operation, "/api/auth/login", operation.example.as_ref())
@@ -123,7 +123,7 @@ async fn sign_in_hands_out_the_session() {
     };
     assert_eq!(
         (username.as_str(), password.expose().as_str()),
-        ("anna", "correct horse battery")
+        ("anna", "a long and quiet river")
     );
     assert_eq!(user_agent, "test");
 }

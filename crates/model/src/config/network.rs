@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Addresses of the interfaces.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,7 +28,7 @@ pub struct InterfaceConfig {
 }
 
 /// Where an interface's addresses come from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "mode", rename_all = "snake_case", deny_unknown_fields)]
 pub enum AddressingConfig {
     /// What is there stays: somebody else looks after it.
@@ -44,4 +44,56 @@ pub enum AddressingConfig {
         #[schemars(with = "Option<String>")]
         gateway: Option<Ipv4Addr>,
     },
+}
+
+impl<'de> Deserialize<'de> for AddressingConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// The same, with braces: serde lets unknown keys pass beside the tag of a variant without fields, and an
+        /// address beside `adopt` would be dropped without a word.
+        #[derive(Deserialize)]
+        #[serde(tag = "mode", rename_all = "snake_case", deny_unknown_fields)]
+        enum Strict {
+            Adopt {},
+            Static {
+                address: Ipv4Net,
+                #[serde(default)]
+                gateway: Option<Ipv4Addr>,
+            },
+        }
+        Ok(match Strict::deserialize(deserializer)? {
+            Strict::Adopt {} => Self::Adopt,
+            Strict::Static { address, gateway } => Self::Static { address, gateway },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<AddressingConfig, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    #[test]
+    fn addressing_reads_back_as_written() {
+        for config in [
+            AddressingConfig::Adopt,
+            AddressingConfig::Static {
+                address: "192.168.1.1/24".parse().unwrap(),
+                gateway: Some("192.168.1.254".parse().unwrap()),
+            },
+        ] {
+            let text = serde_json::to_string(&config).unwrap();
+            assert_eq!(read(&text).unwrap(), config, "{text}");
+        }
+        assert!(read(r#"{"mode":"static","address":"192.168.1.1/24"}"#).is_ok());
+    }
+
+    #[test]
+    fn address_beside_adopt_is_refused() {
+        assert!(read(r#"{"mode":"adopt","address":"192.168.1.1/24"}"#).is_err());
+        assert!(read(r#"{"mode":"static","address":"192.168.1.1/24","colour":"red"}"#).is_err());
+        assert!(read(r#"{"mode":"dance"}"#).is_err());
+    }
 }
