@@ -1,7 +1,9 @@
-//! The status of each part, with the time it last changed.
+//! The status of each part, with the time it last changed, and what a part says of itself.
 
 use cell_model::Timestamp;
+use cell_model::spec::BoxSpec;
 use cell_model::status::{ItemStatus, Part, State};
+use cell_model::step::Step;
 
 /// One line a part.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,5 +46,53 @@ impl Items {
 
     pub(crate) fn list(&self) -> Vec<ItemStatus> {
         self.0.clone()
+    }
+}
+
+/// The part a step is carried out by.
+pub(crate) fn part_of(step: &Step) -> Part {
+    match step {
+        Step::Firewall(_) => Part::Firewall,
+        Step::Network(_) => Part::Network,
+        Step::WireGuard(_) => Part::Wireguard,
+        Step::Leaf(_) => Part::Vault,
+        Step::Dns(_) => Part::Dns,
+        Step::Web(_) => Part::Web,
+    }
+}
+
+/// What a part that is as asked says of itself.
+pub(crate) fn detail(part: Part, spec: &BoxSpec) -> String {
+    match part {
+        Part::Firewall => format!(
+            "Open for {} devices; everything else is dropped.",
+            spec.firewall.peers.len()
+        ),
+        Part::Network => match spec.network.interfaces.len() {
+            0 => "Addresses of the interfaces are as they were found.".to_owned(),
+            set => format!("Addresses of {set} interfaces are set."),
+        },
+        Part::Wireguard => spec.wireguard.as_ref().map_or_else(
+            || "There is no VPN before setup.".to_owned(),
+            |wireguard| {
+                let (port, peers) = (wireguard.listen_port, wireguard.peers.len());
+                format!(
+                    "{} on UDP port {port} knows {peers} devices.",
+                    wireguard.interface
+                )
+            },
+        ),
+        Part::Vault => match &spec.leaf.domain {
+            Some(domain) => format!("The certificate for {domain} is signed by the cell's own CA."),
+            None => "A throw-away certificate is shown until setup.".to_owned(),
+        },
+        Part::Dns => spec.dns.zone.as_ref().map_or_else(
+            || "Questions are passed on; there is no zone before setup.".to_owned(),
+            |zone| format!("{} answers with {} names.", zone.domain, zone.names.len()),
+        ),
+        Part::Web => {
+            let listen: Vec<String> = spec.web.listen.iter().map(ToString::to_string).collect();
+            format!("Listens on {}.", listen.join(", "))
+        }
     }
 }

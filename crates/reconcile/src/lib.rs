@@ -33,10 +33,10 @@ pub use listener::{AdminListener, ListenerError};
 const IDLE: Duration = Duration::from_secs(30);
 /// Pause before a failed part is tried again: doubled from the first to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
-/// How long the step in hand may take at shutdown.
-const SHUTDOWN: Duration = Duration::from_secs(4);
 /// A burst of network events is looked at once.
 const SETTLE: Duration = Duration::from_millis(100);
+/// How long the step in hand may take at shutdown: the whole daemon has 10 s.
+const SHUTDOWN: Duration = Duration::from_secs(4);
 
 /// Everything that can change the system.
 #[derive(Clone)]
@@ -90,8 +90,6 @@ pub enum Nudge {
     Restart(Part),
     /// Look at the network again.
     NetworkChanged,
-    /// End the loop after the step in hand.
-    Stop,
 }
 
 /// The running loop.
@@ -100,15 +98,21 @@ pub struct Reconciler {
     pub published: watch::Receiver<Arc<Published>>,
     /// To tell the loop something.
     pub nudge: mpsc::Sender<Nudge>,
+    stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Reconciler {
-    /// Waits for the step in hand and ends the loop. The system stays as it is.
-    pub async fn stop(self) {
-        let _ = self.nudge.send(Nudge::Stop).await;
-        // Its steps have limits of their own, but shutdown has a shorter one.
-        let _ = tokio::time::timeout(SHUTDOWN, self.task).await;
+    /// Waits for the step in hand, but not for one that hangs, and ends the loop. The system stays as it is.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        if tokio::time::timeout(SHUTDOWN, &mut self.task)
+            .await
+            .is_err()
+        {
+            tracing::warn!("a step was cut off at the end");
+            self.task.abort();
+        }
     }
 }
 
@@ -128,11 +132,13 @@ pub fn start(
         facts: Arc::default(),
         spec: None,
     }));
-    let worker = round::Worker::new(options, parts, published, clock);
+    let (stop, stopping) = watch::channel(false);
+    let worker = round::Worker::new(options, parts, published, clock, stopping.clone());
     Reconciler {
         published: view,
         nudge,
-        task: tokio::spawn(run(worker, desired, nudges)),
+        stop,
+        task: tokio::spawn(run(worker, desired, nudges, stopping)),
     }
 }
 
@@ -140,10 +146,11 @@ async fn run(
     mut worker: round::Worker,
     mut desired: watch::Receiver<Desired>,
     mut nudges: mpsc::Receiver<Nudge>,
+    mut stopping: watch::Receiver<bool>,
 ) {
     let mut network_events = worker.watch_network();
     let mut pause = RETRY.0;
-    loop {
+    while !*stopping.borrow() {
         let wanted = desired.borrow_and_update().clone();
         let wait = if worker.round(&wanted).await {
             pause = RETRY.0;
@@ -153,23 +160,37 @@ async fn run(
             pause = (pause * 2).min(RETRY.1);
             wait
         };
-        tokio::select! {
-            changed = desired.changed() => {
-                if changed.is_err() {
-                    return;
+        let waited = tokio::time::sleep(wait);
+        tokio::pin!(waited);
+        loop {
+            tokio::select! {
+                changed = desired.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    pause = RETRY.0;
+                    break;
                 }
-                pause = RETRY.0;
+                Some(nudge) = nudges.recv() => {
+                    match nudge {
+                        Nudge::Restart(part) => worker.forget(part),
+                        Nudge::NetworkChanged => worker.look_again(),
+                    }
+                    break;
+                }
+                Some(()) = next(&mut network_events) => {
+                    tokio::time::sleep(SETTLE).await;
+                    // A part that makes events while it fails must not be spared its pause by them.
+                    if worker.network_changed().await {
+                        break;
+                    }
+                }
+                () = &mut waited => {
+                    worker.look_again();
+                    break;
+                }
+                _ = stopping.changed() => return,
             }
-            nudge = nudges.recv() => match nudge {
-                Some(Nudge::Restart(part)) => worker.forget(part),
-                Some(Nudge::NetworkChanged) => worker.look_at_network(),
-                Some(Nudge::Stop) | None => return,
-            },
-            Some(()) = next(&mut network_events) => {
-                tokio::time::sleep(SETTLE).await;
-                worker.look_at_network();
-            }
-            () = tokio::time::sleep(wait) => worker.look_at_network(),
         }
     }
 }

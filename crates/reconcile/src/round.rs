@@ -14,7 +14,7 @@ use cell_plan::diff::{Applied, diff};
 use cell_plan::resolve::{Input, closed, resolve};
 use tokio::sync::{mpsc, watch};
 
-use crate::items::Items;
+use crate::items::{Items, detail, part_of};
 use crate::{Desired, Parts, Published};
 
 /// No step may hold up the others for longer.
@@ -33,10 +33,23 @@ pub(crate) struct Worker {
     clock: fn() -> Timestamp,
     applied: Applied,
     facts: Option<Arc<NetworkFacts>>,
+    look: Look,
     items: Items,
     serial: u32,
     /// Whether there are rules in force: this process's, or those an earlier one left.
     guarded: bool,
+    stopping: watch::Receiver<bool>,
+}
+
+/// How much the next round looks at before it plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Nothing: what is known is of this moment.
+    Nowhere,
+    /// The network, after a step of ours that changed it.
+    AfterStep,
+    /// The network, and whether somebody else undid what was carried out.
+    Everywhere,
 }
 
 impl Worker {
@@ -45,6 +58,7 @@ impl Worker {
         parts: Parts,
         published: watch::Sender<Arc<Published>>,
         clock: fn() -> Timestamp,
+        stopping: watch::Receiver<bool>,
     ) -> Self {
         let now = clock();
         Self {
@@ -54,9 +68,11 @@ impl Worker {
             clock,
             applied: Applied::default(),
             facts: None,
+            look: Look::Everywhere,
             items: Items::new(now),
             serial: 0,
             guarded: false,
+            stopping,
         }
     }
 
@@ -73,9 +89,16 @@ impl Worker {
         }
     }
 
-    /// The next round looks at the network again.
-    pub(crate) fn look_at_network(&mut self) {
-        self.facts = None;
+    /// The next round looks at the world again.
+    pub(crate) fn look_again(&mut self) {
+        self.look = Look::Everywhere;
+    }
+
+    /// Looks at the network at once. Whether there is anything to do about it.
+    pub(crate) async fn network_changed(&mut self) -> bool {
+        let before = self.facts.clone();
+        self.look_again();
+        !self.observe().await || self.facts != before || self.applied.network.is_none()
     }
 
     /// The next round brings the part up from whatever it is.
@@ -95,20 +118,34 @@ impl Worker {
         let before = (self.items.clone(), self.facts.clone());
         let mut spec = None;
         let mut settled = false;
+        let mut touched = false;
         for _ in 0..MAX_PASSES {
-            self.observe().await;
+            let seen = self.observe().await;
             if !self.guarded {
                 self.close(desired).await;
             }
-            let wanted = self.resolve(desired);
-            let steps = diff(&self.applied, &wanted);
-            spec = Some(Arc::new(wanted));
-            if steps.is_empty() {
-                settled = true;
+            let mut wanted = self.resolve(desired);
+            let mut steps = diff(&self.applied, &wanted);
+            if !seen {
+                // Addresses are not changed blindly, and what was seen last stays what the others follow from.
+                steps.retain(|step| part_of(step) != Part::Network);
+            }
+            let renamed = steps.iter().any(|step| part_of(step) == Part::Dns);
+            if let Some(dns) = self.applied.dns.as_ref().filter(|_| !renamed) {
+                // The serial of the zone moves only with its content.
+                wanted.dns = Arc::clone(dns);
+            }
+            let wanted: &BoxSpec = spec.insert(Arc::new(wanted));
+            if !self.guarded {
+                self.hold_back();
                 break;
             }
-            let spec = spec.as_deref().expect("set in the line before");
-            if !self.carry_out(steps, spec).await {
+            if steps.is_empty() {
+                settled = seen;
+                break;
+            }
+            touched = true;
+            if !self.carry_out(steps, wanted).await {
                 break;
             }
         }
@@ -123,24 +160,58 @@ impl Worker {
             && Part::ALL
                 .iter()
                 .all(|&part| self.items.state(part) == State::Ok);
-        self.publish(desired, spec, settled, before);
+        let unchanged = !touched && before.0 == self.items && before.1 == self.facts;
+        self.publish(desired, spec, settled, unchanged);
         settled
     }
 
-    async fn observe(&mut self) {
-        if self.facts.is_some() {
-            return;
+    /// Brings what is known of the network up to date. Whether that worked.
+    async fn observe(&mut self) -> bool {
+        if self.look == Look::Nowhere {
+            return true;
         }
         match limited(self.parts.network.observe()).await {
-            Ok(facts) => self.facts = Some(Arc::new(facts)),
-            Err(error) => {
-                self.items.set(
-                    Part::Network,
-                    State::Failed,
-                    error.to_string(),
-                    (self.clock)(),
-                );
+            Ok(facts) => {
+                if self.look == Look::Everywhere {
+                    self.find_undone(&facts).await;
+                }
+                self.facts = Some(Arc::new(facts));
+                self.look = Look::Nowhere;
+                true
             }
+            Err(error) => {
+                self.forget(Part::Network);
+                let now = (self.clock)();
+                self.items
+                    .set(Part::Network, State::Failed, error.to_string(), now);
+                false
+            }
+        }
+    }
+
+    /// Forgets what somebody else undid, so that it is done again.
+    async fn find_undone(&mut self, facts: &NetworkFacts) {
+        let applied = &self.applied;
+        let mut undone = Vec::new();
+        if let Some(spec) = &applied.network
+            && !cell_network::is_applied(facts, spec)
+        {
+            undone.push(Part::Network);
+        }
+        if let Some(Some(spec)) = &applied.wireguard
+            && !facts.interfaces.contains_key(&spec.interface)
+        {
+            undone.push(Part::Wireguard);
+        }
+        if let Some(rules) = &applied.firewall {
+            let step = FirewallStep::Replace(Arc::clone(rules));
+            if limited(self.parts.firewall.verify(&step)).await.is_err() {
+                undone.push(Part::Firewall);
+            }
+        }
+        for part in undone {
+            tracing::warn!(part = part.as_str(), "somebody else changed it");
+            self.forget(part);
         }
     }
 
@@ -170,6 +241,17 @@ impl Worker {
         }
     }
 
+    /// Nothing comes up before the box is closed.
+    fn hold_back(&mut self) {
+        let now = (self.clock)();
+        for part in Part::ALL {
+            if part != Part::Firewall {
+                let detail = "Waits for the firewall.".to_owned();
+                self.items.set(part, State::Pending, detail, now);
+            }
+        }
+    }
+
     fn input<'a>(&'a self, desired: &'a Desired, facts: &'a NetworkFacts) -> Input<'a> {
         Input {
             options: &self.options,
@@ -194,16 +276,8 @@ impl Worker {
         let mut all = true;
         for step in steps {
             let part = part_of(&step);
-            // Nothing comes up before the box is closed, and it stays closed when that fails.
-            if !self.guarded && part != Part::Network && part != Part::Vault {
-                self.items.set(
-                    part,
-                    State::Pending,
-                    "Waits for the firewall.".to_owned(),
-                    (self.clock)(),
-                );
-                all = false;
-                continue;
+            if *self.stopping.borrow() {
+                return false;
             }
             let outcome = self.execute(&step).await;
             let now = (self.clock)();
@@ -260,13 +334,13 @@ impl Worker {
             Step::Firewall(_) => self.applied.firewall = Some(Arc::clone(&spec.firewall)),
             Step::Network(step) => {
                 if !step.spec.interfaces.is_empty() {
-                    self.facts = None;
+                    self.look = Look::AfterStep;
                 }
                 self.applied.network = Some(step.spec.clone());
             }
             Step::WireGuard(step) => {
                 if !matches!(step, WireGuardStep::PatchPeers { .. }) {
-                    self.facts = None;
+                    self.look = Look::AfterStep;
                 }
                 self.applied.wireguard = Some(spec.wireguard.clone());
             }
@@ -286,22 +360,19 @@ impl Worker {
             return;
         };
         let now = (self.clock)();
-        if !self
-            .parts
-            .vault
-            .leaf()
-            .await
-            .is_some_and(|leaf| leaf.is_due(&spec, now))
-        {
+        let leaf = self.parts.vault.leaf().await;
+        if leaf.is_some_and(|leaf| !leaf.is_due(&spec, now)) {
             return;
         }
-        let renewed = match limited(self.parts.vault.ensure_leaf(&spec, now)).await {
-            Ok(_) => limited(self.parts.listener.renew_leaf()).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = renewed {
+        // What fails is forgotten, so that the next round does it as a step and says so.
+        if let Err(error) = limited(self.parts.vault.ensure_leaf(&spec, now)).await {
+            self.forget(Part::Vault);
             self.items
                 .set(Part::Vault, State::Failed, error.to_string(), now);
+        } else if let Err(error) = limited(self.parts.listener.renew_leaf()).await {
+            self.forget(Part::Web);
+            self.items
+                .set(Part::Web, State::Failed, error.to_string(), now);
         }
     }
 
@@ -310,7 +381,7 @@ impl Worker {
         desired: &Desired,
         spec: Option<Arc<BoxSpec>>,
         settled: bool,
-        before: (Items, Option<Arc<NetworkFacts>>),
+        unchanged: bool,
     ) {
         let last = self.published.borrow().clone();
         let applied_revision = if settled {
@@ -319,11 +390,10 @@ impl Worker {
             last.applied_revision
         };
         let tried_revision = Some(desired.revision);
-        let unchanged = applied_revision == last.applied_revision
+        if unchanged
+            && applied_revision == last.applied_revision
             && tried_revision == last.tried_revision
-            && before.0 == self.items
-            && before.1 == self.facts;
-        if unchanged {
+        {
             return;
         }
         self.published.send_replace(Arc::new(Published {
@@ -331,56 +401,9 @@ impl Worker {
             applied_revision,
             tried_revision,
             items: self.items.list(),
-            facts: self.facts.clone().unwrap_or(last.facts.clone()),
+            facts: self.facts.clone().unwrap_or_default(),
             spec,
         }));
-    }
-}
-
-fn part_of(step: &Step) -> Part {
-    match step {
-        Step::Firewall(_) => Part::Firewall,
-        Step::Network(_) => Part::Network,
-        Step::WireGuard(_) => Part::Wireguard,
-        Step::Leaf(_) => Part::Vault,
-        Step::Dns(_) => Part::Dns,
-        Step::Web(_) => Part::Web,
-    }
-}
-
-/// What a part that is as asked says of itself.
-fn detail(part: Part, spec: &BoxSpec) -> String {
-    match part {
-        Part::Firewall => format!(
-            "Open for {} devices; everything else is dropped.",
-            spec.firewall.peers.len()
-        ),
-        Part::Network => match spec.network.interfaces.len() {
-            0 => "Addresses of the interfaces are as they were found.".to_owned(),
-            set => format!("Addresses of {set} interfaces are set."),
-        },
-        Part::Wireguard => spec.wireguard.as_ref().map_or_else(
-            || "There is no VPN before setup.".to_owned(),
-            |wireguard| {
-                let (port, peers) = (wireguard.listen_port, wireguard.peers.len());
-                format!(
-                    "{} on UDP port {port} knows {peers} devices.",
-                    wireguard.interface
-                )
-            },
-        ),
-        Part::Vault => match &spec.leaf.domain {
-            Some(domain) => format!("The certificate for {domain} is signed by the cell's own CA."),
-            None => "A throw-away certificate is shown until setup.".to_owned(),
-        },
-        Part::Dns => spec.dns.zone.as_ref().map_or_else(
-            || "Questions are passed on; there is no zone before setup.".to_owned(),
-            |zone| format!("{} answers with {} names.", zone.domain, zone.names.len()),
-        ),
-        Part::Web => {
-            let listen: Vec<String> = spec.web.listen.iter().map(ToString::to_string).collect();
-            format!("Listens on {}.", listen.join(", "))
-        }
     }
 }
 

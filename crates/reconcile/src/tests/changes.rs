@@ -1,0 +1,166 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use cell_firewall::FirewallStatus;
+use cell_model::config::AddressingConfig;
+use cell_model::status::Part;
+
+use super::running::{Running, config, desired};
+use super::world::{clock, interface, let_days_pass};
+use crate::Nudge;
+
+#[tokio::test(start_paused = true)]
+async fn added_device_is_three_patches() {
+    let running = Running::with(config(2..100)).await;
+    running.change(2, config(2..101));
+    running.applied(2).await;
+    assert_eq!(
+        running.world.done(),
+        ["firewall peers", "wireguard peers", "dns names"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn config_that_is_in_force_already_is_only_a_new_revision() {
+    let running = Running::with(config([2])).await;
+    running.change(2, config([2]));
+    running.applied(2).await;
+    assert_eq!(running.world.done(), Vec::<&str>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn zone_serial_that_is_published_is_the_one_in_service() {
+    let running = Running::with(config([2])).await;
+    running.change(2, config([2, 3]));
+    running.applied(2).await;
+    running.change(3, config([2, 3]));
+    let published = running.applied(3).await;
+    let zone = published.spec.as_ref().unwrap().dns.zone.clone().unwrap();
+    let in_service = cell_dns::Dns::observe(&running.world.dns).await.unwrap();
+    assert_eq!(in_service.serial, Some(zone.serial));
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_address_of_the_home_side_reaches_everything_that_follows_from_it() {
+    let running = Running::with(config([2])).await;
+    running.world.network.change(|facts| {
+        facts
+            .interfaces
+            .insert("lan0".parse().unwrap(), interface(&["192.168.99.1/24"]));
+    });
+    let moved = "192.168.99.1:8443".parse().unwrap();
+    let spec = running
+        .until(|published| published.spec.as_ref().unwrap().web.listen.contains(&moved))
+        .await
+        .spec
+        .clone();
+    assert_eq!(
+        running.world.done(),
+        ["leaf", "dns", "web", "firewall open"]
+    );
+    assert_eq!(
+        *running.world.web.lock().unwrap(),
+        Some(spec.unwrap().web.clone())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn event_that_changes_nothing_starts_nothing() {
+    let running = Running::with(config([2])).await;
+    let generation = running.published().generation;
+    for _ in 0..100 {
+        running.world.network.change(|_| {});
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(running.world.done(), Vec::<&str>::new());
+    assert_eq!(running.published().generation, generation);
+}
+
+#[tokio::test(start_paused = true)]
+async fn restarted_part_is_brought_up_and_no_other() {
+    let running = Running::with(config([2])).await;
+    for (part, expected) in [
+        (Part::Firewall, &["firewall open"][..]),
+        (Part::Network, &["network"]),
+        (Part::Wireguard, &["wireguard"]),
+        (Part::Dns, &["dns"]),
+        (Part::Web, &["web"]),
+        (Part::Vault, &["leaf", "web"]),
+    ] {
+        let nudge = Nudge::Restart(part);
+        running.reconciler.nudge.send(nudge).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(running.world.done(), expected, "{part:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaf_near_its_end_is_renewed_and_shown() {
+    let running = Running::with(config([2])).await;
+    let_days_pass(25);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(running.world.done(), ["leaf", "new leaf shown"]);
+    assert_eq!(running.world.vault.issued().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn device_goes_when_it_expires_though_nobody_does_anything() {
+    let mut expiring = config([2, 3]);
+    let peer = expiring.peers.values_mut().next().unwrap();
+    Arc::make_mut(peer).expires_at = Some(clock() + Duration::from_secs(86_400));
+    let running = Running::with(expiring).await;
+    let_days_pass(1);
+    running
+        .until(|published| published.spec.as_ref().unwrap().firewall.peers.len() == 1)
+        .await;
+    assert_eq!(
+        running.world.done(),
+        ["firewall peers", "wireguard peers", "dns names"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_undoes_is_done_again() {
+    let mut fixed = config([2]);
+    fixed.network.lan.addressing = AddressingConfig::Static {
+        address: "192.168.5.1/24".parse().unwrap(),
+        gateway: None,
+    };
+    let running = Running::with(fixed).await;
+    let world = &running.world;
+    let calm = || tokio::time::sleep(Duration::from_secs(60));
+
+    world.firewall.disturb(FirewallStatus::Absent);
+    calm().await;
+    assert_eq!(world.done(), ["firewall open"]);
+
+    let lan = || "lan0".parse().unwrap();
+    world.network.change(|facts| {
+        facts
+            .interfaces
+            .insert(lan(), interface(&["192.168.77.1/24"]));
+    });
+    calm().await;
+    assert!(world.done().contains(&"network"));
+
+    world.network.change(|facts| {
+        facts.interfaces.remove(&"wg0".parse().unwrap());
+    });
+    calm().await;
+    assert_eq!(world.done(), ["wireguard"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn last_of_many_quick_changes_wins() {
+    let running = Running::with(config([])).await;
+    for revision in 2..50 {
+        let hosts = 2..revision as u8;
+        running
+            .desired
+            .send_replace(desired(revision, config(hosts)));
+    }
+    let published = running.applied(49).await;
+    let spec = published.spec.as_ref().unwrap();
+    assert_eq!(spec.wireguard.as_ref().unwrap().peers.len(), 47);
+    assert_eq!(running.world.done().len(), 3);
+}

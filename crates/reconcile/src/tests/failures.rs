@@ -1,0 +1,136 @@
+use std::time::Duration;
+
+use cell_model::status::{Part, State};
+
+use super::running::{Running, config, desired, state};
+use super::world::{World, interface, let_days_pass, no_interface};
+
+#[tokio::test(start_paused = true)]
+async fn failing_part_is_shown_while_the_others_go_on_and_recovers() {
+    for broken in &Part::ALL[1..] {
+        let world = World::new();
+        world.break_part(*broken);
+        let running = Running::start(world, desired(1, config([2])));
+        let published = running.tried(1).await;
+        for part in Part::ALL {
+            let expected = match part == *broken {
+                true => State::Failed,
+                false => State::Ok,
+            };
+            assert_eq!(state(&published, part), expected, "{part:?} of {broken:?}");
+        }
+        assert_eq!(published.applied_revision, None);
+        assert!(!published.items[*broken as usize].detail.is_empty());
+        running.world.mend();
+        let published = running.applied(1).await;
+        assert_eq!(state(&published, *broken), State::Ok);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_patch_is_made_good_by_a_whole_step() {
+    let running = Running::with(config([2])).await;
+    running.world.break_part(Part::Wireguard);
+    running.change(2, config([2, 3]));
+    let published = running.tried(2).await;
+    assert_eq!(published.applied_revision, Some(1));
+    assert_eq!(state(&published, Part::Wireguard), State::Failed);
+    assert_eq!(running.world.done(), ["firewall peers", "dns names"]);
+    running.world.mend();
+    running.applied(2).await;
+    assert_eq!(running.world.done(), ["wireguard"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failing_part_is_tried_with_growing_pauses() {
+    let world = World::new();
+    world.break_part(Part::Dns);
+    let running = Running::start(world, desired(1, config([2])));
+    running.tried(1).await;
+    running.world.done();
+    let begun = tokio::time::Instant::now();
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    // Seven doublings, then once a minute.
+    let tries = running.world.failures();
+    assert!((60..75).contains(&tries), "{tries}");
+    running.world.mend();
+    running.applied(1).await;
+    assert!(begun.elapsed() <= Duration::from_secs(3_661));
+}
+
+#[tokio::test(start_paused = true)]
+async fn part_that_hangs_is_given_up_and_does_not_keep_changes_from_the_others() {
+    let running = Running::with(config([2])).await;
+    running.world.hang(Part::Dns);
+    running.change(2, config([2, 3]));
+    let published = running.tried(2).await;
+    assert_eq!(state(&published, Part::Dns), State::Failed);
+    assert!(published.items[Part::Dns as usize].detail.contains("30 s"));
+    assert_eq!(running.world.done(), ["firewall peers", "wireguard peers"]);
+    running.world.mend();
+    running.applied(2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn network_that_cannot_be_seen_for_once_changes_nothing_and_recovers() {
+    let running = Running::with(config([2])).await;
+    let listening = running.world.web.lock().unwrap().clone();
+    running.world.network.fail_observe(no_interface());
+    running
+        .until(|published| state(published, Part::Network) == State::Failed)
+        .await;
+    assert_eq!(*running.world.web.lock().unwrap(), listening);
+    running
+        .until(|published| state(published, Part::Network) == State::Ok)
+        .await;
+    assert_eq!(running.world.done(), ["network"]);
+    assert_eq!(*running.world.web.lock().unwrap(), listening);
+}
+
+#[tokio::test(start_paused = true)]
+async fn network_events_of_a_failing_part_do_not_shorten_its_pauses() {
+    let running = Running::with(config([2])).await;
+    running.world.break_part(Part::Wireguard);
+    running.change(2, config([2, 3]));
+    running.tried(2).await;
+    // By now the pause is a minute long.
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    running.world.mend();
+    let begun = tokio::time::Instant::now();
+    running.world.network.change(|_| {});
+    running.applied(2).await;
+    assert!(begun.elapsed() > Duration::from_secs(1));
+    // A change that matters is no reason to wait.
+    running.world.network.change(|facts| {
+        facts
+            .interfaces
+            .insert("lan0".parse().unwrap(), interface(&["192.168.99.1/24"]));
+    });
+    let begun = tokio::time::Instant::now();
+    running
+        .until(|published| {
+            published.facts.interfaces[&"lan0".parse().unwrap()] == interface(&["192.168.99.1/24"])
+        })
+        .await;
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewed_leaf_that_cannot_be_shown_is_shown_later() {
+    for broken in [Part::Vault, Part::Web] {
+        let running = Running::with(config([2])).await;
+        running.world.break_part(broken);
+        let_days_pass(25);
+        running
+            .until(|published| state(published, broken) == State::Failed)
+            .await;
+        running.world.mend();
+        running.world.done();
+        running
+            .until(|published| state(published, broken) == State::Ok)
+            .await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(running.world.done().contains(&"web"), "{broken:?}");
+        assert_eq!(running.world.vault.issued().len(), 2);
+    }
+}

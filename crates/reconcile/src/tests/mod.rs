@@ -1,0 +1,8 @@
+//! The loop with parts that live in memory.
+
+mod changes;
+mod cold_start;
+mod failures;
+mod properties;
+mod running;
+mod world;

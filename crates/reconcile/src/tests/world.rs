@@ -1,0 +1,259 @@
+//! A box in memory: parts that write down, in one list, what is done to them, and fail or hang when told to.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use cell_dns::fake::FakeDns;
+use cell_dns::{Dns, DnsError};
+use cell_firewall::fake::FakeFirewall;
+use cell_firewall::{Firewall, FirewallError, FirewallStatus};
+use cell_model::Timestamp;
+use cell_model::facts::{InterfaceFacts, NetworkFacts};
+use cell_model::spec::{LeafSpec, NetworkSpec, Phase, WebSpec, WireGuardSpec};
+use cell_model::status::{DnsStatus, Part, WireGuardBackend, WireGuardStatus};
+use cell_model::step::{DnsStep, FirewallStep, NetworkStep, WireGuardStep};
+use cell_network::fake::FakeNetwork;
+use cell_network::{Network, NetworkError, NetworkPlan};
+use cell_vault::fake::FakeVault;
+use cell_vault::{Leaf, LeafInfo, Vault, VaultError};
+use cell_wireguard::fake::FakeWireGuard;
+use cell_wireguard::{WireGuard, WireGuardError};
+use tokio::sync::mpsc;
+
+use crate::{AdminListener, ListenerError};
+
+thread_local! {
+    static SECONDS: Cell<i64> = const { Cell::new(1_800_000_000) };
+}
+
+pub(super) fn clock() -> Timestamp {
+    Timestamp::from_second(SECONDS.get()).unwrap()
+}
+
+pub(super) fn let_days_pass(days: i64) {
+    SECONDS.set(SECONDS.get() + days * 86_400);
+}
+
+/// Every part at once.
+pub(super) struct World {
+    pub(super) firewall: FakeFirewall,
+    pub(super) network: FakeNetwork,
+    pub(super) wireguard: FakeWireGuard,
+    pub(super) vault: FakeVault,
+    pub(super) dns: FakeDns,
+    pub(super) web: Mutex<Option<WebSpec>>,
+    log: Mutex<Vec<&'static str>>,
+    broken: Mutex<BTreeSet<Part>>,
+    hanging: Mutex<BTreeSet<Part>>,
+    failures: AtomicUsize,
+}
+
+impl World {
+    pub(super) fn new() -> Arc<Self> {
+        let mut facts = NetworkFacts::default();
+        for (name, address) in [("wan0", "203.0.113.2/24"), ("lan0", "192.168.77.1/24")] {
+            facts
+                .interfaces
+                .insert(name.parse().unwrap(), interface(&[address]));
+        }
+        Arc::new(Self {
+            firewall: FakeFirewall::new(),
+            network: FakeNetwork::new(facts),
+            wireguard: FakeWireGuard::new(),
+            vault: FakeVault::default(),
+            dns: FakeDns::new(),
+            web: Mutex::default(),
+            log: Mutex::default(),
+            broken: Mutex::default(),
+            hanging: Mutex::default(),
+            failures: AtomicUsize::new(0),
+        })
+    }
+
+    pub(super) fn break_part(&self, part: Part) {
+        self.broken.lock().unwrap().insert(part);
+    }
+
+    pub(super) fn hang(&self, part: Part) {
+        self.hanging.lock().unwrap().insert(part);
+    }
+
+    pub(super) fn mend(&self) {
+        self.broken.lock().unwrap().clear();
+        self.hanging.lock().unwrap().clear();
+    }
+
+    /// How often something was asked of a broken part.
+    pub(super) fn failures(&self) -> usize {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// What was done since the last time this was asked.
+    pub(super) fn done(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.log.lock().unwrap())
+    }
+
+    /// Writes the act down. Whether the part does it.
+    async fn act(&self, part: Part, word: &'static str) -> bool {
+        if self.hanging.lock().unwrap().contains(&part) {
+            std::future::pending::<()>().await;
+        }
+        let works = !self.broken.lock().unwrap().contains(&part);
+        match works {
+            true => self.log.lock().unwrap().push(word),
+            false => drop(self.failures.fetch_add(1, Ordering::Relaxed)),
+        }
+        works
+    }
+}
+
+pub(super) fn interface(addresses: &[&str]) -> InterfaceFacts {
+    InterfaceFacts {
+        up: true,
+        carrier: true,
+        addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+    }
+}
+
+#[async_trait]
+impl Firewall for World {
+    async fn observe(&self) -> Result<FirewallStatus, FirewallError> {
+        self.firewall.observe().await
+    }
+
+    async fn apply(&self, step: &FirewallStep) -> Result<(), FirewallError> {
+        let word = match step {
+            FirewallStep::Replace(spec) if spec.phase == Phase::Closed => "firewall closed",
+            FirewallStep::Replace(_) => "firewall open",
+            FirewallStep::PatchPeers { .. } => "firewall peers",
+        };
+        match self.act(Part::Firewall, word).await {
+            true => self.firewall.apply(step).await,
+            false => Err(FirewallError::Refused("no room".to_owned())),
+        }
+    }
+
+    async fn verify(&self, step: &FirewallStep) -> Result<(), FirewallError> {
+        self.firewall.verify(step).await
+    }
+}
+
+#[async_trait]
+impl Network for World {
+    async fn observe(&self) -> Result<NetworkFacts, NetworkError> {
+        self.network.observe().await
+    }
+
+    async fn apply(&self, step: &NetworkStep) -> Result<(), NetworkError> {
+        match self.act(Part::Network, "network").await {
+            true => self.network.apply(step).await,
+            false => Err(no_interface()),
+        }
+    }
+
+    async fn verify(&self, spec: &NetworkSpec) -> Result<NetworkPlan, NetworkError> {
+        self.network.verify(spec).await
+    }
+
+    fn watch(&self) -> Result<mpsc::Receiver<()>, NetworkError> {
+        self.network.watch()
+    }
+}
+
+pub(super) fn no_interface() -> NetworkError {
+    NetworkError::Missing(["eth9".parse().unwrap()].into())
+}
+
+#[async_trait]
+impl WireGuard for World {
+    fn backend(&self) -> WireGuardBackend {
+        self.wireguard.backend()
+    }
+
+    async fn observe(&self) -> Result<Option<WireGuardStatus>, WireGuardError> {
+        self.wireguard.observe().await
+    }
+
+    async fn apply(&self, step: &WireGuardStep) -> Result<(), WireGuardError> {
+        let word = match step {
+            WireGuardStep::Ensure(_) => "wireguard",
+            WireGuardStep::PatchPeers { .. } => "wireguard peers",
+            WireGuardStep::Remove => "no wireguard",
+        };
+        if !self.act(Part::Wireguard, word).await {
+            return Err(WireGuardError::Fake);
+        }
+        if let WireGuardStep::Ensure(spec) = step {
+            let WireGuardSpec { interface, .. } = &**spec;
+            self.network.change(|facts| {
+                facts.interfaces.entry(interface.clone()).or_default();
+            });
+        }
+        self.wireguard.apply(step).await
+    }
+
+    async fn verify(&self, step: &WireGuardStep) -> Result<(), WireGuardError> {
+        self.wireguard.verify(step).await
+    }
+}
+
+#[async_trait]
+impl Vault for World {
+    async fn leaf(&self) -> Option<LeafInfo> {
+        self.vault.leaf().await
+    }
+
+    async fn credentials(&self) -> Option<Arc<Leaf>> {
+        self.vault.credentials().await
+    }
+
+    async fn ensure_leaf(&self, spec: &LeafSpec, now: Timestamp) -> Result<LeafInfo, VaultError> {
+        match self.act(Part::Vault, "leaf").await {
+            true => self.vault.ensure_leaf(spec, now).await,
+            false => Err(VaultError::NoCa),
+        }
+    }
+}
+
+#[async_trait]
+impl Dns for World {
+    async fn observe(&self) -> Result<DnsStatus, DnsError> {
+        self.dns.observe().await
+    }
+
+    async fn apply(&self, step: &DnsStep) -> Result<(), DnsError> {
+        let word = match step {
+            DnsStep::Replace(_) => "dns",
+            DnsStep::PatchNames { .. } => "dns names",
+        };
+        match self.act(Part::Dns, word).await {
+            true => self.dns.apply(step).await,
+            false => Err(DnsError::Process("gone".to_owned())),
+        }
+    }
+
+    async fn verify(&self, step: &DnsStep) -> Result<(), DnsError> {
+        self.dns.verify(step).await
+    }
+}
+
+#[async_trait]
+impl AdminListener for World {
+    async fn apply(&self, spec: &WebSpec) -> Result<(), ListenerError> {
+        match self.act(Part::Web, "web").await {
+            true => *self.web.lock().unwrap() = Some(spec.clone()),
+            false => return Err(ListenerError::Process("gone".to_owned())),
+        }
+        Ok(())
+    }
+
+    async fn renew_leaf(&self) -> Result<(), ListenerError> {
+        match self.act(Part::Web, "new leaf shown").await {
+            true => Ok(()),
+            false => Err(ListenerError::Process("gone".to_owned())),
+        }
+    }
+}
