@@ -1,0 +1,85 @@
+//! What a page says after something was done. It travels in the address (`?done=saved`), so the words are a closed
+//! set: an address made by somebody else can say nothing of its own.
+
+/// Something that was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    Saved,
+    Added,
+    Removed,
+    Restored,
+    Confirmed,
+    TakenBack,
+    Restarted,
+    PasswordChanged,
+    SessionEnded,
+    SignedOut,
+}
+
+impl Done {
+    const ALL: [Self; 10] = [
+        Self::Saved,
+        Self::Added,
+        Self::Removed,
+        Self::Restored,
+        Self::Confirmed,
+        Self::TakenBack,
+        Self::Restarted,
+        Self::PasswordChanged,
+        Self::SessionEnded,
+        Self::SignedOut,
+    ];
+
+    /// The word in the address.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Saved => "saved",
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Restored => "restored",
+            Self::Confirmed => "confirmed",
+            Self::TakenBack => "taken-back",
+            Self::Restarted => "restarted",
+            Self::PasswordChanged => "password-changed",
+            Self::SessionEnded => "session-ended",
+            Self::SignedOut => "signed-out",
+        }
+    }
+
+    /// What the word stands for.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|done| done.word() == word)
+    }
+
+    /// The sentence shown.
+    pub(crate) fn sentence(self) -> &'static str {
+        match self {
+            Self::Saved => "Saved.",
+            Self::Added => "Added.",
+            Self::Removed => "Removed.",
+            Self::Restored => "The earlier settings are back.",
+            Self::Confirmed => "The change is kept.",
+            Self::TakenBack => "The change was taken back.",
+            Self::Restarted => "The part was started anew.",
+            Self::PasswordChanged => {
+                "The password is changed. Other sessions of the account have ended."
+            }
+            Self::SessionEnded => "The session has ended.",
+            Self::SignedOut => "You are signed out.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_words_of_ours_say_something() {
+        for done in Done::ALL {
+            assert_eq!(Done::from_word(done.word()), Some(done));
+        }
+        assert_eq!(Done::from_word("call-this-number"), None);
+        assert_eq!(Done::from_word(""), None);
+    }
+}

@@ -1,0 +1,218 @@
+//! A device: new, or its access.
+
+use std::collections::BTreeSet;
+
+use cell_control::change::{PeerForm, PeerUpdate};
+use cell_control::view::PeerView;
+use cell_model::Timestamp;
+use cell_model::config::ServiceToggle;
+
+use super::Draft;
+use super::field::{Choice, Field};
+use crate::clock::Clock;
+
+const SERVICES: &[Choice] = &[
+    ("calendar", "Calendar and contacts"),
+    ("files", "Files in the browser"),
+    ("mail", "Mail"),
+    ("webdav", "Files over WebDAV"),
+];
+
+const TUNNEL: &[Choice] = &[
+    ("full", "All of its traffic goes through the cell"),
+    ("split", "Only traffic for the cell and its services"),
+];
+
+const FULL_TUNNEL: Field = Field::one("tunnel", "Tunnel", TUNNEL);
+const PEER_TO_PEER: Field = Field::flag("peer_to_peer", "May reach other devices")
+    .hint("Both devices need this to reach each other.");
+const SERVICE_BOXES: Field = Field::boxes("services", "Services it may use", SERVICES);
+const EXPIRES_AT: Field = Field::moment("expires_at", "Access ends")
+    .hint("In the time zone of the cell. Leave it empty for access without an end.")
+    .optional();
+
+/// Fields of a new device.
+pub(crate) const NEW: &[Field] = &[
+    Field::text("name", "Name")
+        .hint("Letters, digits, hyphens, dots. Say whose it is and what it is: anna-phone."),
+    FULL_TUNNEL,
+    SERVICE_BOXES,
+    PEER_TO_PEER,
+    EXPIRES_AT,
+    Field::text("public_key", "Public key")
+        .hint(
+            "Only when the device made its own key. Otherwise the box makes one and shows it once.",
+        )
+        .optional(),
+    Field::flag("preshared_key", "Add a pre-shared key").hint(
+        "A second key that both ends keep: protects recorded traffic against future computers.",
+    ),
+];
+
+/// Fields of a device that exists.
+pub(crate) const ACCESS: &[Field] = &[FULL_TUNNEL, SERVICE_BOXES, PEER_TO_PEER, EXPIRES_AT];
+
+/// What a new device starts with: everything, as at home.
+pub(crate) fn proposal() -> Draft {
+    SERVICES
+        .iter()
+        .fold(Draft::new(NEW, []), |draft, (word, _)| {
+            draft.propose(SERVICE_BOXES.name, *word)
+        })
+        .propose(FULL_TUNNEL.name, "full")
+}
+
+/// The form as the device is now.
+pub(crate) fn of(peer: &PeerView, clock: &Clock) -> Draft {
+    let draft = peer
+        .services
+        .iter()
+        .fold(Draft::new(ACCESS, []), |draft, service| {
+            draft.propose(SERVICE_BOXES.name, service.as_str())
+        });
+    draft
+        .propose(
+            FULL_TUNNEL.name,
+            if peer.full_tunnel { "full" } else { "split" },
+        )
+        .propose(
+            PEER_TO_PEER.name,
+            if peer.peer_to_peer { "yes" } else { "" },
+        )
+        .propose(
+            EXPIRES_AT.name,
+            peer.expires_at
+                .map(|at| clock.local(at))
+                .unwrap_or_default(),
+        )
+}
+
+/// Reads a new device.
+pub(crate) fn parse_new(draft: &mut Draft, clock: &Clock) -> Option<PeerForm> {
+    let name = draft.require("name");
+    let public_key = draft.maybe("public_key");
+    let preshared_key = draft.flag("preshared_key");
+    let access = parse_access(draft, clock);
+    let form = || {
+        let access = access?;
+        Some(PeerForm {
+            name: name?,
+            public_key: public_key?,
+            preshared_key: preshared_key?,
+            full_tunnel: access.full_tunnel?,
+            services: access.services,
+            peer_to_peer: access.peer_to_peer?,
+            exit_connection_id: None,
+            expires_at: access.expires_at?,
+        })
+    };
+    draft.accept(form())
+}
+
+/// Reads a device's access. Everything in it is set: the page shows all of it.
+pub(crate) fn parse_access(draft: &mut Draft, clock: &Clock) -> Option<PeerUpdate> {
+    let full_tunnel = match draft.typed(FULL_TUNNEL.name) {
+        "full" => Some(true),
+        "split" => Some(false),
+        _ => {
+            draft.note(FULL_TUNNEL.name, "must be one of those shown");
+            None
+        }
+    };
+    let services = services(draft);
+    let peer_to_peer = draft.flag(PEER_TO_PEER.name);
+    let expires_at: Option<Option<Timestamp>> = draft.maybe_with(EXPIRES_AT.name, |text| {
+        clock
+            .parse_local(text)
+            .ok_or_else(|| "must be a date and time, such as 2027-01-31T18:00".to_owned())
+    });
+    Some(PeerUpdate {
+        full_tunnel: Some(full_tunnel?),
+        services: Some(services?),
+        peer_to_peer: Some(peer_to_peer?),
+        expires_at: Some(expires_at?),
+        ..PeerUpdate::default()
+    })
+}
+
+fn services(draft: &mut Draft) -> Option<BTreeSet<ServiceToggle>> {
+    let known = |word: &str| {
+        ServiceToggle::ALL
+            .into_iter()
+            .find(|service| service.as_str() == word)
+    };
+    let services: Option<_> = draft.all(SERVICE_BOXES.name).map(known).collect();
+    if services.is_none() {
+        draft.note(SERVICE_BOXES.name, "must be some of those shown");
+    }
+    services
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cell_gate::form::Form;
+
+    fn read(body: &str) -> (Draft, Option<PeerForm>) {
+        let mut draft = Draft::read(NEW, &Form::parse(body.as_bytes()).unwrap());
+        let form = parse_new(&mut draft, &Clock::now(None));
+        (draft, form)
+    }
+
+    #[test]
+    fn device_is_read_as_ticked() {
+        let (_, form) = read(
+            "name=anna-phone&tunnel=split&services=mail&peer_to_peer=yes&expires_at=2027-01-31T18:00",
+        );
+        let form = form.unwrap();
+        assert!(!form.full_tunnel && form.peer_to_peer && !form.preshared_key);
+        assert_eq!(form.services, Some(BTreeSet::from([ServiceToggle::Mail])));
+        assert_eq!(form.expires_at.unwrap().to_string(), "2027-01-31T18:00:00Z");
+    }
+
+    #[test]
+    fn no_box_ticked_is_no_service_and_not_all_of_them() {
+        let (_, form) = read("name=a&tunnel=full");
+        assert_eq!(form.unwrap().services, Some(BTreeSet::new()));
+    }
+
+    #[test]
+    fn each_wrong_field_is_named_and_kept() {
+        let long = "x".repeat(256);
+        for (field, value) in [
+            ("name", ""),
+            ("name", "a b"),
+            ("name", "\u{430}nna"),
+            ("name", "a\0"),
+            ("name", long.as_str()),
+            ("tunnel", "both"),
+            ("tunnel", ""),
+            ("services", "root"),
+            ("peer_to_peer", "maybe"),
+            ("preshared_key", "1"),
+            ("expires_at", "soon"),
+            ("public_key", "abc"),
+        ] {
+            let pairs = [("name", "anna"), ("tunnel", "full"), (field, value)];
+            let body: Vec<String> = pairs
+                .iter()
+                .enumerate()
+                .filter(|(at, (name, _))| *at == 2 || *name != field)
+                .map(|(_, (name, value))| format!("{name}={}", cell_gate::form::encode(value)))
+                .collect();
+            let (draft, form) = read(&body.join("&"));
+            assert!(form.is_none(), "{field}={value:?}");
+            assert!(draft.error(field).is_some(), "{field}={value:?}");
+            assert_eq!((draft.errors().len(), draft.typed(field)), (1, value));
+        }
+    }
+
+    #[test]
+    fn form_of_a_device_reads_back_as_it_is() {
+        let mut draft = proposal();
+        draft = draft.propose("name", "anna");
+        let form = parse_new(&mut draft, &Clock::now(None)).unwrap();
+        assert!(form.full_tunnel && form.expires_at.is_none());
+        assert_eq!(form.services, Some(BTreeSet::from(ServiceToggle::ALL)));
+    }
+}

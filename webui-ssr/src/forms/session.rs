@@ -1,0 +1,95 @@
+//! Signing in, and one's own password and sessions.
+
+use cell_control::action::{Action, PasswordChange};
+
+use super::Draft;
+use super::field::Field;
+
+/// Fields of the sign-in.
+pub(crate) const SIGN_IN: &[Field] = &[
+    Field::username("username", "Name"),
+    Field::password("password", "Password"),
+    Field::hidden("next"),
+];
+
+/// Fields of one's own new password. The name is there for password managers.
+pub(crate) const PASSWORD: &[Field] = &[
+    Field::password("current_password", "Present password"),
+    Field::new_password("new_password", "New password"),
+];
+
+/// Fields of ending a session.
+pub(crate) const REVOKE: &[Field] = &[Field::hidden("id")];
+
+/// Reads the sign-in.
+pub(crate) fn parse_sign_in(draft: &mut Draft, user_agent: &str) -> Option<Action> {
+    let username = draft.require_with("username", |text| Ok(text.to_owned()));
+    let password = draft.secret("password");
+    let action = Action::SignIn {
+        username: username?,
+        password: password?,
+        user_agent: user_agent.chars().take(256).collect(),
+    };
+    draft.accept(Some(action))
+}
+
+/// Reads one's own new password.
+pub(crate) fn parse_password(draft: &mut Draft) -> Option<Action> {
+    let current_password = draft.secret("current_password");
+    let new_password = draft.secret("new_password");
+    let change = PasswordChange {
+        current_password: current_password?,
+        new_password: new_password?,
+    };
+    draft.accept(Some(Action::ChangePassword(change)))
+}
+
+/// Where to go after signing in: a page of this box only. Whatever a browser could read as another host is not one.
+pub(crate) fn local_path(text: &str) -> Option<&str> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains('\\');
+    (text.starts_with('/') && !text.starts_with("//") && plain).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cell_gate::form::Form;
+
+    #[test]
+    fn next_page_is_one_of_this_box() {
+        for good in ["/", "/peers?cursor=a%20b", "/peers/new"] {
+            assert_eq!(local_path(good), Some(good));
+        }
+        for bad in [
+            "",
+            "peers",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\r\nb",
+            "/ä",
+            "/\t/evil",
+        ] {
+            assert_eq!(local_path(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn empty_sign_in_names_both_fields() {
+        let mut draft = Draft::read(SIGN_IN, &Form::parse(b"username=+&password=").unwrap());
+        assert!(parse_sign_in(&mut draft, "").is_none());
+        assert!(draft.error("username").is_some() && draft.error("password").is_some());
+    }
+
+    #[test]
+    fn password_keeps_its_blanks() {
+        let mut draft = Draft::read(
+            SIGN_IN,
+            &Form::parse(b"username=anna&password=+a+").unwrap(),
+        );
+        let Some(Action::SignIn { password, .. }) = parse_sign_in(&mut draft, "") else {
+            panic!("it is complete");
+        };
+        assert_eq!(password.expose(), " a ");
+    }
+}

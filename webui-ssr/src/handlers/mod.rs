@@ -1,0 +1,92 @@
+//! What answers a route: asks the core, passes what it says to a page. The core decides; nothing is kept here.
+
+pub(crate) mod account;
+pub(crate) mod audit;
+pub(crate) mod dns;
+pub(crate) mod network;
+pub(crate) mod overview;
+pub(crate) mod parts;
+pub(crate) mod peers;
+pub(crate) mod people;
+pub(crate) mod refusal;
+mod review;
+pub(crate) mod revisions;
+pub(crate) mod settings;
+pub(crate) mod setup;
+pub(crate) mod sign_in;
+
+use std::str::FromStr;
+
+use cell_control::ask;
+use cell_control::query::{Range, Settings};
+use cell_control::view::ConfigView;
+use cell_gate::{Reply, Visit};
+use cell_model::account::Role;
+use cell_model::problem::Problem;
+use http::StatusCode;
+use maud::Markup;
+
+use crate::clock::Clock;
+use crate::done::Done;
+use crate::forms::{Draft, Field};
+use crate::frame::Frame;
+
+/// What is around the page for this visit. The name and time zone of the cell are for those who may read settings.
+async fn frame(visit: &Visit) -> Frame {
+    let reads_settings = visit
+        .identity
+        .as_ref()
+        .is_some_and(|identity| identity.role > Role::Member);
+    let config = if reads_settings {
+        settings(visit).await.ok()
+    } else {
+        None
+    };
+    Frame {
+        cell_name: config.as_ref().map(|config| config.cell.name.to_string()),
+        identity: visit.identity.clone(),
+        csrf_token: visit.csrf_token.clone(),
+        path: visit.path.clone(),
+        clock: Clock::now(config.as_ref().map(|config| &config.cell.timezone)),
+        done: visit.query.get("done").and_then(Done::from_word),
+    }
+}
+
+async fn settings(visit: &Visit) -> Result<ConfigView, Problem> {
+    ask(
+        visit.control.as_ref(),
+        &visit.caller,
+        Settings { revision: None },
+    )
+    .await
+}
+
+/// A page that has nothing to complain about.
+fn ok(page: Markup) -> Reply {
+    Reply::html(StatusCode::OK, page.into_string())
+}
+
+/// The form as sent.
+fn draft(visit: &Visit, fields: &'static [Field]) -> Result<Draft, Problem> {
+    Ok(Draft::read(fields, &visit.form()?))
+}
+
+/// On to a page that says what was done.
+fn done(path: &str, done: Done) -> Reply {
+    Reply::see_other(&format!("{path}?done={}", done.word()))
+}
+
+/// The page of a list that was asked for.
+fn range(visit: &Visit) -> Range {
+    Range {
+        cursor: visit.query.get("cursor").map(str::to_owned),
+        ..Range::default()
+    }
+}
+
+/// A name in the path. 404 when it cannot be one.
+fn named<T: FromStr>(visit: &Visit, param: &str) -> Result<T, Problem> {
+    let text = visit.param(param);
+    text.parse()
+        .map_err(|_| Problem::not_found("page at this address"))
+}

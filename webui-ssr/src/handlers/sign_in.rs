@@ -1,0 +1,66 @@
+//! Signing in and out.
+
+use cell_control::action::{Action, Outcome};
+use cell_gate::{Reply, Visit};
+use cell_model::problem::Problem;
+
+use super::{draft, frame, ok};
+use crate::done::Done;
+use crate::forms::session::local_path;
+use crate::forms::{self, Draft};
+use crate::{navigation, pages};
+
+pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
+    if let Some(identity) = &visit.identity {
+        return Ok(Reply::see_other(navigation::home(identity.role)));
+    }
+    let next = visit.query.get("next").and_then(local_path);
+    let draft = Draft::new(
+        forms::session::SIGN_IN,
+        [("next", next.unwrap_or_default().to_owned())],
+    );
+    Ok(ok(pages::sign_in::render(&frame(&visit).await, &draft)))
+}
+
+pub(crate) async fn sign_in(visit: Visit) -> Result<Reply, Problem> {
+    let mut draft = draft(&visit, forms::session::SIGN_IN)?;
+    let mut refused = None;
+    if let Some(action) = forms::session::parse_sign_in(&mut draft, visit.user_agent()) {
+        match visit.control.act(&visit.caller, action).await {
+            Ok(Outcome::SignedIn {
+                token,
+                identity,
+                must_change_password,
+            }) => {
+                // Where the person was going, if that is a page for them.
+                let next = local_path(draft.typed("next"))
+                    .filter(|next| navigation::opens(identity.role, next))
+                    .unwrap_or(navigation::home(identity.role));
+                let next = if must_change_password {
+                    "/account/password"
+                } else {
+                    next
+                };
+                return Ok(Reply::see_other(next).with_session(&token));
+            }
+            Ok(_) => return Err(Problem::internal()),
+            Err(problem) => refused = Some(problem),
+        }
+    }
+    if let Some(problem) = refused {
+        draft.refuse(problem)?;
+    }
+    // Somebody else's session may be open in this browser: the page is that of nobody all the same.
+    let nobody = Visit {
+        identity: None,
+        csrf_token: None,
+        ..visit
+    };
+    Ok(draft.reply(pages::sign_in::render(&frame(&nobody).await, &draft)))
+}
+
+pub(crate) async fn sign_out(visit: Visit) -> Result<Reply, Problem> {
+    visit.control.act(&visit.caller, Action::SignOut).await?;
+    let path = format!("/sign-in?done={}", Done::SignedOut.word());
+    Ok(Reply::see_other(&path).without_session())
+}

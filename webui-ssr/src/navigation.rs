@@ -1,0 +1,193 @@
+//! Where a person is and where they may go, all out of the route table.
+
+use cell_model::account::Role;
+use http::Method;
+
+use crate::routes::{Group, PAGES, Page};
+
+/// A link with its words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// Where to.
+    pub(crate) path: String,
+    /// What it says.
+    pub(crate) title: String,
+}
+
+/// The page at a path, without its query: the one with the fewest placeholders that fits.
+pub(crate) fn page_at(path: &str) -> Option<&'static Page> {
+    PAGES
+        .iter()
+        .filter(|page| fits(page.path, path))
+        .min_by_key(|page| page.path.matches('{').count())
+}
+
+/// Whether somebody of this role may use a route, by its path as the table has it.
+pub(crate) fn admits(role: Role, method: &Method, path: &str) -> bool {
+    let posts = PAGES.iter().flat_map(|page| page.posts);
+    let access = if method == Method::POST {
+        posts
+            .clone()
+            .find(|post| post.path == path)
+            .map(|post| post.access)
+    } else {
+        PAGES
+            .iter()
+            .find(|page| page.path == path)
+            .map(|page| page.access)
+    };
+    access.is_some_and(|access| access.admits(role))
+}
+
+/// Whether somebody of this role may open what is at a path.
+pub(crate) fn opens(role: Role, path: &str) -> bool {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    page_at(path).is_some_and(|page| page.access.needs_identity() && page.access.admits(role))
+}
+
+/// Where somebody of this role starts.
+pub(crate) fn home(role: Role) -> &'static str {
+    match role {
+        Role::Member => "/me",
+        Role::Helper | Role::Admin | Role::Owner => "/",
+    }
+}
+
+/// The menu of a role.
+pub(crate) fn menu(role: Role) -> Vec<(Group, Vec<&'static Page>)> {
+    let of = |group| {
+        PAGES
+            .iter()
+            .filter(|page| page.group == Some(group) && page.access.admits(role))
+            .collect::<Vec<_>>()
+    };
+    Group::ALL
+        .into_iter()
+        .map(|group| (group, of(group)))
+        .filter(|(_, pages)| !pages.is_empty())
+        .collect()
+}
+
+/// The pages above a path, the farthest first, with what the path has in place of a placeholder in their titles.
+pub(crate) fn crumbs(role: Role, path: &str) -> Vec<Link> {
+    let above = path.match_indices('/').skip(1).map(|(at, _)| &path[..at]);
+    above
+        .filter(|above| opens(role, above))
+        .filter_map(|above| {
+            Some(Link {
+                path: above.to_owned(),
+                title: title(page_at(above)?, above),
+            })
+        })
+        .collect()
+}
+
+/// A page's title at a path.
+pub(crate) fn title(page: &Page, path: &str) -> String {
+    let mut title = page.title.to_owned();
+    for (pattern, segment) in page.path.split('/').zip(path.split('/')) {
+        if pattern.starts_with('{') {
+            title = title.replace(pattern, &decoded(segment));
+        }
+    }
+    title
+}
+
+/// The part of the menu a path belongs to: its first segment.
+pub(crate) fn is_under(path: &str, entry: &str) -> bool {
+    path == entry
+        || (entry != "/"
+            && path
+                .strip_prefix(entry)
+                .is_some_and(|rest| rest.starts_with('/')))
+}
+
+/// The page of a device. A device may be called like a page beside it (`new`): an escape keeps the two apart.
+pub(crate) fn peer_path(name: &str) -> String {
+    format!("/peers/{}", escaped_first(name))
+}
+
+/// The pages of an account; see [`peer_path`].
+pub(crate) fn person_path(name: &str) -> String {
+    format!("/people/{}", escaped_first(name))
+}
+
+fn escaped_first(name: &str) -> String {
+    match name.as_bytes().split_first() {
+        Some((first, rest)) if name == "new" => {
+            format!("%{first:02X}{}", String::from_utf8_lossy(rest))
+        }
+        _ => cell_gate::form::encode(name),
+    }
+}
+
+fn decoded(segment: &str) -> String {
+    // Reading it as the value of a form takes its escapes away; `+` does not occur in names.
+    cell_gate::form::Form::parse(format!("s={segment}").as_bytes())
+        .and_then(|form| form.get("s").map(str::to_owned))
+        .unwrap_or_else(|| segment.to_owned())
+}
+
+fn fits(pattern: &str, path: &str) -> bool {
+    let mut segments = path.split('/');
+    let all = pattern.split('/').all(|part| {
+        segments.next().is_some_and(|segment| {
+            part == segment || (part.starts_with('{') && !segment.is_empty())
+        })
+    });
+    all && segments.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(role: Role) -> Vec<&'static str> {
+        let pages = menu(role).into_iter().flat_map(|(_, pages)| pages);
+        pages.map(|page| page.path).collect()
+    }
+
+    #[test]
+    fn member_sees_only_their_own_pages() {
+        assert_eq!(words(Role::Member), ["/me", "/account"]);
+    }
+
+    #[test]
+    fn menu_grows_with_the_role() {
+        let sizes = [Role::Helper, Role::Admin, Role::Owner].map(|role| words(role).len());
+        assert!(sizes[0] < sizes[1] && sizes[1] <= sizes[2], "{sizes:?}");
+        assert!(!words(Role::Helper).contains(&"/people"));
+        assert!(!words(Role::Owner).contains(&"/me"));
+    }
+
+    #[test]
+    fn crumbs_lead_down_to_the_page() {
+        let titles: Vec<String> = crumbs(Role::Admin, "/peers/anna-phone/remove")
+            .into_iter()
+            .map(|link| link.title)
+            .collect();
+        assert_eq!(titles, ["Devices", "anna-phone"]);
+        assert_eq!(crumbs(Role::Admin, "/peers"), []);
+    }
+
+    #[test]
+    fn device_called_new_has_a_page_of_its_own() {
+        assert_eq!(peer_path("anna.phone"), "/peers/anna.phone");
+        assert_eq!(peer_path("new"), "/peers/%6Eew");
+        let page = page_at("/peers/%6Eew").unwrap();
+        assert_eq!(
+            (page.path, title(page, "/peers/%6Eew").as_str()),
+            ("/peers/{name}", "new")
+        );
+        assert_eq!(page_at("/peers/new").unwrap().path, "/peers/new");
+    }
+
+    #[test]
+    fn role_decides_what_a_path_opens() {
+        assert!(opens(Role::Admin, "/peers/new?x=1"));
+        assert!(!opens(Role::Helper, "/peers/new"));
+        assert!(!opens(Role::Member, "/"));
+        assert!(opens(Role::Member, "/account"));
+        assert!(!opens(Role::Owner, "/sign-in") && !opens(Role::Owner, "/nowhere"));
+    }
+}

@@ -1,0 +1,96 @@
+//! One device: what it is, and its access.
+
+use cell_control::view::PeerView;
+use maud::{Markup, html};
+
+use super::peers::connection;
+use crate::forms::Draft;
+use crate::frame::Frame;
+use crate::navigation::peer_path;
+use crate::parts::action::{Look, button, link};
+use crate::parts::form::form;
+use crate::parts::shell::form_page;
+use crate::parts::text::{Weight, bytes, facts, notice, time, time_or};
+
+/// The page.
+pub(crate) fn render(frame: &Frame, peer: &PeerView, draft: &Draft) -> Markup {
+    let path = peer_path(peer.name.as_str());
+    let content = html! {
+        @if peer.reinstall_needed {
+            (notice(Weight::Warning, &html! {
+                p { "The device needs its file anew: what is in it has changed since it was last fetched." }
+            }))
+        }
+        (facts(&details(frame, peer)))
+        @if frame.may_post("/peers/{name}") {
+            section {
+                h2 { "Its file" }
+                p { "The file for its WireGuard app is shown without the private key: the box does not keep that. A new key makes a whole file again." }
+                div.buttons {
+                    (button(frame, &format!("{path}/file"), "Show the file without its key", Look::Plain, &[]))
+                    (link(&format!("{path}/key"), "Make a new key", Look::Plain))
+                }
+            }
+            section {
+                h2 { "Access" }
+                (form(frame, draft, &path, "Save"))
+            }
+            section {
+                h2 { "Remove" }
+                div.buttons { (link(&format!("{path}/remove"), "Remove this device", Look::Danger)) }
+            }
+        }
+    };
+    form_page(frame, draft, peer.name.as_str(), &content)
+}
+
+fn details(frame: &Frame, peer: &PeerView) -> Vec<(&'static str, Markup)> {
+    let clock = &frame.clock;
+    let services: Vec<&str> = peer
+        .services
+        .iter()
+        .map(|service| service.as_str())
+        .collect();
+    vec![
+        (
+            "Connection",
+            html! {
+                (connection(frame, peer)) " "
+                span.quiet { "last heard from: " (time_or(clock, peer.latest_handshake, "never since the VPN came up")) }
+            },
+        ),
+        ("Addresses", html! { (peer.address) br; (peer.address6) }),
+        ("Name in the cell", html! { (peer.label) }),
+        (
+            "Tunnel",
+            html! {
+                @if peer.full_tunnel { "All of its traffic" } @else { "Only traffic for the cell" }
+            },
+        ),
+        (
+            "Services",
+            html! {
+                @if services.is_empty() { "None" } @else { (services.join(", ")) }
+            },
+        ),
+        (
+            "Heard from at",
+            match peer.endpoint {
+                Some(endpoint) => html! { (endpoint) },
+                None => html! { "Nowhere yet" },
+            },
+        ),
+        (
+            "Traffic",
+            html! { (bytes(peer.received_bytes)) " in, " (bytes(peer.sent_bytes)) " out" },
+        ),
+        (
+            "Public key",
+            html! {
+                span.value { (peer.public_key) } @if peer.preshared_key { br; "with a pre-shared key" }
+            },
+        ),
+        ("Added", time(clock, peer.created_at)),
+        ("Access ends", time_or(clock, peer.expires_at, "Never")),
+    ]
+}

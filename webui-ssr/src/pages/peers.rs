@@ -1,0 +1,66 @@
+//! The devices.
+
+use cell_control::view::{Page, PeerView};
+use maud::{Markup, html};
+
+use crate::frame::Frame;
+use crate::navigation::peer_path;
+use crate::parts::action::{Look, link};
+use crate::parts::icon::Icon;
+use crate::parts::list::{pagination, table};
+use crate::parts::shell::page;
+use crate::parts::state::labelled;
+use crate::parts::text::{bytes, empty, time_or};
+
+/// A device that shook hands within this many seconds is connected: WireGuard does so every two minutes of traffic.
+const CONNECTED_S: i64 = 180;
+
+/// The page.
+pub(crate) fn render(frame: &Frame, peers: &Page<PeerView>, first: bool) -> Markup {
+    let add = || {
+        html! {
+            @if frame.may_post("/peers/new") { (link("/peers/new", "Add a device", Look::Main)) }
+        }
+    };
+    let rows: Vec<Vec<Markup>> = peers.items.iter().map(|peer| row(frame, peer)).collect();
+    let content = html! {
+        p.lead { "Phones, laptops and whatever else reaches the cell over the VPN." }
+        @if rows.is_empty() && first {
+            (empty("There is no device yet. Add one, then scan its code with the WireGuard app.", &add()))
+        } @else {
+            div.buttons { (add()) }
+            (table("Devices", &["Name", "Connection", "Address", "Traffic"], &rows))
+            (pagination("/peers", peers.next.as_deref(), first))
+        }
+    };
+    page(frame, "Devices", &content)
+}
+
+fn row(frame: &Frame, peer: &PeerView) -> Vec<Markup> {
+    vec![
+        html! { a href=(peer_path(peer.name.as_str())) { (peer.name) } },
+        html! {
+            (connection(frame, peer)) br;
+            span.quiet { (time_or(&frame.clock, peer.latest_handshake, "never seen")) }
+        },
+        html! { (peer.address) br; span.quiet { (peer.label) } },
+        html! {
+            span.quiet { "in " } (bytes(peer.received_bytes)) br;
+            span.quiet { "out " } (bytes(peer.sent_bytes))
+        },
+    ]
+}
+
+/// Whether the device is there.
+pub(crate) fn connection(frame: &Frame, peer: &PeerView) -> Markup {
+    let age = peer
+        .latest_handshake
+        .map(|at| frame.clock.now.as_second() - at.as_second());
+    if peer.expired {
+        labelled("failed", Icon::Cross, "Expired")
+    } else if age.is_some_and(|age| age < CONNECTED_S) {
+        labelled("ok", Icon::Tick, "Connected")
+    } else {
+        labelled("unknown", Icon::Clock, "Away")
+    }
+}

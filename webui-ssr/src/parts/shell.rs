@@ -1,0 +1,104 @@
+//! What is around every page: head, menu, the way back, what was just done.
+
+use cell_model::account::{Identity, Role};
+use maud::{DOCTYPE, Markup, html};
+
+use super::text::{Weight, notice};
+use crate::assets;
+use crate::forms::Draft;
+use crate::frame::Frame;
+use crate::navigation::{self, Link};
+
+/// What the box is called before anybody may know its name.
+const PRODUCT: &str = "Personal Internet Cell";
+
+/// A page: its title, which is its only first-level heading, and its content.
+pub(crate) fn page(frame: &Frame, title: &str, content: &Markup) -> Markup {
+    document(frame, title, title, &html! {}, content)
+}
+
+/// A page with a form: its title says so when something is wrong, because titles are heard first.
+pub(crate) fn form_page(frame: &Frame, draft: &Draft, title: &str, content: &Markup) -> Markup {
+    let wrong = draft.refused().is_some() || !draft.errors().is_empty();
+    let spoken = if wrong {
+        format!("Error: {title}")
+    } else {
+        title.to_owned()
+    };
+    document(frame, &spoken, title, &html! {}, content)
+}
+
+/// A page whose live part the script keeps fresh.
+pub(crate) fn live_page(frame: &Frame, title: &str, content: &Markup) -> Markup {
+    let script = html! { script src=(assets::live_path()) defer {} };
+    document(frame, title, title, &script, content)
+}
+
+fn document(frame: &Frame, spoken: &str, title: &str, script: &Markup, content: &Markup) -> Markup {
+    let cell = frame.cell_name.as_deref().unwrap_or(PRODUCT);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (spoken) " – " (cell) }
+                link rel="stylesheet" href=(assets::style_path());
+                // An empty picture keeps browsers from asking for /favicon.ico.
+                link rel="icon" href="data:,";
+                (script)
+            }
+            body.alone[frame.identity.is_none()] {
+                a.skip href="#main" { "Skip to the content" }
+                header.top {
+                    a.brand href=(frame.role().map_or("/", navigation::home)) { (cell) }
+                    @if let Some(identity) = &frame.identity { (who(identity)) }
+                }
+                @if let Some(identity) = &frame.identity {
+                    nav.side aria-label="Main" { (menu(frame, identity.role)) }
+                    details.menu {
+                        summary { "Menu" }
+                        nav aria-label="Main" { (menu(frame, identity.role)) }
+                    }
+                }
+                main #main tabindex="-1" {
+                    @if let Some(role) = frame.role() { (crumbs(&navigation::crumbs(role, &frame.path))) }
+                    h1 { (title) }
+                    @if let Some(done) = frame.done {
+                        div role="status" { (notice(Weight::Note, &html! { p { (done.sentence()) } })) }
+                    }
+                    (content)
+                }
+            }
+        }
+    }
+}
+
+fn who(identity: &Identity) -> Markup {
+    html! { a.who href="/account" { span.quiet { (identity.role.as_str()) } " " (identity.username) } }
+}
+
+fn menu(frame: &Frame, role: Role) -> Markup {
+    html! {
+        @for (group, pages) in navigation::menu(role) {
+            p.group { (group.title()) }
+            ul {
+                @for page in pages {
+                    @let current = navigation::is_under(&frame.path, page.path).then_some("page");
+                    li { a href=(page.path) aria-current=[current] { (page.title) } }
+                }
+            }
+        }
+    }
+}
+
+fn crumbs(links: &[Link]) -> Markup {
+    html! {
+        @if !links.is_empty() {
+            nav.crumbs aria-label="Where you are" {
+                ol { @for link in links { li { a href=(link.path) { (link.title) } } } }
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Every page: its path, its title, its place in the menu, who may use it, and what answers. Menu, crumbs, what a
+//! role may do and the gate's routes are all made from this table, and nothing else.
+
+use std::sync::LazyLock;
+
+use cell_gate::{Access, Body, Handler, Route};
+use cell_model::account::Role;
+use http::Method;
+
+use crate::assets;
+use crate::forms::{self, Field};
+use crate::handlers::{
+    account, audit, dns, network, overview, parts, peers, people, revisions, settings, setup,
+    sign_in,
+};
+
+/// One page and the forms that are sent from it.
+pub struct Page {
+    /// Its path; `{name}` stands for one segment.
+    pub path: &'static str,
+    /// Its title; a placeholder of the path stands for what the path has there.
+    pub title: &'static str,
+    /// Where in the menu it is, if it is.
+    pub group: Option<Group>,
+    /// Who may see it.
+    pub access: Access,
+    /// What answers.
+    pub get: Handler,
+    /// The forms.
+    pub posts: &'static [Post],
+}
+
+/// A form that is sent.
+pub struct Post {
+    /// Where to; `{name}` stands for one segment.
+    pub path: &'static str,
+    /// Who may send it.
+    pub access: Access,
+    /// Its fields, beside the token.
+    pub fields: &'static [Field],
+    /// What answers.
+    pub handler: Handler,
+}
+
+/// A part of the menu.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// What the cell does.
+    Cell,
+    /// How it is looked after.
+    Care,
+    /// Who uses it.
+    People,
+}
+
+impl Group {
+    /// In the order shown.
+    pub const ALL: [Self; 3] = [Self::Cell, Self::Care, Self::People];
+
+    /// What it is called.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Cell => "Cell",
+            Self::Care => "Care",
+            Self::People => "People",
+        }
+    }
+}
+
+const HELPER: Access = Access::AtLeast(Role::Helper);
+const ADMIN: Access = Access::AtLeast(Role::Admin);
+const OWNER: Access = Access::AtLeast(Role::Owner);
+
+macro_rules! handler {
+    ($handler:path) => {
+        |visit| Box::pin($handler(visit))
+    };
+}
+
+/// `page!(path, title, group, access, handler, [forms])`.
+macro_rules! page {
+    ($path:literal, $title:literal, $group:expr, $access:expr, $get:path, [$($post:expr),*]) => {
+        Page {
+            path: $path,
+            title: $title,
+            group: $group,
+            access: $access,
+            get: handler!($get),
+            posts: &[$($post),*],
+        }
+    };
+}
+
+/// `post!(path, access, fields, handler)`.
+macro_rules! post {
+    ($path:literal, $access:expr, $fields:expr, $handler:path) => {
+        Post {
+            path: $path,
+            access: $access,
+            fields: $fields,
+            handler: handler!($handler),
+        }
+    };
+}
+
+/// Every page, in the order of the menu.
+#[rustfmt::skip]
+pub static PAGES: &[Page] = &[
+    page!("/", "Overview", Some(Group::Cell), HELPER, overview::show, [
+        post!("/confirm", ADMIN, &[], overview::confirm),
+        post!("/revert", ADMIN, &[], overview::revert)
+    ]),
+    page!("/peers", "Devices", Some(Group::Cell), HELPER, peers::list, []),
+    page!("/peers/new", "Add a device", None, ADMIN, peers::new, [
+        post!("/peers/new", ADMIN, forms::peer::NEW, peers::add)
+    ]),
+    page!("/peers/{name}", "{name}", None, HELPER, peers::show, [
+        post!("/peers/{name}", ADMIN, forms::peer::ACCESS, peers::change),
+        post!("/peers/{name}/file", ADMIN, &[], peers::file)
+    ]),
+    page!("/peers/{name}/key", "New key", None, ADMIN, peers::ask_rekey, [
+        post!("/peers/{name}/key", ADMIN, &[], peers::rekey)
+    ]),
+    page!("/peers/{name}/remove", "Remove", None, ADMIN, peers::ask_remove, [
+        post!("/peers/{name}/remove", ADMIN, &[], peers::remove)
+    ]),
+    page!("/dns", "Names", Some(Group::Cell), HELPER, dns::show, [
+        post!("/dns/records/remove", ADMIN, forms::dns::REMOVE, dns::remove_record)
+    ]),
+    page!("/dns/records/new", "Add a record", None, ADMIN, dns::new_record, [
+        post!("/dns/records/new", ADMIN, forms::dns::RECORD, dns::add_record)
+    ]),
+    page!("/dns/upstreams", "Upstream servers", None, ADMIN, dns::upstreams, [
+        post!("/dns/upstreams", ADMIN, forms::dns::UPSTREAMS, dns::set_upstreams)
+    ]),
+    page!("/network", "Network", Some(Group::Cell), HELPER, network::show, []),
+    page!("/network/addresses", "Addresses", None, ADMIN, network::addresses, [
+        post!("/network/addresses", ADMIN, forms::network::FIELDS, network::set_addresses)
+    ]),
+    page!("/settings", "Settings", Some(Group::Care), HELPER, settings::show, [
+        post!("/settings", ADMIN, forms::settings::FIELDS, settings::change)
+    ]),
+    page!("/parts", "Parts", Some(Group::Care), HELPER, parts::list, []),
+    page!("/parts/{part}", "{part}", None, HELPER, parts::show, [
+        post!("/parts/{part}/test", HELPER, &[], parts::test),
+        post!("/parts/{part}/restart", ADMIN, &[], parts::restart)
+    ]),
+    page!("/revisions", "Revisions", Some(Group::Care), HELPER, revisions::list, []),
+    page!("/revisions/{number}", "Revision {number}", None, HELPER, revisions::show, []),
+    page!("/revisions/{number}/restore", "Restore", None, ADMIN, revisions::ask_restore, [
+        post!("/revisions/{number}/restore", ADMIN, &[], revisions::restore)
+    ]),
+    page!("/audit", "Audit", Some(Group::Care), HELPER, audit::list, []),
+    page!("/audit/verify", "Check", None, HELPER, audit::verify, []),
+    page!("/me", "My page", Some(Group::People), Access::Only(Role::Member), account::me, []),
+    page!("/people", "People", Some(Group::People), ADMIN, people::list, []),
+    page!("/people/new", "Add a person", None, OWNER, people::new, [
+        post!("/people/new", OWNER, forms::account::NEW, people::add)
+    ]),
+    page!("/people/{username}/password", "Password of {username}", None, ADMIN, people::ask_password, [
+        post!("/people/{username}/password", ADMIN, forms::account::RESET, people::set_password)
+    ]),
+    page!("/people/{username}/remove", "Remove {username}", None, OWNER, people::ask_remove, [
+        post!("/people/{username}/remove", OWNER, &[], people::remove)
+    ]),
+    page!("/account", "My account", Some(Group::People), Access::SignedIn, account::show, [
+        post!("/account/sessions/end", Access::SignedIn, forms::session::REVOKE, account::revoke),
+        post!("/sign-out", Access::SignedIn, &[], sign_in::sign_out)
+    ]),
+    page!("/account/password", "New password", None, Access::SignedIn, account::ask_password, [
+        post!("/account/password", Access::SignedIn, forms::session::PASSWORD, account::set_password)
+    ]),
+    page!("/sign-in", "Sign in", None, Access::SignIn, sign_in::show, [
+        post!("/sign-in", Access::SignIn, forms::session::SIGN_IN, sign_in::sign_in)
+    ]),
+    page!("/setup", "Set up the cell", None, Access::Setup, setup::show, [
+        post!("/setup", Access::Setup, forms::setup::FIELDS, setup::complete)
+    ]),
+    page!("/setup/done", "The cell is set up", None, Access::SignIn, setup::finished, []),
+];
+
+/// What is fetched and is no page: path, access, handler.
+static FILES: [(&str, Access, Handler); 3] = [
+    ("/assets/{file}", Access::Open, handler!(assets::serve)),
+    ("/fragments/status", HELPER, handler!(overview::fragment)),
+    ("/ca.pem", Access::SignIn, handler!(setup::root_certificate)),
+];
+
+static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    let pages = PAGES
+        .iter()
+        .map(|page| get(page.path, page.access, page.get));
+    let files = FILES
+        .iter()
+        .map(|(path, access, handler)| get(path, *access, *handler));
+    let posts = PAGES.iter().flat_map(|page| page.posts).map(|post| Route {
+        method: Method::POST,
+        path: post.path,
+        access: post.access,
+        body: Body::Form,
+        limit: Route::LIMIT,
+        handler: post.handler,
+    });
+    pages.chain(files).chain(posts).collect()
+});
+
+/// The gate's routes of the pages.
+pub fn routes() -> &'static [Route] {
+    &ROUTES
+}
+
+fn get(path: &'static str, access: Access, handler: Handler) -> Route {
+    Route {
+        method: Method::GET,
+        path,
+        access,
+        body: Body::None,
+        limit: Route::LIMIT,
+        handler,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_form_with_fields_is_sent_to_the_page_it_is_on() {
+        for page in PAGES {
+            for post in page.posts {
+                let typed = post
+                    .fields
+                    .iter()
+                    .any(|field| !matches!(field.kind, forms::field::Kind::Hidden));
+                // A refused form comes back filled in, at an address that can be opened again.
+                assert!(!typed || post.path == page.path, "{}", post.path);
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_may_send_a_form_may_see_its_page() {
+        for page in PAGES {
+            for post in page.posts {
+                for role in [Role::Member, Role::Helper, Role::Admin, Role::Owner] {
+                    assert!(
+                        !post.access.admits(role) || page.access.admits(role),
+                        "{}",
+                        post.path
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fields_have_names_of_their_own() {
+        for post in PAGES.iter().flat_map(|page| page.posts) {
+            let names: BTreeSet<&str> = post.fields.iter().map(|field| field.name).collect();
+            assert_eq!(names.len(), post.fields.len(), "{}", post.path);
+        }
+    }
+}
