@@ -1,0 +1,8 @@
+//! The real daemon over HTTP: who gets in, in which order things are refused, and what bad input does. Cases are made
+//! from the tables the product itself is made from, so a new route or field is tested without a line here.
+
+mod bad_input;
+mod cell;
+mod order;
+mod pages;
+mod roles;
