@@ -164,8 +164,8 @@ impl Server {
     fn build(&self, channel: Channel) -> Result<(), cell_gate::gate::RouteCollision> {
         let faces = Faces {
             api: cell_api::routes(),
-            pages: &[],
-            page_error: |problem, _, _| cell_gate::Reply::problem(problem),
+            pages: cell_webui::routes(),
+            page_error: cell_webui::error_page,
         };
         let gate = Gate::new(
             Arc::new(Remote::new(channel)),
