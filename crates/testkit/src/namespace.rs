@@ -187,14 +187,29 @@ impl Namespace {
     /// # Errors
     /// [`NamespaceError::Resolver`].
     pub fn set_resolvers(&self, servers: &[IpAddr]) -> Result<(), NamespaceError> {
+        self.set_resolvers_and_search(servers, &[])
+    }
+
+    /// [`Namespace::set_resolvers`] with domains in which names without dots are looked for.
+    ///
+    /// # Errors
+    /// [`NamespaceError::Resolver`].
+    pub fn set_resolvers_and_search(
+        &self,
+        servers: &[IpAddr],
+        domains: &[String],
+    ) -> Result<(), NamespaceError> {
         let folder = Path::new(OWN_ETC).join(self.name());
         let written = if servers.is_empty() {
             remove_if_there(&folder)
         } else {
-            let lines: String = servers
+            let mut lines: String = servers
                 .iter()
                 .map(|server| format!("nameserver {server}\n"))
                 .collect();
+            if !domains.is_empty() {
+                lines.push_str(&format!("search {}\n", domains.join(" ")));
+            }
             std::fs::create_dir_all(&folder)
                 .and_then(|()| std::fs::write(folder.join("resolv.conf"), lines))
         };

@@ -20,7 +20,8 @@ use crate::namespace::{Namespace, NamespaceError};
 use crate::web::{WebServer, WebServerError};
 
 /// The name that the outside DNS server answers with the web server's address.
-pub const OUTSIDE_NAME: &str = "example.test";
+/// Reserved for documentation (RFC 2606), and unlike those below `.test` a name that resolvers ask about.
+pub const OUTSIDE_NAME: &str = "www.example.net";
 /// The outside web server (RFC 5737 documentation network, as all outside addresses here).
 pub const OUTSIDE_WEB: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 /// The outside DNS server.
