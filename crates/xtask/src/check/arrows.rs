@@ -70,11 +70,12 @@ const ARROWS: &[(End, &[End])] = &[
     // Parts never see each other nor the store: what one needs of another comes as a Spec or a Fact.
     (All(Do), &[All(Words), One("netlink")]),
     (All(Keep), &[All(Words), All(Keep)]),
-    // The door is words and a wire; behind it stands the core, which plans for a preview and keeps what was submitted.
+    // The door is words and a wire; behind it stands the core, which plans for a preview, keeps what was submitted,
+    // and asks the parts how they are.
     (One("control"), &[All(Words)]),
     (
         One("core"),
-        &[All(Words), All(Think), All(Keep), All(Run), One("vault")],
+        &[All(Words), All(Think), All(Do), All(Keep), All(Run)],
     ),
     (
         One("reconcile"),
