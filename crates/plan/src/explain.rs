@@ -76,11 +76,13 @@ fn sentence(step: &Step) -> String {
     }
 }
 
-fn devices(number: usize) -> String {
+/// So many devices, in words.
+pub fn devices(number: usize) -> String {
     count(number, "device", "devices")
 }
 
-fn count(number: usize, one: &str, many: &str) -> String {
+/// So many of something, in words.
+pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 

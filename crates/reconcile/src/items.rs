@@ -4,6 +4,7 @@ use cell_model::Timestamp;
 use cell_model::spec::BoxSpec;
 use cell_model::status::{ItemStatus, Part, State};
 use cell_model::step::Step;
+use cell_plan::explain::{count, devices};
 
 /// One line a part.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,8 +66,8 @@ pub(crate) fn part_of(step: &Step) -> Part {
 pub(crate) fn detail(part: Part, spec: &BoxSpec) -> String {
     match part {
         Part::Firewall => format!(
-            "Open for {} devices; everything else is dropped.",
-            spec.firewall.peers.len()
+            "Open for {}; everything else is dropped.",
+            devices(spec.firewall.peers.len())
         ),
         Part::Network => match spec.network.interfaces.len() {
             0 => "Addresses of the interfaces are as they were found.".to_owned(),
@@ -75,11 +76,8 @@ pub(crate) fn detail(part: Part, spec: &BoxSpec) -> String {
         Part::Wireguard => spec.wireguard.as_ref().map_or_else(
             || "There is no VPN before setup.".to_owned(),
             |wireguard| {
-                let (port, peers) = (wireguard.listen_port, wireguard.peers.len());
-                format!(
-                    "{} on UDP port {port} knows {peers} devices.",
-                    wireguard.interface
-                )
+                let (port, peers) = (wireguard.listen_port, devices(wireguard.peers.len()));
+                format!("{} on UDP port {port} knows {peers}.", wireguard.interface)
             },
         ),
         Part::Vault => match &spec.leaf.domain {
@@ -88,7 +86,10 @@ pub(crate) fn detail(part: Part, spec: &BoxSpec) -> String {
         },
         Part::Dns => spec.dns.zone.as_ref().map_or_else(
             || "Questions are passed on; there is no zone before setup.".to_owned(),
-            |zone| format!("{} answers with {} names.", zone.domain, zone.names.len()),
+            |zone| {
+                let names = count(zone.names.len(), "name", "names");
+                format!("{} answers with {names}.", zone.domain)
+            },
         ),
         Part::Web => {
             let listen: Vec<String> = spec.web.listen.iter().map(ToString::to_string).collect();
