@@ -22,10 +22,11 @@ use cell_model::status::{ItemStatus, Part, State, WireGuardPeerStatus, WireGuard
 use cell_plan::resolve::vpn_interface;
 use cell_store::{RevisionSummary, StoreError};
 
-use crate::act::own_session;
 use crate::authorise::{role_for, setup_required, sign_in_required};
 use crate::confirmation::Confirmation;
 use crate::set_up::internal;
+use crate::sign_in::own_session;
+use crate::trial::answered;
 use crate::{Core, diff, documents, file};
 
 /// How long a question for the next change is held.
@@ -156,10 +157,10 @@ impl Core {
     /// What the VPN interface knows; `None` when it is not there or does not answer.
     async fn seen(&self) -> Option<WireGuardStatus> {
         let system = self.system.get()?;
-        match system.parts.wireguard.observe().await {
+        match answered(system.parts.wireguard.observe()).await {
             Ok(seen) => seen,
             Err(error) => {
-                tracing::warn!(error = %crate::chain(&error), "the VPN interface does not answer");
+                tracing::warn!(error, "the VPN interface does not answer");
                 None
             }
         }
@@ -415,7 +416,7 @@ impl Core {
                     self.sealer.protection().as_str().to_owned(),
                 ));
             }
-            (Part::Dns, Some(system)) => dns = system.parts.dns.observe().await.ok(),
+            (Part::Dns, Some(system)) => dns = answered(system.parts.dns.observe()).await.ok(),
             _ => {}
         }
         PartView {

@@ -1,6 +1,8 @@
 //! Who a caller is and what they may do.
 
+use cell_audit::{AuditEvent, Outcome};
 use cell_auth::SessionToken;
+use cell_control::action::Action;
 use cell_control::caller::{Caller, Credential};
 use cell_control::query::Query;
 use cell_model::account::{Identity, Role};
@@ -40,7 +42,12 @@ impl Core {
             let identity = account.ok_or_else(sign_in_required)?.identity();
             (identity, touch.save.then_some(touch.session))
         };
-        if let Some(session) = save {
+        if let Some((token, session)) = token.zip(save) {
+            let _writer = self.writer.lock().await;
+            // Ended meanwhile, it must not come back to the disk.
+            if self.people().sessions.get(&token, now).is_none() {
+                return Err(sign_in_required());
+            }
             // Losing the time of last use costs nobody anything: not worth failing the request.
             let mut batch = Batch::new(now, None, "session used");
             if batch
@@ -54,7 +61,34 @@ impl Core {
         Ok(identity)
     }
 
-    /// The caller, if they may do at least what the role may. A member is never enough for more than their own.
+    /// As [`Self::require`], for something that is audited: so is its refusal.
+    pub(crate) async fn require_for(
+        &self,
+        caller: &Caller,
+        role: Role,
+        event: impl FnOnce(&Identity) -> AuditEvent,
+    ) -> Result<Identity, Problem> {
+        let identity = self.identify(caller).await?;
+        if identity.role >= role {
+            return Ok(identity);
+        }
+        let problem = wrong_role(identity.role, role);
+        Err(self.refuse(event(&identity), problem).await)
+    }
+
+    /// Keeps a record of what was refused or did not work, and why.
+    pub(crate) async fn refuse(&self, event: AuditEvent, problem: Problem) -> Problem {
+        let outcome = if problem.status < 500 {
+            Outcome::Refused
+        } else {
+            Outcome::Failed
+        };
+        let event = event.outcome(outcome).detail(problem.code.clone());
+        self.note(event).await;
+        problem
+    }
+
+    /// The caller, if they may do at least what the role may.
     pub(crate) async fn require(&self, caller: &Caller, role: Role) -> Result<Identity, Problem> {
         let identity = self.identify(caller).await?;
         if identity.role >= role {
@@ -88,6 +122,21 @@ pub(crate) fn role_for(query: &Query) -> Option<Role> {
     }
 }
 
+/// What a role must be at least to do this; `None`: nobody needs to be signed in.
+pub(crate) fn role_to_act(action: &Action) -> Option<Role> {
+    match action {
+        Action::SignIn { .. } | Action::CheckSetupCode { .. } => None,
+        Action::SignOut | Action::RevokeSession { .. } | Action::ChangePassword(_) => {
+            Some(Role::Member)
+        }
+        Action::TestPart { .. } => Some(Role::Helper),
+        Action::ResetPassword(_) | Action::RestartPart { .. } | Action::SetVerbosity(_) => {
+            Some(Role::Admin)
+        }
+        Action::AddAccount(_) | Action::RemoveAccount { .. } => Some(Role::Owner),
+    }
+}
+
 fn local_identity() -> Identity {
     Identity {
         username: LOCAL_NAME.parse().expect("the name of root is a valid one"),
@@ -114,7 +163,7 @@ pub(crate) fn sign_in_required() -> Problem {
     )
 }
 
-fn no_accounts() -> Problem {
+pub(crate) fn no_accounts() -> Problem {
     Problem::new(
         503,
         "no_accounts",

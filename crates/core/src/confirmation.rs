@@ -3,160 +3,198 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cell_audit::{AuditEvent, AuditLog};
+use cell_audit::AuditEvent;
 use cell_control::caller::{Caller, now_since_boot};
-use cell_control::change::{Pending, Receipt, SettingsUpdate};
-use cell_model::Timestamp;
+use cell_control::change::{Pending, Receipt};
 use cell_model::account::{Identity, Role};
 use cell_model::config::Config;
+use cell_model::facts::NetworkFacts;
 use cell_model::name::Username;
 use cell_model::problem::Problem;
+use cell_plan::lint;
+use cell_plan::resolve::{Keys, vpn_interface};
 use cell_reconcile::Desired;
 use cell_store::{Batch, Store, StoreError, Tree};
+use cell_vault::PreparedCa;
 use serde::{Deserialize, Serialize};
 
 use crate::open::OpenError;
-use crate::set_up::internal;
-use crate::{Core, chain, documents, edit, submit};
+use crate::{Core, System, chain, documents, edit, keys, submit};
 
 /// Long enough to reach the box at its new address, short enough to wait for.
-const DEADLINE: Duration = Duration::from_secs(90);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
+/// Pause before another try at taking back what could not be.
+const RETRY: Duration = Duration::from_secs(1);
 /// The one confirmation that may be outstanding.
 const CONFIRMATIONS: Tree = Tree::new("confirmation");
 const KEY: &str = "outstanding";
 
 /// A risky change that waits.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct Confirmation {
+    record: Record,
+    /// What to go back to.
+    before: Arc<Config>,
+    /// What the change made of it.
+    after: Arc<Config>,
+    /// Since when the change is in force; connections opened before do not count.
+    in_force_since: Option<Duration>,
+}
+
+/// What is kept of it, so that it outlives the process. The configs are in the history.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
     revision: u64,
     username: Username,
-    /// What to go back to.
-    before: SettingsUpdate,
     /// Time since boot.
     deadline: Duration,
     /// Another boot than this one: the deadline has no meaning any more, and has passed.
     boot_id: String,
-    /// Since when the change is in force; connections opened before do not count.
-    #[serde(skip)]
-    in_force_since: Option<Duration>,
 }
 
 impl Confirmation {
-    pub(crate) fn new(revision: u64, identity: &Identity, before: &Config) -> Self {
+    pub(crate) fn new(
+        revision: u64,
+        identity: &Identity,
+        before: Arc<Config>,
+        after: Arc<Config>,
+        within: Duration,
+    ) -> Self {
         Self {
-            revision,
-            username: identity.username.clone(),
-            before: edit::sections(before),
-            deadline: now_since_boot() + DEADLINE,
-            boot_id: boot_id(),
+            record: Record {
+                revision,
+                username: identity.username.clone(),
+                deadline: now_since_boot() + within,
+                boot_id: boot_id(),
+            },
+            before,
+            after,
             in_force_since: None,
         }
     }
 
     pub(crate) fn put(&self, batch: &mut Batch) -> Result<(), StoreError> {
-        batch.put(CONFIRMATIONS, KEY, self).map(|_| ())
+        batch.put(CONFIRMATIONS, KEY, &self.record).map(|_| ())
     }
 
     pub(crate) fn view(&self) -> Pending {
-        let left = self.deadline.saturating_sub(now_since_boot());
+        let left = self.record.deadline.saturating_sub(now_since_boot());
         Pending {
-            revision: self.revision,
-            username: self.username.clone(),
+            revision: self.record.revision,
+            username: self.record.username.clone(),
             seconds_left: u32::try_from(left.as_secs()).unwrap_or(u32::MAX),
         }
     }
 
+    /// The present config without this change.
+    pub(crate) fn undone(&self, config: &Config) -> Result<Config, Problem> {
+        let undone = edit::undo(config, &self.before, &self.after)?;
+        // What the interfaces look like by then is nobody's fault.
+        lint::check(&undone, &NetworkFacts::default(), &vpn_interface())?;
+        Ok(undone)
+    }
+
     fn is_over(&self) -> bool {
-        self.boot_id != boot_id() || now_since_boot() >= self.deadline
+        self.record.boot_id != boot_id() || now_since_boot() >= self.record.deadline
     }
 }
 
-/// Loads what waits; takes it back at once when the box was rebooted or the deadline has passed.
-pub(crate) fn load(
-    store: &Store,
-    audit: &AuditLog,
-    now: Timestamp,
-) -> Result<Option<Confirmation>, OpenError> {
-    let Some(waiting) = store.records::<Confirmation>(CONFIRMATIONS).get(KEY)? else {
+/// What waits, as the store has it.
+pub(crate) fn load(store: &Store) -> Result<Option<Confirmation>, OpenError> {
+    let Some(record) = store.records::<Record>(CONFIRMATIONS).get(KEY)? else {
         return Ok(None);
     };
-    if !waiting.is_over() {
-        return Ok(Some(waiting));
-    }
-    let (revision, found) = store.current()?;
-    let failed = |error: &dyn std::error::Error| OpenError::Revert(chain(error));
-    if let Some(config) = documents::read(&found)? {
-        let undone = edit::undo(&config, &waiting.before).map_err(|problem| failed(&problem))?;
-        let mut batch = Batch::new(now, None, summary(waiting.revision));
-        batch.expect_revision(revision);
-        batch.remove(CONFIRMATIONS, KEY);
-        submit::put_documents(&mut batch, documents::changes(Some(&config), &undone))
-            .map_err(|problem| failed(&problem))?;
-        let event = AuditEvent::new("config.revert")
-            .on(waiting.revision.to_string())
-            .detail("not confirmed in time");
-        audit.commit(batch, event).map_err(|error| failed(&error))?;
-        tracing::warn!(
-            revision = waiting.revision,
-            "a change that nobody confirmed was taken back"
-        );
-    }
-    Ok(None)
+    let config = |number| -> Result<Arc<Config>, OpenError> {
+        let config = documents::read(&store.documents_at(number)?)?;
+        Ok(Arc::new(config.ok_or(StoreError::NoRevision(number))?))
+    };
+    Ok(Some(Confirmation {
+        before: config(record.revision.saturating_sub(1))?,
+        after: config(record.revision)?,
+        record,
+        in_force_since: None,
+    }))
+}
+
+/// A config that comes back, and everything that goes with it.
+struct TakenBack {
+    batch: Batch,
+    desired: Desired,
+    ca: Option<PreparedCa>,
 }
 
 impl Core {
-    /// The change is in force: connections opened from now on count, and the deadline runs.
+    /// The change is in force: connections opened from now on count.
     pub(crate) fn confirmation_starts(&self, revision: u64) {
         let mut confirmation = self.confirmation();
         if let Some(waiting) = confirmation
             .as_mut()
-            .filter(|waiting| waiting.revision == revision)
+            .filter(|waiting| waiting.record.revision == revision)
         {
-            waiting.in_force_since = Some(now_since_boot());
+            waiting.in_force_since.get_or_insert_with(now_since_boot);
         }
     }
 
     /// Watches deadlines for as long as the core lives.
-    pub(crate) fn resume_confirmation(self: &Arc<Self>) {
-        if let Some(waiting) = self.confirmation().as_mut() {
-            waiting.in_force_since = Some(now_since_boot());
-        }
+    pub(crate) fn watch_confirmation(self: &Arc<Self>, system: &System) {
         let core = Arc::downgrade(self);
-        let mut desired = self.desired();
+        let (mut desired, mut published) = (self.desired(), system.published.clone());
+        let mut following = true;
         tokio::spawn(async move {
             loop {
                 let Some(core) = core.upgrade() else { return };
-                let deadline = core.confirmation().as_ref().map(|waiting| waiting.deadline);
-                if let Some(deadline) = deadline
-                    && now_since_boot() >= deadline
-                    && let Err(problem) = core.take_back(None, "not confirmed in time").await
+                let tried = published.borrow_and_update().tried_revision;
+                let waiting = core.confirmation().as_ref().map(|waiting| {
+                    let Record {
+                        revision, deadline, ..
+                    } = waiting.record;
+                    (revision, deadline)
+                });
+                if let Some((revision, _)) =
+                    waiting.filter(|(revision, _)| tried >= Some(*revision))
                 {
-                    tracing::error!(%problem, "a change that nobody confirmed could not be taken back");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    core.confirmation_starts(revision);
                 }
-                let left = deadline.map_or(Duration::MAX, |deadline| {
+                let mut left = waiting.map_or(Duration::MAX, |(_, deadline)| {
                     deadline.saturating_sub(now_since_boot())
                 });
+                if left.is_zero()
+                    && let Err(problem) = core.expire().await
+                {
+                    tracing::error!(%problem, "a change that nobody confirmed could not be taken back");
+                    left = RETRY;
+                }
                 drop(core);
                 tokio::select! {
                     changed = desired.changed() => if changed.is_err() { return },
-                    () = tokio::time::sleep(left.max(Duration::from_millis(10))) => {}
+                    changed = published.changed(), if following => following = changed.is_ok(),
+                    () = tokio::time::sleep(left) => {}
                 }
             }
         });
     }
 
     pub(crate) async fn confirm(&self, caller: &Caller) -> Result<Receipt, Problem> {
-        let identity = self.require(caller, Role::Admin).await?;
+        let event = |identity: &Identity| submit::event("config.confirm", identity, caller);
+        let identity = self.require_for(caller, Role::Admin, event).await?;
+        let confirmed = self.confirm_as(&identity, caller).await;
+        match confirmed {
+            Ok(receipt) => Ok(receipt),
+            Err(problem) => Err(self.refuse(event(&identity), problem).await),
+        }
+    }
+
+    async fn confirm_as(&self, identity: &Identity, caller: &Caller) -> Result<Receipt, Problem> {
         let _writer = self.writer.lock().await;
         let waiting = self.confirmation().clone().ok_or_else(nothing_waits)?;
-        if waiting.username != identity.username {
+        if waiting.record.username != identity.username {
             return Err(Problem::conflict(
                 "confirmation_of_another",
                 "Somebody else made this change",
                 format!(
                     "Only {} can confirm it: the question is whether they can still reach the box.",
-                    waiting.username
+                    waiting.record.username
                 ),
             ));
         }
@@ -176,8 +214,8 @@ impl Core {
             "Confirmed a change",
         );
         batch.remove(CONFIRMATIONS, KEY);
-        let event =
-            submit::event("config.confirm", &identity, caller).on(waiting.revision.to_string());
+        let event = submit::event("config.confirm", identity, caller)
+            .on(waiting.record.revision.to_string());
         self.commit(batch, event).await?;
         *self.confirmation() = None;
         Ok(Receipt {
@@ -188,10 +226,23 @@ impl Core {
     }
 
     pub(crate) async fn revert(&self, caller: &Caller) -> Result<Receipt, Problem> {
-        let identity = self.require(caller, Role::Admin).await?;
-        let revision = self
-            .take_back(Some((&identity, caller)), "taken back")
-            .await?;
+        let event = |identity: &Identity| submit::event("config.revert", identity, caller);
+        let identity = self.require_for(caller, Role::Admin, event).await?;
+        let reverted = {
+            let _writer = self.writer.lock().await;
+            let waiting = self.confirmation().clone().ok_or_else(nothing_waits);
+            match waiting {
+                Ok(waiting) => {
+                    let event = event(&identity).detail("taken back");
+                    self.take_back(&waiting, event).await
+                }
+                Err(problem) => Err(problem),
+            }
+        };
+        let revision = match reverted {
+            Ok(revision) => revision,
+            Err(problem) => return Err(self.refuse(event(&identity), problem).await),
+        };
         self.wait_until_tried(revision).await;
         Ok(Receipt {
             revision,
@@ -200,44 +251,94 @@ impl Core {
         })
     }
 
-    /// Undoes the waiting change and only that.
-    async fn take_back(&self, by: Option<(&Identity, &Caller)>, why: &str) -> Result<u64, Problem> {
+    /// Takes back what nobody confirmed in time, if that is still so once its turn has come.
+    async fn expire(&self) -> Result<(), Problem> {
         let _writer = self.writer.lock().await;
-        let waiting = self.confirmation().clone().ok_or_else(nothing_waits)?;
+        let over = self.confirmation().clone().filter(Confirmation::is_over);
+        if let Some(waiting) = over {
+            self.take_back(&waiting, expired()).await?;
+        }
+        Ok(())
+    }
+
+    /// As [`Self::expire`], before anything else runs.
+    pub(crate) fn expire_at_start(&self) -> Result<(), OpenError> {
+        let over = self.confirmation().clone().filter(Confirmation::is_over);
+        let Some(waiting) = over else { return Ok(()) };
+        let failed = |error: &dyn std::error::Error| OpenError::Revert(chain(error));
+        let taken = self
+            .without(&waiting, None)
+            .map_err(|problem| failed(&problem))?;
+        let event = expired().on(waiting.record.revision.to_string());
+        let committed = self.audit.commit(taken.batch, event);
+        let revision = committed.map_err(|error| failed(&error))?.revision;
+        self.publish_taken_back(taken.desired, taken.ca, revision);
+        tracing::warn!(
+            revision = waiting.record.revision,
+            "a change that nobody confirmed was taken back"
+        );
+        Ok(())
+    }
+
+    /// Undoes the waiting change and only that. With the writer's lock held.
+    async fn take_back(&self, waiting: &Confirmation, event: AuditEvent) -> Result<u64, Problem> {
+        let taken = self.without(waiting, event.actor.clone())?;
+        let event = event.on(waiting.record.revision.to_string());
+        let committed = self.commit(taken.batch, event).await?;
+        Ok(self.publish_taken_back(taken.desired, taken.ca, committed.revision))
+    }
+
+    fn without(
+        &self,
+        waiting: &Confirmation,
+        actor: Option<Username>,
+    ) -> Result<TakenBack, Problem> {
         let current = self.desired.borrow().clone();
         let config = current.config.clone().ok_or_else(Problem::internal)?;
-        let undone = edit::undo(&config, &waiting.before)?;
-        let actor = by.map(|(identity, _)| identity.username.clone());
-        let mut batch = Batch::new((self.clock)(), actor, summary(waiting.revision));
+        let mut undone = waiting.undone(&config)?;
+        let mut keys = Keys::clone(&current.keys);
+        let (gone, _) = edit::settle_preshared(&mut undone, &keys.preshared);
+        let summary = format!("Took back revision {}", waiting.record.revision);
+        let mut batch = Batch::new((self.clock)(), actor, summary);
         batch.expect_revision(current.revision);
         batch.remove(CONFIRMATIONS, KEY);
+        for (name, _) in &gone {
+            batch.remove_secret(keys::preshared(name));
+            keys.preshared.remove(name);
+        }
         submit::put_documents(&mut batch, documents::changes(Some(&config), &undone))?;
         let ca = self.authority_for(Some(&config), &undone)?;
-        for record in ca.iter().flat_map(cell_vault::PreparedCa::records) {
+        for record in ca.iter().flat_map(PreparedCa::records) {
             batch.set_secret(record.name, record.sealed.clone());
         }
-        let event = match by {
-            Some((identity, caller)) => submit::event("config.revert", identity, caller),
-            None => AuditEvent::new("config.revert"),
-        };
-        let event = event.on(waiting.revision.to_string()).detail(why);
-        let committed = self.commit(batch, event).await?;
-        if let Some(ca) = ca {
-            self.vault.install(ca).map_err(|error| internal(&error))?;
-        }
+        Ok(TakenBack {
+            batch,
+            desired: Desired {
+                revision: current.revision,
+                config: Some(Arc::new(undone)),
+                keys: Arc::new(keys),
+            },
+            ca,
+        })
+    }
+
+    fn publish_taken_back(
+        &self,
+        mut desired: Desired,
+        ca: Option<PreparedCa>,
+        revision: Option<u64>,
+    ) -> u64 {
+        desired.revision = revision.unwrap_or(desired.revision);
+        self.install(ca);
         *self.confirmation() = None;
-        let revision = committed.revision.unwrap_or(current.revision);
-        self.desired.send_replace(Desired {
-            revision,
-            config: Some(Arc::new(undone)),
-            keys: current.keys,
-        });
-        Ok(revision)
+        let revision = desired.revision;
+        self.desired.send_replace(desired);
+        revision
     }
 }
 
-fn summary(revision: u64) -> String {
-    format!("Took back revision {revision}")
+fn expired() -> AuditEvent {
+    AuditEvent::new("config.revert").detail("not confirmed in time")
 }
 
 /// 409: another risky change has to wait.

@@ -15,13 +15,18 @@ pub(crate) fn diff(
     for key in keys {
         let (old, new) = (before.get(key), after.get(key));
         if old != new {
-            compare(key, old.and_then(parse), new.and_then(parse), &mut entries);
+            compare(
+                key,
+                old.and_then(|json| parse(json)),
+                new.and_then(|json| parse(json)),
+                &mut entries,
+            );
         }
     }
     entries
 }
 
-fn parse(json: &Vec<u8>) -> Option<Value> {
+fn parse(json: &[u8]) -> Option<Value> {
     serde_json::from_slice(json).ok()
 }
 

@@ -6,6 +6,7 @@
 //! a lock while a password is hashed.
 //! Start reading at [`Core`], then `submit.rs` and `edit`.
 
+mod account;
 mod act;
 mod answer;
 mod authorise;
@@ -19,13 +20,16 @@ mod logs;
 mod open;
 mod people;
 mod set_up;
+mod sign_in;
 mod submit;
 mod system;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cell_audit::{AuditEvent, AuditLog, Committed};
@@ -76,6 +80,8 @@ pub struct Core {
     system: OnceLock<System>,
     logs: Arc<LogBuffer>,
     clock: fn() -> Timestamp,
+    /// How long a risky change waits for its confirmation.
+    confirm_within: Duration,
 }
 
 impl Core {
@@ -93,27 +99,23 @@ impl Core {
     pub fn attach(self: &Arc<Self>, system: System) {
         if self.system.set(system).is_err() {
             tracing::error!("a system was attached twice");
+        } else if let Some(system) = self.system.get() {
+            self.watch_confirmation(system);
         }
-        self.resume_confirmation();
     }
 
     /// Keeps the batch and its audit record, off the async threads since it waits for the disk.
     async fn commit(&self, batch: Batch, event: AuditEvent) -> Result<Committed, Problem> {
-        let (audit, store) = (Arc::clone(&self.audit), Arc::clone(&self.store));
-        let committed = tokio::task::spawn_blocking(move || {
-            audit.commit(batch, event).inspect_err(|error| {
-                tracing::error!(error = %chain(error), "a change could not be kept");
-                if let cell_audit::AuditError::Store(cell_store::StoreError::Poisoned) = error
-                    && let Err(error) = store.reopen()
-                {
-                    tracing::error!(error = %chain(&error), "the store could not be reopened");
-                }
-            })
-        });
-        match committed.await {
-            Ok(result) => result.map_err(|error| submit::store_problem(&error)),
-            Err(_) => Err(Problem::internal()),
-        }
+        let audit = Arc::clone(&self.audit);
+        let committed = tokio::task::spawn_blocking(move || audit.commit(batch, event)).await;
+        let error = match committed {
+            Ok(Ok(committed)) => return Ok(committed),
+            Ok(Err(error)) => error,
+            Err(_) => return Err(Problem::internal()),
+        };
+        tracing::error!(error = %chain(&error), "a change could not be kept");
+        self.recover();
+        Err(submit::store_problem(&error))
     }
 
     /// Keeps a record of something that changed nothing. Not being able to is logged and no more.
@@ -123,6 +125,25 @@ impl Core {
         let noted = tokio::task::spawn_blocking(move || audit.record(event, now)).await;
         if let Ok(Err(error)) = noted {
             tracing::error!(error = %chain(&error), "an audit record could not be kept");
+            self.recover();
+        }
+    }
+
+    /// After a write of which nobody knows whether it reached the disk: what the disk says is so.
+    fn recover(&self) {
+        if !matches!(
+            self.store.latest_revision(),
+            Err(cell_store::StoreError::Poisoned)
+        ) {
+            return;
+        }
+        let recovered = self
+            .store
+            .reopen()
+            .map_err(OpenError::from)
+            .and_then(|()| self.read_anew());
+        if let Err(error) = recovered {
+            tracing::error!(error = %chain(&error), "the store could not be read again");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use cell_audit::AuditLog;
 use cell_model::Timestamp;
@@ -13,14 +14,14 @@ use tokio::sync::watch;
 
 use crate::documents::{self, DocumentError};
 use crate::keys::{self, KeyError};
-use crate::people::People;
+use crate::people::{People, PeopleError};
 use crate::{Core, LogBuffer, Settings, confirmation};
 
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The store cannot be opened or read.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// The sealing key cannot be had.
     #[error("the sealing key cannot be used")]
@@ -37,9 +38,9 @@ pub enum OpenError {
     /// There is a config, but no certificate authority.
     #[error("the certificate authority is missing")]
     NoAuthority,
-    /// No random numbers are to be had.
-    #[error("no random numbers are to be had")]
-    Random,
+    /// Accounts or sessions cannot be loaded.
+    #[error("accounts or sessions cannot be loaded")]
+    People(#[from] PeopleError),
     /// A file cannot be written.
     #[error("cannot write {path}")]
     Write {
@@ -60,20 +61,23 @@ impl Core {
         logs: Arc<LogBuffer>,
         clock: fn() -> Timestamp,
     ) -> Result<Arc<Self>, OpenError> {
+        Self::open_with(settings, logs, clock, confirmation::DEADLINE)
+    }
+
+    /// As [`Self::open`], with another deadline for confirmations.
+    pub(crate) fn open_with(
+        settings: Settings,
+        logs: Arc<LogBuffer>,
+        clock: fn() -> Timestamp,
+        confirm_within: Duration,
+    ) -> Result<Arc<Self>, OpenError> {
         let store = Arc::new(Store::open(&settings.state_dir)?);
         let sealer = Arc::new(Sealer::new(&SealKey::on_disk(&settings.state_dir)?));
         let vault = Arc::new(CellVault::new(Arc::clone(&sealer), &settings.runtime_dir));
         let audit = Arc::new(AuditLog::new(Arc::clone(&store)));
-        let confirmation = confirmation::load(&store, &audit, clock())?;
+        let confirmation = confirmation::load(&store)?;
         let desired = load(&store, &sealer, &vault)?;
-        let people =
-            People::load(&store, desired.config.is_none()).map_err(|error| match error {
-                people_error @ crate::people::PeopleError::Random => {
-                    tracing::error!(%people_error);
-                    OpenError::Random
-                }
-                crate::people::PeopleError::Store(error) => OpenError::Store(error),
-            })?;
+        let people = People::load(&store, desired.config.is_none())?;
         let core = Self {
             settings,
             store,
@@ -87,9 +91,22 @@ impl Core {
             system: OnceLock::new(),
             logs,
             clock,
+            confirm_within,
         };
+        core.expire_at_start()?;
         core.show_setup_code()?;
         Ok(Arc::new(core))
+    }
+
+    /// Takes over what the store says: config, keys, people, what waits.
+    pub(crate) fn read_anew(&self) -> Result<(), OpenError> {
+        let confirmation = confirmation::load(&self.store)?;
+        let desired = load(&self.store, &self.sealer, &self.vault)?;
+        self.people()
+            .read_anew(&self.store, desired.config.is_none())?;
+        *self.confirmation() = confirmation;
+        self.desired.send_replace(desired);
+        self.show_setup_code()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Accounts, sessions, the brake on guessing and the setup code, in memory; the store has the lasting copy.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use cell_auth::{Account, Session, SessionTable, SetupCode, SetupGate, Throttle};
+use cell_auth::{Account, RandomError, Session, SessionTable, SetupCode, SetupGate, Throttle};
 use cell_model::account::Role;
 use cell_model::name::Username;
 use cell_store::{Store, StoreError, Tree};
@@ -16,13 +17,15 @@ pub(crate) const SESSIONS: Tree = Tree::new("sessions");
 /// So many passwords are hashed at once: each takes 19 MiB and a core.
 pub(crate) static HASHING: Semaphore = Semaphore::const_new(2);
 
-/// People cannot be loaded.
+/// Why people cannot be loaded.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PeopleError {
-    #[error("accounts or sessions cannot be read")]
+pub enum PeopleError {
+    /// The store cannot be read.
+    #[error("the store cannot be read")]
     Store(#[from] StoreError),
-    #[error("no random numbers are to be had")]
-    Random,
+    /// There is no setup code.
+    #[error("a setup code cannot be made")]
+    SetupCode(#[from] RandomError),
 }
 
 /// Everybody, and everybody who tries.
@@ -32,27 +35,42 @@ pub(crate) struct People {
     pub(crate) throttle: Throttle,
     /// `None` once setup is done.
     pub(crate) setup: Option<SetupGate>,
+    /// Until when no setup code is looked at, since boot.
+    pub(crate) setup_paused_until: Duration,
 }
 
 impl People {
     pub(crate) fn load(store: &Store, before_setup: bool) -> Result<Self, PeopleError> {
+        let mut people = Self {
+            accounts: BTreeMap::new(),
+            sessions: SessionTable::default(),
+            throttle: Throttle::default(),
+            setup: None,
+            setup_paused_until: Duration::ZERO,
+        };
+        people.read_anew(store, before_setup)?;
+        Ok(people)
+    }
+
+    /// Takes over what the store says. What was tried and failed stays counted.
+    pub(crate) fn read_anew(
+        &mut self,
+        store: &Store,
+        before_setup: bool,
+    ) -> Result<(), PeopleError> {
         let accounts = store.records::<Account>(ACCOUNTS).scan()?;
         let sessions = store.records::<Session>(SESSIONS).scan()?;
-        let setup = if before_setup {
-            let code = SetupCode::generate().map_err(|_| PeopleError::Random)?;
-            Some(SetupGate::new(code))
-        } else {
-            None
-        };
-        Ok(Self {
-            accounts: accounts
-                .into_iter()
-                .map(|(_, account)| (account.username.clone(), account))
-                .collect(),
-            sessions: SessionTable::from_stored(sessions.into_iter().map(|(_, session)| session)),
-            throttle: Throttle::default(),
-            setup,
-        })
+        if !before_setup {
+            self.setup = None;
+        } else if self.setup.is_none() {
+            self.setup = Some(SetupGate::new(SetupCode::generate()?));
+        }
+        self.accounts = accounts
+            .into_iter()
+            .map(|(_, account)| (account.username.clone(), account))
+            .collect();
+        self.sessions = SessionTable::from_stored(sessions.into_iter().map(|(_, session)| session));
+        Ok(())
     }
 
     /// Whether the account is the only owner.

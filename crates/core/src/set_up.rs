@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cell_audit::AuditEvent;
 use cell_auth::{Account, SetupTry};
@@ -27,6 +28,8 @@ use crate::{Core, chain, documents, edit, keys, submit};
 
 /// The file the code is shown in.
 const CODE_FILE: &str = "setup-code";
+/// How a wrong code is refused.
+const WRONG_CODE: &str = "wrong_setup_code";
 /// Proposals tried before a taken one is shown after all: the person can change it.
 const PROPOSALS: usize = 32;
 
@@ -37,11 +40,15 @@ impl Core {
         caller: &Caller,
         form: &SetupForm,
     ) -> Result<Receipt, Problem> {
-        let _writer = self.writer.lock().await;
-        if self.desired.borrow().config.is_some() {
-            return Err(edit::already_set_up());
+        if let Err(problem) = self.check_setup_code(form.setup_code.expose()) {
+            // Guessing leaves a trace; the pause bounds how many.
+            if problem.code == WRONG_CODE {
+                let mut event = AuditEvent::new("setup.complete");
+                event.address = caller.address;
+                return Err(self.refuse(event, problem).await);
+            }
+            return Err(problem);
         }
-        self.check_setup_code(form.setup_code.expose())?;
         cell_auth::check_password_rules(&form.admin_password, &form.admin_username)
             .map_err(|error| Problem::field("admin_password", error))?;
         if form
@@ -55,6 +62,11 @@ impl Core {
         let config = config(form, subnet6);
         lint::check(&config, &self.facts(), &vpn_interface())?;
         let account = self.new_account(form).await?;
+        let writer = self.writer.lock().await;
+        // Somebody else with the code may have been faster.
+        if self.desired.borrow().config.is_some() {
+            return Err(edit::already_set_up());
+        }
         let now = (self.clock)();
         let ca = self
             .vault
@@ -79,16 +91,12 @@ impl Core {
         let mut event = AuditEvent::new("setup.complete")
             .by(&account.identity())
             .on(config.cell.name.to_string());
-        if let Some(address) = caller.address {
-            event = event.from(address);
-        }
+        event.address = caller.address;
         let committed = self.commit(batch, event).await?;
         let revision = committed.revision.ok_or_else(Problem::internal)?;
 
         // From here on nothing can fail: the box is set up.
-        if let Err(error) = self.vault.install(ca) {
-            tracing::error!(error = %chain(&error), "the root certificate could not be published");
-        }
+        self.install(Some(ca));
         {
             let mut people = self.people();
             people.accounts.insert(account.username.clone(), account);
@@ -104,6 +112,7 @@ impl Core {
             config: Some(Arc::new(config)),
             keys: Arc::new(keys),
         });
+        drop(writer);
         self.wait_until_tried(revision).await;
         Ok(Receipt {
             revision,
@@ -144,9 +153,11 @@ impl Core {
     pub(crate) fn check_setup_code(&self, typed: &str) -> Result<(), Problem> {
         let mut people = self.people();
         let gate = people.setup.as_mut().ok_or_else(edit::already_set_up)?;
-        let tried = gate
-            .check(typed, now_since_boot())
-            .map_err(|error| internal(&error))?;
+        let now = now_since_boot();
+        let tried = gate.check(typed, now).map_err(|error| internal(&error))?;
+        if let SetupTry::Replaced { retry_after } = tried {
+            people.setup_paused_until = now + retry_after;
+        }
         drop(people);
         match tried {
             SetupTry::Right => Ok(()),
@@ -154,7 +165,7 @@ impl Core {
                 errors: Problem::field("setup_code", "is not the code shown on the box").errors,
                 ..Problem::new(
                     403,
-                    "wrong_setup_code",
+                    WRONG_CODE,
                     "The setup code is wrong",
                     format!(
                         "Look at the screen or console of the box. {left} tries are left before the code changes."
@@ -171,15 +182,16 @@ impl Core {
         }
     }
 
-    /// Writes the code where console and helper scripts find it.
+    /// Writes the code where console and screen find it; once setup is done, takes it away.
     pub(crate) fn show_setup_code(&self) -> Result<(), OpenError> {
         let path = self.settings.runtime_dir.join(CODE_FILE);
         let code = {
             let people = self.people();
-            let Some(gate) = &people.setup else {
-                return Ok(());
-            };
-            gate.code().expose_text()
+            people.setup.as_ref().map(|gate| gate.code().expose_text())
+        };
+        let Some(code) = code else {
+            self.hide_setup_code();
+            return Ok(());
         };
         let write = || -> std::io::Result<()> {
             let staged = path.with_extension("new");
@@ -215,11 +227,17 @@ impl Core {
                 clock,
             };
         }
+        let paused = self
+            .people()
+            .setup_paused_until
+            .saturating_sub(now_since_boot());
         SetupView {
             complete: false,
             vpn_subnet: propose_subnet(&self.facts()).map(|subnet| subnet.to_string()),
             vpn_subnet6: random_ula().ok().map(|subnet| subnet.to_string()),
-            paused_s: None,
+            paused_s: Some(paused)
+                .filter(|paused| !paused.is_zero())
+                .map(whole_seconds),
             clock,
         }
     }
@@ -280,8 +298,14 @@ fn propose_subnet(facts: &NetworkFacts) -> Option<Ipv4Net> {
     proposal
 }
 
-fn paused(retry_after: std::time::Duration) -> Problem {
-    let seconds = u32::try_from(retry_after.as_secs().max(1)).unwrap_or(u32::MAX);
+/// Whole seconds, so that waiting as told is long enough.
+pub(crate) fn whole_seconds(wait: Duration) -> u32 {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    u32::try_from(seconds.max(1)).unwrap_or(u32::MAX)
+}
+
+fn paused(retry_after: Duration) -> Problem {
+    let seconds = whole_seconds(retry_after);
     Problem {
         retry_after: Some(seconds),
         ..Problem::new(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cell_audit::{AuditError, AuditEvent, Outcome};
+use cell_audit::{AuditError, AuditEvent};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, Preview, Receipt};
 use cell_model::account::{Identity, Role};
@@ -30,32 +30,25 @@ const FOLLOW: Duration = Duration::from_secs(5);
 
 impl Core {
     pub(crate) async fn submit(&self, caller: &Caller, change: Change) -> Result<Receipt, Problem> {
+        // What a change is judged by is not known before the first look at the network.
+        self.wait_until_tried(0).await;
         if let Change::SetUp(form) = &change {
             return self.set_up(caller, form).await;
         }
-        let identity = self.require(caller, Role::Admin).await?;
+        let event = |identity: &Identity| event_of(&change, identity, caller);
+        let identity = self.require_for(caller, Role::Admin, event).await?;
         let writer = self.writer.lock().await;
         let result = self.change(&identity, caller, &change).await;
         drop(writer);
         match result {
             Ok(receipt) => {
-                self.wait_until_tried(receipt.revision).await;
-                if receipt.confirm.is_some() {
+                let tried = self.wait_until_tried(receipt.revision).await;
+                if tried && receipt.confirm.is_some() {
                     self.confirmation_starts(receipt.revision);
                 }
                 Ok(receipt)
             }
-            Err(problem) => {
-                let event = event(action_of(&change), &identity, caller)
-                    .outcome(if problem.status < 500 {
-                        Outcome::Refused
-                    } else {
-                        Outcome::Failed
-                    })
-                    .detail(problem.code.clone());
-                self.note(event).await;
-                Err(problem)
-            }
+            Err(problem) => Err(self.refuse(event(&identity), problem).await),
         }
     }
 
@@ -74,16 +67,27 @@ impl Core {
         let edit = self.edit(&current, &config, change)?;
         lint::check(&edit.config, &self.facts(), &vpn_interface())?;
         let risky = lint::is_risky(&config, &edit.config);
-        if risky && self.confirmation().is_some() {
-            return Err(confirmation::waiting());
+        let waiting = self.confirmation().clone();
+        match waiting {
+            Some(_) if risky => return Err(confirmation::waiting()),
+            // So that taking back never fails.
+            Some(waiting) => drop(waiting.undone(&edit.config)?),
+            None => {}
         }
         let changes =
             documents::changes(Some(&config), &edit.config).map_err(|error| internal(&error))?;
         let revision = if changes.is_empty() && edit.preshared.is_empty() {
+            if edit.peer.is_some() {
+                // Nothing changes, but a file with a shared key in it leaves the box.
+                self.note(event_of(change, identity, caller)).await;
+            }
             current.revision
         } else {
-            let confirmation =
-                risky.then(|| Confirmation::new(current.revision + 1, identity, &config));
+            let confirmation = risky.then(|| {
+                let after = Arc::new(edit.config.clone());
+                let revision = current.revision + 1;
+                Confirmation::new(revision, identity, config, after, self.confirm_within)
+            });
             self.keep(identity, caller, &current, &edit, changes, confirmation)
                 .await?
         };
@@ -116,7 +120,7 @@ impl Core {
 
     fn edit(&self, current: &Desired, config: &Config, change: &Change) -> Result<Edit, Problem> {
         if let Change::RestoreRevision { number } = change {
-            return self.restoring(config, *number);
+            return self.restoring(current, config, *number);
         }
         let random = || cell_vault::random_bytes().map_err(|error| internal(&error));
         let context = Context {
@@ -128,8 +132,7 @@ impl Core {
         edit::apply(config, change, &context)
     }
 
-    /// The config of an earlier revision. Secrets that were destroyed since do not come back.
-    fn restoring(&self, config: &Config, number: u64) -> Result<Edit, Problem> {
+    fn restoring(&self, current: &Desired, config: &Config, number: u64) -> Result<Edit, Problem> {
         let found = match self.store.documents_at(number) {
             Ok(found) => found,
             Err(StoreError::NoRevision(_)) => {
@@ -137,39 +140,11 @@ impl Core {
             }
             Err(error) => return Err(internal(&error)),
         };
-        let restored = documents::read(&found).map_err(|error| internal(&error))?;
-        let mut restored =
-            restored.ok_or_else(|| Problem::not_found(format!("config in revision {number}")))?;
-        let mut lost = Vec::new();
-        for (name, peer) in &mut restored.peers {
-            let kept = matches!(self.store.secret(&keys::preshared(name)), Ok(Some(_)));
-            if peer.preshared_key && !kept {
-                let peer = Arc::make_mut(peer);
-                peer.preshared_key = false;
-                peer.reinstall_needed = true;
-                lost.push(name.to_string());
-            }
-        }
-        let mut summary = format!("Restored revision {number}");
-        if !lost.is_empty() {
-            summary.push_str("; the pre-shared key is gone of ");
-            summary.push_str(&lost.join(", "));
-        }
-        let gone = config.peers.iter().filter(|(name, peer)| {
-            peer.preshared_key
-                && restored
-                    .peers
-                    .get(*name)
-                    .is_none_or(|peer| !peer.preshared_key)
-        });
-        Ok(Edit {
-            preshared: gone.map(|(name, _)| (name.clone(), None)).collect(),
-            summary,
-            action: "config.restore",
-            object: Some(number.to_string()),
-            peer: None,
-            config: restored,
-        })
+        let earlier = documents::read(&found).map_err(|error| internal(&error))?;
+        let earlier =
+            earlier.ok_or_else(|| Problem::not_found(format!("config in revision {number}")))?;
+        let keys = &current.keys.preshared;
+        Ok(edit::restore(config, earlier, number, keys))
     }
 
     /// Commits and publishes.
@@ -222,11 +197,7 @@ impl Core {
             None if nothing_to_number => current.revision,
             None => return Err(Problem::internal()),
         };
-        if let Some(ca) = ca
-            && let Err(error) = self.vault.install(ca)
-        {
-            tracing::error!(error = %chain(&error), "the root certificate could not be published");
-        }
+        self.install(ca);
         if confirmation.is_some() {
             *self.confirmation() = confirmation;
         }
@@ -254,6 +225,13 @@ impl Core {
             .reissue_domain(&after.cell.name, &after.domain.name, (self.clock)())
             .map(Some)
             .map_err(|error| internal(&error))
+    }
+
+    /// Puts an authority to use whose records are stored; from there on it is too late to fail.
+    pub(crate) fn install(&self, ca: Option<PreparedCa>) {
+        if let Some(Err(error)) = ca.map(|ca| self.vault.install(ca)) {
+            tracing::error!(error = %chain(&error), "the root certificate could not be published");
+        }
     }
 
     pub(crate) async fn preview(
@@ -291,16 +269,18 @@ impl Core {
         })
     }
 
-    /// Waits until the reconciler has been through this revision, but not for ever.
-    pub(crate) async fn wait_until_tried(&self, revision: u64) {
+    /// Waits until the reconciler has been through this revision, but not for ever. Whether it has.
+    pub(crate) async fn wait_until_tried(&self, revision: u64) -> bool {
         let Some(system) = self.system.get() else {
-            return;
+            return false;
         };
         let mut published = system.published.clone();
         let tried = published.wait_for(|published| published.tried_revision >= Some(revision));
-        if tokio::time::timeout(FOLLOW, tried).await.is_err() {
+        let tried = matches!(tokio::time::timeout(FOLLOW, tried).await, Ok(Ok(_)));
+        if !tried {
             tracing::warn!(revision, "the system is slow to follow");
         }
+        tried
     }
 
     /// What the network looks like, as last published.
@@ -334,17 +314,21 @@ pub(crate) fn event(action: &'static str, identity: &Identity, caller: &Caller) 
     }
 }
 
-fn action_of(change: &Change) -> &'static str {
-    match change {
-        Change::SetUp(_) => "setup.complete",
-        Change::Settings(_) => "config.change",
-        Change::AddPeer(_) => "peer.add",
-        Change::ChangePeer { .. } => "peer.change",
-        Change::RekeyPeer { .. } => "peer.rekey",
-        Change::FetchPeerFile { .. } => "peer.fetch",
-        Change::RemovePeer { .. } => "peer.remove",
-        Change::RestoreRevision { .. } => "config.restore",
-    }
+/// The event of a change that has not come to anything yet.
+fn event_of(change: &Change, identity: &Identity, caller: &Caller) -> AuditEvent {
+    let (action, object) = match change {
+        Change::SetUp(form) => ("setup.complete", Some(form.cell_name.to_string())),
+        Change::Settings(_) => ("config.change", None),
+        Change::AddPeer(form) => ("peer.add", Some(form.name.to_string())),
+        Change::ChangePeer { name, .. } => ("peer.change", Some(name.to_string())),
+        Change::RekeyPeer { name } => ("peer.rekey", Some(name.to_string())),
+        Change::FetchPeerFile { name } => ("peer.fetch", Some(name.to_string())),
+        Change::RemovePeer { name } => ("peer.remove", Some(name.to_string())),
+        Change::RestoreRevision { number } => ("config.restore", Some(number.to_string())),
+    };
+    let mut event = event(action, identity, caller);
+    event.object = object;
+    event
 }
 
 /// What a failed commit means to the person who waits for it.

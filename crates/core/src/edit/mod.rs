@@ -5,15 +5,16 @@ mod peer;
 #[cfg(test)]
 pub(crate) mod sample;
 mod settings;
+mod undo;
 
-use cell_control::change::{Change, SettingsUpdate};
+use cell_control::change::Change;
 use cell_model::Timestamp;
 use cell_model::config::Config;
 use cell_model::key::{PresharedKey, PrivateKey, PublicKey};
 use cell_model::name::PeerName;
 use cell_model::problem::Problem;
 
-pub(crate) use settings::undo;
+pub(crate) use undo::{restore, settle_preshared, undo};
 
 /// What a change makes of a config.
 #[derive(Debug, Clone)]
@@ -56,7 +57,11 @@ pub(crate) struct Context<'a> {
 }
 
 /// Applies a change that stands on the present config alone.
-pub(crate) fn apply(config: &Config, change: &Change, context: &Context<'_>) -> Result<Edit, Problem> {
+pub(crate) fn apply(
+    config: &Config,
+    change: &Change,
+    context: &Context<'_>,
+) -> Result<Edit, Problem> {
     match change {
         Change::Settings(update) => settings::update(config, update, context),
         Change::AddPeer(form) => peer::add(config, form, context),
@@ -95,17 +100,5 @@ impl Edit {
             preshared: Vec::new(),
             peer: None,
         }
-    }
-}
-
-/// The sections of a config, as an update that would bring them back.
-pub(crate) fn sections(config: &Config) -> SettingsUpdate {
-    SettingsUpdate {
-        revision: None,
-        cell: Some(config.cell.clone()),
-        domain: Some(config.domain.clone()),
-        network: Some(config.network.clone()),
-        vpn: Some(config.vpn.clone()),
-        dns: Some(config.dns.clone()),
     }
 }

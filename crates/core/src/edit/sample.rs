@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use cell_control::change::{Change, PeerForm};
+use cell_control::change::{Change, PeerForm, SettingsUpdate};
 use cell_model::Timestamp;
 use cell_model::config::{
     CellConfig, Config, DnsConfig, DomainConfig, DomainMode, NetworkConfig, VpnConfig,
@@ -74,4 +74,16 @@ pub(crate) fn with_peers(names: &[&str]) -> Config {
             .config;
     }
     config
+}
+
+/// The sections of a config, as an update that would bring them back.
+pub(crate) fn sections(config: &Config) -> SettingsUpdate {
+    SettingsUpdate {
+        revision: None,
+        cell: Some(config.cell.clone()),
+        domain: Some(config.domain.clone()),
+        network: Some(config.network.clone()),
+        vpn: Some(config.vpn.clone()),
+        dns: Some(config.dns.clone()),
+    }
 }

@@ -1,0 +1,170 @@
+//! Back to an earlier config: by restoring a revision, or by taking back a change that was not confirmed.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use cell_model::config::{Config, PeerConfig};
+use cell_model::key::PresharedKey;
+use cell_model::name::PeerName;
+use cell_model::problem::Problem;
+use cell_model::subnet::{matching_v6, peer_addresses};
+
+use super::Edit;
+use super::settings::{files_differ, same_host};
+
+/// The config of an earlier revision. Secrets that were destroyed since do not come back, and the summary says so.
+pub(crate) fn restore(
+    now: &Config,
+    mut earlier: Config,
+    number: u64,
+    keys: &BTreeMap<PeerName, PresharedKey>,
+) -> Edit {
+    let everywhere = files_differ(now, &earlier);
+    for (name, peer) in &mut earlier.peers {
+        // The file a device has is that of its last change, not that of the revision.
+        let differs = now.peers.get(name).is_some_and(|now| {
+            now.full_tunnel != peer.full_tunnel
+                || now.public_key != peer.public_key
+                || now.address != peer.address
+                || now.preshared_key != peer.preshared_key
+        });
+        if (everywhere || differs) && !peer.reinstall_needed {
+            Arc::make_mut(peer).reinstall_needed = true;
+        }
+    }
+    let (preshared, lost) = settle_preshared(&mut earlier, keys);
+    let mut summary = format!("Restored revision {number}");
+    if !lost.is_empty() {
+        summary.push_str("; the pre-shared key is gone of ");
+        summary.push_str(&lost.join(", "));
+    }
+    let mut edit = Edit::new(earlier, "config.restore", number.to_string(), summary);
+    edit.preshared = preshared;
+    edit
+}
+
+/// The present config without what one change made of it: whatever that change set and nobody touched
+/// since is as before, whatever came later stays. Devices that came later move to a free address if theirs is gone.
+///
+/// # Errors
+/// 409 when something that came later is in the way. A change is refused that would bring this about.
+pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Config, Problem> {
+    let Config {
+        cell,
+        domain,
+        network,
+        vpn,
+        dns,
+        peers,
+    } = now;
+    let mut undone = Config {
+        cell: unless_touched(cell, &after.cell, &before.cell),
+        domain: unless_touched(domain, &after.domain, &before.domain),
+        network: unless_touched(network, &after.network, &before.network),
+        vpn: unless_touched(vpn, &after.vpn, &before.vpn),
+        dns: unless_touched(dns, &after.dns, &before.dns),
+        peers: BTreeMap::new(),
+    };
+    let mut later = Vec::new();
+    let names: BTreeSet<&PeerName> = peers.keys().chain(before.peers.keys()).collect();
+    for name in names {
+        let present = peers.get(name);
+        if present == after.peers.get(name) {
+            let former = before.peers.get(name).cloned();
+            undone.peers.extend(former.map(|peer| (name.clone(), peer)));
+        } else if let Some(peer) = present {
+            later.push((name, peer));
+        }
+    }
+    let everywhere = files_differ(now, &undone);
+    let taken: HashSet<_> = undone.peers.values().map(|peer| peer.address).collect();
+    let mut free = Places {
+        taken,
+        config: &undone.clone(),
+    };
+    for (name, peer) in later {
+        let mut peer = PeerConfig::clone(peer);
+        let address = free.place(now, &peer).ok_or_else(|| in_the_way(name))?;
+        peer.reinstall_needed |= everywhere || address != peer.address;
+        peer.address = address;
+        peer.address6 = matching_v6(undone.vpn.subnet6, undone.vpn.subnet, address);
+        undone.peers.insert(name.clone(), Arc::new(peer));
+    }
+    check_clashes(&undone)?;
+    Ok(undone)
+}
+
+fn unless_touched<T: PartialEq + Clone>(now: &T, after: &T, before: &T) -> T {
+    if now == after {
+        before.clone()
+    } else {
+        now.clone()
+    }
+}
+
+/// Addresses for devices that came later.
+struct Places<'a> {
+    taken: HashSet<std::net::Ipv4Addr>,
+    config: &'a Config,
+}
+
+impl Places<'_> {
+    /// The same host number if it is free, else the lowest free address.
+    fn place(&mut self, now: &Config, peer: &PeerConfig) -> Option<std::net::Ipv4Addr> {
+        let subnet = self.config.vpn.subnet;
+        let same = same_host(now.vpn.subnet, subnet, peer.address)
+            .filter(|address| !self.taken.contains(address));
+        let address =
+            same.or_else(|| peer_addresses(subnet).find(|address| !self.taken.contains(address)))?;
+        self.taken.insert(address);
+        Some(address)
+    }
+}
+
+/// No two devices have a name in the zone or a key in common.
+fn check_clashes(config: &Config) -> Result<(), Problem> {
+    let (mut labels, mut keys) = (HashSet::new(), HashSet::new());
+    for (name, peer) in &config.peers {
+        if !labels.insert(name.label()) || !keys.insert(peer.public_key) {
+            return Err(in_the_way(name));
+        }
+    }
+    Ok(())
+}
+
+fn in_the_way(name: &PeerName) -> Problem {
+    Problem::conflict(
+        "confirmation_outstanding",
+        "Another change waits for its confirmation",
+        format!("{name} would be in the way if that change was taken back. Confirm it first."),
+    )
+}
+
+/// Makes a config that comes back fit the pre-shared keys that are still there. Answers the keys to destroy,
+/// and the devices that lost theirs.
+pub(crate) fn settle_preshared(
+    config: &mut Config,
+    keys: &BTreeMap<PeerName, PresharedKey>,
+) -> (Vec<(PeerName, Option<PresharedKey>)>, Vec<String>) {
+    let mut lost = Vec::new();
+    for (name, peer) in &mut config.peers {
+        if peer.preshared_key && !keys.contains_key(name) {
+            let peer = Arc::make_mut(peer);
+            peer.preshared_key = false;
+            peer.reinstall_needed = true;
+            lost.push(name.to_string());
+        }
+    }
+    let used = |name: &PeerName| {
+        config
+            .peers
+            .get(name)
+            .is_some_and(|peer| peer.preshared_key)
+    };
+    let gone = keys.keys().filter(|name| !used(name));
+    (gone.map(|name| (name.clone(), None)).collect(), lost)
+}
+
+#[cfg(test)]
+#[path = "undo_tests.rs"]
+mod tests;

@@ -1,0 +1,12 @@
+//! The core with a store on disk, the real loop, and parts that live in memory.
+
+mod accounts;
+mod audited;
+mod confirmation;
+mod home;
+mod peers;
+mod restore;
+mod roles;
+mod sessions;
+mod settings;
+mod setup;
