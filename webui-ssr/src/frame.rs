@@ -35,6 +35,13 @@ impl Frame {
         self.may(&http::Method::POST, path)
     }
 
+    /// The title of the page at this path.
+    pub(crate) fn title(&self) -> String {
+        navigation::page_at(&self.path)
+            .map(|page| navigation::title(page, &self.path))
+            .unwrap_or_default()
+    }
+
     /// As what the person is signed in.
     pub(crate) fn role(&self) -> Option<Role> {
         self.identity.as_ref().map(|identity| identity.role)

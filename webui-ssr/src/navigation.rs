@@ -1,8 +1,10 @@
 //! Where a person is and where they may go, all out of the route table.
 
 use cell_model::account::Role;
+use cell_model::status::Part;
 use http::Method;
 
+use crate::parts::state::part_name;
 use crate::routes::{Group, PAGES, Page};
 
 /// A link with its words.
@@ -87,7 +89,12 @@ pub(crate) fn title(page: &Page, path: &str) -> String {
     let mut title = page.title.to_owned();
     for (pattern, segment) in page.path.split('/').zip(path.split('/')) {
         if pattern.starts_with('{') {
-            title = title.replace(pattern, &decoded(segment));
+            let segment = decoded(segment);
+            let name = match Part::from_word(&segment) {
+                Some(part) if pattern == "{part}" => part_name(part),
+                _ => segment.as_str(),
+            };
+            title = title.replace(pattern, name);
         }
     }
     title

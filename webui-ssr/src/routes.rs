@@ -118,10 +118,10 @@ pub static PAGES: &[Page] = &[
         post!("/peers/{name}", ADMIN, forms::peer::ACCESS, peers::change),
         post!("/peers/{name}/file", ADMIN, &[], peers::file)
     ]),
-    page!("/peers/{name}/key", "New key", None, ADMIN, peers::ask_rekey, [
+    page!("/peers/{name}/key", "New key for {name}", None, ADMIN, peers::ask_rekey, [
         post!("/peers/{name}/key", ADMIN, &[], peers::rekey)
     ]),
-    page!("/peers/{name}/remove", "Remove", None, ADMIN, peers::ask_remove, [
+    page!("/peers/{name}/remove", "Remove {name}", None, ADMIN, peers::ask_remove, [
         post!("/peers/{name}/remove", ADMIN, &[], peers::remove)
     ]),
     page!("/dns", "Names", Some(Group::Cell), HELPER, dns::show, [
@@ -147,11 +147,11 @@ pub static PAGES: &[Page] = &[
     ]),
     page!("/revisions", "Revisions", Some(Group::Care), HELPER, revisions::list, []),
     page!("/revisions/{number}", "Revision {number}", None, HELPER, revisions::show, []),
-    page!("/revisions/{number}/restore", "Restore", None, ADMIN, revisions::ask_restore, [
+    page!("/revisions/{number}/restore", "Restore revision {number}", None, ADMIN, revisions::ask_restore, [
         post!("/revisions/{number}/restore", ADMIN, &[], revisions::restore)
     ]),
     page!("/audit", "Audit", Some(Group::Care), HELPER, audit::list, []),
-    page!("/audit/verify", "Check", None, HELPER, audit::verify, []),
+    page!("/audit/verify", "Check of the audit", None, HELPER, audit::verify, []),
     page!("/me", "My page", Some(Group::People), Access::Only(Role::Member), account::me, []),
     page!("/people", "People", Some(Group::People), ADMIN, people::list, []),
     page!("/people/new", "Add a person", None, OWNER, people::new, [
@@ -176,7 +176,7 @@ pub static PAGES: &[Page] = &[
     page!("/setup", "Set up the cell", None, Access::Setup, setup::show, [
         post!("/setup", Access::Setup, forms::setup::FIELDS, setup::complete)
     ]),
-    page!("/setup/done", "The cell is set up", None, Access::SignIn, setup::finished, []),
+    page!("/setup/done", "Trust the cell", None, Access::SignIn, setup::finished, []),
 ];
 
 /// What is fetched and is no page: path, access, handler.

@@ -76,6 +76,17 @@ impl Draft {
         self
     }
 
+    /// Puts a value in place of the one that was sent.
+    pub(crate) fn replace(&mut self, name: &str, value: impl Into<String>) {
+        self.forget(name);
+        self.values.push((name.to_owned(), value.into()));
+    }
+
+    /// Takes a value away, so that the form does not carry it along.
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.values.retain(|(key, _)| key != name);
+    }
+
     /// The form's fields.
     pub(crate) fn fields(&self) -> &'static [Field] {
         self.fields

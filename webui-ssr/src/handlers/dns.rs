@@ -7,7 +7,7 @@ use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
 use cell_model::status::Part;
 
-use super::{done, draft, frame, ok, settings};
+use super::{done, draft, frame, ok, refuse, settings};
 use crate::done::Done;
 use crate::forms::{self, Draft, REVISION};
 use crate::pages;
@@ -87,7 +87,7 @@ async fn submitted(
     match visit.control.submit(&visit.caller, change).await {
         Ok(_) => Ok(Sent::Done),
         Err(problem) => {
-            draft.refuse(forms::dns::own_fields(problem))?;
+            refuse(visit, draft, forms::dns::own_fields(problem)).await?;
             Ok(Sent::Refused)
         }
     }

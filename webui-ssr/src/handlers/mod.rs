@@ -28,7 +28,7 @@ use maud::Markup;
 
 use crate::clock::Clock;
 use crate::done::Done;
-use crate::forms::{Draft, Field};
+use crate::forms::{Draft, Field, REVISION};
 use crate::frame::Frame;
 
 /// What is around the page for this visit. The name and time zone of the cell are for those who may read settings.
@@ -69,6 +69,14 @@ fn ok(page: Markup) -> Reply {
 /// The form as sent.
 fn draft(visit: &Visit, fields: &'static [Field]) -> Result<Draft, Problem> {
     Ok(Draft::read(fields, &visit.form()?))
+}
+
+/// Takes over why a change of the settings was refused. The form that comes back is about the settings as they are
+/// now: with the revision it was filled in from, it could never be sent again.
+async fn refuse(visit: &Visit, draft: &mut Draft, problem: Problem) -> Result<(), Problem> {
+    draft.refuse(problem)?;
+    draft.replace(REVISION.name, settings(visit).await?.revision.to_string());
+    Ok(())
 }
 
 /// On to a page that says what was done.

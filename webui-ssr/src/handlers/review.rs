@@ -5,7 +5,7 @@ use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
 use maud::Markup;
 
-use super::{done, ok};
+use super::{done, ok, refuse};
 use crate::done::Done;
 use crate::forms::{Draft, REVIEWED};
 use crate::frame::Frame;
@@ -38,11 +38,14 @@ pub(super) async fn review(
         after,
         done,
     } = reviewed;
+    // The form that comes back has not been reviewed, whatever this one was.
+    let word = draft.typed(REVIEWED.name).to_owned();
+    draft.forget(REVIEWED.name);
     let Some(change) = change else {
         return Ok(draft.reply(form(frame, &draft)));
     };
     let (control, caller) = (visit.control.as_ref(), &visit.caller);
-    let refused = match draft.typed(REVIEWED.name) {
+    let refused = match word.as_str() {
         "yes" => match control.submit(caller, change).await {
             Ok(receipt) => return Ok(after_change(&receipt, after, done)),
             Err(problem) => problem,
@@ -53,7 +56,7 @@ pub(super) async fn review(
             Err(problem) => problem,
         },
     };
-    draft.refuse(refused)?;
+    refuse(visit, &mut draft, refused).await?;
     Ok(draft.reply(form(frame, &draft)))
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn render(frame: &Frame, view: &SessionsView) -> Markup {
             (table("Sessions", &["Browser", "From", "Since", "Change"], &rows))
         }
     };
-    page(frame, "My account", &content)
+    page(frame, &content)
 }
 
 fn row(frame: &Frame, session: &SessionView) -> Vec<Markup> {

@@ -13,5 +13,5 @@ pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
         p.lead { "Other sessions of yours end. This one stays." }
         (form(frame, draft, "/account/password", "Change the password"))
     };
-    form_page(frame, draft, "New password", &content)
+    form_page(frame, draft, &content)
 }

@@ -41,7 +41,7 @@ pub(crate) fn render(frame: &Frame, draft: &Draft, records: Option<&AuditPage>) 
             (link("/api/audit/export", "Download as CSV", Look::Plain))
         }
     };
-    form_page(frame, draft, "Audit", &content)
+    form_page(frame, draft, &content)
 }
 
 fn rows(frame: &Frame, records: &AuditPage) -> Vec<Vec<Markup>> {

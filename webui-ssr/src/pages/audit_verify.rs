@@ -22,5 +22,5 @@ pub(crate) fn render(frame: &Frame, verified: &AuditVerifyView) -> Markup {
         }
         div.buttons { (link("/audit", "Back to the audit", Look::Plain)) }
     };
-    page(frame, "Check of the audit", &content)
+    page(frame, &content)
 }

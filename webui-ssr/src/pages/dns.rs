@@ -38,7 +38,7 @@ pub(crate) fn render(frame: &Frame, config: &ConfigView, part: &PartView) -> Mar
             }
         }
     };
-    page(frame, "Names", &content)
+    page(frame, &content)
 }
 
 fn records(frame: &Frame, config: &ConfigView) -> Markup {

@@ -13,5 +13,5 @@ pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
         p.lead { "A name of your own in the cell's domain, for something that is no device of the VPN: a printer, a camera." }
         (form(frame, draft, "/dns/records/new", "Add the record"))
     };
-    form_page(frame, draft, "Add a record", &content)
+    form_page(frame, draft, &content)
 }

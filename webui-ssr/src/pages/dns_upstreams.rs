@@ -13,5 +13,5 @@ pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
         p.lead { "When one does not answer, the next is asked." }
         (form(frame, draft, "/dns/upstreams", "Save"))
     };
-    form_page(frame, draft, "Upstream servers", &content)
+    form_page(frame, draft, &content)
 }

@@ -24,5 +24,5 @@ pub(crate) fn render(frame: &Frame, root: &RootCertificateView) -> Markup {
         (trust(root))
         div.buttons { (link("/account", "My account", Look::Plain)) }
     };
-    page(frame, "My page", &content)
+    page(frame, &content)
 }

@@ -56,7 +56,7 @@ pub(crate) fn render(frame: &Frame, config: &ConfigView, network: &NetworkView) 
             p { a href="/network" { "Refresh" } }
         }
     };
-    page(frame, "Network", &content)
+    page(frame, &content)
 }
 
 fn asked(addressing: &AddressingConfig) -> Markup {

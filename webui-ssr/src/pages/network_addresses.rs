@@ -13,5 +13,5 @@ pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
         p.lead { "A wrong address can cut you off. So you see first what would happen, and afterwards the change returns by itself unless you confirm it." }
         (form(frame, draft, "/network/addresses", "Review"))
     };
-    form_page(frame, draft, "Addresses", &content)
+    form_page(frame, draft, &content)
 }

@@ -10,7 +10,7 @@ use crate::parts::action::{Look, button, link};
 use crate::parts::icon::Icon;
 use crate::parts::list::table;
 use crate::parts::shell::live_page;
-use crate::parts::state::{badge, labelled};
+use crate::parts::state::{badge, labelled, part_name};
 use crate::parts::text::{Weight, facts, notice, time};
 
 /// Where the script gets the live part.
@@ -20,7 +20,6 @@ const FRAGMENT: &str = "/fragments/status";
 pub(crate) fn render(frame: &Frame, status: &StatusView) -> Markup {
     live_page(
         frame,
-        "Overview",
         &html! {
             div #live data-live=(FRAGMENT) { (live(frame, status)) }
             p.refresh { a href="/" { "Refresh" } }
@@ -82,18 +81,6 @@ pub(crate) fn parts_table(frame: &Frame, status: &StatusView) -> Markup {
         return html! { p { "The box is starting. Refresh in a moment." } };
     }
     table("Parts", &["Part", "State", "Since", "Detail"], &rows)
-}
-
-/// What a part is called.
-pub(crate) fn part_name(part: Part) -> &'static str {
-    match part {
-        Part::Firewall => "Firewall",
-        Part::Network => "Network",
-        Part::Wireguard => "VPN",
-        Part::Vault => "Keys and certificates",
-        Part::Dns => "Name server",
-        Part::Web => "Admin page",
-    }
 }
 
 /// Whether what is in force is what was asked for.

@@ -4,7 +4,6 @@ use cell_control::action::LogLevel;
 use cell_control::view::{LogLine, PartView};
 use maud::{Markup, html};
 
-use super::overview::part_name;
 use crate::frame::Frame;
 use crate::parts::action::{Look, button};
 use crate::parts::list::table;
@@ -44,7 +43,7 @@ pub(crate) fn render(frame: &Frame, part: &PartView, logs: &[LogLine]) -> Markup
             p { a href={ "/parts/" (word) } { "Refresh" } }
         }
     };
-    page(frame, part_name(part.part), &content)
+    page(frame, &content)
 }
 
 fn log(frame: &Frame, lines: &[LogLine]) -> Markup {

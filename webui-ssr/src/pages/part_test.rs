@@ -4,12 +4,11 @@ use cell_control::action::TestResult;
 use cell_model::status::Part;
 use maud::{Markup, html};
 
-use super::overview::part_name;
 use crate::frame::Frame;
 use crate::parts::action::{Look, button, link};
 use crate::parts::icon::Icon;
-use crate::parts::shell::page;
-use crate::parts::state::labelled;
+use crate::parts::shell::answer;
+use crate::parts::state::{labelled, part_name};
 
 /// The page.
 pub(crate) fn render(frame: &Frame, part: Part, result: &TestResult) -> Markup {
@@ -25,5 +24,5 @@ pub(crate) fn render(frame: &Frame, part: Part, result: &TestResult) -> Markup {
             (link(&path, "Back to the part", Look::Plain))
         }
     };
-    page(frame, &format!("Test: {}", part_name(part)), &content)
+    answer(frame, &format!("Test: {}", part_name(part)), &content)
 }

@@ -11,7 +11,6 @@ use crate::parts::shell::page;
 pub(crate) fn render(frame: &Frame, status: &StatusView) -> Markup {
     page(
         frame,
-        "Parts",
         &html! {
             p.lead { "What the box is made of. Each part can be tested, read about in the log and started anew." }
             (parts_table(frame, status))

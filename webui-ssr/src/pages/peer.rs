@@ -41,7 +41,7 @@ pub(crate) fn render(frame: &Frame, peer: &PeerView, draft: &Draft) -> Markup {
             }
         }
     };
-    form_page(frame, draft, peer.name.as_str(), &content)
+    form_page(frame, draft, &content)
 }
 
 fn details(frame: &Frame, peer: &PeerView) -> Vec<(&'static str, Markup)> {

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use crate::frame::Frame;
 use crate::navigation::peer_path;
 use crate::parts::action::{Look, link};
-use crate::parts::shell::page;
+use crate::parts::shell::answer;
 use crate::parts::text::{Weight, notice, qr_figure};
 
 /// The page.
@@ -33,7 +33,7 @@ pub(crate) fn render(frame: &Frame, receipt: &PeerReceipt) -> Markup {
             (link("/peers", "All devices", Look::Plain))
         }
     };
-    page(frame, &format!("File for {name}"), &content)
+    answer(frame, &format!("File for {name}"), &content)
 }
 
 fn shown(name: &str, file: &str, whole: bool) -> Markup {

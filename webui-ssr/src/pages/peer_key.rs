@@ -22,5 +22,5 @@ pub(crate) fn render(frame: &Frame, peer: &PeerView) -> Markup {
             (link(&path, "Keep the key", Look::Plain))
         }
     };
-    page(frame, &format!("New key for {}", peer.name), &content)
+    page(frame, &content)
 }

@@ -13,5 +13,5 @@ pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
         p.lead { "The next page shows a file for the device's WireGuard app, as a code to scan and as a download. It is shown once." }
         (form(frame, draft, "/peers/new", "Add the device"))
     };
-    form_page(frame, draft, "Add a device", &content)
+    form_page(frame, draft, &content)
 }

@@ -23,5 +23,5 @@ pub(crate) fn render(frame: &Frame, peer: &PeerView) -> Markup {
             (link(&path, "Keep it", Look::Plain))
         }
     };
-    page(frame, &format!("Remove {}", peer.name), &content)
+    page(frame, &content)
 }

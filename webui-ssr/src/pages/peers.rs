@@ -33,7 +33,7 @@ pub(crate) fn render(frame: &Frame, peers: &Page<PeerView>, first: bool) -> Mark
             (pagination("/peers", peers.next.as_deref(), first))
         }
     };
-    page(frame, "Devices", &content)
+    page(frame, &content)
 }
 
 fn row(frame: &Frame, peer: &PeerView) -> Vec<Markup> {

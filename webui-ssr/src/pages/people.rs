@@ -25,7 +25,7 @@ pub(crate) fn render(frame: &Frame, accounts: &Page<AccountView>, first: bool) -
         (table("People", &["Name", "Role", "Since", "Password", "Change"], &rows))
         (pagination("/people", accounts.next.as_deref(), first))
     };
-    page(frame, "People", &content)
+    page(frame, &content)
 }
 
 fn row(frame: &Frame, account: &AccountView) -> Vec<Markup> {

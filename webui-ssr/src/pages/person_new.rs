@@ -13,5 +13,5 @@ pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
         p.lead { "Tell them the first password. They choose their own when they sign in." }
         (form(frame, draft, "/people/new", "Add the person"))
     };
-    form_page(frame, draft, "Add a person", &content)
+    form_page(frame, draft, &content)
 }

@@ -16,5 +16,5 @@ pub(crate) fn render(frame: &Frame, username: &Username, draft: &Draft) -> Marku
         p.lead { "Their sessions end. They choose a password of their own when they sign in next." }
         (form(frame, draft, &path, "Set the password"))
     };
-    form_page(frame, draft, &format!("Password of {username}"), &content)
+    form_page(frame, draft, &content)
 }

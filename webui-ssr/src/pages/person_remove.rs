@@ -22,5 +22,5 @@ pub(crate) fn render(frame: &Frame, username: &Username) -> Markup {
             (link("/people", "Keep it", Look::Plain))
         }
     };
-    page(frame, &format!("Remove {username}"), &content)
+    page(frame, &content)
 }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use crate::frame::Frame;
 use crate::navigation;
 use crate::parts::action::{Look, link};
-use crate::parts::shell::page;
+use crate::parts::shell::answer;
 
 /// The page.
 pub(crate) fn render(frame: &Frame, problem: &Problem) -> Markup {
@@ -26,5 +26,5 @@ pub(crate) fn render(frame: &Frame, problem: &Problem) -> Markup {
             @if problem.status == 409 { (link("/", "Look again", Look::Plain)) }
         }
     };
-    page(frame, &problem.title, &content)
+    answer(frame, &problem.title, &content)
 }

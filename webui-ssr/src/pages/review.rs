@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use crate::forms::{Draft, REVIEWED};
 use crate::frame::Frame;
 use crate::parts::action::{Look, token};
-use crate::parts::shell::page;
+use crate::parts::shell::answer;
 use crate::parts::text::{Weight, notice};
 
 /// The page. It carries along what was typed, so that the person can also go back to it.
@@ -26,7 +26,7 @@ pub(crate) fn render(frame: &Frame, draft: &Draft, preview: &Preview) -> Markup 
             }
         }
     };
-    page(frame, "Review the change", &content)
+    answer(frame, "Review the change", &content)
 }
 
 /// Steps, warnings, and whether it returns by itself.

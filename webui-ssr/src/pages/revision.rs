@@ -35,7 +35,7 @@ pub(crate) fn render(
             }
         }
     };
-    page(frame, &format!("Revision {}", revision.number), &content)
+    page(frame, &content)
 }
 
 fn diff(changes: &[DiffEntry]) -> Markup {

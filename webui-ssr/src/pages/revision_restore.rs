@@ -25,9 +25,5 @@ pub(crate) fn render(frame: &Frame, revision: &RevisionView, preview: &Preview) 
             (link(&path, "Keep the present ones", Look::Plain))
         }
     };
-    page(
-        frame,
-        &format!("Restore revision {}", revision.number),
-        &content,
-    )
+    page(frame, &content)
 }

@@ -31,5 +31,5 @@ pub(crate) fn render(frame: &Frame, revisions: &Page<RevisionView>, first: bool)
             (pagination("/revisions", revisions.next.as_deref(), first))
         }
     };
-    page(frame, "Revisions", &content)
+    page(frame, &content)
 }

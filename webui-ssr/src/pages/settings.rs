@@ -24,7 +24,7 @@ pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
             .collect();
         facts(&shown)
     };
-    form_page(frame, draft, "Settings", &content)
+    form_page(frame, draft, &content)
 }
 
 fn or_dash(value: &str) -> &str {

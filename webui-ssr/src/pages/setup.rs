@@ -32,7 +32,7 @@ pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
             div.buttons { button class=(Look::Main.class()) { "Set up the cell" } }
         }
     };
-    form_page(frame, draft, "Set up the cell", &content)
+    form_page(frame, draft, &content)
 }
 
 fn section(draft: &Draft, names: &[&str]) -> Vec<Field> {

@@ -14,7 +14,7 @@ pub(crate) fn render(frame: &Frame, root: &RootCertificateView) -> Markup {
         (trust(root))
         div.buttons { (link("/sign-in", "Sign in", Look::Main)) }
     };
-    page(frame, "Trust the cell", &content)
+    page(frame, &content)
 }
 
 /// The root certificate and how each kind of device comes to trust it.

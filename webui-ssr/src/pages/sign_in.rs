@@ -18,5 +18,5 @@ pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
             p { "The browser warns about the certificate until the device trusts the cell: " a href="/setup/done" { "how to do that" } "." }
         }
     };
-    form_page(frame, draft, "Sign in", &content)
+    form_page(frame, draft, &content)
 }

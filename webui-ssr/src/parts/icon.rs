@@ -9,6 +9,7 @@ pub(crate) enum Icon {
     Clock,
     Cross,
     Question,
+    Info,
     Warning,
 }
 
@@ -19,6 +20,7 @@ impl Icon {
             Self::Clock => "M8 4v4l2.5 2",
             Self::Cross => "M5.5 5.5l5 5m0-5l-5 5",
             Self::Question => "M6 6.2c0-2.8 4-2.8 4 0 0 1.5-2 1.5-2 3M8 11.6v.1",
+            Self::Info => "M8 7.5v4M8 4.7v.1",
             Self::Warning => "M8 4.5v4M8 11.3v.1",
         }
     }

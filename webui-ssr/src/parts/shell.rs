@@ -12,26 +12,33 @@ use crate::navigation::{self, Link};
 /// What the box is called before anybody may know its name.
 const PRODUCT: &str = "Personal Internet Cell";
 
-/// A page: its title, which is its only first-level heading, and its content.
-pub(crate) fn page(frame: &Frame, title: &str, content: &Markup) -> Markup {
+/// A page, under the title the route table gives it, which is its only first-level heading.
+pub(crate) fn page(frame: &Frame, content: &Markup) -> Markup {
+    answer(frame, &frame.title(), content)
+}
+
+/// What answers a form and is no page of its own: it has a title of its own.
+pub(crate) fn answer(frame: &Frame, title: &str, content: &Markup) -> Markup {
     document(frame, title, title, &html! {}, content)
 }
 
 /// A page with a form: its title says so when something is wrong, because titles are heard first.
-pub(crate) fn form_page(frame: &Frame, draft: &Draft, title: &str, content: &Markup) -> Markup {
+pub(crate) fn form_page(frame: &Frame, draft: &Draft, content: &Markup) -> Markup {
     let wrong = draft.refused().is_some() || !draft.errors().is_empty();
+    let title = frame.title();
     let spoken = if wrong {
         format!("Error: {title}")
     } else {
-        title.to_owned()
+        title.clone()
     };
-    document(frame, &spoken, title, &html! {}, content)
+    document(frame, &spoken, &title, &html! {}, content)
 }
 
 /// A page whose live part the script keeps fresh.
-pub(crate) fn live_page(frame: &Frame, title: &str, content: &Markup) -> Markup {
+pub(crate) fn live_page(frame: &Frame, content: &Markup) -> Markup {
     let script = html! { script src=(assets::live_path()) defer {} };
-    document(frame, title, title, &script, content)
+    let title = frame.title();
+    document(frame, &title, &title, &script, content)
 }
 
 fn document(frame: &Frame, spoken: &str, title: &str, script: &Markup, content: &Markup) -> Markup {
@@ -76,7 +83,7 @@ fn document(frame: &Frame, spoken: &str, title: &str, script: &Markup, content: 
 }
 
 fn who(identity: &Identity) -> Markup {
-    html! { a.who href="/account" { span.quiet { (identity.role.as_str()) } " " (identity.username) } }
+    html! { a.who href="/account" { (identity.username) " " span.quiet { (identity.role.as_str()) } } }
 }
 
 fn menu(frame: &Frame, role: Role) -> Markup {

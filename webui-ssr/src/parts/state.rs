@@ -1,7 +1,7 @@
 //! How something is: a word, a picture and a time, never colour alone.
 
 use cell_model::Timestamp;
-use cell_model::status::State;
+use cell_model::status::{Part, State};
 use maud::{Markup, html};
 
 use super::icon::{Icon, icon};
@@ -27,6 +27,18 @@ pub(crate) fn badge_since(state: State, since: Timestamp, clock: &Clock) -> Mark
 /// A word of another set, in the colours of a state.
 pub(crate) fn labelled(class: &str, picture: Icon, word: &str) -> Markup {
     html! { span class={ "state " (class) } { (icon(picture)) (word) } }
+}
+
+/// What a part is called.
+pub(crate) fn part_name(part: Part) -> &'static str {
+    match part {
+        Part::Firewall => "Firewall",
+        Part::Network => "Network",
+        Part::Wireguard => "VPN",
+        Part::Vault => "Keys and certificates",
+        Part::Dns => "Name server",
+        Part::Web => "Admin page",
+    }
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ pub(crate) enum Weight {
 /// Something to know.
 pub(crate) fn notice(weight: Weight, content: &Markup) -> Markup {
     let (class, picture) = match weight {
-        Weight::Note => ("notice", Icon::Tick),
+        Weight::Note => ("notice", Icon::Info),
         Weight::Warning => ("notice warning", Icon::Warning),
     };
     html! { div class=(class) { (icon(picture)) div { (content) } } }
