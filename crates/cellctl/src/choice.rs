@@ -1,0 +1,73 @@
+//! Arguments that are one word out of a few, so that help and completion can list them.
+
+use cell_control::action::LogLevel;
+use cell_model::account::Role;
+use cell_model::config::{DomainMode, ServiceToggle};
+use cell_model::status::Part;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+/// A built-in part.
+pub(crate) fn part() -> impl TypedValueParser<Value = Part> {
+    one_of(Part::ALL.map(|part| (part.as_str(), part)))
+}
+
+/// How important a line of the log is.
+pub(crate) fn level() -> impl TypedValueParser<Value = LogLevel> {
+    one_of(LEVELS)
+}
+
+/// What an account may do.
+pub(crate) fn role() -> impl TypedValueParser<Value = Role> {
+    let roles = [Role::Member, Role::Helper, Role::Admin, Role::Owner];
+    one_of(roles.map(|role| (role.as_str(), role)))
+}
+
+/// A kind of service.
+pub(crate) fn service() -> impl TypedValueParser<Value = ServiceToggle> {
+    one_of(ServiceToggle::ALL.map(|service| (service.as_str(), service)))
+}
+
+/// How names and certificates are obtained.
+pub(crate) fn domain_mode() -> impl TypedValueParser<Value = DomainMode> {
+    one_of([("lan", DomainMode::Lan)])
+}
+
+const LEVELS: [(&str, LogLevel); 4] = [
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+];
+
+fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
+    choices: [(&'static str, T); N],
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(choices.map(|(word, _)| word)).try_map(move |typed| {
+        choices
+            .iter()
+            .find(|(word, _)| *word == typed)
+            .map(|(_, value)| *value)
+            .ok_or("is not one of them")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_have_the_words_of_the_api() {
+        for (word, level) in LEVELS {
+            assert_eq!(crate::text::word(&level), word);
+        }
+    }
+
+    #[test]
+    fn other_words_are_refused_with_those_there_are() {
+        let command = clap::Command::new("test").arg(clap::Arg::new("part").value_parser(part()));
+        let matches = command.clone().get_matches_from(["test", "dns"]);
+        assert_eq!(matches.get_one("part"), Some(&Part::Dns));
+        let refused = command.try_get_matches_from(["test", "mail"]).unwrap_err();
+        assert!(refused.to_string().contains("wireguard"), "{refused}");
+    }
+}

@@ -1,0 +1,16 @@
+//! The program as a person runs it, against a scripted core behind a real socket.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say so at once"
+)]
+
+mod daemon;
+mod failures;
+mod json;
+mod lists;
+mod passwords;
+mod peers;
+mod settings;
+mod setup;
+mod status;
