@@ -39,8 +39,11 @@ async fn see(page: &Page, site: fn(Stage) -> Site) -> Vec<Seen> {
     seen
 }
 
+/// What a form sends.
+type Pairs = &'static [(&'static str, &'static str)];
+
 /// Pages that answer a form: name, path, and what is sent.
-const ANSWERS: &[(&str, &str, &[(&str, &str)])] = &[
+const ANSWERS: &[(&str, &str, Pairs)] = &[
     (
         "File of a new device",
         "/peers/new",
@@ -74,7 +77,7 @@ const ANSWERS: &[(&str, &str, &[(&str, &str)])] = &[
     ("No such page", "/peers/new/or/not", &[]),
 ];
 
-const SETTINGS: &[(&str, &str)] = &[
+const SETTINGS: Pairs = &[
     ("cell.name", "home"),
     ("domain.name", "home.cell"),
     ("vpn.subnet", "10.31.7.0/24"),
