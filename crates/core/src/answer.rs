@@ -107,6 +107,20 @@ impl Core {
         if let (Some(config), Some(published)) = (config, &published) {
             notices.extend(cell_plan::lint::warnings(config, &published.facts));
         }
+        if let Some(published) = published
+            .as_ref()
+            .filter(|published| published.spec.is_some())
+        {
+            let named = [
+                Some(&self.settings.options.wan),
+                self.settings.options.lan.as_ref(),
+            ];
+            for interface in named.into_iter().flatten() {
+                if !published.facts.interfaces.contains_key(interface) {
+                    notices.push(format!("The interface {interface} does not exist. Plug it in, or start the box with another."));
+                }
+            }
+        }
         StatusView {
             revision: config.map(|_| desired.revision),
             applied_revision: published

@@ -190,7 +190,8 @@ impl Keeper {
                 let mut lines = BufReader::new(stderr).lines();
                 while let Ok(Some(line)) = lines.next_line().await {
                     logging::pass_on(&line);
-                    logs.push(Some(part), level_of(&line), line);
+                    let (level, text) = parse(&line);
+                    logs.push(Some(part), level, text.to_owned());
                 }
             });
         }
@@ -226,12 +227,37 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// The level of a line a role wrote: its second word.
-fn level_of(line: &str) -> LogLevel {
-    match line.split_whitespace().nth(1) {
-        Some("ERROR") => LogLevel::Error,
-        Some("WARN") => LogLevel::Warn,
-        Some("DEBUG") => LogLevel::Debug,
-        _ => LogLevel::Info,
+/// Level and text of a line a role wrote: time, level, text.
+fn parse(line: &str) -> (LogLevel, &str) {
+    let after_time = line
+        .split_once(' ')
+        .map_or(line, |(_, rest)| rest.trim_start());
+    let (word, text) = after_time.split_once(' ').unwrap_or((after_time, ""));
+    match word {
+        "ERROR" => (LogLevel::Error, text),
+        "WARN" => (LogLevel::Warn, text),
+        "INFO" => (LogLevel::Info, text),
+        "DEBUG" => (LogLevel::Debug, text),
+        // Not a line of the log: a panic's message, say.
+        _ => (LogLevel::Error, line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_of_a_role_is_taken_apart() {
+        let line = "2026-11-23T12:50:21.819652Z  INFO cell_dns::server: name server listens";
+        assert_eq!(
+            parse(line),
+            (LogLevel::Info, "cell_dns::server: name server listens")
+        );
+        assert_eq!(
+            parse("thread 'main' panicked"),
+            (LogLevel::Error, "thread 'main' panicked")
+        );
+        assert_eq!(parse(""), (LogLevel::Error, ""));
     }
 }
