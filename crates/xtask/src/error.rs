@@ -11,6 +11,8 @@ use cell_testkit::namespace::NamespaceError;
 use cell_testkit::world::WorldError;
 use thiserror::Error as ThisError;
 
+use crate::bench::BenchError;
+
 /// A command's failure, for the person who typed it.
 #[derive(Debug, ThisError)]
 pub(crate) enum XtaskError {
@@ -45,11 +47,8 @@ pub(crate) enum XtaskError {
     DaemonEnded,
     #[error("no bench `{name}`; there are: {available}")]
     NoBench { name: String, available: String },
-    #[error("`{name}` cannot measure yet: {missing}")]
-    NothingToMeasure {
-        name: &'static str,
-        missing: &'static str,
-    },
+    #[error("the bench came to no figure")]
+    Bench(#[from] BenchError),
 }
 
 /// An error and all its causes in one line each.

@@ -70,10 +70,6 @@ impl Figure {
     }
 
     /// The median of `runs` against that of `peer`, with a bound on their ratio. Each holds at least one value.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for `reconcile`, once the daemon applies peers")
-    )]
     pub(crate) fn relative(
         name: &'static str,
         unit: &'static str,

@@ -1,11 +1,15 @@
-//! What an idle box costs: memory of all the daemon's processes together, size of the binary it ships.
+//! What an idle box costs: memory of all the daemon's processes together, size of the binary it ships; and what a page
+//! costs it.
+//!
+//! `footprint.page_render` is the CPU of the role `web` alone for one overview over TLS, so rendering and what is around
+//! it; `footprint.page_total` has what the core spends on the same page, too.
 
-use std::path::Path;
 use std::time::Duration;
 
-use cell_testkit::{Celld, CelldOptions, Namespace, World};
-
+use super::cell::Cell;
+use super::devices;
 use super::figure::{Aim, Figure};
+use super::{pages, process};
 use crate::cargo::{self, Profile};
 use crate::error::XtaskError;
 
@@ -24,21 +28,19 @@ pub(super) fn measure() -> Result<Vec<Figure>, XtaskError> {
         })?
         .len();
 
-    let world = World::new()?;
-    let celld = Celld::start_with(
-        &world,
-        CelldOptions {
-            binary: Some(binary),
-            ..CelldOptions::default()
-        },
-    )?;
+    let mut cell = Cell::set_up(binary)?;
+    cell.add(&devices::name(0), devices::key(0))?;
+    // As after a reboot: setup hashes a password and makes certificates, which no box does day by day.
+    cell.stop()?;
+    cell.start()?;
     std::thread::sleep(SETTLE);
     let mut memory = Vec::new();
     for _ in 0..LOOKS {
-        memory.push(memory_of_all(&world.cell)? / MEGABYTE);
+        let processes = cell.world.cell.process_ids()?;
+        memory.push(process::memory_bytes(&processes) / MEGABYTE);
         std::thread::sleep(Duration::from_secs(1));
     }
-    drop(celld);
+    let page = pages::measure(&cell)?;
     Ok(vec![
         Figure::absolute("footprint.idle_memory", "MB", &memory, Aim::AtMost(40.0)),
         Figure::absolute(
@@ -47,54 +49,8 @@ pub(super) fn measure() -> Result<Vec<Figure>, XtaskError> {
             &[size as f64 / MEGABYTE],
             Aim::AtMost(25.0),
         ),
+        Figure::absolute("footprint.page_render", "ms", &page.web, Aim::AtMost(1.0)),
+        // The core may take no longer to say what is shown than the web to show it.
+        Figure::absolute("footprint.page_total", "ms", &page.all, Aim::AtMost(2.0)),
     ])
-}
-
-/// The bytes that all processes in the namespace hold, shared pages divided among their holders (PSS).
-fn memory_of_all(namespace: &Namespace) -> Result<f64, XtaskError> {
-    let mut bytes = 0.0;
-    for process in namespace.process_ids()? {
-        let path = Path::new("/proc")
-            .join(process.to_string())
-            .join("smaps_rollup");
-        // A process that just ended holds nothing.
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        bytes += proportional_set(&text);
-    }
-    Ok(bytes)
-}
-
-/// The `Pss:` line of proc_pid_smaps(5), in bytes.
-fn proportional_set(smaps: &str) -> f64 {
-    let line = smaps.lines().find_map(|line| line.strip_prefix("Pss:"));
-    let kibibytes = line
-        .and_then(|rest| rest.trim().strip_suffix(" kB"))
-        .and_then(|number| number.parse().ok());
-    kibibytes.unwrap_or(0.0) * 1024.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pss_line_counts_and_its_relatives_do_not() {
-        let smaps = "Rss:    9000 kB\nPss:     120 kB\nPss_Anon:   80 kB\n";
-        assert_eq!(proportional_set(smaps), 120.0 * 1024.0);
-        assert_eq!(proportional_set(""), 0.0);
-    }
-
-    #[test]
-    fn processes_of_a_namespace_hold_memory() {
-        let namespace = Namespace::create("memory").unwrap();
-        assert_eq!(memory_of_all(&namespace).unwrap(), 0.0);
-        let mut sleeper = namespace.command("sleep").arg("600").spawn().unwrap();
-        let held = cell_testkit::wait_for(Duration::from_secs(30), || {
-            let held = memory_of_all(&namespace).unwrap();
-            (held > 0.0).then_some(held)
-        });
-        drop(namespace);
-        sleeper.wait().unwrap();
-        assert!(held.is_some_and(|held| held < 100.0 * MEGABYTE), "{held:?}");
-    }
 }

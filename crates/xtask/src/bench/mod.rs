@@ -1,12 +1,18 @@
 //! `cargo xtask bench NAME [--json]`: figures with their aims. Exit status 1 when an aim is missed.
 
+mod cell;
+mod devices;
+mod error;
 mod figure;
 mod footprint;
+mod pages;
+mod process;
 mod reconcile;
 
 use std::process::ExitCode;
 
 use crate::error::XtaskError;
+pub(crate) use error::BenchError;
 use figure::Figure;
 
 #[derive(Debug, clap::Args)]
@@ -36,8 +42,12 @@ const BENCHES: &[Bench] = &[
 ];
 
 pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
+    let benches = chosen(&options.name)?;
+    if !rustix::process::geteuid().is_root() {
+        return Err(XtaskError::NotRoot { command: "bench" });
+    }
     let mut all_met = true;
-    for bench in chosen(&options.name)? {
+    for bench in benches {
         for figure in (bench.measure)()? {
             all_met &= figure.met;
             if options.json {

@@ -1,0 +1,215 @@
+//! A set-up cell to measure: the real daemon in a world, asked through its control socket.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use cell_control::action::{Action, Outcome};
+use cell_control::caller::Caller;
+use cell_control::change::{Change, PeerForm, SetupForm};
+use cell_control::query::{PartDetail, Question, Settings, WireGuard};
+use cell_control::remote::Remote;
+use cell_control::{Control, ask};
+use cell_model::config::{DomainMode, VpnConfig};
+use cell_model::key::PublicKey;
+use cell_model::name::PeerName;
+use cell_model::problem::Problem;
+use cell_model::secret::Secret;
+use cell_model::status::Part;
+use cell_testkit::{Celld, CelldOptions, World};
+use ipnet::Ipv4Net;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::error::BenchError;
+use super::process;
+use crate::error::XtaskError;
+
+/// Room for 10,000 devices and those that are added to them.
+const SUBNET: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 64, 0, 0), 16);
+const OWNER: &str = "anna";
+const PASSWORD: &str = "a long and quiet river";
+/// The one that setup makes.
+const FIRST_REVISION: u64 = 1;
+
+/// A daemon that is set up, and the world it stands in; dropped, both are gone.
+pub(super) struct Cell {
+    pub(super) celld: Celld,
+    pub(super) world: World,
+    binary: PathBuf,
+    state: TempDir,
+    runtime: Runtime,
+}
+
+impl Cell {
+    /// Sets a cell up in a router's place, without devices.
+    pub(super) fn set_up(binary: PathBuf) -> Result<Self, XtaskError> {
+        let world = World::new()?;
+        let state = tempfile::tempdir().map_err(BenchError::Folder)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(BenchError::Runtime)?;
+        let mut celld = Celld::spawn(&world, options(&binary, state.path()))?;
+        celld.wait_healthy()?;
+        let mut cell = Self {
+            celld,
+            world,
+            binary,
+            state,
+            runtime,
+        };
+        let form = setup_form(cell.celld.setup_code()?);
+        cell.submit("set itself up", Change::SetUp(Box::new(form)))?;
+        cell.celld.wait_applied(FIRST_REVISION)?;
+        Ok(cell)
+    }
+
+    /// Where the daemon keeps what it must not forget. Its store may be opened while it is stopped.
+    pub(super) fn state_dir(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// Stops the daemon in order.
+    pub(super) fn stop(&mut self) -> Result<(), XtaskError> {
+        self.celld.terminate()?;
+        Ok(())
+    }
+
+    /// Starts the stopped daemon and waits until its config is in force. Answers the CPU seconds that this took it and
+    /// its roles.
+    pub(super) fn start(&mut self) -> Result<f64, XtaskError> {
+        let options = options(&self.binary, self.state.path());
+        self.celld = Celld::spawn(&self.world, options)?;
+        self.celld.wait_applied(0)?;
+        Ok(process::cpu_seconds(&self.world.cell.process_ids()?))
+    }
+
+    /// The VPN's addresses.
+    pub(super) fn vpn(&self) -> Result<VpnConfig, BenchError> {
+        let settings = self.ask("tell its settings", Settings { revision: None })?;
+        Ok(settings.vpn)
+    }
+
+    /// Makes a change. Answers the time from the call to its return, at which the system has followed.
+    pub(super) fn submit(
+        &self,
+        asked: &'static str,
+        change: Change,
+    ) -> Result<Duration, BenchError> {
+        self.call(asked, async |control| {
+            let start = Instant::now();
+            control.submit(&Caller::local(), change).await?;
+            Ok(start.elapsed())
+        })
+    }
+
+    /// Adds a device that made its own key. Answers as [`Cell::submit`].
+    pub(super) fn add(&self, name: &PeerName, key: PublicKey) -> Result<Duration, BenchError> {
+        let form = PeerForm {
+            name: name.clone(),
+            full_tunnel: true,
+            public_key: Some(key),
+            services: None,
+            peer_to_peer: false,
+            preshared_key: false,
+            exit_connection_id: None,
+            expires_at: None,
+        };
+        self.submit("add a device", Change::AddPeer(form))
+    }
+
+    /// Removes a device. Answers as [`Cell::submit`].
+    pub(super) fn remove(&self, name: &PeerName) -> Result<Duration, BenchError> {
+        let name = name.clone();
+        self.submit("remove a device", Change::RemovePeer { name })
+    }
+
+    /// Whether the VPN interface really has a device with this key.
+    pub(super) fn carries(&self, key: &PublicKey) -> Result<bool, BenchError> {
+        let seen = self.ask("tell what its VPN interface has", WireGuard)?;
+        Ok(seen.peers.iter().any(|peer| peer.public_key == *key))
+    }
+
+    /// The process of the role that serves the pages.
+    pub(super) fn web_process(&self) -> Result<Option<u32>, BenchError> {
+        let question = PartDetail { part: Part::Web };
+        Ok(self.ask("tell of the part web", question)?.process_id)
+    }
+
+    /// Signs the owner in: the token that the session cookie carries.
+    pub(super) fn sign_in(&self) -> Result<Secret<String>, BenchError> {
+        let action = Action::SignIn {
+            username: OWNER.to_owned(),
+            password: Secret::new(PASSWORD.to_owned()),
+            user_agent: "bench".to_owned(),
+        };
+        let outcome = self.call("sign the owner in", async |control| {
+            control.act(&Caller::local(), action).await
+        })?;
+        match outcome {
+            Outcome::SignedIn { token, .. } => Ok(token),
+            Outcome::Done | Outcome::Tested(_) => Err(BenchError::NoSession),
+        }
+    }
+
+    fn ask<Q: Question>(&self, asked: &'static str, question: Q) -> Result<Q::Answer, BenchError> {
+        self.call(asked, async |control| {
+            ask(control, &Caller::local(), question).await
+        })
+    }
+
+    /// One call on a connection of its own.
+    fn call<T>(
+        &self,
+        asked: &'static str,
+        work: impl AsyncFnOnce(&Remote) -> Result<T, Problem>,
+    ) -> Result<T, BenchError> {
+        let path = self.celld.control_socket();
+        self.runtime.block_on(async {
+            let control = match Remote::connect(&path).await {
+                Ok(control) => control,
+                Err(source) => return Err(BenchError::Connect { path, source }),
+            };
+            let answer = work(&control).await;
+            answer.map_err(|problem| BenchError::Refused {
+                asked,
+                source: Box::new(problem),
+            })
+        })
+    }
+}
+
+fn options(binary: &Path, state_dir: &Path) -> CelldOptions {
+    CelldOptions {
+        binary: Some(binary.to_owned()),
+        state_dir: Some(state_dir.to_owned()),
+        ..CelldOptions::default()
+    }
+}
+
+fn setup_form(setup_code: String) -> SetupForm {
+    let valid = "a constant of the bench";
+    SetupForm {
+        setup_code: Secret::new(setup_code),
+        cell_name: "bench".parse().expect(valid),
+        domain_mode: DomainMode::Lan,
+        domain: "home.cell".parse().expect(valid),
+        vpn_subnet: SUBNET,
+        admin_username: OWNER.parse().expect(valid),
+        admin_password: Secret::new(PASSWORD.to_owned()),
+        timezone: "UTC".parse().expect(valid),
+        endpoint: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answers_of_the_wizard_are_valid() {
+        let form = setup_form("ABCD-EFGH".to_owned());
+        cell_model::subnet::check_vpn_subnet(form.vpn_subnet).unwrap();
+        assert_eq!(form.admin_username.as_str(), OWNER);
+    }
+}

@@ -1,0 +1,40 @@
+//! What keeps a bench from measuring.
+
+use std::io;
+use std::path::PathBuf;
+
+use cell_model::name::PeerName;
+use cell_model::problem::Problem;
+use cell_store::StoreError;
+use thiserror::Error;
+
+/// A bench that came to no figure.
+#[derive(Debug, Error)]
+pub(crate) enum BenchError {
+    #[error("cannot make a folder for the daemon's state")]
+    Folder(#[source] io::Error),
+    #[error("cannot start a runtime for the control protocol")]
+    Runtime(#[source] io::Error),
+    #[error("cannot connect to {path}")]
+    Connect { path: PathBuf, source: io::Error },
+    #[error("the daemon refused to {asked}")]
+    Refused {
+        asked: &'static str,
+        source: Box<Problem>,
+    },
+    #[error("the daemon answered a sign-in with something other than a session")]
+    NoSession,
+    #[error("cannot use the store of the stopped daemon")]
+    Store(#[from] StoreError),
+    #[error("cannot write the document of a device")]
+    Document(#[source] serde_json::Error),
+    #[error("{device} was to be {wanted} and is not, though the call has returned")]
+    NotApplied {
+        device: PeerName,
+        wanted: &'static str,
+    },
+    #[error("cannot run curl")]
+    Curl(#[source] io::Error),
+    #[error("asked for {asked} pages on one connection, but curl said:\n{said}")]
+    Pages { asked: usize, said: String },
+}
