@@ -11,7 +11,7 @@ pub(crate) const FILTER: &[Field] = &[
         .hint("The name of an account.")
         .optional(),
     Field::text("action", "What")
-        .hint("The start of an action, such as peer or auth.sign_in.")
+        .hint("The start of an action, such as peer or auth.login.")
         .optional(),
     Field::hidden("cursor"),
 ];
