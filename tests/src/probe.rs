@@ -1,8 +1,8 @@
 //! What a host sees of another: names, pages, pings, flows. Every probe gives up by itself.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use cell_testkit::Namespace;
@@ -106,6 +106,47 @@ pub fn serve_echo(namespace: &Namespace, address: SocketAddr) {
 pub fn echoes(flow: &mut TcpStream, limit: Duration) -> bool {
     flow.set_read_timeout(Some(limit)).unwrap();
     flow.write_all(b"?").is_ok() && flow.read_exact(&mut [0]).is_ok()
+}
+
+/// Sends one datagram from an address of `from`.
+pub fn send_udp(from: &Namespace, source: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    let sent = from.run(|| UdpSocket::bind(source)?.send_to(bytes, to));
+    sent.unwrap().unwrap();
+}
+
+/// What `tcpdump` sees on an interface during `work` and for a second after it, a line for each packet.
+pub fn capture(at: &Namespace, interface: &str, filter: &str, work: impl FnOnce()) -> String {
+    let mut tcpdump = at.command("tcpdump");
+    tcpdump.args([
+        "-n",
+        "-l",
+        "-U",
+        "--immediate-mode",
+        "-i",
+        interface,
+        filter,
+    ]);
+    let mut child = tcpdump
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It says so on standard error when it has begun.
+    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(errors.any(|line| line.unwrap().contains("listening on")));
+    work();
+    std::thread::sleep(Duration::from_secs(1));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// What `nft` prints, counters of packets left out.
+#[must_use]
+pub fn nft(namespace: &Namespace, arguments: &[&str]) -> String {
+    let mut nft = namespace.command("nft");
+    output(nft.arg("--stateless").args(arguments))
 }
 
 /// What a program prints on standard output, whatever its exit status.
