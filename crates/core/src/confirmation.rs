@@ -26,8 +26,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 /// Pause before another try at taking back what could not be.
 const RETRY: Duration = Duration::from_secs(1);
 /// The one confirmation that may be outstanding.
-const CONFIRMATIONS: Tree = Tree::new("confirmation");
-const KEY: &str = "outstanding";
+pub(crate) const CONFIRMATIONS: Tree = Tree::new("confirmation");
+pub(crate) const KEY: &str = "outstanding";
 
 /// A risky change that waits.
 #[derive(Debug, Clone)]

@@ -25,13 +25,16 @@ pub(crate) fn own_key() -> PublicKey {
 
 thread_local! {
     /// Makes every "random" key another one.
-    static COUNTER: Cell<u8> = const { Cell::new(20) };
+    static COUNTER: Cell<u64> = const { Cell::new(20) };
 }
 
 pub(crate) fn with_context<T>(act: impl FnOnce(&Context<'_>) -> T) -> T {
     let random = || -> Result<[u8; 32], Problem> {
-        COUNTER.with(|counter| counter.set(counter.get().wrapping_add(1)));
-        Ok([COUNTER.with(Cell::get); 32])
+        COUNTER.set(COUNTER.get() + 1);
+        let mut bytes = [20; 32];
+        // Curve25519 ignores bits at both ends of a private key (RFC 7748 section 5).
+        bytes[8..16].copy_from_slice(&COUNTER.get().to_le_bytes());
+        Ok(bytes)
     };
     act(&Context {
         now: now(),

@@ -36,7 +36,6 @@ pub(super) const PASSWORD: &str = "correct horse battery";
 pub(super) struct Home {
     pub(super) directory: tempfile::TempDir,
     pub(super) core: Arc<Core>,
-    pub(super) network: Arc<FakeNetwork>,
     pub(super) firewall: Arc<FakeFirewall>,
     pub(super) restarted: Arc<Restarted>,
     reconciler: Reconciler,
@@ -73,11 +72,10 @@ impl Home {
         std::fs::create_dir_all(&settings.runtime_dir).unwrap();
         let logs = LogBuffer::new(Timestamp::now);
         let core = Core::open_with(settings, logs, Timestamp::now, confirm_within)?;
-        let network = Arc::new(FakeNetwork::new(facts()));
         let firewall = Arc::new(FakeFirewall::new());
         let parts = Parts {
             firewall: Arc::clone(&firewall) as Arc<dyn cell_firewall::Firewall>,
-            network: Arc::clone(&network) as Arc<dyn cell_network::Network>,
+            network: Arc::new(FakeNetwork::new(facts())),
             wireguard: Arc::new(FakeWireGuard::new()),
             vault: core.vault(),
             dns: Arc::new(FakeDns::new()),
@@ -95,7 +93,6 @@ impl Home {
         Ok(Self {
             directory,
             core,
-            network,
             firewall,
             restarted,
             reconciler,
@@ -259,15 +256,12 @@ fn options() -> StartOptions {
 
 fn facts() -> NetworkFacts {
     let mut facts = NetworkFacts::default();
-    for (name, addresses) in [
-        ("wan0", "203.0.113.2/24"),
-        ("lan0", "192.168.77.1/24"),
-        ("wg0", "10.31.7.1/24"),
-    ] {
+    let wan = ("wan0", "203.0.113.2/24");
+    for (name, address) in [wan, ("lan0", "192.168.77.1/24"), ("wg0", "10.31.7.1/24")] {
         let interface = InterfaceFacts {
             up: true,
             carrier: true,
-            addresses: [addresses.parse().unwrap()].into(),
+            addresses: [address.parse().unwrap()].into(),
         };
         facts.interfaces.insert(name.parse().unwrap(), interface);
     }

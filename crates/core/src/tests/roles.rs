@@ -1,1 +1,252 @@
+//! Who may do what. Every question, change and act has its row; a new one does not compile without.
 
+use std::sync::Arc;
+
+use cell_control::action::{
+    AccountForm, Action, LogLevel, PasswordChange, PasswordReset, Verbosity,
+};
+use cell_control::caller::Caller;
+use cell_control::change::{Change, PeerUpdate};
+use cell_control::query::*;
+use cell_model::account::Role;
+use cell_model::problem::Problem;
+use cell_model::secret::Secret;
+use cell_model::status::Part;
+
+use super::home::{Home, peer, stranger};
+
+const ROLES: [Role; 4] = [Role::Member, Role::Helper, Role::Admin, Role::Owner];
+
+/// The role a question needs, and an example of the next kind of question.
+fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
+    let range = Range::default;
+    let peer = || "phone".parse().unwrap();
+    match query {
+        Query::Status(_) => (Some(Role::Helper), Some(Setup.into())),
+        Query::Setup(_) => (None, Some(RootCertificate.into())),
+        Query::RootCertificate(_) => (None, Some(Settings { revision: None }.into())),
+        Query::Settings(_) => (Some(Role::Helper), Some(Peers { range: range() }.into())),
+        Query::Peers(_) => (Some(Role::Helper), Some(Peer { name: peer() }.into())),
+        Query::Peer(_) => (Some(Role::Helper), Some(WireGuard.into())),
+        Query::WireGuard(_) => (Some(Role::Helper), Some(Network.into())),
+        Query::Network(_) => (
+            Some(Role::Helper),
+            Some(Revisions { range: range() }.into()),
+        ),
+        Query::Revisions(_) => (Some(Role::Helper), Some(Revision { number: 1 }.into())),
+        Query::Revision(_) => (Some(Role::Helper), Some(Diff { from: 0, to: 1 }.into())),
+        Query::Diff(_) => {
+            let audit = Audit {
+                range: range(),
+                actor: None,
+                action: None,
+            };
+            (Some(Role::Helper), Some(audit.into()))
+        }
+        Query::Audit(_) => (Some(Role::Helper), Some(AuditVerify.into())),
+        Query::AuditVerify(_) => (Some(Role::Helper), Some(Accounts { range: range() }.into())),
+        Query::Accounts(_) => (Some(Role::Admin), Some(Sessions.into())),
+        Query::Sessions(_) => (Some(Role::Member), Some(CsrfToken.into())),
+        Query::CsrfToken(_) => (
+            Some(Role::Member),
+            Some(PartDetail { part: Part::Dns }.into()),
+        ),
+        Query::PartDetail(_) => {
+            let logs = Logs {
+                limit: 10,
+                part: None,
+                level: None,
+                text: None,
+            };
+            (Some(Role::Helper), Some(logs.into()))
+        }
+        Query::Logs(_) => (Some(Role::Helper), Some(VerbosityLevels.into())),
+        Query::VerbosityLevels(_) => (Some(Role::Helper), None),
+    }
+}
+
+/// As [`query_row`]; the setup is the one change nobody needs to be signed in for.
+fn change_row(change: &Change) -> (Option<Role>, Option<Change>) {
+    let name = "phone".parse().unwrap();
+    match change {
+        Change::SetUp(_) => (None, Some(Change::Settings(Box::default()))),
+        Change::Settings(_) => (Some(Role::Admin), Some(Change::AddPeer(peer("phone")))),
+        Change::AddPeer(_) => {
+            let update = PeerUpdate::default();
+            (Some(Role::Admin), Some(Change::ChangePeer { name, update }))
+        }
+        Change::ChangePeer { .. } => (Some(Role::Admin), Some(Change::RekeyPeer { name })),
+        Change::RekeyPeer { .. } => (Some(Role::Admin), Some(Change::FetchPeerFile { name })),
+        Change::FetchPeerFile { .. } => (
+            Some(Role::Admin),
+            Some(Change::RestoreRevision { number: 1 }),
+        ),
+        Change::RestoreRevision { .. } => (Some(Role::Admin), Some(Change::RemovePeer { name })),
+        Change::RemovePeer { .. } => (Some(Role::Admin), None),
+    }
+}
+
+fn secret() -> Secret<String> {
+    Secret::new("another good phrase".to_owned())
+}
+
+/// As [`query_row`].
+fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
+    let member = Some(Role::Member);
+    let part = Part::Dns;
+    match action {
+        Action::SignIn { .. } => {
+            let setup_code = secret();
+            (None, Some(Action::CheckSetupCode { setup_code }))
+        }
+        Action::CheckSetupCode { .. } => (None, Some(Action::SignOut)),
+        Action::SignOut => (member, Some(Action::RevokeSession { id: String::new() })),
+        Action::RevokeSession { .. } => {
+            let change = PasswordChange {
+                current_password: secret(),
+                new_password: secret(),
+            };
+            (member, Some(Action::ChangePassword(change)))
+        }
+        Action::ChangePassword(_) => {
+            let reset = PasswordReset {
+                username: "nobody".parse().unwrap(),
+                new_password: secret(),
+            };
+            (member, Some(Action::ResetPassword(reset)))
+        }
+        Action::ResetPassword(_) => {
+            let form = AccountForm {
+                username: "ben".parse().unwrap(),
+                password: secret(),
+                role: Role::Member,
+            };
+            (Some(Role::Admin), Some(Action::AddAccount(form)))
+        }
+        Action::AddAccount(_) => {
+            let username = "nobody".parse().unwrap();
+            (Some(Role::Owner), Some(Action::RemoveAccount { username }))
+        }
+        Action::RemoveAccount { .. } => (Some(Role::Owner), Some(Action::TestPart { part })),
+        Action::TestPart { .. } => (Some(Role::Helper), Some(Action::RestartPart { part })),
+        Action::RestartPart { .. } => {
+            let verbosity = Verbosity {
+                part: None,
+                level: LogLevel::Info,
+            };
+            (Some(Role::Admin), Some(Action::SetVerbosity(verbosity)))
+        }
+        Action::SetVerbosity(_) => (Some(Role::Admin), None),
+    }
+}
+
+/// Asks as everybody and checks that exactly those are let in who should be.
+async fn judge<T>(
+    home: &Home,
+    what: &str,
+    least: Option<Role>,
+    ask: impl AsyncFn(Caller) -> Result<T, Problem>,
+) {
+    let code = |result: Result<T, Problem>| {
+        result
+            .err()
+            .map_or_else(|| "ok".to_owned(), |problem| problem.code.into_owned())
+    };
+    let stranger = code(ask(stranger()).await);
+    assert_eq!(
+        stranger == "sign_in_required",
+        least.is_some(),
+        "{what}: {stranger}"
+    );
+    for role in ROLES {
+        let caller = home.somebody(role);
+        let answer = code(ask(caller).await);
+        let admitted = least.is_none_or(|least| role >= least);
+        assert_eq!(answer != "wrong_role", admitted, "{what} as {role:?}");
+        assert_ne!(answer, "sign_in_required", "{what} as {role:?}");
+    }
+}
+
+#[tokio::test]
+async fn questions_are_answered_to_those_who_may_ask() {
+    let home = Home::set_up().await;
+    let mut next = Some(Query::from(Status));
+    while let Some(query) = next {
+        let (least, following) = query_row(&query);
+        judge(&home, &format!("{query:?}"), least, async |caller| {
+            home.core.snapshot(&caller, query.clone()).await
+        })
+        .await;
+        next = following;
+    }
+}
+
+#[tokio::test]
+async fn changes_are_for_those_who_run_the_box() {
+    let home = Home::new();
+    let form = home.setup_form();
+    home.submit(form.clone()).await.unwrap();
+    let mut next = Some(form);
+    while let Some(change) = next {
+        let (least, following) = change_row(&change);
+        judge(&home, &format!("{change:?}"), least, async |caller| {
+            home.core.submit(&caller, change.clone()).await
+        })
+        .await;
+        let admin = Some(Role::Admin);
+        judge(
+            &home,
+            &format!("preview of {change:?}"),
+            admin,
+            async |caller| home.core.preview(&caller, &change).await,
+        )
+        .await;
+        next = following;
+    }
+    for what in ["confirm", "revert"] {
+        judge(&home, what, Some(Role::Admin), async |caller| match what {
+            "confirm" => home.core.confirm(&caller).await,
+            _ => home.core.revert(&caller).await,
+        })
+        .await;
+    }
+    judge(&home, "changed", Some(Role::Helper), async |caller| {
+        home.core.changed(&caller, 0).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn acts_are_for_those_who_may_do_them() {
+    let home = Home::set_up().await;
+    let mut next = Some(Action::SignIn {
+        username: "nobody".to_owned(),
+        password: secret(),
+        user_agent: String::new(),
+    });
+    while let Some(action) = next {
+        let (least, following) = action_row(&action);
+        judge(&home, &format!("{action:?}"), least, async |caller| {
+            home.core.act(&caller, action.clone()).await
+        })
+        .await;
+        next = following;
+    }
+    let restarted = Arc::clone(&home.restarted);
+    assert_eq!(restarted.0.lock().unwrap().as_slice(), [Part::Dns; 2]);
+}
+
+#[tokio::test]
+async fn refused_change_changes_nothing_and_leaves_a_record() {
+    let home = Home::set_up().await;
+    let helper = home.somebody(Role::Helper);
+    let change = Change::AddPeer(peer("phone"));
+    assert!(home.core.submit(&helper, change).await.is_err());
+    assert_eq!(home.revision(), 1);
+    let last = home.audit().pop().unwrap();
+    assert_eq!(last.action, "peer.add");
+    assert_eq!(last.object.as_deref(), Some("phone"));
+    assert_eq!(last.outcome, cell_audit::Outcome::Refused);
+    assert_eq!(last.detail, "wrong_role");
+    assert_eq!(last.role, Some(Role::Helper));
+}
