@@ -28,11 +28,8 @@ pub(super) fn measure() -> Result<Vec<Figure>, XtaskError> {
         })?
         .len();
 
-    let mut cell = Cell::set_up(binary)?;
+    let cell = Cell::set_up(binary)?;
     cell.add(&devices::name(0), devices::key(0))?;
-    // As after a reboot: setup hashes a password and makes certificates, which no box does day by day.
-    cell.stop()?;
-    cell.start()?;
     std::thread::sleep(SETTLE);
     let mut memory = Vec::new();
     for _ in 0..LOOKS {
