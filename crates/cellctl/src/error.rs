@@ -13,6 +13,8 @@ use crate::prompt::PromptError;
 use crate::qr::QrError;
 use crate::text;
 
+/// As clap ends on a line it does not take.
+const USAGE: u8 = 2;
 /// 128 and the signal's number, as shells have it.
 const INTERRUPTED: u8 = 130;
 
@@ -63,6 +65,9 @@ pub(crate) enum CellctlError {
     /// Everything went well and the answer is no; the output says why.
     #[error("the answer is no")]
     Negative,
+    /// A picture was asked for where a program reads.
+    #[error("--qr prints a picture for people and cannot go with --json")]
+    PictureForPrograms,
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -94,7 +99,10 @@ impl CellctlError {
         }
         // Where standard error is closed there is nobody to tell.
         let _ = io::stderr().write_all(text::printable(&self.lines()).as_bytes());
-        ExitCode::FAILURE
+        match self {
+            Self::PictureForPrograms => ExitCode::from(USAGE),
+            _ => ExitCode::FAILURE,
+        }
     }
 
     fn lines(&self) -> String {

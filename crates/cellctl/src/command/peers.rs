@@ -56,6 +56,9 @@ pub(crate) struct Picture {
 
 impl Command {
     pub(crate) async fn perform(self, core: &Core, output: &Output) -> Result<(), CellctlError> {
+        if self.picture().qr && output.is_json() {
+            return Err(CellctlError::PictureForPrograms);
+        }
         match self {
             Self::List(Limit { limit }) => {
                 let page = core.list(limit, |range| Peers { range }).await?;
@@ -89,6 +92,17 @@ impl Command {
             }
         }
         Ok(())
+    }
+}
+
+impl Command {
+    /// What was said of a picture. Clap checks the conflict only where `--json` stands behind the command.
+    fn picture(&self) -> Picture {
+        match self {
+            Self::Add(addition) => addition.picture,
+            Self::Rekey(file) | Self::File(file) => file.picture,
+            _ => Picture { qr: false },
+        }
     }
 }
 

@@ -37,7 +37,13 @@ fn picture_follows_the_file() {
 #[test]
 fn picture_is_not_for_programs() {
     let daemon = Daemon::ready();
-    assert_eq!(daemon.run("peers add anna --qr --json").status, Some(2));
+    for line in [
+        "peers add anna --qr --json",
+        "--json peers add anna --qr",
+        "--json peers rekey anna --qr",
+    ] {
+        assert_eq!(daemon.run(line).status, Some(2), "{line}");
+    }
     assert!(daemon.control.take_calls().is_empty());
 }
 
