@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn phase_changes_the_generation_but_peers_do_not() {
-        let closed = closed_boot_spec("eth0".parse().unwrap(), Some("eth1".parse().unwrap()));
+        let mut closed = closed_boot_spec("eth0".parse().unwrap(), Some("eth1".parse().unwrap()));
+        closed.local_sources = BTreeSet::from(["192.168.1.0/24".parse().unwrap()]);
         let mut open = closed.clone();
         open.phase = Phase::Open;
         assert_ne!(

@@ -9,7 +9,7 @@ use super::chains::{Chains, FILTER};
 use super::sets::Group;
 use super::words::{
     Family, accept, address, arrives, clamp_segment_size, differs, equals, field, give_up, jump,
-    leaves, name, one_of, port, state, tcp_opening, together,
+    leaves, name, networks, one_of, port, state, tcp_opening, together,
 };
 
 pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
@@ -58,10 +58,20 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
     }
     chains.established("forward");
     if let (Some(lan), Phase::Open) = (&spec.lan, spec.phase) {
-        chains.rule(
-            "forward",
-            [arrives(name(lan)), leaves(name(&spec.wan)), accept()],
-        );
+        // A source the home does not have gets no answer, and would tell the internet what stands behind it.
+        for family in Family::BOTH {
+            if let Some(local) = networks(family, &spec.local_sources) {
+                chains.rule(
+                    "forward",
+                    [
+                        arrives(name(lan)),
+                        leaves(name(&spec.wan)),
+                        equals(family.source(), local),
+                        accept(),
+                    ],
+                );
+            }
+        }
     }
 }
 
