@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
@@ -117,8 +117,25 @@ impl Celld {
             state_dir,
             folder,
         };
-        celld.spawn_again()?;
+        celld.launch()?;
         Ok(celld)
+    }
+
+    /// The program.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// The daemon's whole command line once more, for a start beside the one that runs.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = self.namespace.command(&self.binary);
+        command
+            .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
     }
 
     /// The state directory.
@@ -295,7 +312,7 @@ impl Celld {
     /// [`CelldError`].
     pub fn restart(&mut self) -> Result<(), CelldError> {
         self.terminate()?;
-        self.spawn_again()?;
+        self.launch()?;
         self.wait_healthy()
     }
 
@@ -306,18 +323,18 @@ impl Celld {
         last_lines(&String::from_utf8_lossy(&log), LOG_LINES)
     }
 
-    fn spawn_again(&mut self) -> Result<(), CelldError> {
+    /// Starts the stopped daemon again on the same directories and waits for nothing.
+    ///
+    /// # Errors
+    /// [`CelldError`] when the process cannot be started at all.
+    pub fn launch(&mut self) -> Result<(), CelldError> {
         let log = self.open_log()?;
         let errors = log.try_clone().map_err(|source| CelldError::File {
             path: self.log_path(),
             source,
         })?;
         let child = self
-            .namespace
-            .command(&self.binary)
-            .args(&self.arguments)
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
+            .command()
             .stdout(log)
             .stderr(errors)
             // Ctrl-C at the terminal is for the caller, who then stops the daemon in order.
