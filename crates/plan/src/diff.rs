@@ -1,6 +1,7 @@
 //! Specs and what is known of the system to steps, in an order that is safe.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cell_model::spec::{
@@ -39,6 +40,100 @@ impl Applied {
     }
 }
 
+impl Applied {
+    /// Whether every part is known.
+    pub fn is_complete(&self) -> bool {
+        let Self {
+            firewall,
+            network,
+            wireguard,
+            leaf,
+            dns,
+            web,
+        } = self;
+        firewall.is_some()
+            && network.is_some()
+            && wireguard.is_some()
+            && leaf.is_some()
+            && dns.is_some()
+            && web.is_some()
+    }
+}
+
+/// What differs between two maps.
+struct Difference<'a, K, V> {
+    gone: Vec<(&'a K, &'a V)>,
+    changed: Vec<(&'a K, &'a V, &'a V)>,
+    new: Vec<(&'a K, &'a V)>,
+}
+
+impl<'a, K: Ord, V: PartialEq> Difference<'a, K, V> {
+    /// Walks both in step: with 10,000 entries far cheaper than looking each one up.
+    fn between(before: &'a BTreeMap<K, V>, after: &'a BTreeMap<K, V>) -> Self {
+        let mut difference = Self {
+            gone: Vec::new(),
+            changed: Vec::new(),
+            new: Vec::new(),
+        };
+        let (mut old, mut young) = (before.iter().peekable(), after.iter().peekable());
+        loop {
+            let order = match (old.peek(), young.peek()) {
+                (Some((one, _)), Some((other, _))) => one.cmp(other),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return difference,
+            };
+            match order {
+                Ordering::Less => difference.gone.extend(old.next()),
+                Ordering::Greater => difference.new.extend(young.next()),
+                Ordering::Equal => {
+                    if let (Some((key, was)), Some((_, is))) = (old.next(), young.next())
+                        && was != is
+                    {
+                        difference.changed.push((key, was, is));
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.gone.is_empty() && self.changed.is_empty() && self.new.is_empty()
+    }
+
+    /// Keys that are no longer there.
+    fn gone_keys<T: FromIterator<K>>(&self) -> T
+    where
+        K: Clone,
+    {
+        self.gone.iter().map(|(key, _)| (*key).clone()).collect()
+    }
+
+    /// Entries that are new or changed, as they are.
+    fn set<T: FromIterator<(K, V)>>(&self) -> T
+    where
+        K: Clone,
+        V: Clone,
+    {
+        let changed = self.changed.iter().map(|(key, _, is)| (*key, *is));
+        let all = changed.chain(self.new.iter().copied());
+        all.map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+
+    /// Entries that are gone or changed, as they were.
+    fn unset<T: FromIterator<(K, V)>>(&self) -> T
+    where
+        K: Clone,
+        V: Clone,
+    {
+        let changed = self.changed.iter().map(|(key, was, _)| (*key, *was));
+        let all = changed.chain(self.gone.iter().copied());
+        all.map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+}
+
 /// Steps from what is known to what shall be. Access is taken away before it is given: a new generation
 /// of the packet filter comes last, unless nothing but its devices changes, then first.
 pub fn diff(applied: &Applied, spec: &BoxSpec) -> Vec<Step> {
@@ -72,19 +167,11 @@ fn firewall(applied: Option<&FirewallSpec>, spec: &Arc<FirewallSpec>) -> Option<
     let Some(applied) = applied.filter(|applied| same_but_peers(applied, spec)) else {
         return Some(FirewallStep::Replace(Arc::clone(spec)));
     };
-    let remove: BTreeMap<_, _> = applied
-        .peers
-        .iter()
-        .filter(|(address, access)| spec.peers.get(address) != Some(access))
-        .map(|(address, access)| (*address, access.clone()))
-        .collect();
-    let add: BTreeMap<_, _> = spec
-        .peers
-        .iter()
-        .filter(|(address, access)| applied.peers.get(address) != Some(access))
-        .map(|(address, access)| (*address, access.clone()))
-        .collect();
-    (!remove.is_empty() || !add.is_empty()).then_some(FirewallStep::PatchPeers { remove, add })
+    let difference = Difference::between(&applied.peers, &spec.peers);
+    (!difference.is_empty()).then(|| FirewallStep::PatchPeers {
+        remove: difference.unset(),
+        add: difference.set(),
+    })
 }
 
 /// Compared field by field so that a new field cannot be forgotten.
@@ -123,20 +210,11 @@ fn wireguard(
             if !same_interface(applied, spec) {
                 return Some(ensure(spec));
             }
-            let remove: BTreeSet<_> = applied
-                .peers
-                .keys()
-                .filter(|key| !spec.peers.contains_key(key))
-                .copied()
-                .collect();
-            let set: BTreeMap<_, _> = spec
-                .peers
-                .iter()
-                .filter(|(key, peer)| applied.peers.get(key) != Some(peer))
-                .map(|(key, peer)| (*key, Arc::clone(peer)))
-                .collect();
-            (!remove.is_empty() || !set.is_empty())
-                .then_some(WireGuardStep::PatchPeers { remove, set })
+            let difference = Difference::between(&applied.peers, &spec.peers);
+            (!difference.is_empty()).then(|| WireGuardStep::PatchPeers {
+                remove: difference.gone_keys(),
+                set: difference.set(),
+            })
         }
     }
 }
@@ -168,22 +246,11 @@ fn dns(applied: Option<&DnsSpec>, spec: &Arc<DnsSpec>) -> Option<DnsStep> {
     match (&applied.zone, &spec.zone) {
         (None, None) if same_server => None,
         (Some(before), Some(after)) if same_server && same_but_names(before, after) => {
-            let remove: BTreeSet<_> = before
-                .names
-                .keys()
-                .filter(|label| !after.names.contains_key(label))
-                .cloned()
-                .collect();
-            let set: BTreeMap<_, _> = after
-                .names
-                .iter()
-                .filter(|(label, addresses)| before.names.get(label) != Some(addresses))
-                .map(|(label, addresses)| (label.clone(), Arc::clone(addresses)))
-                .collect();
-            (!remove.is_empty() || !set.is_empty()).then_some(DnsStep::PatchNames {
+            let difference = Difference::between(&before.names, &after.names);
+            (!difference.is_empty()).then(|| DnsStep::PatchNames {
                 serial: after.serial,
-                remove,
-                set,
+                remove: difference.gone_keys(),
+                set: difference.set(),
             })
         }
         _ => replace(),

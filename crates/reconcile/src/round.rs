@@ -148,6 +148,11 @@ impl Worker {
             if !self.carry_out(steps, wanted).await {
                 break;
             }
+            if self.look == Look::Nowhere && self.applied.is_complete() {
+                // Nothing the plan follows from was touched: another pass would find nothing to do.
+                settled = seen;
+                break;
+            }
         }
         self.renew_leaf().await;
         let now = (self.clock)();
