@@ -81,6 +81,13 @@ impl Chains {
         })));
     }
 
+    /// What no rule let through goes no further. The chain's policy says the same, but when a generation takes the place
+    /// of another the kernel puts rules in force first and policies a moment later, after the old chains are gone
+    /// (`nf_tables_commit`, net/netfilter/nf_tables_api.c): what passed in that moment would stay established.
+    pub(super) fn end(&mut self, chain: &'static str) {
+        self.rule(chain, [give_up()]);
+    }
+
     /// Connection tracking's shortcut.
     pub(super) fn established(&mut self, chain: &'static str) {
         self.rule(chain, [state(&["invalid"]), give_up()]);

@@ -73,6 +73,7 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
             }
         }
     }
+    chains.end("forward");
 }
 
 /// Where a device may go. Devices open every flow they take part in (nothing new goes to them from elsewhere), so

@@ -60,6 +60,7 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
             );
         }
     }
+    chains.end("input");
 }
 
 /// What the home side may ask of the box, in either phase.
