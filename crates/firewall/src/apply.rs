@@ -15,7 +15,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::render::{TABLE, TABLE_FAMILY, render_patch, render_patch_check, render_replace};
+use crate::render::{
+    TABLE, TABLE_FAMILY, render_anew, render_patch, render_patch_check, render_replace,
+};
 use crate::{Firewall, FirewallError, FirewallStatus, Generation, observe};
 
 /// A replacement with 10,000 devices takes a second or two on the slowest board; beyond this nft hangs.
@@ -139,7 +141,13 @@ impl Firewall for Nft {
     async fn apply(&self, step: &FirewallStep) -> Result<(), FirewallError> {
         match step {
             FirewallStep::Replace(spec) => {
-                self.submit(&[], &render_replace(spec)).await?;
+                match self.submit(&[], &render_replace(spec)).await {
+                    Err(FirewallError::Refused(reason)) => {
+                        tracing::warn!(%reason, "the firewall table is not as this version makes it; it is made anew");
+                        self.submit(&[], &render_anew(spec)).await?;
+                    }
+                    other => other?,
+                }
                 tracing::info!(phase = ?spec.phase, peers = spec.peers.len(), "firewall replaced");
             }
             FirewallStep::PatchPeers { remove, add } => {

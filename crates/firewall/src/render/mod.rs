@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use cell_model::spec::{FirewallSpec, PeerAccess};
-use nftables::schema::{Chain, NfCmd, NfListObject, NfObject, Nftables, Rule, Table};
+use nftables::schema::{Chain, FlushObject, NfCmd, NfListObject, NfObject, Nftables, Rule, Table};
 use nftables::types::NfFamily;
 use sha2::{Digest, Sha256};
 
@@ -32,16 +32,35 @@ pub(crate) const GENERATION_CHAIN: &str = "generation";
 /// Bytes of the digest kept: two different rule sets in the life of a box will not share 64 bits.
 const FINGERPRINT_BYTES: usize = 8;
 
-/// A whole generation as one batch that takes the place of whatever the table held.
+/// A whole generation as one batch that takes the place of what the table held.
+///
+/// The chains that packets come to stay where they are and only their rules change: the kernel lets a packet on its
+/// way pass a chain that is being taken away (`accept_all`, net/netfilter/core.c), whatever its policy.
 pub fn render_replace(spec: &FirewallSpec) -> Nftables<'static> {
-    let chains = chains::render(spec);
-    let generation = name_generation(spec, &chains);
-    // Adding first makes the deletion succeed on a system that has no such table yet.
-    let mut objects = vec![
+    let mut before = vec![add(NfListObject::Table(table()))];
+    // What is flushed must be there.
+    before.extend(sets::declare());
+    before.push(flush(FlushObject::Table(table())));
+    before.extend(sets::clear());
+    generation_after(before, spec)
+}
+
+/// As [`render_replace`], for a table that does not let itself be changed so: one of another version, or one that
+/// somebody else has changed. A packet on its way may slip through meanwhile.
+pub(crate) fn render_anew(spec: &FirewallSpec) -> Nftables<'static> {
+    // Adding first makes the deletion succeed on a system that has no such table.
+    let before = vec![
         add(NfListObject::Table(table())),
         NfObject::CmdObject(NfCmd::Delete(NfListObject::Table(table()))),
         add(NfListObject::Table(table())),
     ];
+    generation_after(before, spec)
+}
+
+fn generation_after(before: Vec<NfObject<'static>>, spec: &FirewallSpec) -> Nftables<'static> {
+    let chains = chains::render(spec);
+    let generation = name_generation(spec, &chains);
+    let mut objects = before;
     objects.extend(sets::declare());
     objects.extend(chains);
     objects.extend(label(&generation));
@@ -128,6 +147,10 @@ fn table() -> Table<'static> {
         name: TABLE.into(),
         handle: None,
     }
+}
+
+fn flush(object: FlushObject<'static>) -> NfObject<'static> {
+    NfObject::CmdObject(NfCmd::Flush(object))
 }
 
 fn add(object: NfListObject<'static>) -> NfObject<'static> {

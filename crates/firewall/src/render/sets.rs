@@ -9,11 +9,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use cell_model::config::ServiceToggle;
 use cell_model::spec::PeerAccess;
 use nftables::expr::{Elem, Expression, NamedExpression};
-use nftables::schema::{Element, NfCmd, NfListObject, NfObject, Set, SetType, SetTypeValue};
+use nftables::schema::{
+    Element, FlushObject, NfCmd, NfListObject, NfObject, Set, SetType, SetTypeValue,
+};
 use nftables::types::NfFamily;
 
 use super::words::Family;
-use super::{TABLE, add};
+use super::{TABLE, add, flush};
 
 /// What membership in a pair of sets means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,12 +97,23 @@ pub(crate) struct PeersFromSets {
     pub(crate) intact: bool,
 }
 
-/// The declarations of all sets, empty.
+/// The declarations of all sets.
 pub(super) fn declare() -> Vec<NfObject<'static>> {
-    let mut objects = Vec::new();
-    for group in Group::ALL {
-        for family in Family::BOTH {
-            objects.push(add(NfListObject::Set(Box::new(Set {
+    sets().map(|set| add(NfListObject::Set(set))).collect()
+}
+
+/// Empties all sets.
+pub(super) fn clear() -> Vec<NfObject<'static>> {
+    sets().map(|set| flush(FlushObject::Set(set))).collect()
+}
+
+fn sets() -> impl Iterator<Item = Box<Set<'static>>> {
+    let families = |group: Group| Family::BOTH.map(|family| (group, family));
+    Group::ALL
+        .into_iter()
+        .flat_map(families)
+        .map(|(group, family)| {
+            Box::new(Set {
                 family: NfFamily::INet,
                 table: TABLE.into(),
                 name: group.set_name(family).into(),
@@ -109,10 +122,8 @@ pub(super) fn declare() -> Vec<NfObject<'static>> {
                     Family::V6 => SetType::Ipv6Addr,
                 }),
                 ..Set::default()
-            }))));
-        }
-    }
-    objects
+            })
+        })
 }
 
 /// Puts these devices into empty sets.

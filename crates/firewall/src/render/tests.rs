@@ -130,7 +130,7 @@ fn only_our_table_is_ever_named() {
     for object in render_replace(&routed(Phase::Open)).objects.iter() {
         let value = serde_json::to_value(object).unwrap();
         let (verb, body) = value.as_object().unwrap().iter().next().unwrap();
-        assert!(["add", "delete"].contains(&verb.as_str()), "{verb}");
+        assert!(["add", "flush"].contains(&verb.as_str()), "{verb}");
         let (kind, body) = body.as_object().unwrap().iter().next().unwrap();
         let table = if kind == "table" { "name" } else { "table" };
         assert_eq!(body[table], "cell");

@@ -1,8 +1,9 @@
 //! Who reaches whom, with real packets through the kernel's own filter.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::lab::{
     ADMIN, CELL_LAN, CELL_VPN, CELL_WAN, LAN_HOST, Lab, PATIENCE, SILENCE, WAN_HOST, device,
@@ -73,6 +74,36 @@ async fn home_reaches_the_internet_only_when_open_and_keeps_its_flows_when_close
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_slips_through_while_the_rules_are_replaced() {
+    let lab = Lab::with_devices(&[]);
+    load(&lab, spec(Phase::Closed)).await;
+    let receiver = lab.inside("lan", || UdpSocket::bind((LAN_HOST, 7000)));
+    let receiver = receiver.unwrap();
+    receiver.set_nonblocking(true).unwrap();
+    let sender = lab
+        .inside("wan", || UdpSocket::bind((WAN_HOST, 0)))
+        .unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let flood = {
+        let done = Arc::clone(&done);
+        std::thread::spawn(move || {
+            while !done.load(Ordering::Relaxed) {
+                // A full queue drops some; there are more.
+                let _ = sender.send_to(b"in", (LAN_HOST, 7000));
+            }
+        })
+    };
+    for round in 0..60 {
+        let phase = [Phase::Closed, Phase::Open][round % 2];
+        load(&lab, spec(phase)).await;
+    }
+    done.store(true, Ordering::Relaxed);
+    flood.join().unwrap();
+    let heard = receiver.recv(&mut [0; 8]);
+    assert!(heard.is_err(), "a packet from the uplink reached the home");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn uplink_reaches_nothing_of_box_or_home() {
     let lab = Lab::with_devices(&[2]);
     lab.serve("lan", LAN_HOST, 7000);
@@ -105,7 +136,7 @@ async fn uplink_reaches_nothing_of_box_or_home() {
 async fn wireguard_port_answers_the_uplink_only_when_open() {
     let lab = Lab::with_devices(&[]);
     let socket = lab
-        .inside("cell", || std::net::UdpSocket::bind(("0.0.0.0", 51820)))
+        .inside("cell", || UdpSocket::bind(("0.0.0.0", 51820)))
         .unwrap();
     let to = |address| SocketAddr::new(IpAddr::V4(address), 51820);
     let mut buffer = [0; 16];
@@ -238,9 +269,7 @@ async fn forged_sources_are_dropped() {
     open.peers = [(device(2), full(2))].into();
     load(&lab, open).await;
     let sink = SocketAddr::new(IpAddr::V4(WAN_HOST), 7001);
-    let socket = lab
-        .inside("wan", || std::net::UdpSocket::bind(sink))
-        .unwrap();
+    let socket = lab.inside("wan", || UdpSocket::bind(sink)).unwrap();
     lab.run("lan", "ip addr add 10.77.0.2/32 dev lo");
     lab.run("device2", "ip addr add 192.168.50.2/32 dev lo");
     lab.run("device2", "ip addr add 10.77.0.9/32 dev lo");

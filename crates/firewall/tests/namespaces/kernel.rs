@@ -67,6 +67,17 @@ async fn absent_then_loaded_then_another_generation() {
 }
 
 #[tokio::test]
+async fn table_of_another_make_is_replaced_too() {
+    let lab = Lab::bare();
+    let nft = lab.nft();
+    lab.run("cell", "nft add table inet cell");
+    lab.run("cell", "nft add set inet cell peers4 { type ether_addr; }");
+    let spec = spec(Phase::Open);
+    nft.apply(&replace(&spec)).await.unwrap();
+    assert_eq!(nft.observe().await.unwrap(), FirewallStatus::of(&spec));
+}
+
+#[tokio::test]
 async fn patched_sets_read_as_replaced_ones() {
     let lab = Lab::bare();
     let nft = lab.nft();
