@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::lab::{
     ADMIN, CELL_LAN, CELL_VPN, CELL_WAN, LAN_HOST, Lab, PATIENCE, SILENCE, WAN_HOST, device,
@@ -71,36 +70,6 @@ async fn home_reaches_the_internet_only_when_open_and_keeps_its_flows_when_close
         "established flows stay"
     );
     assert!(!lab.answers("lan", (WAN_HOST, 7000), SILENCE));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_slips_through_while_the_rules_are_replaced() {
-    let lab = Lab::with_devices(&[]);
-    load(&lab, spec(Phase::Closed)).await;
-    let receiver = lab.inside("lan", || UdpSocket::bind((LAN_HOST, 7000)));
-    let receiver = receiver.unwrap();
-    receiver.set_nonblocking(true).unwrap();
-    let sender = lab
-        .inside("wan", || UdpSocket::bind((WAN_HOST, 0)))
-        .unwrap();
-    let done = Arc::new(AtomicBool::new(false));
-    let flood = {
-        let done = Arc::clone(&done);
-        std::thread::spawn(move || {
-            while !done.load(Ordering::Relaxed) {
-                // A full queue drops some; there are more.
-                let _ = sender.send_to(b"in", (LAN_HOST, 7000));
-            }
-        })
-    };
-    for round in 0..60 {
-        let phase = [Phase::Closed, Phase::Open][round % 2];
-        load(&lab, spec(phase)).await;
-    }
-    done.store(true, Ordering::Relaxed);
-    flood.join().unwrap();
-    let heard = receiver.recv(&mut [0; 8]);
-    assert!(heard.is_err(), "a packet from the uplink reached the home");
 }
 
 #[tokio::test(flavor = "multi_thread")]
