@@ -85,23 +85,17 @@ const TOOLS: &[Tool] = &[
         "chromium",
         "the browser for the pages",
     ),
-    tool(
-        Need::Test,
-        "chromedriver",
-        "chromium-driver",
-        "drives the browser",
-    ),
-    tool(Need::Test, "node", "nodejs", "npm runs on it"),
+    tool(Need::Test, "node", "nodejs", "drives the browser"),
     tool(
         Need::Test,
         "npm",
         "npm",
-        "fetches axe-core, which finds barriers in pages",
+        "fetches playwright-core, which node drives the browser with, and axe-core, which finds barriers in pages",
     ),
 ];
 
-/// The accessibility rules are part of what a test says: pinned.
-const AXE_CORE: &str = "4.14.1";
+/// What browser tests need of npm, pinned: the rules for accessible pages are part of what a test says.
+const NPM_PACKAGES: &[(&str, &str)] = &[("axe-core", "4.14.1"), ("playwright-core", "1.64.1")];
 
 /// Makes sure that everything for `need` is there.
 pub(crate) fn ensure(need: Need) -> Result<(), XtaskError> {
@@ -112,15 +106,15 @@ pub(crate) fn ensure(need: Need) -> Result<(), XtaskError> {
         install(&missing)?;
     }
     if need == Need::Test {
-        fetch_axe_core()
+        fetch_npm_packages()
     } else {
         Ok(())
     }
 }
 
-/// The script that a browser test loads into a page.
-pub(crate) fn axe_core() -> PathBuf {
-    npm_dir().join("node_modules/axe-core/axe.min.js")
+/// Where the packages of npm are.
+pub(crate) fn node_modules() -> PathBuf {
+    npm_dir().join("node_modules")
 }
 
 fn missing(need: Need, folders: &[PathBuf]) -> Vec<&'static Tool> {
@@ -167,12 +161,23 @@ fn npm_dir() -> PathBuf {
     cargo::cache_dir().join("npm")
 }
 
-fn fetch_axe_core() -> Result<(), XtaskError> {
-    let manifest = npm_dir().join("node_modules/axe-core/package.json");
-    if std::fs::read_to_string(&manifest).is_ok_and(|text| has_version(&text, AXE_CORE)) {
+fn fetch_npm_packages() -> Result<(), XtaskError> {
+    let there = |(name, version): &(&str, &str)| {
+        let manifest = node_modules().join(name).join("package.json");
+        std::fs::read_to_string(&manifest).is_ok_and(|text| has_version(&text, version))
+    };
+    if NPM_PACKAGES.iter().all(there) {
         return Ok(());
     }
-    println!("fetching axe-core {AXE_CORE} into {}", npm_dir().display());
+    let packages: Vec<String> = NPM_PACKAGES
+        .iter()
+        .map(|(name, version)| format!("{name}@{version}"))
+        .collect();
+    println!(
+        "fetching {} into {}",
+        packages.join(", "),
+        npm_dir().display()
+    );
     std::fs::create_dir_all(npm_dir()).map_err(|source| XtaskError::Read {
         path: npm_dir(),
         source,
@@ -185,8 +190,9 @@ fn fetch_axe_core() -> Result<(), XtaskError> {
         "--ignore-scripts",
         "--prefix",
     ])
-    .arg(npm_dir());
-    cargo::succeed(npm.arg(format!("axe-core@{AXE_CORE}")).stdin(Stdio::null()))
+    .arg(npm_dir())
+    .args(packages);
+    cargo::succeed(npm.stdin(Stdio::null()))
 }
 
 fn has_version(manifest: &str, version: &str) -> bool {

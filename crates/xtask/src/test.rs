@@ -33,7 +33,7 @@ fn tests(options: &Options) -> Command {
     let mut command = cargo::cargo();
     command.args(["test", "--workspace", "--no-fail-fast"]);
     command.env("CELLD", cargo::target_dir().join("debug/celld"));
-    command.env("CELL_AXE", setup::axe_core());
+    command.env("CELL_NODE_MODULES", setup::node_modules());
     match &options.long {
         None => {}
         Some(None) => drop(command.args(["--", "--include-ignored"])),
@@ -81,7 +81,7 @@ mod tests {
             .map(|(name, _)| name.to_string_lossy().into_owned())
             .collect();
         assert!(
-            names.contains(&"CELLD".to_owned()) && names.contains(&"CELL_AXE".to_owned()),
+            names.contains(&"CELLD".to_owned()) && names.contains(&"CELL_NODE_MODULES".to_owned()),
             "{names:?}"
         );
     }
