@@ -61,9 +61,8 @@ impl Noise {
 /// The core and its roles.
 fn processes(cell: &Cell) -> Vec<Process> {
     let core = Process(cell.celld.process_id().unwrap());
-    let mut processes = core.children();
+    let mut processes = core.roles();
     processes.push(core);
-    processes.sort();
     processes
 }
 

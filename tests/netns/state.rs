@@ -54,7 +54,7 @@ fn content(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
 fn second_daemon_on_the_same_state_is_refused_and_disturbs_nobody() {
     let mut cell = Cell::start();
     let core = Process(cell.celld.process_id().unwrap());
-    let roles = core.children();
+    let roles = core.roles();
     let rules = nft(&cell.world.cell, &["list", "table", "inet", "cell"]);
 
     // The same command once more: same state, same runtime directory.
@@ -69,7 +69,7 @@ fn second_daemon_on_the_same_state_is_refused_and_disturbs_nobody() {
         "{text}"
     );
 
-    assert_eq!(core.children(), roles);
+    assert_eq!(core.roles(), roles);
     assert!(cell.celld.is_running().unwrap());
     assert!(cell.celld.applied_revision().is_some());
     assert!(cell.celld.ca_pem().exists() && cell.celld.control_socket().exists());
@@ -118,7 +118,7 @@ fn daemon_stops_in_order_and_finds_everything_again() {
     let mut cell = Cell::start();
     cell.add_peer(&json!({ "name": "phone" }));
     let core = Process(cell.celld.process_id().unwrap());
-    let roles = core.children();
+    let roles = core.roles();
     assert!(!roles.is_empty());
     assert!(cell.celld.runtime_dir().join("ready").exists());
     let rules = nft(&cell.world.cell, &["list", "table", "inet", "cell"]);

@@ -56,9 +56,25 @@ impl Process {
             .collect()
     }
 
-    /// Its children that run.
+    /// The children that are roles of the daemon; those that run a program for a moment are left out.
     #[must_use]
-    pub fn children(self) -> Vec<Self> {
+    pub fn roles(self) -> Vec<Self> {
+        let is_role = |child: &Self| child.command_line().starts_with("celld role ");
+        let mut roles = self.children();
+        roles.retain(is_role);
+        roles.sort();
+        roles
+    }
+
+    /// The child that is this role of the daemon; none while it is not there.
+    #[must_use]
+    pub fn role(self, word: &str) -> Option<Self> {
+        let line = format!("celld role {word}");
+        let mut roles = self.roles().into_iter();
+        roles.find(|child| child.command_line() == line)
+    }
+
+    fn children(self) -> Vec<Self> {
         let tasks = std::fs::read_dir(self.file("task")).into_iter().flatten();
         let ids: String = tasks
             .flatten()
@@ -66,15 +82,6 @@ impl Process {
             .collect();
         let ids = ids.split_whitespace().filter_map(|id| id.parse().ok());
         ids.map(Self).filter(|child| child.is_running()).collect()
-    }
-
-    /// The child that is this role of the daemon; none while it is not there.
-    #[must_use]
-    pub fn role(self, word: &str) -> Option<Self> {
-        let line = format!("celld role {word}");
-        self.children()
-            .into_iter()
-            .find(|child| child.command_line() == line)
     }
 
     /// Ends it as a crash would.
