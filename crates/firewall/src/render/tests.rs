@@ -140,7 +140,8 @@ fn only_our_table_is_ever_named() {
 
 #[test]
 fn replacement_takes_nothing_away_that_a_packet_may_be_passing() {
-    // Measured with Linux 6.18: in 1,000 replacements by deletion, hundreds of packets of a flood passed a closed chain.
+    // Measured with Linux 6.18: while a table with policies and no final drop was deleted and added 1,000 times,
+    // hundreds of packets of a flood passed it; while it was flushed and filled, none.
     let text = lines(&render_replace(&routed(Phase::Open)));
     assert!(!text.contains("\"delete\""), "{text}");
     assert!(
