@@ -15,14 +15,12 @@
 //! Start reading at [`AuditLog`], then `chain` for what is hashed.
 
 mod chain;
-mod csv;
 mod log;
 mod query;
 mod record;
 mod redact;
 
 pub use chain::{Broken, ChainHead, Fault, Hash, next, verify};
-pub use csv::write_csv;
 pub use log::{AuditError, AuditLog, Committed, MAX_RECORDS};
 pub use query::{AuditPage, AuditQuery};
 pub use record::{AuditEvent, AuditRecord, MAX_DETAIL, MAX_OBJECT, Outcome};

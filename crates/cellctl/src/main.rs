@@ -10,7 +10,6 @@ mod arguments;
 mod choice;
 mod command;
 mod core;
-mod csv;
 mod error;
 mod input;
 mod output;

@@ -9,6 +9,7 @@ pub mod action;
 pub mod caller;
 pub mod change;
 pub mod channel;
+pub mod csv;
 pub mod fake;
 pub mod query;
 pub mod remote;

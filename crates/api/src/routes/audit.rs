@@ -1,8 +1,8 @@
 //! The audit log.
 
 use cell_control::ask;
+use cell_control::csv;
 use cell_control::query::{Audit, AuditVerify, Range};
-use cell_control::view::AuditView;
 use cell_gate::form::encode;
 use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
@@ -23,8 +23,6 @@ pub(crate) const ACTION: Parameter = Parameter::text(
 const EXPORT_RECORDS: usize = 20_000;
 /// Characters of an action.
 const ACTION_CHARACTERS: usize = 64;
-/// The header of an export.
-const HEADER: &str = "number,time,actor,role,address,action,object,outcome,detail\r\n";
 
 pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
     let question = question(&visit, parameter::range(&visit.query)?)?;
@@ -42,13 +40,13 @@ pub(crate) async fn export(visit: Visit) -> Result<Reply, Problem> {
         ..parameter::range(&visit.query)?
     };
     let mut question = question(&visit, first)?;
-    let mut text = HEADER.to_owned();
+    let mut text = csv::HEADER.to_owned();
     let mut records = 0;
     let rest = loop {
         let page = ask(visit.control.as_ref(), &visit.caller, question.clone()).await?;
         records += page.items.len();
         for record in &page.items {
-            write_row(&mut text, record);
+            text.push_str(&csv::row(record));
         }
         match page.next {
             Some(cursor) if records < EXPORT_RECORDS => question.range.cursor = Some(cursor),
@@ -85,47 +83,9 @@ fn question(visit: &Visit, range: Range) -> Result<Audit, Problem> {
     })
 }
 
-/// One row (RFC 4180).
-fn write_row(text: &mut String, record: &AuditView) {
-    let cells = [
-        record.number.to_string(),
-        record.time.to_string(),
-        record.actor.clone().unwrap_or_default(),
-        record
-            .role
-            .map(|role| role.as_str().to_owned())
-            .unwrap_or_default(),
-        record
-            .address
-            .map(|address| address.to_string())
-            .unwrap_or_default(),
-        record.action.clone(),
-        record.object.clone().unwrap_or_default(),
-        record.outcome.clone(),
-        record.detail.clone(),
-    ];
-    let row: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
-    text.push_str(&row.join(","));
-    text.push_str("\r\n");
-}
-
-/// A cell in quotes. What a spreadsheet would take for a formula is marked as text.
-fn quoted(cell: &str) -> String {
-    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let mark = if formula { "'" } else { "" };
-    format!("\"{mark}{}\"", cell.replace('"', "\"\""))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cells_cannot_break_out_or_compute() {
-        assert_eq!(quoted("plain"), "\"plain\"");
-        assert_eq!(quoted("a\",b"), "\"a\"\",b\"");
-        assert_eq!(quoted("=HYPERLINK(1)"), "\"'=HYPERLINK(1)\"");
-    }
 
     #[test]
     fn link_to_the_rest_keeps_the_filter() {

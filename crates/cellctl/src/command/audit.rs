@@ -1,5 +1,6 @@
 //! Who did what.
 
+use cell_control::csv;
 use cell_control::query::{Audit, AuditVerify, Range};
 use cell_control::view::{AuditPage, AuditVerifyView, AuditView};
 use cell_model::name::Username;
@@ -7,7 +8,6 @@ use clap::{Args, Subcommand};
 
 use crate::command::Limit;
 use crate::core::Core;
-use crate::csv;
 use crate::error::CellctlError;
 use crate::output::Output;
 use crate::table::Table;

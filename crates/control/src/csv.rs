@@ -1,12 +1,12 @@
-//! Audit records as a table for spreadsheets (RFC 4180), the same as the API's export.
+//! Audit records as a table for spreadsheets (RFC 4180): the same from every face.
 
-use cell_control::view::AuditView;
+use crate::view::AuditView;
 
 /// The first line.
-pub(crate) const HEADER: &str = "number,time,actor,role,address,action,object,outcome,detail\r\n";
+pub const HEADER: &str = "number,time,actor,role,address,action,object,outcome,detail\r\n";
 
 /// One record, with its line end.
-pub(crate) fn row(record: &AuditView) -> String {
+pub fn row(record: &AuditView) -> String {
     let address = record.address.map(|address| address.to_string());
     let (number, time) = (record.number.to_string(), record.time.to_string());
     let cells = [
