@@ -19,6 +19,7 @@ mod keys;
 mod logs;
 mod open;
 mod people;
+mod rolling;
 mod set_up;
 mod sign_in;
 mod submit;
@@ -101,6 +102,7 @@ impl Core {
             tracing::error!("a system was attached twice");
         } else if let Some(system) = self.system.get() {
             self.watch_confirmation(system);
+            self.keep_snapshots();
         }
     }
 

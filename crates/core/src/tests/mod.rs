@@ -7,6 +7,7 @@ mod home;
 mod peers;
 mod restore;
 mod roles;
+mod rolling;
 mod sessions;
 mod settings;
 mod setup;
