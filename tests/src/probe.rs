@@ -149,9 +149,12 @@ pub fn nft(namespace: &Namespace, arguments: &[&str]) -> String {
     output(nft.arg("--stateless").args(arguments))
 }
 
-/// What a program prints on standard output, whatever its exit status.
+/// What a program prints on standard output, whatever its exit status. One that is not there ends the test.
 pub fn output(command: &mut Command) -> String {
     let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    // What `ip netns exec` says.
+    assert!(!errors.starts_with("exec of"), "{errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
