@@ -1,17 +1,16 @@
-// Starts Chromium through playwright-core, both from where the tests say they are.
+// Starts Chromium through playwright-core, both from where the test says they are, and does what every script needs.
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-const modules = process.env.CELL_NODE_MODULES;
-const require = createRequire(`${modules}/`);
-const { chromium } = require(`${modules}/playwright-core`);
-
 export const given = JSON.parse(process.argv[2]);
-export const axeSource = () =>
-  require('node:fs').readFileSync(`${modules}/axe-core/axe.min.js`, 'utf8');
+const require = createRequire(`${given.modules}/`);
+const { chromium } = require(`${given.modules}/playwright-core`);
+
+export const axeSource = () => readFileSync(`${given.modules}/axe-core/axe.min.js`, 'utf8');
 
 export async function start() {
   return chromium.launch({
-    executablePath: '/usr/bin/chromium',
+    executablePath: given.chromium,
     // Root has no sandbox of its own; the rest keeps the browser from calling home.
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -20,9 +19,37 @@ export async function start() {
   });
 }
 
+// Opens a page; how it answered.
+export async function open(page, path) {
+  return (await page.goto(given.base + path)).status();
+}
+
+// Fills fields in by name; `true` ticks a box, and the value of a radio button is the one to choose.
+export async function fill(page, fields) {
+  for (const [name, value] of Object.entries(fields)) {
+    const field = page.locator(`main [name="${name}"]`);
+    const kind = await field.first().getAttribute('type');
+    if (kind === 'radio') {
+      await page.check(`main [name="${name}"][value="${value}"]`);
+    } else if (kind === 'checkbox') {
+      await field.first().setChecked(value);
+    } else {
+      await field.fill(value);
+    }
+  }
+}
+
+// Presses the first button of a form, or the one chosen; how the page it leads to answered.
+export async function press(page, button = 'main form button') {
+  const [reply] = await Promise.all([
+    page.waitForNavigation(),
+    page.locator(button).first().click({ noWaitAfter: true }),
+  ]);
+  return reply.status();
+}
+
 export async function signIn(page, username, password) {
-  await page.goto(`${given.base}/sign-in`);
-  await page.fill('[name=username]', username);
-  await page.fill('[name=password]', password);
-  await page.click('main form button');
+  await open(page, '/sign-in');
+  await fill(page, { username, password });
+  return press(page);
 }
