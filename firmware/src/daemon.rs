@@ -168,8 +168,15 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
     ready.abort();
     ready::clear(&options.runtime_dir)?;
     reconciler.stop().await;
-    for keeper in &keepers {
-        keeper.stop().await;
+    let stopping: Vec<_> = keepers
+        .iter()
+        .map(|keeper| {
+            let keeper = Arc::clone(keeper);
+            tokio::spawn(async move { keeper.stop().await })
+        })
+        .collect();
+    for stopped in stopping {
+        let _ = stopped.await;
     }
     for task in running {
         let _ = task.await;

@@ -347,6 +347,8 @@ pub struct PartView {
 pub struct LogPage {
     /// Oldest first.
     pub items: Vec<LogLine>,
+    /// Always `null`: what is older is no longer kept.
+    pub next: Option<String>,
 }
 
 /// One line of the log.

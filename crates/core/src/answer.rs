@@ -78,6 +78,7 @@ impl Core {
             },
             Query::PartDetail(query) => Answer::PartDetail(self.part(query.part).await),
             Query::Logs(query) => Answer::Logs(LogPage {
+                next: None,
                 items: self.logs.search(&query),
             }),
             Query::VerbosityLevels(_) => Answer::VerbosityLevels(self.logs.verbosity()),

@@ -213,7 +213,7 @@ impl Core {
             Some(identity.username.clone()),
             "Confirmed a change",
         );
-        batch.remove(CONFIRMATIONS, KEY);
+        batch.urgent().remove(CONFIRMATIONS, KEY);
         let event = submit::event("config.confirm", identity, caller)
             .on(waiting.record.revision.to_string());
         self.commit(batch, event).await?;
@@ -301,7 +301,7 @@ impl Core {
         let summary = format!("Took back revision {}", waiting.record.revision);
         let mut batch = Batch::new((self.clock)(), actor, summary);
         batch.expect_revision(current.revision);
-        batch.remove(CONFIRMATIONS, KEY);
+        batch.urgent().remove(CONFIRMATIONS, KEY);
         for (name, _) in &gone {
             batch.remove_secret(keys::preshared(name));
             keys.preshared.remove(name);

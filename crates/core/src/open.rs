@@ -133,6 +133,9 @@ fn load(store: &Store, sealer: &Sealer, vault: &CellVault) -> Result<Desired, Op
 
 /// Looks a state directory over without starting anything; answers what it holds, in a line.
 pub fn check(state_dir: &Path) -> Result<String, OpenError> {
+    if !state_dir.is_dir() {
+        return Err(StoreError::Missing(state_dir.to_owned()).into());
+    }
     let store = Store::open(state_dir)?;
     let (revision, found) = store.current()?;
     let Some(config) = documents::read(&found)? else {

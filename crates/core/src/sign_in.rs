@@ -77,6 +77,7 @@ impl Core {
             now,
         );
         let mut batch = Batch::new(now, Some(account.username.clone()), "Signed in");
+        batch.urgent();
         batch
             .put(SESSIONS, session.token_hash.to_string(), &session)
             .map_err(|error| internal(&error))?;
@@ -144,6 +145,7 @@ impl Core {
             self.people().sessions.revoke(hash);
         }
         let mut batch = Batch::new((self.clock)(), Some(identity.username.clone()), action);
+        batch.urgent();
         remove_sessions(&mut batch, &hashes);
         self.commit(batch, submit::event(action, identity, caller))
             .await?;

@@ -10,6 +10,7 @@ use cell_model::account::{Identity, Role};
 use cell_model::config::Config;
 use cell_model::facts::NetworkFacts;
 use cell_model::problem::Problem;
+use cell_model::status::{Part, State};
 use cell_plan::diff::{Applied, diff};
 use cell_plan::explain::explain;
 use cell_plan::lint;
@@ -43,7 +44,7 @@ impl Core {
         match result {
             Ok(receipt) => {
                 let tried = self.wait_until_tried(receipt.revision).await;
-                if tried && receipt.confirm.is_some() {
+                if tried && receipt.confirm.is_some() && self.is_in_force() {
                     self.confirmation_starts(receipt.revision);
                 }
                 Ok(receipt)
@@ -65,7 +66,7 @@ impl Core {
             .clone()
             .ok_or_else(crate::authorise::setup_required)?;
         let edit = self.edit(&current, &config, change)?;
-        lint::check(&edit.config, &self.facts(), &vpn_interface())?;
+        self.check(&config, &edit.config)?;
         let risky = lint::is_risky(&config, &edit.config);
         let waiting = self.confirmation().clone();
         match waiting {
@@ -159,6 +160,9 @@ impl Core {
     ) -> Result<u64, Problem> {
         let now = (self.clock)();
         let mut batch = Batch::new(now, Some(identity.username.clone()), edit.summary.as_str());
+        if edit.action == "peer.remove" {
+            batch.urgent();
+        }
         batch.expect_revision(current.revision);
         let nothing_to_number = changes.is_empty();
         put_documents(&mut batch, Ok(changes))?;
@@ -209,6 +213,31 @@ impl Core {
         Ok(revision)
     }
 
+    /// Whether the parts a person reaches the box through are as asked. A change that was tried and failed is none that
+    /// somebody could say they survived.
+    fn is_in_force(&self) -> bool {
+        let Some(system) = self.system.get() else {
+            return false;
+        };
+        let published = system.published.borrow();
+        [Part::Firewall, Part::Network, Part::Wireguard, Part::Web]
+            .iter()
+            .all(|part| {
+                let item = published.items.iter().find(|item| item.id == part.as_str());
+                item.is_some_and(|item| item.state == State::Ok)
+            })
+    }
+
+    /// Refuses a config that cannot work. A network that turned up meanwhile and overlaps the VPN's is no reason to
+    /// refuse a change that has nothing to do with either: cutting a device off above all.
+    fn check(&self, before: &Config, after: &Config) -> Result<(), Problem> {
+        let facts = match lint::is_risky(before, after) {
+            true => self.facts(),
+            false => Arc::default(),
+        };
+        lint::check(after, &facts, &vpn_interface())
+    }
+
     /// Another issuing CA when the names it may vouch for change.
     pub(crate) fn authority_for(
         &self,
@@ -247,7 +276,7 @@ impl Core {
             .ok_or_else(crate::authorise::setup_required)?;
         let edit = self.edit(&current, &config, change)?;
         let facts = self.facts();
-        lint::check(&edit.config, &facts, &vpn_interface())?;
+        self.check(&config, &edit.config)?;
         let resolved = |config: &Config, serial| {
             resolve(&Input {
                 options: &self.settings.options,

@@ -33,6 +33,8 @@ pub use listener::{AdminListener, ListenerError};
 const IDLE: Duration = Duration::from_secs(30);
 /// Pause before a failed part is tried again: doubled from the first to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+/// No look comes sooner after another because a device expires.
+const SOONEST: Duration = Duration::from_millis(50);
 /// A burst of network events is looked at once.
 const SETTLE: Duration = Duration::from_millis(100);
 /// How long the step in hand may take at shutdown: the whole daemon has 10 s.
@@ -138,7 +140,7 @@ pub fn start(
         published: view,
         nudge,
         stop,
-        task: tokio::spawn(run(worker, desired, nudges, stopping)),
+        task: tokio::spawn(run(worker, desired, nudges, stopping, clock)),
     }
 }
 
@@ -147,6 +149,7 @@ async fn run(
     mut desired: watch::Receiver<Desired>,
     mut nudges: mpsc::Receiver<Nudge>,
     mut stopping: watch::Receiver<bool>,
+    clock: fn() -> Timestamp,
 ) {
     let mut network_events = worker.watch_network();
     let mut pause = RETRY.0;
@@ -160,6 +163,7 @@ async fn run(
             pause = (pause * 2).min(RETRY.1);
             wait
         };
+        let wait = wait.min(until_expiry(&wanted, clock()));
         let waited = tokio::time::sleep(wait);
         tokio::pin!(waited);
         loop {
@@ -207,4 +211,19 @@ async fn next(events: &mut Option<mpsc::Receiver<()>>) -> Option<()> {
         }
         None => std::future::pending().await,
     }
+}
+
+/// Time until the next device loses access by itself.
+fn until_expiry(desired: &Desired, now: Timestamp) -> Duration {
+    let peers = desired
+        .config
+        .iter()
+        .flat_map(|config| config.peers.values());
+    peers
+        .filter_map(|peer| peer.expires_at.filter(|expiry| *expiry > now))
+        .min()
+        .map_or(Duration::MAX, |expiry| {
+            let left = expiry.duration_since(now);
+            Duration::try_from(left).unwrap_or_default().max(SOONEST)
+        })
 }

@@ -212,6 +212,8 @@ impl Worker {
             let step = FirewallStep::Replace(Arc::clone(rules));
             if limited(self.parts.firewall.verify(&step)).await.is_err() {
                 undone.push(Part::Firewall);
+                // As at a cold start: closed before anything else is mended.
+                self.guarded = false;
             }
         }
         for part in undone {
@@ -395,7 +397,9 @@ impl Worker {
             last.applied_revision
         };
         let tried_revision = Some(desired.revision);
+        let facts = self.facts.clone().unwrap_or_default();
         if unchanged
+            && facts == last.facts
             && applied_revision == last.applied_revision
             && tried_revision == last.tried_revision
         {
@@ -406,7 +410,7 @@ impl Worker {
             applied_revision,
             tried_revision,
             items: self.items.list(),
-            facts: self.facts.clone().unwrap_or_default(),
+            facts,
             spec,
         }));
     }

@@ -24,6 +24,7 @@ pub struct Batch {
     pub(crate) actor: Option<Username>,
     pub(crate) summary: String,
     pub(crate) expected_revision: Option<u64>,
+    pub(crate) urgent: bool,
     pub(crate) documents: BTreeMap<String, Option<Vec<u8>>>,
     pub(crate) secrets: BTreeMap<String, Option<Vec<u8>>>,
     pub(crate) records: BTreeMap<(Tree, String), Option<Vec<u8>>>,
@@ -37,10 +38,18 @@ impl Batch {
             actor,
             summary: summary.into(),
             expected_revision: None,
+            urgent: false,
             documents: BTreeMap::new(),
             secrets: BTreeMap::new(),
             records: BTreeMap::new(),
         }
+    }
+
+    /// May use the room kept in reserve: for what must still be possible on a full disk, such as cutting a device off,
+    /// taking a change back or signing in. Small batches only.
+    pub fn urgent(&mut self) -> &mut Self {
+        self.urgent = true;
+        self
     }
 
     /// Refuse with [`StoreError::Stale`] unless this is the latest revision at the time of the commit.

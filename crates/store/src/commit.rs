@@ -13,6 +13,9 @@ use crate::{StoreError, files, layout};
 /// revisions are dropped above it.
 pub const HISTORY_LIMIT: u64 = 64 * 1024 * 1024;
 
+/// What even an urgent batch leaves free: two of sled's segments, so that it does not fail half-way.
+const URGENT_RESERVE: u64 = 1024 * 1024;
+
 /// What a batch comes to, given what is stored.
 struct Work {
     writes: Writes,
@@ -37,12 +40,18 @@ impl Store {
         batch.validate()?;
         let mut state = self.write_guard();
         let open = state.as_ref().ok_or(StoreError::Poisoned)?;
+        let urgent = batch.urgent;
         let work = prepare(open, batch, self.history_limit)?;
         if work.empty {
             return Ok(None);
         }
         // A page of the tree is rewritten with what changes in it, so twice the bytes may reach the disk.
-        files::require_room(&self.dir, work.bytes.saturating_mul(2))?;
+        let bytes = work.bytes.saturating_mul(2);
+        if urgent {
+            files::require_free(&self.dir, URGENT_RESERVE.saturating_add(bytes))?;
+        } else {
+            files::require_room(&self.dir, bytes)?;
+        }
         let mut open = state.take().ok_or(StoreError::Poisoned)?;
         if let Err(error) = open.database.apply(work.writes) {
             tracing::error!(%error, "store write failed; the store must be reopened");

@@ -146,9 +146,13 @@ pub(crate) fn keep_private(dir: &Path) -> io::Result<()> {
 
 /// Refuses when writing `bytes` would leave less than [`FREE_RESERVE`].
 pub(crate) fn require_room(dir: &Path, bytes: u64) -> Result<(), StoreError> {
+    require_free(dir, FREE_RESERVE.saturating_add(bytes))
+}
+
+/// Refuses when less than this is free.
+pub(crate) fn require_free(dir: &Path, needed: u64) -> Result<(), StoreError> {
     let room = statvfs(dir).map_err(|e| StoreError::file("ask for free room in", dir)(e.into()))?;
     let free = room.f_bavail.saturating_mul(room.f_frsize);
-    let needed = FREE_RESERVE.saturating_add(bytes);
     if free < needed {
         return Err(StoreError::DiskFull { free, needed });
     }

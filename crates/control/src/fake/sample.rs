@@ -94,6 +94,7 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
         Query::CsrfToken(_) => Answer::CsrfToken(super::FakeControl::CSRF_TOKEN.to_owned()),
         Query::PartDetail(question) => Answer::PartDetail(part(question.part)),
         Query::Logs(question) => Answer::Logs(LogPage {
+            next: None,
             items: vec![LogLine {
                 time: NOW,
                 level: LogLevel::Info,

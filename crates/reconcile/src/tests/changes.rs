@@ -132,7 +132,7 @@ async fn what_somebody_else_undoes_is_done_again() {
 
     world.firewall.disturb(FirewallStatus::Absent);
     calm().await;
-    assert_eq!(world.done(), ["firewall open"]);
+    assert_eq!(world.done(), ["firewall closed", "firewall open"]);
 
     let lan = || "lan0".parse().unwrap();
     world.network.change(|facts| {
