@@ -1,7 +1,9 @@
 //! The daemon's side of the userspace data plane: it has the rights, the descriptors and the spec.
 
 use std::io;
+use std::net::UdpSocket;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cell_model::key::PublicKey;
@@ -57,6 +59,20 @@ pub struct Userspace<L> {
 struct Kept {
     descriptors: Descriptors,
     spec: WireGuardSpec,
+}
+
+/// A process that is just being started holds every descriptor of ours until its program runs, so a port that was
+/// given up is free a moment later.
+async fn bind_patiently(port: u16) -> io::Result<UdpSocket> {
+    for _ in 0..20 {
+        match bind_udp(port) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            bound => return bound,
+        }
+    }
+    bind_udp(port)
 }
 
 impl<L: EngineLink> Userspace<L> {
@@ -132,8 +148,9 @@ impl<L: EngineLink> Userspace<L> {
             }
             _ => {
                 let port = spec.listen_port;
-                let socket =
-                    bind_udp(port).map_err(|source| UserspaceError::Bind { port, source })?;
+                let socket = bind_patiently(port)
+                    .await
+                    .map_err(|source| UserspaceError::Bind { port, source })?;
                 // With another port the engine is new, but interface, addresses and routes stay.
                 let tun = match kept.take() {
                     Some(known) => known.descriptors.tun,
