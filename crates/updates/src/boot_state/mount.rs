@@ -1,0 +1,101 @@
+//! The partition `select`, mounted only while its files are read or written.
+
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+use super::files::{OpenFolder, lock};
+use super::{BootStateError, OpenFiles, StateFile, StateFiles};
+
+/// A FAT partition and the folder it is mounted at for the occasion. A power cut while nothing is open cannot harm the
+/// file system, and nobody else can write to it by chance.
+#[derive(Debug, Clone)]
+pub struct MountedSelect {
+    device: PathBuf,
+    mount_point: PathBuf,
+}
+
+impl MountedSelect {
+    /// `device` is the partition's device file; `mount_point`, normally `/run/select`, is made when it is not there.
+    /// The caller finds the device whose partition id is [`Running::select`](super::Running::select).
+    pub fn new(device: impl Into<PathBuf>, mount_point: impl Into<PathBuf>) -> Self {
+        Self {
+            device: device.into(),
+            mount_point: mount_point.into(),
+        }
+    }
+}
+
+impl StateFiles for MountedSelect {
+    fn open(&self) -> Result<Box<dyn OpenFiles + '_>, BootStateError> {
+        std::fs::create_dir_all(&self.mount_point)
+            .map_err(|source| failure("make", &self.mount_point, source))?;
+        // The lock is on the folder below the mount, so it can be waited for before mounting.
+        let lock = lock(&self.mount_point)?;
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        mount(
+            &self.device,
+            &self.mount_point,
+            "vfat",
+            flags | MountFlags::SYNCHRONOUS,
+            c"umask=0077",
+        )
+        .map_err(|errno| failure("mount", &self.device, errno.into()))?;
+        Ok(Box::new(OpenMount {
+            folder: OpenFolder {
+                path: &self.mount_point,
+                _lock: None,
+            },
+            is_mounted: true,
+            _lock: lock,
+        }))
+    }
+}
+
+/// Unmounts when dropped, and then lets the next one in: fields are dropped after that.
+#[derive(Debug)]
+struct OpenMount<'a> {
+    folder: OpenFolder<'a>,
+    is_mounted: bool,
+    _lock: std::fs::File,
+}
+
+impl OpenMount<'_> {
+    fn unmount(&mut self) -> Result<(), BootStateError> {
+        if std::mem::take(&mut self.is_mounted) {
+            unmount(self.folder.path, UnmountFlags::empty())
+                .map_err(|errno| failure("unmount", self.folder.path, errno.into()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for OpenMount<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.unmount() {
+            tracing::warn!(%error, "the select partition stays mounted");
+        }
+    }
+}
+
+impl OpenFiles for OpenMount<'_> {
+    fn read(&self, file: StateFile) -> std::io::Result<Option<Vec<u8>>> {
+        self.folder.read(file)
+    }
+
+    fn write(&self, file: StateFile, block: &[u8]) -> std::io::Result<()> {
+        self.folder.write(file, block)
+    }
+
+    fn close(mut self: Box<Self>) -> Result<(), BootStateError> {
+        self.unmount()
+    }
+}
+
+fn failure(step: &'static str, path: &Path, source: std::io::Error) -> BootStateError {
+    BootStateError::Open {
+        step,
+        path: path.to_owned(),
+        source,
+    }
+}
