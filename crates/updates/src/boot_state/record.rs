@@ -48,7 +48,7 @@ impl Selection {
             slot => Some(slot),
         };
         Some(Self {
-            number: digits(number, 6)?,
+            number: digits(number, 6).filter(|number| *number > 0)?,
             primary,
             other: opposite(other)?,
             trial: opposite(trial)?,
@@ -367,6 +367,7 @@ mod tests {
             "+00001.a.b.-.---",
             "000001.a.b.-.---.",
             "000001.aa.b.-.---",
+            "000000.a.b.-.---",
         ] {
             assert_eq!(Selection::parse(text), None, "{text}");
         }
