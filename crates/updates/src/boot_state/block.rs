@@ -2,27 +2,30 @@
 //!
 //! ```text
 //! # GRUB Environment Block
+//! ##########…                  filling
 //! one=000012.a.b.-.---
-//! two=000012.a.b.-.---
-//! ##########…                  to 1,024 bytes
+//! two=000012.a.b.-.---         ends with the 1,024th byte
 //! ```
 //!
 //! The block is written in place. Texts have a fixed width, so a write that stops after any byte leaves the new
 //! beginning and the old end: if it stopped within `one`, then `two` is the old text and the copy is whole only when
 //! `one` is the old text as well; if it stopped within `two`, then `one` is new and the copy is whole only when `two` is
-//! new as well. Both lie within the first 512 bytes, so a disk that writes sectors whole never even shows a torn copy.
+//! new as well. Over zeros, garbage or nothing it is whole only with its last byte, so every whole copy is one that GRUB
+//! can write as well. Both texts lie in the last 512 bytes and what is before them never changes: a disk that writes
+//! sectors whole never even shows a torn copy.
 
 /// Bytes of a file: the size GRUB's own tool makes, and all that `save_env` was ever tried with.
 pub const BLOCK_SIZE: usize = 1024;
 
 /// GRUB's `GRUB_ENVBLK_SIGNATURE` (include/grub/lib/envblk.h).
-const SIGNATURE: &[u8] = b"# GRUB Environment Block\n";
+pub(super) const SIGNATURE: &[u8] = b"# GRUB Environment Block\n";
 
 /// The block that holds `text`, which is one of [`record`](super::record)'s and far shorter than the block.
 pub fn encode(text: &str) -> Vec<u8> {
+    let texts = format!("\none={text}\ntwo={text}\n");
     let mut block = SIGNATURE.to_vec();
-    block.extend_from_slice(format!("one={text}\ntwo={text}\n").as_bytes());
-    block.resize(BLOCK_SIZE, b'#');
+    block.resize(BLOCK_SIZE.saturating_sub(texts.len()), b'#');
+    block.extend_from_slice(texts.as_bytes());
     block
 }
 
@@ -106,16 +109,31 @@ mod tests {
     }
 
     #[test]
-    fn every_prefix_over_nothing_or_zeros_is_new_or_known_to_be_torn() {
+    fn a_write_over_nothing_or_zeros_is_whole_only_with_its_last_byte() {
         let new = encode(NEW);
-        let whole = new.len() - new.iter().rev().position(|byte| *byte != b'#').unwrap();
         for cut in 0..=BLOCK_SIZE {
             let mut over_zeros = vec![0; BLOCK_SIZE];
             over_zeros[..cut].copy_from_slice(&new[..cut]);
-            let expected = (cut >= whole).then_some(NEW);
+            let expected = (cut == BLOCK_SIZE).then_some(NEW);
             assert_eq!(decode(&over_zeros).as_deref(), expected, "{cut}");
             assert_eq!(decode(&new[..cut]).as_deref(), expected, "{cut}");
         }
+    }
+
+    #[test]
+    fn texts_share_a_sector_and_the_other_never_changes() {
+        let (old, new) = (encode(OLD), encode(NEW));
+        assert_eq!(old[..512], new[..512]);
+        assert_eq!(
+            decode(&[&new[..512], &old[512..]].concat()).as_deref(),
+            Some(OLD)
+        );
+        assert_eq!(
+            decode(&[&old[..512], &new[512..]].concat()).as_deref(),
+            Some(NEW)
+        );
+        assert_eq!(decode(&[&[0; 512], &new[512..]].concat()), None);
+        assert_eq!(decode(&[&new[..512], &[0; 512][..]].concat()), None);
     }
 
     #[test]

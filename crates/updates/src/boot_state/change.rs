@@ -112,37 +112,60 @@ pub(super) fn rollback(
     }
 }
 
+/// What the loader's files say of the selection.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Counted<'a> {
+    /// How far the loader has come with it.
+    Tries(&'a Tries),
+    /// Nothing yet: they speak of an older one, and the loader has not run since.
+    Void,
+    /// No copy is whole.
+    Lost,
+}
+
+impl<'a> Counted<'a> {
+    /// `tries` are those of the selection; `has_tries` says whether there are any at all.
+    pub(super) fn of(tries: Option<&'a Tries>, has_tries: bool) -> Self {
+        match tries {
+            Some(tries) => Self::Tries(tries),
+            None if has_tries => Self::Void,
+            None => Self::Lost,
+        }
+    }
+}
+
 /// The trial that the loader has left behind, if it has.
 pub(super) fn failed_trial(
     selection: &Selection,
-    tries: Option<&Tries>,
+    counted: Counted<'_>,
     running: &Running,
 ) -> Option<(Selection, Outcome)> {
-    let (slot, tries) = (selection.trial?, tries?);
-    if is_on_trial(selection, running) || tries.step.stage == Stage::Trial {
+    let slot = selection.trial?;
+    if is_on_trial(selection, running) {
         return None;
     }
-    let (end, count) = match tries.unreadable.contains(&slot) {
-        true => (TrialEnd::Unreadable, 0),
-        false => (TrialEnd::Failed, 3),
+    let (end, tries) = match counted {
+        Counted::Void => return None,
+        Counted::Tries(tries) if tries.step.stage == Stage::Trial => return None,
+        Counted::Tries(tries) if tries.unreadable.contains(&slot) => (TrialEnd::Unreadable, 0),
+        Counted::Tries(_) => (TrialEnd::Failed, 3),
+        Counted::Lost => (TrialEnd::Lost, 0),
     };
-    let outcome = Outcome {
-        slot,
-        end,
-        tries: count,
-    };
+    let outcome = Outcome { slot, end, tries };
     Some((end_trial(selection, running, outcome), outcome))
 }
 
-/// Where the loader's step belongs; none when it is right as it is. `tries` are those of the selection.
+/// Where the loader's step belongs; none when it is right as it is.
 pub(super) fn step_after(
     selection: &Selection,
-    tries: Option<&Tries>,
+    counted: Counted<'_>,
     running: &Running,
     health: Health,
 ) -> Option<Step> {
-    let Some(tries) = tries else {
-        return Some(lost_step(selection, running, health));
+    let tries = match counted {
+        Counted::Tries(tries) => tries,
+        Counted::Void => return None,
+        Counted::Lost => return Some(lost_step(selection, running, health)),
     };
     let stage = stage(selection, running);
     let counts = match stage {
@@ -161,12 +184,18 @@ fn lost_step(selection: &Selection, running: &Running, health: Health) -> Step {
     match stage(selection, running) {
         // The last try, since nobody knows: a trial must end.
         Stage::Trial => Step::before(Stage::Trial).spent(),
-        // Still to come.
-        _ if selection.trial.is_some() => Step::before(Stage::Trial),
         Stage::Recovery => first_step(Stage::Recovery),
         stage if health == Health::Healthy => first_step(stage),
         stage => first_step(stage).next(),
     }
+}
+
+/// Where the loader begins with a selection.
+pub(super) fn step_before(selection: &Selection) -> Step {
+    Step::before(match selection.trial {
+        Some(_) => Stage::Trial,
+        None => Stage::Primary,
+    })
 }
 
 /// Where the next start begins after a good one of this stage: after a recovery, anew.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::block;
+use super::block::{self, SIGNATURE};
 use super::loader::{Loader, Start};
 use super::{
     BootState, BootStateError, GrubBootState, Health, Mode, OpenFiles, Repaired, Running, Slot,
@@ -231,7 +231,6 @@ impl OpenFiles for &MemoryFiles {
 /// (`grub_envblk_set`, grub-core/lib/envblk.c).
 pub fn save_env(old: &[u8], text: &str) -> Option<Vec<u8>> {
     let mut block = old.to_vec();
-    // Its reader goes by the signature alone.
     let body = SIGNATURE.len();
     block.starts_with(SIGNATURE).then_some(())?;
     for name in ["one", "two"] {
@@ -239,8 +238,6 @@ pub fn save_env(old: &[u8], text: &str) -> Option<Vec<u8>> {
     }
     Some(block)
 }
-
-const SIGNATURE: &[u8] = b"# GRUB Environment Block\n";
 
 fn set(block: &mut [u8], body: usize, name: &str, value: &str) -> Option<()> {
     let end = block.len();

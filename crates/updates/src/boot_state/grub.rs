@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::change::Counted;
 use super::loader::Loader;
 use super::record::{Selection, Tries};
 use super::{
@@ -58,6 +59,13 @@ impl<F: StateFiles> GrubBootState<F> {
         if wanted != selection || session.loader.selection_copy.is_none() {
             let wanted = session.numbered(wanted);
             session.write_selection(&wanted)?;
+            // Old tries are void anyway; new ones are there so that, when they are missing, it is known that they were lost.
+            session.write_tries(Tries {
+                count: 0,
+                selection: wanted.number,
+                step: change::step_before(&wanted),
+                unreadable: BTreeSet::new(),
+            })?;
             tracing::info!(selection = %wanted, "selected what boots next");
         }
         session.open.close()
@@ -171,7 +179,9 @@ impl<'a> Session<'a> {
         let mut selection = self.selection(running);
         // What the loader counted without a selection says nothing about the one assumed here.
         let mut tries = self.loader.valid_tries().filter(|_| !is_lost).cloned();
-        let ended = change::failed_trial(&selection, tries.as_ref(), running);
+        let has_tries = self.loader.tries.is_some() && !is_lost;
+        let ended =
+            change::failed_trial(&selection, Counted::of(tries.as_ref(), has_tries), running);
         let failed_trial = ended.as_ref().map(|(_, outcome)| *outcome);
         if is_lost || ended.is_some() {
             selection = self.numbered(ended.map_or(selection, |(selection, _)| selection));
@@ -183,12 +193,12 @@ impl<'a> Session<'a> {
         }
         let mut rewritten = self.write_selection(&selection)?;
 
-        // Tries of an older selection: the loader has not run since, and will take them for none.
-        let are_void = tries.is_none() && self.loader.tries.is_some() && !is_lost;
-        let step = match are_void {
-            true => None,
-            false => change::step_after(&selection, tries.as_ref(), running, health),
-        };
+        let step = change::step_after(
+            &selection,
+            Counted::of(tries.as_ref(), has_tries),
+            running,
+            health,
+        );
         let tries_reset = step.is_some() && tries.is_some();
         let tries = match step {
             None => tries.or_else(|| self.loader.tries.clone()),
@@ -199,7 +209,9 @@ impl<'a> Session<'a> {
                 unreadable: BTreeSet::new(),
             }),
         };
-        rewritten.extend(tries.map_or(Ok(BTreeSet::new()), |tries| self.write_tries(tries))?);
+        if let Some(tries) = tries {
+            rewritten.extend(self.write_tries(tries)?);
+        }
         Ok(Repaired {
             rewritten,
             failed_trial,

@@ -103,9 +103,10 @@ impl Loader {
 
     fn first_tries(&self) -> Tries {
         let valid = self.valid_tries();
-        let start = match self.selection.trial {
-            Some(_) => Stage::Trial,
-            None => Stage::Primary,
+        // Tries of another selection are void. When they are lost, nobody knows how often a trial was tried.
+        let start = match (self.selection.trial, &self.tries) {
+            (Some(_), Some(_)) => Stage::Trial,
+            _ => Stage::Primary,
         };
         Tries {
             count: self.tries.as_ref().map_or(0, |tries| tries.count),
@@ -133,15 +134,16 @@ impl Loader {
         Some(Start { slot, mode })
     }
 
-    /// The step when nothing can be written: six times of ten the primary, three times the other, once a recovery.
-    /// Never a trial, which would never end.
+    /// The step when nothing can be written: mostly the primary, at times the other slot or a recovery. Never a trial,
+    /// which would never end, nor what is on trial without one.
     fn uncounted(&self, dice: u8) -> Step {
-        let stage = match dice % 10 {
-            9 => Stage::Recovery,
-            6..=8 if self.selection.other.is_some() => Stage::Other,
-            _ => Stage::Primary,
-        };
-        Step::before(stage).next()
+        let has_other = self.selection.other.is_some() && self.selection.trial.is_none();
+        match dice % 10 {
+            6 | 7 if has_other => Step::before(Stage::Other).next(),
+            8 => Step::before(Stage::Recovery).next(),
+            9 => Step::before(Stage::Recovery).next().next(),
+            _ => Step::before(Stage::Primary).next(),
+        }
     }
 }
 

@@ -103,6 +103,8 @@ pub enum TrialEnd {
     Unreadable,
     /// Taken back by the system.
     GivenUp,
+    /// The loader's files were lost while it was on.
+    Lost,
 }
 
 impl TrialEnd {
@@ -112,6 +114,7 @@ impl TrialEnd {
             Self::Failed => 'f',
             Self::Unreadable => 'u',
             Self::GivenUp => 'g',
+            Self::Lost => 'l',
         }
     }
 }
@@ -129,6 +132,7 @@ impl Outcome {
             'f' => TrialEnd::Failed,
             'u' => TrialEnd::Unreadable,
             'g' => TrialEnd::GivenUp,
+            'l' => TrialEnd::Lost,
             _ => return None,
         };
         let tries = up_to_three(letters.next()?)?;
@@ -150,6 +154,7 @@ impl fmt::Display for Outcome {
             TrialEnd::Failed => write!(f, "failed after {tries}"),
             TrialEnd::Unreadable => f.write_str("failed: it could not be loaded"),
             TrialEnd::GivenUp => write!(f, "was taken back after {tries}"),
+            TrialEnd::Lost => f.write_str("failed: the count of its tries was lost"),
         }
     }
 }
@@ -340,6 +345,7 @@ mod tests {
             "999999.a.-.b.bf3",
             "000002.b.-.-.au0",
             "000003.b.a.-.ag2",
+            "000004.b.-.-.al0",
         ] {
             assert_eq!(Selection::parse(text).unwrap().to_string(), text);
         }

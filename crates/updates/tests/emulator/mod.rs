@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use cell_updates::boot_state::{BLOCK_SIZE, Mode, Slot, Start, StateFile};
 
@@ -50,12 +50,13 @@ pub(crate) struct Seen {
 /// A disk image, and where on it things lie.
 pub(crate) struct Template {
     image: Vec<u8>,
+    script: String,
     folder: tempfile::TempDir,
 }
 
-/// First sector of each partition; each has the sectors of a 160 KiB floppy.
+/// Where the first partition begins, and what each has: as little as FAT12 can do with.
 const SELECT_AT: usize = 64;
-const SECTORS: usize = 320;
+const SECTORS: usize = 64;
 const SECTOR: usize = 512;
 
 impl Template {
@@ -83,7 +84,8 @@ impl Template {
                 command.arg("-i").arg(&part);
                 command
             };
-            feed(tool("mformat").args(["-C", "-f", "160", "::"]), "");
+            let geometry = ["-C", "-t", "1", "-h", "1", "-s", "64", "::"];
+            feed(tool("mformat").args(geometry), "");
             let put = |name: &str, content: &[u8]| {
                 let source = folder.path().join("source");
                 std::fs::write(&source, content).unwrap();
@@ -103,7 +105,12 @@ impl Template {
             let part = std::fs::read(&part).unwrap();
             image[at..at + part.len()].copy_from_slice(&part);
         }
-        Self { image, folder }
+        let script = std::fs::read_to_string(SCRIPT).unwrap();
+        Self {
+            image,
+            script,
+            folder,
+        }
     }
 
     /// Powers on once a case, all in one run of the emulator.
@@ -124,8 +131,7 @@ impl Template {
             .unwrap();
         }
         script.push_str("exit\n");
-        let output = emulate(folder.path(), &map, &script);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = self.emulate(folder.path(), &map, &script);
         let seen: Vec<&str> = text.split("@CASE").skip(1).collect();
         assert_eq!(seen.len(), cases.len(), "{text}");
         let seen = seen.into_iter().enumerate().map(|(index, text)| Seen {
@@ -134,6 +140,25 @@ impl Template {
             arguments: lines(text, "@ARGUMENT ").map(str::to_owned).collect(),
         });
         seen.collect()
+    }
+
+    /// Runs the emulator with a list of disks and a script that finds the shipped one as `script.cfg`. Answers what it
+    /// wrote on the screen.
+    pub(crate) fn emulate(&self, folder: &Path, map: &str, script: &str) -> String {
+        std::fs::write(folder.join("map"), map).unwrap();
+        std::fs::write(folder.join("grub.cfg"), script).unwrap();
+        std::fs::write(folder.join("script.cfg"), &self.script).unwrap();
+        let output = grub("grub-emu")
+            .arg("--device-map")
+            .arg(inside(&folder.join("map")))
+            .arg("--directory")
+            .arg(inside(folder))
+            .env("TERM", "dumb")
+            .stdin(Stdio::null())
+            .output()
+            .expect("grub-emu runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     fn image_of(&self, case: &Case) -> Vec<u8> {
@@ -224,24 +249,6 @@ set cell_again=test_again
 insmod part_gpt
 source $prefix/script.cfg
 "#;
-
-/// Runs the emulator with a list of disks and a script of its own, which finds the shipped one as `script.cfg`.
-pub(crate) fn emulate(folder: &Path, map: &str, script: &str) -> Output {
-    std::fs::write(folder.join("map"), map).unwrap();
-    std::fs::write(folder.join("grub.cfg"), script).unwrap();
-    std::fs::copy(SCRIPT, folder.join("script.cfg")).unwrap();
-    let output = grub("grub-emu")
-        .arg("--device-map")
-        .arg(inside(&folder.join("map")))
-        .arg("--directory")
-        .arg(inside(folder))
-        .env("TERM", "dumb")
-        .stdin(Stdio::null())
-        .output()
-        .expect("grub-emu runs");
-    assert!(output.status.success(), "{output:?}");
-    output
-}
 
 /// A program of GRUB's: of the installed one, or of the tree that `GRUB_ROOT` names.
 pub(crate) fn grub(program: &str) -> Command {
