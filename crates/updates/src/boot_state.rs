@@ -41,7 +41,7 @@ use std::str::FromStr;
 pub use block::{BLOCK_SIZE, decode, encode};
 pub use error::BootStateError;
 pub use files::{Folder, OpenFiles, StateFile, StateFiles};
-pub use grub::GrubBootState;
+pub use grub::{GrubBootState, first_files};
 pub use loader::{Loader, Start};
 pub use mount::MountedSelect;
 pub use record::{Outcome, Selection, Stage, Step, TrialEnd, Tries};

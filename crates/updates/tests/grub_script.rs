@@ -5,9 +5,11 @@ mod emulator;
 use std::collections::BTreeMap;
 
 use cell_updates::boot_state::fake::MemoryFiles;
-use cell_updates::boot_state::{BLOCK_SIZE, Selection, Slot, StateFile, Tries, encode};
+use cell_updates::boot_state::{
+    BLOCK_SIZE, Mode, Selection, Slot, Start, StateFile, Tries, decode, encode,
+};
 
-use emulator::{Case, DISKS, Fault, Seen, Template};
+use emulator::{Case, DISKS, Entry, Fault, Seen, Template};
 
 /// How a copy may be.
 const STATES: [State; 5] = [
@@ -177,7 +179,7 @@ fn script_and_model_agree_whatever_slot_cannot_be_loaded() {
                             Some(encode(&text)),
                             Some(encode(&text)),
                         ]),
-                        dice: 0,
+                        ..Case::default()
                     });
                 }
             }
@@ -323,7 +325,114 @@ fn kernel_is_told_slot_disk_and_mode_after_the_slots_own_words() {
             "cell.mode=trial",
         ]
     );
-    let tries = cell_updates::boot_state::decode(&seen.files[&StateFile::Tries0]).unwrap();
+    let tries = decode(&seen.files[&StateFile::Tries0]).unwrap();
     assert_eq!(Tries::parse(&tries).unwrap().step.to_string(), "t1");
     assert!(Selection::parse(&tries).is_none());
+}
+
+/// Slot `a` of one disk, slot `b` of another that is like it in everything else.
+fn two_disks() -> [Case; 2] {
+    ["000012.a.b.-.---", "000012.b.a.-.---"].map(|selection| {
+        let tries = Some(encode("0007.000012.p0.--"));
+        let selection = Some(encode(selection));
+        Case {
+            files: files([selection.clone(), selection, tries.clone(), tries]),
+            ..Case::default()
+        }
+    })
+}
+
+fn kernels(seen: &[Seen]) -> Vec<&str> {
+    seen.iter().map(|seen| seen.arguments[0].as_str()).collect()
+}
+
+#[test]
+fn two_like_disks_are_told_apart_by_what_the_firmware_says() {
+    let template = Template::new();
+    let cases = two_disks();
+    let before = cases[0].files.clone();
+    let seen = template.run(&cases);
+    assert_eq!(kernels(&seen), ["(hd0,gpt2)/vmlinuz", "(hd1,gpt3)/vmlinuz"]);
+
+    let mut cases = cases;
+    cases[0].firmware = Some("(hd1,gpt1)/EFI/BOOT");
+    let seen = template.run(&cases);
+    assert_eq!(kernels(&seen), ["(hd1,gpt3)/vmlinuz"; 2]);
+    assert_eq!(seen[0].files, before, "the other disk is left alone");
+}
+
+#[test]
+fn when_the_firmware_says_nothing_everything_still_comes_from_one_disk() {
+    let template = Template::new();
+    for firmware in ["", "/EFI/BOOT", "(hd0)/EFI/BOOT", "(cd0)"] {
+        let mut cases = two_disks();
+        cases
+            .iter_mut()
+            .for_each(|case| case.firmware = Some(firmware));
+        let seen = template.run(&cases[1..]);
+        assert_eq!(kernels(&seen), ["(hd0,gpt3)/vmlinuz"], "{firmware}");
+        // No state on the first disk: the one that has some counts, with its slots.
+        cases[0].files.clear();
+        let seen = template.run(&cases);
+        assert_eq!(kernels(&seen), ["(hd1,gpt3)/vmlinuz"; 2], "{firmware}");
+    }
+}
+
+#[test]
+fn slots_are_found_when_every_file_of_the_select_partition_is_lost() {
+    let template = Template::new();
+    let case = Case {
+        firmware: Some(""),
+        ..Case::default()
+    };
+    let seen = template.run(&[case]);
+    assert_eq!(kernels(&seen), ["(hd0,gpt2)/vmlinuz"]);
+}
+
+#[test]
+fn recovery_by_the_menu_boots_a_recovery_only_and_counts_for_nothing() {
+    let template = Template::new();
+    let mut cases = Vec::new();
+    for (selection, _) in SELECTIONS {
+        for (tries, _) in TRIES {
+            for fault in [None, Some(Slot::A), Some(Slot::B)] {
+                let [selection, tries] = [selection, tries].map(|text| Some(encode(text)));
+                cases.push(Case {
+                    files: files([selection.clone(), selection, tries.clone(), tries]),
+                    faults: fault
+                        .map(|slot| (slot, Fault::NoKernel))
+                        .into_iter()
+                        .collect(),
+                    entry: Entry::Recovery,
+                    ..Case::default()
+                });
+            }
+        }
+    }
+    for (case, seen) in cases.iter().zip(template.run(&cases)) {
+        let selection = decode(&case.files[&StateFile::Selection0]).unwrap();
+        let primary = Selection::parse(&selection).unwrap().primary;
+        let slot = match case.faults.contains_key(&primary) {
+            true => primary.opposite(),
+            false => primary,
+        };
+        let mode = Mode::Recovery;
+        assert_eq!(seen.start, Some(Start { slot, mode }), "{}", shown(case));
+        assert_eq!(seen.files, case.files);
+    }
+}
+
+#[test]
+fn grub_finds_no_fault_with_the_script() {
+    let folder = tempfile::tempdir_in(emulator::root().join("tmp")).unwrap();
+    for name in ["grub.cfg", "early.cfg"] {
+        let copy = folder.path().join(name);
+        let board = std::path::Path::new(emulator::SCRIPT).parent().unwrap();
+        std::fs::copy(board.join(name), &copy).unwrap();
+        let check = emulator::grub("grub-script-check")
+            .arg(emulator::inside(&copy))
+            .output()
+            .unwrap();
+        assert!(check.status.success(), "{name}: {check:?}");
+    }
 }

@@ -8,11 +8,10 @@ use super::block::{self, SIGNATURE};
 use super::loader::{Loader, Start};
 use super::{
     BootState, BootStateError, GrubBootState, Health, Mode, OpenFiles, Repaired, Running, Slot,
-    StateFile, StateFiles, Wanted,
+    StateFile, StateFiles, Wanted, first_files,
 };
 
-/// The boot state of a box that exists in memory only. It starts out as a fresh image does: slot `a` runs, `b` is empty
-/// of reasons to fall back to it, and [`boot`](Self::boot) is the next power-on.
+/// The boot state of a box that exists in memory only. [`boot`](Self::boot) is the next power-on.
 #[derive(Debug)]
 pub struct FakeBootState {
     files: MemoryFiles,
@@ -21,10 +20,10 @@ pub struct FakeBootState {
 }
 
 impl FakeBootState {
-    /// Slot `a` runs in mode `normal`; both slots can be loaded; there are no files yet.
+    /// Slot `a` of a fresh image runs in mode `normal`; both slots can be loaded.
     pub fn new() -> Self {
         Self {
-            files: MemoryFiles::default(),
+            files: MemoryFiles::new(first_files(Some(Slot::B))),
             running: Mutex::new(Running {
                 slot: Slot::A,
                 mode: Mode::Normal,

@@ -18,6 +18,28 @@ pub struct GrubBootState<F> {
     source: Source,
 }
 
+/// The four files of a new image: slot `a` boots, and `other`, where the image has a second system too, after it.
+/// Without files of its own the loader has nothing to count in: it makes none.
+pub fn first_files(other: Option<Slot>) -> BTreeMap<StateFile, Vec<u8>> {
+    let selection = Selection {
+        number: 1,
+        primary: Slot::A,
+        other: other.filter(|slot| *slot == Slot::B),
+        trial: None,
+        last: None,
+    };
+    let tries = Tries {
+        count: 0,
+        selection: selection.number,
+        step: change::step_before(&selection),
+        unreadable: BTreeSet::new(),
+    };
+    let selections =
+        StateFile::SELECTIONS.map(|file| (file, block::encode(&selection.to_string())));
+    let tries = StateFile::TRIES.map(|file| (file, block::encode(&tries.to_string())));
+    selections.into_iter().chain(tries).collect()
+}
+
 /// Where it is known from what runs.
 #[derive(Debug, Clone)]
 enum Source {

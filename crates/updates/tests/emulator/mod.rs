@@ -36,6 +36,17 @@ pub(crate) struct Case {
     pub(crate) faults: BTreeMap<Slot, Fault>,
     /// The digit that stands for the clock.
     pub(crate) dice: u8,
+    /// What the firmware says the loader came from; by default the case's own disk, `(hdN,gpt1)/EFI/BOOT`.
+    pub(crate) firmware: Option<&'static str>,
+    pub(crate) entry: Entry,
+}
+
+/// What is chosen in the menu.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Entry {
+    #[default]
+    Start,
+    Recovery,
 }
 
 /// What came of it.
@@ -123,9 +134,15 @@ impl Template {
         for (index, case) in cases.iter().enumerate() {
             std::fs::write(disk(index), self.image_of(case)).unwrap();
             writeln!(map, "(hd{index}) {}", inside(&disk(index))).unwrap();
+            let own = format!("(hd{index},gpt1)/EFI/BOOT");
+            let entry = match case.entry {
+                Entry::Start => "cell_start",
+                Entry::Recovery => "cell_recover",
+            };
             writeln!(
                 script,
-                "set cmdpath=\"(hd{index},gpt1)/EFI/BOOT\"\nset cell_dice={}\necho @CASE\ncell_start",
+                "set cmdpath=\"{}\"\nset cell_dice={}\necho @CASE\n{entry}",
+                case.firmware.unwrap_or(&own),
                 case.dice
             )
             .unwrap();
