@@ -226,15 +226,70 @@ impl Drop for SmallDisk {
     }
 }
 
+/// A cell whose state is on a small disk.
+fn cell_on(disk: &SmallDisk) -> Cell {
+    let options = CelldOptions {
+        state_dir: Some(disk.0.path().join("state")),
+        ..CelldOptions::default()
+    };
+    Cell::start_in(World::new().unwrap(), options)
+}
+
+#[test]
+fn box_starts_on_a_full_disk_with_what_is_stored() {
+    let disk = SmallDisk::new();
+    let mut cell = cell_on(&disk);
+    let phone = cell.add_peer(&json!({ "name": "phone" }));
+    let revision = cell.get("/api/status")["revision"].clone();
+    cell.celld.kill9().unwrap();
+    disk.fill();
+    // Twice: a start on a full disk leaves nothing that keeps the next from starting.
+    for _ in 0..2 {
+        cell.celld.restart().unwrap();
+        cell.settle();
+        assert_eq!(cell.get("/api/status")["revision"], revision);
+        assert_eq!(cell.get("/api/peers")["items"][0]["name"], "phone");
+        let home = cell.world.home_address();
+        let resolver = format!("@{home}");
+        assert_eq!(
+            lookup(&cell.world.laptop, &[&resolver, DOMAIN]),
+            home.to_string()
+        );
+        let tunnel = cell.get("/api/wireguard/status");
+        assert_eq!(
+            tunnel["peers"][0]["public_key"],
+            phone.answer["peer"]["public_key"]
+        );
+        for reply in [
+            cell.owner
+                .post("/api/peers", &json!({ "name": "other" }))
+                .unwrap(),
+            cell.owner.delete("/api/peers/phone").unwrap(),
+        ] {
+            expect_status(&reply, 503);
+            assert_eq!(reply.json()["code"], "disk_full", "{}", reply.text());
+        }
+        cell.celld.terminate().unwrap();
+    }
+    cell.celld.restart().unwrap();
+    cell.settle();
+    disk.free();
+    // Without another start: the disk is looked at with each change.
+    expect_status(&cell.owner.delete("/api/peers/phone").unwrap(), 204);
+    cell.add_peer(&json!({ "name": "after" }));
+    cell.celld.kill9().unwrap();
+    cell.celld.restart().unwrap();
+    cell.settle();
+    let items = cell.get("/api/peers")["items"].clone();
+    assert_eq!(items.as_array().unwrap().len(), 1, "{items}");
+    assert_eq!(items[0]["name"], "after");
+    cell.celld.kill9().unwrap();
+}
+
 #[test]
 fn full_disk_refuses_changes_and_the_box_works_on() {
     let disk = SmallDisk::new();
-    let state_dir = disk.0.path().join("state");
-    let options = CelldOptions {
-        state_dir: Some(state_dir),
-        ..CelldOptions::default()
-    };
-    let mut cell = Cell::start_in(World::new().unwrap(), options);
+    let mut cell = cell_on(&disk);
     cell.add_peer(&json!({ "name": "before" }));
     let revision = cell.get("/api/status")["revision"].clone();
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cell_audit::AuditEvent;
+use cell_audit::{AuditError, AuditEvent};
 use cell_control::caller::{Caller, now_since_boot};
 use cell_control::change::{Pending, Receipt};
 use cell_model::account::{Identity, Role};
@@ -18,13 +18,14 @@ use cell_store::{Batch, Store, StoreError, Tree};
 use cell_vault::PreparedCa;
 use serde::{Deserialize, Serialize};
 
-use crate::open::OpenError;
+use crate::open::{OpenError, stored};
+use crate::set_up::internal;
 use crate::{Core, System, chain, documents, edit, keys, submit};
 
 /// Long enough to reach the box at its new address, short enough to wait for.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
-/// Pause before another try at taking back what could not be.
-const RETRY: Duration = Duration::from_secs(1);
+/// Pause before another try at taking back what could not be. A full disk is not emptied within a second.
+const RETRY: Duration = Duration::from_secs(10);
 /// The one confirmation that may be outstanding.
 pub(crate) const CONFIRMATIONS: Tree = Tree::new("confirmation");
 pub(crate) const KEY: &str = "outstanding";
@@ -39,6 +40,8 @@ pub(crate) struct Confirmation {
     after: Arc<Config>,
     /// Since when the change is in force; connections opened before do not count.
     in_force_since: Option<Duration>,
+    /// It was taken back, but for want of room that is not stored: the config in force is not the one in the store.
+    out_of_force: bool,
 }
 
 /// What is kept of it, so that it outlives the process. The configs are in the history.
@@ -71,6 +74,7 @@ impl Confirmation {
             before,
             after,
             in_force_since: None,
+            out_of_force: false,
         }
     }
 
@@ -114,6 +118,7 @@ pub(crate) fn load(store: &Store) -> Result<Option<Confirmation>, OpenError> {
         after: config(record.revision)?,
         record,
         in_force_since: None,
+        out_of_force: false,
     }))
 }
 
@@ -187,7 +192,10 @@ impl Core {
 
     async fn confirm_as(&self, identity: &Identity, caller: &Caller) -> Result<Receipt, Problem> {
         let _writer = self.writer.lock().await;
-        let waiting = self.confirmation().clone().ok_or_else(nothing_waits)?;
+        let waiting = self.confirmation().clone();
+        let waiting = waiting
+            .filter(|waiting| !waiting.out_of_force)
+            .ok_or_else(nothing_waits)?;
         if waiting.record.username != identity.username {
             return Err(Problem::conflict(
                 "confirmation_of_another",
@@ -255,9 +263,33 @@ impl Core {
     async fn expire(&self) -> Result<(), Problem> {
         let _writer = self.writer.lock().await;
         let over = self.confirmation().clone().filter(Confirmation::is_over);
-        if let Some(waiting) = over {
-            self.take_back(&waiting, expired()).await?;
+        let Some(waiting) = over else { return Ok(()) };
+        match self.take_back(&waiting, expired()).await {
+            Ok(_) => Ok(()),
+            Err(problem) => {
+                if problem.code == "disk_full" {
+                    self.put_out_of_force(&waiting)?;
+                }
+                Err(problem)
+            }
         }
+    }
+
+    /// Goes back though it cannot be stored: nobody may stay cut off because the disk is full.
+    fn put_out_of_force(&self, waiting: &Confirmation) -> Result<(), Problem> {
+        if waiting.out_of_force {
+            return Ok(());
+        }
+        let taken = self.without(waiting, None)?;
+        self.install(taken.ca);
+        self.desired.send_replace(taken.desired);
+        if let Some(waiting) = self.confirmation().as_mut() {
+            waiting.out_of_force = true;
+        }
+        tracing::warn!(
+            revision = waiting.record.revision,
+            "a change that nobody confirmed is out of force, but still stored: the disk is full"
+        );
         Ok(())
     }
 
@@ -270,8 +302,15 @@ impl Core {
             .without(&waiting, None)
             .map_err(|problem| failed(&problem))?;
         let event = expired().on(waiting.record.revision.to_string());
-        let committed = self.audit.commit(taken.batch, event);
-        let revision = committed.map_err(|error| failed(&error))?.revision;
+        let revision = match self.audit.commit(taken.batch, event) {
+            Ok(committed) => committed.revision,
+            Err(AuditError::Store(StoreError::DiskFull { .. })) => {
+                return self
+                    .put_out_of_force(&waiting)
+                    .map_err(|problem| failed(&problem));
+            }
+            Err(error) => return Err(failed(&error)),
+        };
         self.publish_taken_back(taken.desired, taken.ca, revision);
         tracing::warn!(
             revision = waiting.record.revision,
@@ -293,7 +332,10 @@ impl Core {
         waiting: &Confirmation,
         actor: Option<Username>,
     ) -> Result<TakenBack, Problem> {
-        let current = self.desired.borrow().clone();
+        let current = match waiting.out_of_force {
+            true => stored(&self.store, &self.sealer).map_err(|error| internal(&error))?,
+            false => self.desired.borrow().clone(),
+        };
         let config = current.config.clone().ok_or_else(Problem::internal)?;
         let mut undone = waiting.undone(&config)?;
         let mut keys = Keys::clone(&current.keys);

@@ -71,7 +71,9 @@ impl Core {
         clock: fn() -> Timestamp,
         confirm_within: Duration,
     ) -> Result<Arc<Self>, OpenError> {
-        let store = Arc::new(Store::open(&settings.state_dir)?);
+        // Whatever is stored is enough to come up with; that nothing can be added is told to who tries.
+        let spare = settings.runtime_dir.join("store");
+        let store = Arc::new(Store::open_even_full(&settings.state_dir, &spare)?);
         let sealer = Arc::new(Sealer::new(&SealKey::on_disk(&settings.state_dir)?));
         let vault = Arc::new(CellVault::new(Arc::clone(&sealer), &settings.runtime_dir));
         let audit = Arc::new(AuditLog::new(Arc::clone(&store)));
@@ -110,13 +112,12 @@ impl Core {
     }
 }
 
-/// What the store says the system shall be.
+/// What the store says the system shall be, with the authority in it put to use.
 fn load(store: &Store, sealer: &Sealer, vault: &CellVault) -> Result<Desired, OpenError> {
-    let (revision, found) = store.current()?;
-    let Some(config) = documents::read(&found)? else {
-        return Ok(Desired::default());
-    };
-    let keys = keys::open(store, sealer, &config)?;
+    let desired = stored(store, sealer)?;
+    if desired.config.is_none() {
+        return Ok(desired);
+    }
     let root = store
         .secret(CellVault::ROOT_RECORD)?
         .ok_or(OpenError::NoAuthority)?;
@@ -124,6 +125,16 @@ fn load(store: &Store, sealer: &Sealer, vault: &CellVault) -> Result<Desired, Op
         .secret(CellVault::ISSUING_RECORD)?
         .ok_or(OpenError::NoAuthority)?;
     vault.open(&root, &issuing)?;
+    Ok(desired)
+}
+
+/// What the store says the system shall be.
+pub(crate) fn stored(store: &Store, sealer: &Sealer) -> Result<Desired, OpenError> {
+    let (revision, found) = store.current()?;
+    let Some(config) = documents::read(&found)? else {
+        return Ok(Desired::default());
+    };
+    let keys = keys::open(store, sealer, &config)?;
     Ok(Desired {
         revision,
         config: Some(Arc::new(config)),

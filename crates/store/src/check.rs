@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::batch::is_one_line_of_json;
 use crate::database::Database;
 use crate::migrations::{self, SCHEMA};
-use crate::store::{Open, Store, read_history, text};
+use crate::store::{Open, Place, Store, read_history, text};
 use crate::{StoreError, files, layout, open, revision};
 
 /// What a store holds and what is wrong with it.
@@ -55,7 +55,11 @@ impl Store {
             migrations::run(&database, schema)?;
         }
         let history = read_history(&database)?;
-        let open = Open { database, history };
+        let open = Open {
+            database,
+            history,
+            place: Place::Disk,
+        };
         let report = inspect(&open, schema)?;
         open.database.close()?;
         Ok(report)

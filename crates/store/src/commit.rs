@@ -13,9 +13,6 @@ use crate::{StoreError, files, layout};
 /// revisions are dropped above it.
 pub const HISTORY_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// What even an urgent batch leaves free: two of sled's segments, so that it does not fail half-way.
-const URGENT_RESERVE: u64 = 1024 * 1024;
-
 /// What a batch comes to, given what is stored.
 struct Work {
     writes: Writes,
@@ -39,6 +36,7 @@ impl Store {
     pub fn commit(&self, batch: Batch) -> Result<Option<u64>, StoreError> {
         batch.validate()?;
         let mut state = self.write_guard();
+        self.leave_spare(&mut state)?;
         let open = state.as_ref().ok_or(StoreError::Poisoned)?;
         let urgent = batch.urgent;
         let work = prepare(open, batch, self.history_limit)?;
@@ -48,7 +46,7 @@ impl Store {
         // A page of the tree is rewritten with what changes in it, so twice the bytes may reach the disk.
         let bytes = work.bytes.saturating_mul(2);
         if urgent {
-            files::require_free(&self.dir, URGENT_RESERVE.saturating_add(bytes))?;
+            files::require_free(&self.dir, files::OPEN_RESERVE.saturating_add(bytes))?;
         } else {
             files::require_room(&self.dir, bytes)?;
         }
@@ -184,7 +182,7 @@ mod tests {
     #[test]
     fn history_above_its_limit_loses_the_oldest_revisions() {
         let dir = tempfile::tempdir().unwrap();
-        let store = open::open(dir.path(), 2_000).unwrap();
+        let store = open::open(dir.path(), None, 2_000).unwrap();
         for _ in 0..10 {
             set(&store, "dns", 300);
         }
@@ -205,7 +203,7 @@ mod tests {
     #[test]
     fn newest_revision_stays_whatever_its_size() {
         let dir = tempfile::tempdir().unwrap();
-        let store = open::open(dir.path(), 100).unwrap();
+        let store = open::open(dir.path(), None, 100).unwrap();
         set(&store, "dns", 10);
         set(&store, "dns", 5_000);
         assert_eq!(store.revisions(None, 10).unwrap().len(), 1);

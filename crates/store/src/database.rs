@@ -43,6 +43,7 @@ impl Database {
     /// Opens or makes the database in a directory.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         files::make_dir(path)?;
+        discard_unfinished(path).map_err(StoreError::file("tidy", path))?;
         let sled = open_sled(path)?;
         let data = path.join("db");
         let file = File::open(&data).map_err(StoreError::file("open", data))?;
@@ -196,6 +197,20 @@ fn open_sled(path: &Path) -> Result<sled::Db, StoreError> {
     }
 }
 
+/// Removes page tables that were not written to their end, because of a crash or a full disk. sled takes the newest
+/// file whose name starts like a page table's for one, finds this one short, and calls the database corrupt.
+fn discard_unfinished(path: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Our own lock keeps other processes out, so a held lock is this process's, being dropped. sled gives it no kind.
 fn is_lock_held(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
@@ -204,9 +219,11 @@ fn is_lock_held(error: &sled::Error) -> bool {
 /// Whether the disk was full.
 pub(crate) fn is_disk_full(error: &StoreError) -> bool {
     match error {
-        StoreError::Write(sled::Error::Io(error)) | StoreError::Sync(error) => {
-            error.kind() == io::ErrorKind::StorageFull
-        }
+        StoreError::DiskFull { .. } => true,
+        StoreError::Open(sled::Error::Io(error))
+        | StoreError::Write(sled::Error::Io(error))
+        | StoreError::Sync(error)
+        | StoreError::File { source: error, .. } => error.kind() == io::ErrorKind::StorageFull,
         _ => false,
     }
 }
@@ -243,6 +260,25 @@ mod tests {
         assert_eq!(database.sled.len(), 3);
         write(&database, "c/0", 1);
         assert_eq!(database.sled.len(), 1);
+    }
+
+    #[test]
+    fn page_table_left_unfinished_does_no_harm() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(dir.path()).unwrap();
+        write(&database, "c/0", 10);
+        database.close().unwrap();
+        Database::open(dir.path()).unwrap().close().unwrap();
+        let mut files = std::fs::read_dir(dir.path()).unwrap();
+        let table = files.find_map(|file| {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            name.starts_with("snap.").then_some(name)
+        });
+        let unfinished = format!("{}.generating", table.unwrap());
+        std::fs::write(dir.path().join(&unfinished), b"").unwrap();
+        let database = Database::open(dir.path()).unwrap();
+        assert_eq!(database.get(b"c/0").unwrap().unwrap().len(), 10);
+        assert!(!dir.path().join(unfinished).exists());
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::StoreError;
 /// before a write and never inside one.
 pub const FREE_RESERVE: u64 = 4 * 1024 * 1024;
 
+/// What opening the database and an urgent batch leave free: two of sled's segments, so that they do not fail half-way.
+pub(crate) const OPEN_RESERVE: u64 = 1024 * 1024;
+
 pub(crate) const STORE: &str = "store";
 pub(crate) const NEXT: &str = "store.next";
 pub(crate) const REPLACED: &str = "store.replaced";

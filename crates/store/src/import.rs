@@ -50,7 +50,7 @@ impl Store {
             return Err(error);
         }
         open::place(dir, Some(files::REPLACED))?;
-        Self::new(dir, lock, HISTORY_LIMIT)
+        Self::new(dir, None, lock, HISTORY_LIMIT)
     }
 }
 

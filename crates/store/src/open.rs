@@ -11,7 +11,11 @@ use crate::migrations::{self, SCHEMA};
 use crate::store::Store;
 use crate::{StoreError, files};
 
-pub(crate) fn open(dir: &Path, history_limit: u64) -> Result<Store, StoreError> {
+pub(crate) fn open(
+    dir: &Path,
+    spare: Option<&Path>,
+    history_limit: u64,
+) -> Result<Store, StoreError> {
     let lock = take(dir)?;
     let store = dir.join(files::STORE);
     if !exists(&store)? {
@@ -21,12 +25,41 @@ pub(crate) fn open(dir: &Path, history_limit: u64) -> Result<Store, StoreError> 
         files::write_schema(&next, SCHEMA)?;
         place(dir, None)?;
     }
+    Store::new(dir, spare, lock, history_limit)
+}
+
+/// Opens the database of a state directory, migrated if need be.
+pub(crate) fn database(dir: &Path) -> Result<Database, StoreError> {
+    let store = dir.join(files::STORE);
     match files::read_schema(&store)? {
         None => return Err(StoreError::BadSchema(store)),
         Some(found) if found < SCHEMA => migrate(dir, found)?,
         Some(_) => {}
     }
-    Store::new(dir, lock, history_limit)
+    Database::open(&store)
+}
+
+/// Opens a copy of the database, made anew under `spare`: opening writes, and there is no room for that beside the
+/// original. A migration happens in the copy only.
+pub(crate) fn stand_in(dir: &Path, spare: &Path) -> Result<Database, StoreError> {
+    let store = dir.join(files::STORE);
+    let Some(found) = files::read_schema(&store)? else {
+        return Err(StoreError::BadSchema(store));
+    };
+    dismiss(spare)?;
+    files::make_dir(spare)?;
+    copy(&store, spare).map_err(StoreError::file("copy to", spare))?;
+    let database = Database::open(spare)?;
+    migrations::run(&database, found)?;
+    Ok(database)
+}
+
+/// Removes the copy made by [`stand_in`], if there is one.
+pub(crate) fn dismiss(spare: &Path) -> Result<(), StoreError> {
+    match exists(spare)? {
+        true => remove(spare),
+        false => Ok(()),
+    }
 }
 
 /// Locks the directory and clears what an interrupted migration or restore left. Refuses a newer store untouched.

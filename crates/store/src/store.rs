@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::de::DeserializeOwned;
 
-use crate::database::Database;
+use crate::database::{Database, is_disk_full};
 use crate::layout::History;
 use crate::{Records, StoreError, Tree, files, layout, open};
 
@@ -19,6 +19,8 @@ use crate::{Records, StoreError, Tree, files, layout, open};
 /// not at all.
 pub struct Store {
     pub(crate) dir: PathBuf,
+    /// Where a copy may be put when the disk has no room for opening the database.
+    spare: Option<PathBuf>,
     pub(crate) history_limit: u64,
     /// `None` while a write runs and after one failed.
     state: RwLock<Option<Open>>,
@@ -29,14 +31,30 @@ pub struct Store {
 pub(crate) struct Open {
     pub database: Database,
     pub history: History,
+    pub place: Place,
+}
+
+/// Which database is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The one of the state directory.
+    Disk,
+    /// A copy of it that is only read; what was written to it would be lost.
+    Spare,
 }
 
 impl Store {
-    pub(crate) fn new(dir: &Path, lock: File, history_limit: u64) -> Result<Self, StoreError> {
+    pub(crate) fn new(
+        dir: &Path,
+        spare: Option<&Path>,
+        lock: File,
+        history_limit: u64,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             dir: dir.to_owned(),
+            spare: spare.map(Path::to_owned),
             history_limit,
-            state: RwLock::new(Some(Open::new(dir)?)),
+            state: RwLock::new(Some(Open::new(dir, spare)?)),
             _lock: lock,
         })
     }
@@ -47,7 +65,17 @@ impl Store {
     /// [`StoreError::Locked`] when another process has it open, [`StoreError::NewerSchema`] (nothing is written then),
     /// or what kept it from being read or migrated.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        open::open(dir, crate::HISTORY_LIMIT)
+        open::open(dir, None, crate::HISTORY_LIMIT)
+    }
+
+    /// As [`Self::open`], also on a disk without the room that opening takes. What is stored is then read from a copy
+    /// under `spare`, which is replaced if it is there, and every commit answers [`StoreError::DiskFull`] until the
+    /// disk has room again.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when the copy cannot be made. A store that is not there yet needs room.
+    pub fn open_even_full(dir: &Path, spare: &Path) -> Result<Self, StoreError> {
+        open::open(dir, Some(spare), crate::HISTORY_LIMIT)
     }
 
     /// Reads the disk again after a failed write. What was kept from the failed batch is all of it or nothing.
@@ -59,7 +87,24 @@ impl Store {
         if let Some(open) = state.take() {
             open.database.close()?;
         }
-        *state = Some(Open::new(&self.dir)?);
+        *state = Some(Open::new(&self.dir, self.spare.as_deref())?);
+        Ok(())
+    }
+
+    /// Goes back from the copy to the database itself, if the disk has room again.
+    pub(crate) fn leave_spare(&self, state: &mut Option<Open>) -> Result<(), StoreError> {
+        let open = state.as_ref().ok_or(StoreError::Poisoned)?;
+        if open.place == Place::Disk {
+            return Ok(());
+        }
+        files::require_free(&self.dir, files::OPEN_RESERVE)?;
+        let copy = state.replace(Open::on_disk(&self.dir)?);
+        tracing::info!("the disk has room again; changes are kept");
+        let closed = copy.map_or(Ok(()), |copy| copy.database.close());
+        let dismissed = || self.spare.as_deref().map_or(Ok(()), open::dismiss);
+        if let Err(error) = closed.and_then(|()| dismissed()) {
+            tracing::warn!(%error, "the copy of the store stays behind");
+        }
         Ok(())
     }
 
@@ -138,10 +183,36 @@ impl std::fmt::Debug for Store {
 }
 
 impl Open {
-    fn new(dir: &Path) -> Result<Self, StoreError> {
-        let database = Database::open(&dir.join(files::STORE))?;
+    fn new(dir: &Path, spare: Option<&Path>) -> Result<Self, StoreError> {
+        let Some(spare) = spare else {
+            return Self::on_disk(dir);
+        };
+        // Asked first: a database that runs out of room while it is opened is left half-way.
+        let opened =
+            files::require_free(dir, files::OPEN_RESERVE).and_then(|()| Self::on_disk(dir));
+        match opened {
+            Err(error) if is_disk_full(&error) => {
+                tracing::error!(%error, "nothing can be kept until the disk has room");
+                Self::of(open::stand_in(dir, spare)?, Place::Spare)
+            }
+            other => {
+                open::dismiss(spare)?;
+                other
+            }
+        }
+    }
+
+    fn on_disk(dir: &Path) -> Result<Self, StoreError> {
+        Self::of(open::database(dir)?, Place::Disk)
+    }
+
+    fn of(database: Database, place: Place) -> Result<Self, StoreError> {
         let history = read_history(&database)?;
-        Ok(Self { database, history })
+        Ok(Self {
+            database,
+            history,
+            place,
+        })
     }
 
     pub(crate) fn documents(&self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {

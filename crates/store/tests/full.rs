@@ -1,4 +1,4 @@
-//! A full disk refuses changes and harms nothing.
+//! A full disk refuses changes and harms nothing; what is stored can be read from it.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -27,9 +27,7 @@ fn child() {
     assert_eq!(commit(&store, b"1").unwrap(), Some(1));
 
     let filler = dir.join("filler");
-    let mut file = File::create(&filler).unwrap();
-    while file.write_all(&[0; 4096]).is_ok() {}
-    drop(file);
+    fill(&filler);
 
     for _ in 0..3 {
         let refused = commit(&store, b"2");
@@ -48,6 +46,37 @@ fn child() {
     fs::remove_file(&filler).unwrap();
     assert_eq!(commit(&store, b"2").unwrap(), Some(2));
     assert_eq!(store.documents().unwrap()["dns"], b"2");
+    drop(store);
+
+    fill(&filler);
+    let spare = tempfile::tempdir().unwrap();
+    let spare = spare.path().join("spare");
+    for _ in 0..2 {
+        let store = Store::open_even_full(&dir.join("state"), &spare).unwrap();
+        assert_eq!(store.documents().unwrap()["dns"], b"2");
+        let refused = commit(&store, b"3");
+        assert!(
+            matches!(refused, Err(StoreError::DiskFull { .. })),
+            "{refused:?}"
+        );
+        assert_eq!(store.latest_revision().unwrap(), 2);
+    }
+    let store = Store::open_even_full(&dir.join("state"), &spare).unwrap();
+    fs::remove_file(&filler).unwrap();
+    assert_eq!(commit(&store, b"3").unwrap(), Some(3));
+    assert!(!spare.exists());
+    drop(store);
+    let store = Store::open_even_full(&dir.join("state"), &spare).unwrap();
+    assert_eq!(store.documents().unwrap()["dns"], b"3");
+    assert!(!spare.exists());
+}
+
+/// Writes until not one byte fits any more.
+fn fill(filler: &Path) {
+    let mut file = File::create(filler).unwrap();
+    for size in [4096, 1] {
+        while file.write_all(&[0; 4096][..size]).is_ok() {}
+    }
 }
 
 #[test]
