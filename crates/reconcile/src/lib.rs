@@ -1,10 +1,13 @@
 //! Brings the system to the config, and keeps it there: observe → plan → lint → apply → verify → publish.
 //!
-//! Promises: one task changes the system, step by step, in the plan's order; a part that fails is shown and
-//! tried again with growing pauses while the others go on; what is published was verified.
+//! Promises: the system is changed step by step, in the plan's order, and no part does two things at a time; a part
+//! that fails is shown and tried again with growing pauses while the others go on, and so they do while one takes long;
+//! what is published was verified.
 //! Must never: change the config, or open the firewall before everything behind it is up.
 //! Start reading at [`start`], then `round.rs`.
 
+mod execute;
+mod in_hand;
 mod items;
 mod listener;
 mod round;
@@ -186,6 +189,11 @@ async fn run(
                     tokio::time::sleep(SETTLE).await;
                     // A part that makes events while it fails must not be spared its pause by them.
                     if worker.network_changed().await {
+                        break;
+                    }
+                }
+                more = worker.late_result(), if worker.waits() => {
+                    if more {
                         break;
                     }
                 }

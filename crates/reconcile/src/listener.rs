@@ -18,8 +18,6 @@ pub enum ListenerError {
 #[async_trait]
 pub trait AdminListener: Send + Sync {
     /// Listens on exactly these addresses and answers to these names, with the vault's present leaf.
+    /// A new leaf is shown from the next connection on.
     async fn apply(&self, spec: &WebSpec) -> Result<(), ListenerError>;
-
-    /// Shows the vault's present leaf from the next connection on.
-    async fn renew_leaf(&self) -> Result<(), ListenerError>;
 }

@@ -1,6 +1,5 @@
 //! One round: look, plan, carry out, read back, publish.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +13,16 @@ use cell_plan::diff::{Applied, diff};
 use cell_plan::resolve::{Input, closed, resolve};
 use tokio::sync::{mpsc, watch};
 
+use crate::execute::{LIMIT, StepError, chain, limited};
+use crate::in_hand::{Begun, InHand};
 use crate::items::{Items, detail, part_of};
 use crate::{Desired, Parts, Published};
 
-/// No step may hold up the others for longer.
-const STEP_LIMIT: Duration = Duration::from_secs(30);
+/// No part may hold up the others for longer. A step that takes longer goes on beside them.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Carrying steps out can change the facts they follow from: new addresses, a new interface. After so many
 /// passes the rest waits for the next round.
 const MAX_PASSES: usize = 3;
-
-type StepError = Box<dyn Error + Send + Sync>;
 
 /// Does the rounds.
 pub(crate) struct Worker {
@@ -32,6 +31,7 @@ pub(crate) struct Worker {
     published: watch::Sender<Arc<Published>>,
     clock: fn() -> Timestamp,
     applied: Applied,
+    in_hand: InHand,
     facts: Option<Arc<NetworkFacts>>,
     look: Look,
     items: Items,
@@ -67,6 +67,7 @@ impl Worker {
             published,
             clock,
             applied: Applied::default(),
+            in_hand: InHand::default(),
             facts: None,
             look: Look::Everywhere,
             items: Items::new(now),
@@ -103,6 +104,11 @@ impl Worker {
 
     /// The next round brings the part up from whatever it is.
     pub(crate) fn forget(&mut self, part: Part) {
+        self.in_hand.outdate(part);
+        self.know_nothing_of(part);
+    }
+
+    fn know_nothing_of(&mut self, part: Part) {
         match part {
             Part::Firewall => self.applied.firewall = None,
             Part::Network => self.applied.network = None,
@@ -121,9 +127,10 @@ impl Worker {
         let mut touched = false;
         for _ in 0..MAX_PASSES {
             let seen = self.observe().await;
-            if !self.guarded {
+            if !self.guarded && !self.in_hand.has(Part::Firewall) {
                 self.close(desired).await;
             }
+            self.find_due_leaf().await;
             let mut wanted = self.resolve(desired);
             let mut steps = diff(&self.applied, &wanted);
             if !seen {
@@ -135,26 +142,28 @@ impl Worker {
                 // The serial of the zone moves only with its content.
                 wanted.dns = Arc::clone(dns);
             }
-            let wanted: &BoxSpec = spec.insert(Arc::new(wanted));
+            let wanted = Arc::clone(spec.insert(Arc::new(wanted)));
             if !self.guarded {
                 self.hold_back();
                 break;
             }
+            let all = steps.len();
+            steps.retain(|step| !self.in_hand.has(part_of(step)));
+            let postponed = steps.len() < all;
             if steps.is_empty() {
-                settled = seen;
+                settled = seen && !postponed;
                 break;
             }
             touched = true;
-            if !self.carry_out(steps, wanted).await {
+            if !self.carry_out(steps, &wanted).await {
                 break;
             }
-            if self.look == Look::Nowhere && self.applied.is_complete() {
+            if self.look == Look::Nowhere && self.applied.is_complete() && !postponed {
                 // Nothing the plan follows from was touched: another pass would find nothing to do.
                 settled = seen;
                 break;
             }
         }
-        self.renew_leaf().await;
         let now = (self.clock)();
         for part in Part::ALL {
             if settled && self.items.state(part) == State::Unknown {
@@ -175,7 +184,7 @@ impl Worker {
         if self.look == Look::Nowhere {
             return true;
         }
-        match limited(self.parts.network.observe()).await {
+        match limited(PATIENCE, self.parts.network.observe()).await {
             Ok(facts) => {
                 if self.look == Look::Everywhere {
                     self.find_undone(&facts).await;
@@ -210,21 +219,27 @@ impl Worker {
         }
         if let Some(rules) = &applied.firewall {
             let step = FirewallStep::Replace(Arc::clone(rules));
-            if limited(self.parts.firewall.verify(&step)).await.is_err() {
-                undone.push(Part::Firewall);
-                // As at a cold start: closed before anything else is mended.
-                self.guarded = false;
+            let verified = self.parts.firewall.verify(&step);
+            match tokio::time::timeout(PATIENCE, verified).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => {
+                    undone.push(Part::Firewall);
+                    // As at a cold start: closed before anything else is mended.
+                    self.guarded = false;
+                }
+                // Nothing says that the rules are gone; they are put in place again when their turn comes.
+                Err(_) => undone.push(Part::Firewall),
             }
         }
         for part in undone {
-            tracing::warn!(part = part.as_str(), "somebody else changed it");
+            tracing::warn!(part = part.as_str(), "it is no longer seen to be as asked");
             self.forget(part);
         }
     }
 
     /// Closes the box before anything else comes up, unless rules are in force that an earlier process left.
     async fn close(&mut self, desired: &Desired) {
-        let left = limited(self.parts.firewall.observe()).await;
+        let left = limited(LIMIT, self.parts.firewall.observe()).await;
         if matches!(&left, Ok(FirewallStatus::Loaded(rules)) if rules.intact) {
             self.guarded = true;
             return;
@@ -232,7 +247,7 @@ impl Worker {
         let facts = self.facts.clone().unwrap_or_default();
         let rules = Arc::new(closed(&self.input(desired, &facts)));
         let step = FirewallStep::Replace(Arc::clone(&rules));
-        match limited(self.parts.firewall.apply(&step)).await {
+        match limited(LIMIT, self.parts.firewall.apply(&step)).await {
             Ok(()) => {
                 self.guarded = true;
                 self.applied.firewall = Some(rules);
@@ -278,62 +293,86 @@ impl Worker {
         resolve(&self.input(desired, &facts))
     }
 
-    /// Whether all of them worked.
-    async fn carry_out(&mut self, steps: Vec<Step>, spec: &BoxSpec) -> bool {
+    /// One after the other, in their order; one that takes long is put aside. Whether all of them worked.
+    async fn carry_out(&mut self, steps: Vec<Step>, spec: &Arc<BoxSpec>) -> bool {
         let mut all = true;
         for step in steps {
-            let part = part_of(&step);
             if *self.stopping.borrow() {
                 return false;
             }
-            let outcome = self.execute(&step).await;
+            let part = part_of(&step);
             let now = (self.clock)();
-            match outcome {
-                Ok(()) => {
-                    self.remember(&step, spec);
-                    self.items.set(part, State::Ok, detail(part, spec), now);
-                }
-                Err(error) => {
-                    tracing::debug!(part = part.as_str(), %error, "step failed");
-                    self.forget(part);
-                    self.items.set(part, State::Failed, error.to_string(), now);
-                    all = false;
-                }
-            }
+            self.in_hand.begin(&self.parts, step, Arc::clone(spec), now);
+            all &= self.wait_for(part).await;
         }
         all
     }
 
-    async fn execute(&self, step: &Step) -> Result<(), StepError> {
-        let parts = &self.parts;
-        match step {
-            Step::Firewall(step) => {
-                limited(parts.firewall.apply(step)).await?;
-                limited(parts.firewall.verify(step)).await
-            }
-            Step::Network(step) => {
-                limited(parts.network.apply(step)).await?;
-                let left = limited(parts.network.verify(&step.spec)).await?;
-                if left.is_empty() {
-                    Ok(())
-                } else {
-                    Err("the kernel does not show what was asked for".into())
+    /// Waits for the step a part has in hand, but not for long. Whether it ended, and worked.
+    async fn wait_for(&mut self, part: Part) -> bool {
+        let patience = tokio::time::sleep(PATIENCE);
+        tokio::pin!(patience);
+        loop {
+            tokio::select! {
+                (begun, outcome) = self.in_hand.next() => {
+                    let ended = part_of(&begun.step);
+                    let worked = self.take_note(begun, outcome);
+                    if ended == part {
+                        return worked;
+                    }
                 }
+                () = &mut patience => break,
             }
-            Step::WireGuard(step) => {
-                limited(parts.wireguard.apply(step)).await?;
-                limited(parts.wireguard.verify(step)).await
-            }
-            Step::Leaf(spec) => {
-                limited(parts.vault.ensure_leaf(spec, (self.clock)())).await?;
-                Ok(())
-            }
-            Step::Dns(step) => {
-                limited(parts.dns.apply(step)).await?;
-                limited(parts.dns.verify(step)).await
-            }
-            Step::Web(spec) => limited(parts.listener.apply(spec)).await,
         }
+        // Half of it may be done: until it ends, nothing is known of the part.
+        self.know_nothing_of(part);
+        let detail = format!("It takes longer than {} s.", PATIENCE.as_secs());
+        self.items.set(part, State::Pending, detail, (self.clock)());
+        false
+    }
+
+    /// Takes note of how a step ended. Whether it worked.
+    fn take_note(&mut self, begun: Begun, outcome: Result<(), StepError>) -> bool {
+        let Begun {
+            step,
+            spec,
+            outdated,
+        } = begun;
+        let part = part_of(&step);
+        let now = (self.clock)();
+        match outcome {
+            Ok(()) if outdated => false,
+            Ok(()) => {
+                self.remember(&step, &spec);
+                self.items.set(part, State::Ok, detail(part, &spec), now);
+                true
+            }
+            Err(error) => {
+                tracing::debug!(part = part.as_str(), %error, "step failed");
+                self.know_nothing_of(part);
+                self.items.set(part, State::Failed, error.to_string(), now);
+                false
+            }
+        }
+    }
+
+    /// Whether steps that were put aside are still on their way.
+    pub(crate) fn waits(&self) -> bool {
+        !self.in_hand.is_empty()
+    }
+
+    /// Takes the next late result when it comes, and shows it. Whether there is more to do at once: what failed waits
+    /// for its pause.
+    pub(crate) async fn late_result(&mut self) -> bool {
+        let (begun, outcome) = self.in_hand.next().await;
+        let (outdated, worked) = (begun.outdated, self.take_note(begun, outcome));
+        let last = self.published.borrow().clone();
+        self.published.send_replace(Arc::new(Published {
+            generation: last.generation + 1,
+            items: self.items.list(),
+            ..Published::clone(&last)
+        }));
+        worked || outdated
     }
 
     fn remember(&mut self, step: &Step, spec: &BoxSpec) {
@@ -361,25 +400,14 @@ impl Worker {
         }
     }
 
-    /// A leaf that nears its end is issued anew, and shown by the listener.
-    async fn renew_leaf(&mut self) {
-        let Some(spec) = self.applied.leaf.clone() else {
+    /// A leaf that nears its end is issued anew, and with it shown by the listener.
+    async fn find_due_leaf(&mut self) {
+        let Some(spec) = &self.applied.leaf else {
             return;
         };
-        let now = (self.clock)();
         let leaf = self.parts.vault.leaf().await;
-        if leaf.is_some_and(|leaf| !leaf.is_due(&spec, now)) {
-            return;
-        }
-        // What fails is forgotten, so that the next round does it as a step and says so.
-        if let Err(error) = limited(self.parts.vault.ensure_leaf(&spec, now)).await {
+        if leaf.is_none_or(|leaf| leaf.is_due(spec, (self.clock)())) {
             self.forget(Part::Vault);
-            self.items
-                .set(Part::Vault, State::Failed, error.to_string(), now);
-        } else if let Err(error) = limited(self.parts.listener.renew_leaf()).await {
-            self.forget(Part::Web);
-            self.items
-                .set(Part::Web, State::Failed, error.to_string(), now);
         }
     }
 
@@ -414,27 +442,4 @@ impl Worker {
             spec,
         }));
     }
-}
-
-/// Runs one act of a part, but not for ever, and keeps why it failed with all its causes.
-async fn limited<T, E: Error + Send + Sync + 'static>(
-    act: impl Future<Output = Result<T, E>>,
-) -> Result<T, StepError> {
-    match tokio::time::timeout(STEP_LIMIT, act).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(chain(&error).into()),
-        Err(_) => Err(format!("no end within {} s", STEP_LIMIT.as_secs()).into()),
-    }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

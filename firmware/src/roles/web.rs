@@ -121,10 +121,6 @@ impl AdminListener for ProcessListener {
             Err(ListenerError::Bind(failed.join(", ")))
         }
     }
-
-    async fn renew_leaf(&self) -> Result<(), ListenerError> {
-        self.replay().await
-    }
 }
 
 /// The process's side: serves until the core goes away.

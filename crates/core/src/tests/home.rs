@@ -291,8 +291,4 @@ impl AdminListener for NoListener {
     async fn apply(&self, _: &WebSpec) -> Result<(), ListenerError> {
         Ok(())
     }
-
-    async fn renew_leaf(&self) -> Result<(), ListenerError> {
-        Ok(())
-    }
 }

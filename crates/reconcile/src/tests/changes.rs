@@ -99,7 +99,7 @@ async fn leaf_near_its_end_is_renewed_and_shown() {
     let running = Running::with(config([2])).await;
     let_days_pass(25);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(running.world.done(), ["leaf", "new leaf shown"]);
+    assert_eq!(running.world.done(), ["leaf", "web"]);
     assert_eq!(running.world.vault.issued().len(), 2);
 }
 

@@ -24,6 +24,7 @@ enum Event {
     },
     HomeMoves(u8),
     Breaks(Part),
+    Hangs(Part),
     LooksAwayOnce,
     Mends,
     Restarts(Part),
@@ -41,6 +42,7 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(hosts, fixed, upstream)| Event::Config { hosts, fixed, upstream }),
         1 => (1_u8..5).prop_map(Event::HomeMoves),
         2 => part().prop_map(Event::Breaks),
+        1 => part().prop_map(Event::Hangs),
         1 => Just(Event::LooksAwayOnce),
         2 => Just(Event::Mends),
         1 => part().prop_map(Event::Restarts),
@@ -80,6 +82,7 @@ async fn happen(running: &Running, event: &Event, last: &mut (u64, Config)) {
             facts.interfaces.insert(lan, interface(&[&address]));
         }),
         Event::Breaks(part) => running.world.break_part(*part),
+        Event::Hangs(part) => running.world.hang(*part),
         Event::LooksAwayOnce => running.world.network.fail_observe(no_interface()),
         Event::Mends => running.world.mend(),
         Event::Restarts(part) => {

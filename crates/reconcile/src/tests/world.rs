@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cell_dns::fake::FakeDns;
@@ -49,6 +50,24 @@ pub(super) struct World {
     broken: Mutex<BTreeSet<Part>>,
     hanging: Mutex<BTreeSet<Part>>,
     failures: AtomicUsize,
+    busy: Mutex<BTreeSet<Part>>,
+}
+
+/// A part at work; two at a time end the test.
+struct Busy<'a>(&'a World, Part);
+
+impl<'a> Busy<'a> {
+    fn new(world: &'a World, part: Part) -> Self {
+        let alone = world.busy.lock().unwrap().insert(part);
+        assert!(alone, "{part:?} is asked for two things at a time");
+        Self(world, part)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy.lock().unwrap().remove(&self.1);
+    }
 }
 
 impl World {
@@ -70,6 +89,7 @@ impl World {
             broken: Mutex::default(),
             hanging: Mutex::default(),
             failures: AtomicUsize::new(0),
+            busy: Mutex::default(),
         })
     }
 
@@ -77,6 +97,7 @@ impl World {
         self.broken.lock().unwrap().insert(part);
     }
 
+    /// What is begun from now on ends when it is mended.
     pub(super) fn hang(&self, part: Part) {
         self.hanging.lock().unwrap().insert(part);
     }
@@ -98,9 +119,11 @@ impl World {
 
     /// Writes the act down. Whether the part does it.
     async fn act(&self, part: Part, word: &'static str) -> bool {
-        if self.hanging.lock().unwrap().contains(&part) {
-            std::future::pending::<()>().await;
+        let busy = Busy::new(self, part);
+        while self.hanging.lock().unwrap().contains(&part) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        drop(busy);
         let works = !self.broken.lock().unwrap().contains(&part);
         match works {
             true => self.log.lock().unwrap().push(word),
@@ -248,12 +271,5 @@ impl AdminListener for World {
             false => return Err(ListenerError::Process("gone".to_owned())),
         }
         Ok(())
-    }
-
-    async fn renew_leaf(&self) -> Result<(), ListenerError> {
-        match self.act(Part::Web, "new leaf shown").await {
-            true => Ok(()),
-            false => Err(ListenerError::Process("gone".to_owned())),
-        }
     }
 }
