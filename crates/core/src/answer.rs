@@ -106,7 +106,13 @@ impl Core {
             self.sealer.protection().as_str()
         ));
         if let (Some(config), Some(published)) = (config, &published) {
+            let options = &self.settings.options;
             notices.extend(cell_plan::lint::warnings(config, &published.facts));
+            notices.extend(cell_plan::sides::finding(
+                config,
+                &published.facts,
+                options,
+            ));
         }
         if let Some(published) = published
             .as_ref()

@@ -13,7 +13,7 @@ use cell_model::problem::Problem;
 use cell_model::status::{Part, State};
 use cell_plan::diff::{Applied, diff};
 use cell_plan::explain::explain;
-use cell_plan::lint;
+use cell_plan::{lint, sides};
 use cell_plan::resolve::{Input, Keys, resolve, vpn_interface};
 use cell_reconcile::Desired;
 use cell_store::{Batch, StoreError};
@@ -228,14 +228,18 @@ impl Core {
             })
     }
 
-    /// Refuses a config that cannot work. A network that turned up meanwhile and overlaps the VPN's is no reason to
+    /// Refuses a config that cannot work. A network that turned up meanwhile and overlaps another is no reason to
     /// refuse a change that has nothing to do with either: cutting a device off above all.
     fn check(&self, before: &Config, after: &Config) -> Result<(), Problem> {
         let facts = match lint::is_risky(before, after) {
             true => self.facts(),
             false => Arc::default(),
         };
-        lint::check(after, &facts, &vpn_interface())
+        lint::check(after, &facts, &vpn_interface())?;
+        match before.network == after.network {
+            true => Ok(()),
+            false => sides::check(after, &facts, &self.settings.options),
+        }
     }
 
     /// Another issuing CA when the names it may vouch for change.
@@ -291,9 +295,15 @@ impl Core {
             &Applied::all(&resolved(&config, 0)),
             &resolved(&edit.config, 1),
         );
+        let mut warnings = lint::warnings(&edit.config, &facts);
+        warnings.extend(sides::finding(
+            &edit.config,
+            &facts,
+            &self.settings.options,
+        ));
         Ok(Preview {
             steps: explain(&steps),
-            warnings: lint::warnings(&edit.config, &facts),
+            warnings,
             needs_confirmation: lint::is_risky(&config, &edit.config),
         })
     }

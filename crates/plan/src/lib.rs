@@ -1,5 +1,5 @@
 //! Thinks: what follows from the config ([`resolve`]), what is left to do ([`diff`]), what is wrong or
-//! risky about it ([`lint`]), and how to say it to a person ([`explain`]).
+//! risky about it ([`lint`], [`sides`]), and how to say it to a person ([`explain`]).
 //!
 //! Promises: pure; the same input gives the same plan; a plan that was carried out gives an empty plan.
 //! Must never: look at the world, ask the time, or leave the executor a choice.
@@ -9,6 +9,7 @@ pub mod diff;
 pub mod explain;
 pub mod lint;
 pub mod resolve;
+pub mod sides;
 
 #[cfg(test)]
 mod sample;

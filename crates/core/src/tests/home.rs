@@ -37,6 +37,7 @@ pub(super) struct Home {
     pub(super) directory: tempfile::TempDir,
     pub(super) core: Arc<Core>,
     pub(super) firewall: Arc<FakeFirewall>,
+    pub(super) network: Arc<FakeNetwork>,
     pub(super) restarted: Arc<Restarted>,
     reconciler: Reconciler,
 }
@@ -73,9 +74,10 @@ impl Home {
         let logs = LogBuffer::new(Timestamp::now);
         let core = Core::open_with(settings, logs, Timestamp::now, confirm_within)?;
         let firewall = Arc::new(FakeFirewall::new());
+        let network = Arc::new(FakeNetwork::new(facts()));
         let parts = Parts {
             firewall: Arc::clone(&firewall) as Arc<dyn cell_firewall::Firewall>,
-            network: Arc::new(FakeNetwork::new(facts())),
+            network: Arc::clone(&network) as Arc<dyn cell_network::Network>,
             wireguard: Arc::new(FakeWireGuard::new()),
             vault: core.vault(),
             dns: Arc::new(FakeDns::new()),
@@ -94,6 +96,7 @@ impl Home {
             directory,
             core,
             firewall,
+            network,
             restarted,
             reconciler,
         })

@@ -1,6 +1,7 @@
 use cell_control::caller::Caller;
 use cell_control::change::Change;
-use serde_json::json;
+use cell_model::facts::InterfaceFacts;
+use serde_json::{Value, json};
 
 use super::home::{Home, code, peer};
 
@@ -77,4 +78,56 @@ async fn preview_tells_and_changes_nothing() {
     assert_eq!((home.config(), home.revision()), (config, 2));
     assert_eq!(home.audit().len(), records);
     assert_eq!(home.core.store.latest_revision().unwrap(), 2);
+}
+
+fn fixed(side: &str, address: &str) -> Value {
+    json!({"network": {side: {"addressing": {"mode": "static", "address": address}}}})
+}
+
+#[tokio::test]
+async fn sides_of_the_box_may_not_be_given_one_network() {
+    let home = Home::set_up().await;
+    for (side, address) in [("lan", "203.0.113.1/24"), ("wan", "192.168.77.2/16")] {
+        let refused = code(home.settings(fixed(side, address)).await);
+        assert_eq!(refused, (409, "sides_overlap".into()), "{side} {address}");
+    }
+    assert_eq!(home.revision(), 1);
+}
+
+#[tokio::test]
+async fn sides_that_have_one_network_already_are_told_and_lock_nobody_out() {
+    let home = Home::set_up().await;
+    let uplink = InterfaceFacts {
+        up: true,
+        carrier: true,
+        addresses: ["192.168.77.50/24".parse().unwrap()].into(),
+    };
+    home.network.change(|facts| {
+        let wan = "wan0".parse().unwrap();
+        facts.interfaces.insert(wan, uplink.clone());
+    });
+    let mut published = home.core.system.get().unwrap().published.clone();
+    let seen = published.wait_for(|published| {
+        let mut interfaces = published.facts.interfaces.values();
+        interfaces.any(|interface| *interface == uplink)
+    });
+    drop(seen.await.unwrap());
+    let root = Caller::local();
+    let status = cell_control::ask(&*home.core, &root, cell_control::query::Status);
+    let notices = status.await.unwrap().notices;
+    assert!(
+        notices.iter().any(|notice| notice.contains("The LAN's")),
+        "{notices:?}"
+    );
+    home.add("phone").await;
+    home.submit(Change::RemovePeer {
+        name: "phone".parse().unwrap(),
+    })
+    .await
+    .unwrap();
+    let refused = code(home.settings(fixed("wan", "192.168.77.60/24")).await);
+    assert_eq!(refused, (409, "sides_overlap".into()));
+    home.settings(fixed("lan", "192.168.78.1/24"))
+        .await
+        .unwrap();
 }
