@@ -108,11 +108,7 @@ impl Core {
         if let (Some(config), Some(published)) = (config, &published) {
             let options = &self.settings.options;
             notices.extend(cell_plan::lint::warnings(config, &published.facts));
-            notices.extend(cell_plan::sides::finding(
-                config,
-                &published.facts,
-                options,
-            ));
+            notices.extend(cell_plan::sides::finding(config, &published.facts, options));
         }
         if let Some(published) = published
             .as_ref()

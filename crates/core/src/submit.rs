@@ -13,8 +13,8 @@ use cell_model::problem::Problem;
 use cell_model::status::{Part, State};
 use cell_plan::diff::{Applied, diff};
 use cell_plan::explain::explain;
-use cell_plan::{lint, sides};
 use cell_plan::resolve::{Input, Keys, resolve, vpn_interface};
+use cell_plan::{lint, sides};
 use cell_reconcile::Desired;
 use cell_store::{Batch, StoreError};
 use cell_vault::PreparedCa;
@@ -220,18 +220,24 @@ impl Core {
             return false;
         };
         let published = system.published.borrow();
-        [Part::Firewall, Part::Network, Part::Wireguard, Part::Web]
-            .iter()
-            .all(|part| {
-                let item = published.items.iter().find(|item| item.id == part.as_str());
-                item.is_some_and(|item| item.state == State::Ok)
-            })
+        [
+            Part::Firewall,
+            Part::Network,
+            Part::Wireguard,
+            Part::Vault,
+            Part::Web,
+        ]
+        .iter()
+        .all(|part| {
+            let item = published.items.iter().find(|item| item.id == part.as_str());
+            item.is_some_and(|item| item.state == State::Ok)
+        })
     }
 
     /// Refuses a config that cannot work. A network that turned up meanwhile and overlaps another is no reason to
     /// refuse a change that has nothing to do with either: cutting a device off above all.
     fn check(&self, before: &Config, after: &Config) -> Result<(), Problem> {
-        let facts = match lint::is_risky(before, after) {
+        let facts = match lint::moves(before, after) {
             true => self.facts(),
             false => Arc::default(),
         };
@@ -295,12 +301,9 @@ impl Core {
             &Applied::all(&resolved(&config, 0)),
             &resolved(&edit.config, 1),
         );
-        let mut warnings = lint::warnings(&edit.config, &facts);
-        warnings.extend(sides::finding(
-            &edit.config,
-            &facts,
-            &self.settings.options,
-        ));
+        let mut warnings = lint::consequences(&config, &edit.config);
+        warnings.extend(lint::warnings(&edit.config, &facts));
+        warnings.extend(sides::finding(&edit.config, &facts, &self.settings.options));
         Ok(Preview {
             steps: explain(&steps),
             warnings,

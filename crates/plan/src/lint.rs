@@ -79,9 +79,32 @@ pub fn warnings(config: &Config, facts: &NetworkFacts) -> Vec<String> {
     warnings
 }
 
-/// Whether going from one config to the other can cut the person off who does it.
+/// Whether going from one config to the other can cut the person off who does it: the box is no longer where it was, or
+/// no longer answers to the name it was reached by.
 pub fn is_risky(before: &Config, after: &Config) -> bool {
+    moves(before, after) || renames(before, after)
+}
+
+/// Whether addresses change.
+pub fn moves(before: &Config, after: &Config) -> bool {
     before.network != after.network || before.vpn != after.vpn
+}
+
+fn renames(before: &Config, after: &Config) -> bool {
+    before.domain != after.domain
+}
+
+/// What going from one config to the other means beyond its steps.
+pub fn consequences(before: &Config, after: &Config) -> Vec<String> {
+    if !renames(before, after) {
+        return Vec::new();
+    }
+    let (old, new) = (&before.domain.name, &after.domain.name);
+    vec![format!(
+        "The box stops answering to {old} and admin.{old}; from then on it is {new} and admin.{new}, with certificates \
+         issued anew. Open the page at the new name, or at an address of the box, to sign in there and confirm. Devices \
+         need their files again to find the new names."
+    )]
 }
 
 fn check_static(
@@ -264,6 +287,26 @@ mod tests {
             };
             assert_eq!(verdict(&sample).is_ok(), fits, "{address} {gateway:?}");
         }
+    }
+
+    #[test]
+    fn change_of_addresses_or_of_the_domain_is_risky_and_a_new_name_is_told() {
+        let before = Sample::two_armed().config.unwrap();
+        let mut after = before.clone();
+        after.cell.timezone = "Europe/Vienna".parse().unwrap();
+        assert!(!is_risky(&before, &after));
+        assert_eq!(consequences(&before, &after), Vec::<String>::new());
+        after.domain.name = "cabin.cell".parse().unwrap();
+        assert!(is_risky(&before, &after) && !moves(&before, &after));
+        let told = consequences(&before, &after);
+        assert!(
+            told[0].contains("stops answering to hut.cell and admin.hut.cell"),
+            "{told:?}"
+        );
+        let mut after = before.clone();
+        after.vpn.subnet = "10.99.0.0/24".parse().unwrap();
+        assert!(is_risky(&before, &after) && moves(&before, &after));
+        assert_eq!(consequences(&before, &after), Vec::<String>::new());
     }
 
     #[test]

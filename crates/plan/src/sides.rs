@@ -44,11 +44,7 @@ impl fmt::Display for Side<'_> {
 ///
 /// # Errors
 /// 409 `sides_overlap`.
-pub fn check(
-    config: &Config,
-    facts: &NetworkFacts,
-    options: &StartOptions,
-) -> Result<(), Problem> {
+pub fn check(config: &Config, facts: &NetworkFacts, options: &StartOptions) -> Result<(), Problem> {
     let Some((wan, lan)) = overlapping(config, facts, options) else {
         return Ok(());
     };

@@ -43,7 +43,7 @@ pub(crate) fn preview_of(preview: &Preview) -> Markup {
         @for warning in &preview.warnings { (notice(Weight::Warning, &html! { p { (warning) } })) }
         @if preview.needs_confirmation {
             (notice(Weight::Warning, &html! {
-                p { strong { "This can cut you off. " } "It returns by itself after 90 seconds unless you confirm it on the overview. If an address of the box changes, open the page at the new one and confirm there." }
+                p { strong { "This can cut you off. " } "It returns by itself after 90 seconds unless you confirm it on the overview. If an address or the name of the box changes, open the page at the new one and confirm there." }
             }))
         }
     }

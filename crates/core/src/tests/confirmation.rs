@@ -28,7 +28,7 @@ async fn taken_back(home: &Home, revision: u64) {
 }
 
 /// Confirms on a new connection, as soon as the change is in force.
-async fn confirmed(home: &Home) -> Receipt {
+pub(super) async fn confirmed(home: &Home) -> Receipt {
     loop {
         match home.core.confirm(&Caller::local()).await {
             Ok(receipt) => return receipt,
@@ -231,4 +231,17 @@ async fn refused_confirmation_is_audited() {
         actions,
         [refused("config.confirm"), refused("config.revert")]
     );
+}
+
+#[tokio::test]
+async fn domain_nobody_confirms_returns_with_the_authority_it_had() {
+    let home = Home::set_up_with_deadline(Duration::ZERO).await;
+    let domain = json!({"domain": {"mode": "lan", "name": "cabin.cell"}});
+    let receipt = home.settings(domain).await.unwrap();
+    assert_eq!(receipt.confirm.unwrap().revision, 2);
+    taken_back(&home, 3).await;
+    assert_eq!(home.config().domain.name.as_str(), "hut.cell");
+    home.core.wait_until_tried(3).await;
+    let leaf = cell_vault::Vault::leaf(&*home.core.vault).await.unwrap();
+    assert!(leaf.names.contains("hut.cell"), "{:?}", leaf.names);
 }

@@ -2,6 +2,7 @@ use cell_control::change::{Change, PeerForm, PeerUpdate};
 use cell_model::name::PeerName;
 use serde_json::json;
 
+use super::confirmation::confirmed;
 use super::home::{Home, code, peer};
 use crate::keys;
 
@@ -106,6 +107,7 @@ async fn restored_domain_brings_its_authority_back() {
     home.settings(json!({"domain": {"mode": "lan", "name": "cabin.cell"}}))
         .await
         .unwrap();
+    confirmed(&home).await;
     restore(&home, 1).await;
     let leaf = cell_vault::Vault::leaf(&*home.core.vault).await.unwrap();
     assert!(leaf.names.contains("hut.cell"), "{:?}", leaf.names);

@@ -73,6 +73,15 @@ async fn preview_tells_and_changes_nothing() {
     let change = Change::Settings(Box::new(serde_json::from_value(moved).unwrap()));
     let preview = home.core.preview(&root, &change).await.unwrap();
     assert!(preview.needs_confirmation);
+    let renamed = json!({"domain": {"mode": "lan", "name": "cabin.cell"}});
+    let change = Change::Settings(Box::new(serde_json::from_value(renamed).unwrap()));
+    let preview = home.core.preview(&root, &change).await.unwrap();
+    assert!(preview.needs_confirmation);
+    assert!(
+        preview.warnings[0].contains("cabin.cell"),
+        "{:?}",
+        preview.warnings
+    );
     let change = Change::AddPeer(peer("phone"));
     assert_eq!(code(home.core.preview(&root, &change).await).0, 409);
     assert_eq!((home.config(), home.revision()), (config, 2));
