@@ -78,3 +78,44 @@ fn every_role_gets_to_what_it_may_use_and_to_nothing_else() {
         }
     }
 }
+
+#[test]
+fn headers_alone_change_nothing() {
+    let cell = Cell::set_up();
+    let owner = cell.signed_in("owner");
+    // From now on the file of the phone is an old one.
+    let answers = serde_json::json!({ "cell": {
+        "name": "hut", "timezone": "UTC", "endpoint": "hut.example.net",
+    }});
+    let reply = owner.put("/api/config", &answers).unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let records = || owner.get("/api/audit").unwrap().json()["items"].clone();
+    let (before, audit) = (cell.state(&owner), records());
+    let peers = owner.get("/api/peers").unwrap();
+    assert_eq!(peers.json()["items"][0]["reinstall_needed"], true);
+    for operation in operations() {
+        let wanted = operation.method == "GET" && admits(operation.access, "owner");
+        if !wanted {
+            continue;
+        }
+        let path = operation
+            .path
+            .replace("{name}", "phone")
+            .replace("{number}", "1")
+            .replace("{part}", "dns");
+        let head = owner.send(&Request::new("HEAD", &path)).unwrap();
+        let fits = head.status < 300 || operation.query.iter().any(|field| field.required);
+        assert!(fits, "{path}: {}", head.status);
+        assert_eq!(head.text(), "", "{path}");
+    }
+    assert_eq!(cell.state(&owner), before);
+    assert_eq!(records(), audit);
+    let missing = owner
+        .send(&Request::new("HEAD", "/api/peers/nowhere/config"))
+        .unwrap();
+    assert_eq!(missing.status, 404);
+    // And the body that HEAD stands for does count.
+    let file = owner.get("/api/peers/phone/config").unwrap();
+    assert_eq!(file.status, 200, "{}", file.text());
+    assert_ne!(cell.state(&owner), before);
+}

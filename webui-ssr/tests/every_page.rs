@@ -39,6 +39,19 @@ async fn see(page: &Page, site: fn(Stage) -> Site) -> Vec<Seen> {
     seen
 }
 
+#[tokio::test]
+async fn headers_alone_are_those_of_the_page() {
+    for page in PAGES {
+        let (stage, people) = audience(page.access);
+        let path = concrete(page.path);
+        for role in people {
+            // A page that changed something by being looked at would be refused here.
+            let answer = Site::new(stage).head(role, &path).await;
+            assert_eq!((answer.status, &*answer.body), (200, ""), "{path}");
+        }
+    }
+}
+
 /// What a form sends.
 type Pairs = &'static [(&'static str, &'static str)];
 

@@ -259,7 +259,7 @@ pub(crate) static ROWS: &[Row] = &[
     )
     .is(
         CHANGE,
-        "The device's file without its private line; it counts as fetched.",
+        "The device's file without its private line; it counts as fetched, unless by HEAD.",
     )
     .answers::<PeerFileAnswer>()
     .refuses(&[404]),

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::form::{Form, encode};
 use crate::protect::{self, Send as SendBody};
+use crate::reading::Reading;
 use crate::refusal::{
     bad_query, not_found, setup_complete, setup_required, wrong_method, wrong_role,
 };
@@ -171,8 +172,13 @@ impl Gate {
         upload::check_type(route.body, &parts.headers, &body)?;
         let query =
             Form::parse(parts.uri.query().unwrap_or_default().as_bytes()).ok_or_else(bad_query)?;
+        let only_headers = parts.method == Method::HEAD;
         let visit = Visit {
-            control: Arc::clone(&self.control),
+            control: match only_headers {
+                true => Arc::new(Reading(Arc::clone(&self.control))),
+                false => Arc::clone(&self.control),
+            },
+            only_headers,
             caller,
             identity: identity.clone(),
             csrf_token,

@@ -1,7 +1,7 @@
 //! The one way in for browsers and programs: TLS listeners and the order in which a request is judged.
 //!
 //! Promises: every path, known or not, passes the same checks in the same order ([`gate::Gate`]); a refused request
-//! reaches no handler; every answer carries the same protective headers; a caller is what the core says, never what
+//! reaches no handler; `HEAD` has no effect; every answer carries the same protective headers; a caller is what the core says, never what
 //! a header says.
 //! Must never: decide who somebody is or what they may do beyond a route's [`route::Access`], keep state about
 //! sessions, or render a page.
@@ -15,6 +15,7 @@ mod host;
 mod origin;
 mod protect;
 pub mod qr;
+mod reading;
 mod refusal;
 pub mod reply;
 pub mod route;

@@ -1,8 +1,8 @@
 //! What every answer carries, so that a browser holds back whatever a page of ours should never do.
 
 use bytes::Bytes;
+use http::Response;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
 use http_body_util::Full;
 
 use crate::reply::Reply;
@@ -62,7 +62,8 @@ pub(crate) fn response(reply: Reply, send: Send) -> Response<Full<Bytes>> {
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
-    if send == Send::Headers && reply.status != StatusCode::NO_CONTENT {
+    // No body at all: its length is not known, or there is none.
+    if send == Send::Headers && length > 0 {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     if reply.closes_connection {
@@ -73,6 +74,8 @@ pub(crate) fn response(reply: Reply, send: Send) -> Response<Full<Bytes>> {
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+
     use super::*;
 
     #[test]

@@ -52,6 +52,11 @@ impl Reply {
         Self::new(status, "text/html; charset=utf-8", page.into())
     }
 
+    /// 200 to `HEAD` where making the body would have an effect. Says nothing of its length (RFC 9110 section 9.3.2).
+    pub fn headers_only(content_type: &'static str) -> Self {
+        Self::new(StatusCode::OK, content_type, Bytes::new())
+    }
+
     /// 303: the answer is at another path of this box.
     pub fn see_other(path: &str) -> Self {
         let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));

@@ -16,6 +16,8 @@ use crate::form::Form;
 pub struct Visit {
     /// The core.
     pub control: Arc<dyn Control>,
+    /// `HEAD`: the answer's body is not sent, and nothing may happen. The core is only read from.
+    pub only_headers: bool,
     /// Who is asking, as the core wants it with every call.
     pub caller: Caller,
     /// Who that is; there for every route that needs somebody to be signed in.

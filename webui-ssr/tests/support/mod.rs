@@ -82,6 +82,10 @@ impl Site {
         self.send(Method::GET, role, path, String::new()).await
     }
 
+    pub(crate) async fn head(&self, role: Option<Role>, path: &str) -> Answer {
+        self.send(Method::HEAD, role, path, String::new()).await
+    }
+
     pub(crate) async fn post(
         &self,
         role: Option<Role>,

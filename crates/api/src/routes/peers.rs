@@ -70,6 +70,11 @@ pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {
 
 pub(crate) async fn file(visit: Visit) -> Result<Reply, Problem> {
     let name = name(&visit)?;
+    if visit.only_headers {
+        // The file counts as fetched by whoever gets it.
+        ask(visit.control.as_ref(), &visit.caller, query::Peer { name }).await?;
+        return Ok(Reply::headers_only("application/json"));
+    }
     let receipt = visit
         .control
         .submit(&visit.caller, Change::FetchPeerFile { name })

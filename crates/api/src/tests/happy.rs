@@ -45,6 +45,33 @@ async fn every_operation_answers_as_described() {
     }
 }
 
+#[tokio::test]
+async fn head_answers_like_get_and_asks_the_core_for_no_change() {
+    for operation in operations() {
+        if operation.method != http::Method::GET {
+            continue;
+        }
+        let world = World::of(&operation);
+        let get = world.ask(&operation, &uri(&operation), None).await;
+        let head = world
+            .send(who(&operation), "HEAD", &uri(&operation), None)
+            .await;
+        assert_eq!(
+            (head.status, head.text.as_str()),
+            (get.status, ""),
+            "{}",
+            operation.id
+        );
+        let reads = |call: &Call| matches!(call, Call::Snapshot(_) | Call::Preview(_));
+        assert!(
+            head.calls.iter().all(reads),
+            "{}: {:?}",
+            operation.id,
+            head.calls
+        );
+    }
+}
+
 /// Whether an answer has the keys its schema requires, all the way down.
 fn check(document: &Value, schema: &Value, value: &Value, place: &str) {
     if let Some(reference) = schema["$ref"].as_str() {

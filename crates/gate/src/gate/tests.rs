@@ -20,7 +20,9 @@ const CONNECTED_AT: Duration = Duration::from_secs(42);
 /// Says what the handler saw, so that a test can tell that it was reached.
 const ECHO: Handler = |visit| {
     Box::pin(async move {
-        visit.control.act(&visit.caller, Action::SignOut).await?;
+        if !visit.only_headers {
+            visit.control.act(&visit.caller, Action::SignOut).await?;
+        }
         Reply::json(
             StatusCode::OK,
             &serde_json::json!({
@@ -38,6 +40,14 @@ const ECHO: Handler = |visit| {
 const REFUSES: Handler =
     |_| Box::pin(async { Err(Problem::conflict("taken", "That name is taken", "")) });
 
+/// Forgets about `HEAD`.
+const ACTS: Handler = |visit| {
+    Box::pin(async move {
+        visit.control.act(&visit.caller, Action::SignOut).await?;
+        Ok(Reply::no_content())
+    })
+};
+
 const fn row(method: Method, path: &'static str, access: Access, body: Body) -> Route {
     Route {
         method,
@@ -49,7 +59,7 @@ const fn row(method: Method, path: &'static str, access: Access, body: Body) -> 
     }
 }
 
-static API: [Route; 9] = [
+static API: [Route; 10] = [
     row(Method::GET, "/health", Access::Open, Body::None),
     row(
         Method::POST,
@@ -83,6 +93,14 @@ static API: [Route; 9] = [
         Access::Only(Role::Member),
         Body::None,
     ),
+    Route {
+        method: Method::GET,
+        path: "/api/acts",
+        access: Access::SignedIn,
+        body: Body::None,
+        limit: 1_000,
+        handler: ACTS,
+    },
     Route {
         method: Method::PUT,
         path: "/api/peers/{name}",

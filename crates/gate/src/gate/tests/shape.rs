@@ -28,6 +28,14 @@ async fn head_is_get_without_a_body() {
 }
 
 #[tokio::test]
+async fn head_never_reaches_the_core_with_an_act() {
+    let get = send(Ask::new("GET", "/api/acts").signed_in_as(Role::Owner)).await;
+    assert_eq!((get.status, get.calls.len()), (204, 1));
+    let head = send(Ask::new("HEAD", "/api/acts").signed_in_as(Role::Owner)).await;
+    assert_eq!((head.status, head.calls.len()), (500, 0));
+}
+
+#[tokio::test]
 async fn ten_megabytes_are_too_much_for_everyone_who_may_send() {
     let big = vec![b' '; 10 * 1024 * 1024];
     let answered = send(post_peer().json(big.clone())).await;
