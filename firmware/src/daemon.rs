@@ -212,6 +212,12 @@ impl Processes for RoleProcesses {
             keeper.kill();
         }
     }
+
+    async fn set_verbosity(&self) {
+        for keeper in &self.0 {
+            keeper.set_verbosity().await;
+        }
+    }
 }
 
 /// For processes that have nothing to ask.

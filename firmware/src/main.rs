@@ -22,7 +22,7 @@ use crate::options::{Arguments, Command};
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        Some(Command::Role { role }) => roles::run(role),
+        Some(Command::Role { role, log_level }) => roles::run(role, log_level),
         Some(Command::Check { state_dir }) => daemon::check(&state_dir),
         None => match arguments.run.required() {
             Ok(options) => daemon::run(options),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use cell_control::action::LogLevel;
 use cell_model::facts::StartOptions;
 use cell_model::name::InterfaceName;
 use clap::error::ErrorKind;
@@ -34,7 +35,14 @@ pub(crate) enum Command {
     Role {
         #[arg(value_enum)]
         role: Role,
+        /// How much it says to begin with.
+        #[arg(long, value_parser = log_level)]
+        log_level: LogLevel,
     },
+}
+
+fn log_level(word: &str) -> Result<LogLevel, &'static str> {
+    LogLevel::from_word(word).ok_or("not a level of the log")
 }
 
 /// How to run.

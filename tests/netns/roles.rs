@@ -12,7 +12,7 @@ use cell_testkit::celld::PATIENCE;
 use cell_testkit::world::{OUTSIDE_NAME, OUTSIDE_WEB};
 use cell_testkit::{WgClient, wait_for};
 use cell_tests::probe::{is_silent, lookup, nft, pings};
-use cell_tests::{Cell, Process, VPN_ADDRESS};
+use cell_tests::{Cell, Process, VPN_ADDRESS, expect_status};
 use serde_json::json;
 
 /// How long a killed role may be away.
@@ -185,4 +185,48 @@ fn roles_end_with_the_core_and_the_rules_stay() {
         nft(&cell.world.cell, &["list", "table", "inet", "cell"]),
         rules
     );
+}
+
+#[test]
+fn verbosity_reaches_the_roles_and_those_that_are_started_later() {
+    let cell = Cell::start();
+    let set = |part: &str, level: &str| {
+        let verbosity = json!({ "part": part, "level": level });
+        let reply = cell.owner.put("/api/logs/verbosity", &verbosity).unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    };
+    let told = |part: &str, text: &str| {
+        let logs = cell.get(&format!("/api/parts/{part}/logs?lines=1000"));
+        let lines = logs["items"].as_array().unwrap();
+        let found = lines
+            .iter()
+            .filter(|line| line["level"] == "debug")
+            .filter(|line| line["message"].as_str().unwrap().contains(text));
+        found.count()
+    };
+    let soon = |part: &str, text: &str| {
+        let found = wait_for(PATIENCE, || (told(part, text) > 0).then_some(()));
+        assert!(found.is_some(), "{part}: {text}");
+    };
+    for word in roles(&cell) {
+        assert_eq!(told(word, ""), 0, "{word}");
+        set(word, "debug");
+        soon(word, "how much is logged was changed");
+        // The first process of the role started when nobody wanted to know that.
+        assert_eq!(told(word, "the role is confined"), 0, "{word}");
+        kill(&cell, word);
+        soon(word, "the role is confined");
+    }
+    soon("web", "answered");
+    let changed = || told("web", "how much is logged was changed");
+    set("web", "info");
+    let before = changed();
+    for _ in 0..3 {
+        expect_status(&cell.owner.get("/health").unwrap(), 200);
+    }
+    set("web", "debug");
+    // Its lines come in their order, so whatever it had said of the three is there by then.
+    let heard = wait_for(PATIENCE, || (changed() > before).then_some(()));
+    assert!(heard.is_some());
+    assert_eq!(told("web", "/health"), 0);
 }

@@ -69,9 +69,9 @@ impl Process {
     /// The child that is this role of the daemon; none while it is not there.
     #[must_use]
     pub fn role(self, word: &str) -> Option<Self> {
-        let line = format!("celld role {word}");
+        let line = format!("celld role {word} ");
         let mut roles = self.roles().into_iter();
-        roles.find(|child| child.command_line() == line)
+        roles.find(|child| child.command_line().starts_with(&line))
     }
 
     fn children(self) -> Vec<Self> {

@@ -100,10 +100,13 @@ impl Core {
         verbosity: &Verbosity,
     ) -> Result<Outcome, Problem> {
         self.logs.set_verbosity(verbosity);
-        let detail = format!("{:?}", verbosity.level).to_lowercase();
+        if let Some(system) = self.system.get() {
+            system.processes.set_verbosity().await;
+        }
         let object = verbosity.part.map_or("all", Part::as_str);
         let event = submit::event("logs.verbosity", identity, caller);
-        self.note(event.on(object).detail(detail)).await;
+        self.note(event.on(object).detail(verbosity.level.as_str()))
+            .await;
         Ok(Outcome::Done)
     }
 }

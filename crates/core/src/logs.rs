@@ -111,13 +111,21 @@ impl LogBuffer {
         }
     }
 
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+    /// How much a part says: what is less important is not kept.
+    pub fn level(&self, part: Part) -> LogLevel {
+        self.limit(Some(part))
+    }
+
+    fn limit(&self, part: Option<Part>) -> LogLevel {
         let levels = self.levels.read().unwrap_or_else(PoisonError::into_inner);
-        let part = part_of(metadata.target());
-        let limit = part
+        *part
             .and_then(|part| levels.parts.get(&part))
-            .unwrap_or(&levels.default);
-        level_of(*metadata.level()).is_some_and(|level| level <= *limit)
+            .unwrap_or(&levels.default)
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let limit = self.limit(part_of(metadata.target()));
+        level_of(*metadata.level()).is_some_and(|level| level <= limit)
     }
 }
 

@@ -27,4 +27,7 @@ pub trait Processes: Send + Sync {
 
     /// Ends the process of a part; its keeper starts another.
     async fn restart(&self, part: Part);
+
+    /// Tells every process how much its part says now. One that does not listen is told when it starts again.
+    async fn set_verbosity(&self);
 }

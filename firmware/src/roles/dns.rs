@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use tokio::net::UnixStream;
 
 use super::{Keeper, NotRunning, until_closed};
+use crate::logging::RoleLog;
 
 /// The core's side.
 pub(crate) struct DnsLink(pub(crate) Arc<Keeper>);
@@ -37,8 +38,8 @@ impl ServerLink for DnsLink {
 }
 
 /// The process's side: serves until the core goes away.
-pub(super) async fn serve(stream: UnixStream) {
-    until_closed(stream, Arc::new(Server(DnsServer::new())), |_| {
+pub(super) async fn serve(stream: UnixStream, log: RoleLog) {
+    until_closed(stream, log, Arc::new(Server(DnsServer::new())), |_| {
         std::future::pending()
     })
     .await;

@@ -14,14 +14,14 @@ use cell_control::action::LogLevel;
 use cell_control::channel::{Channel, ChannelError, Handler};
 use cell_core::LogBuffer;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::Role;
+use super::{Role, Said};
 use crate::logging;
 
 /// Pause before a process is started again: at once the first time, longer while it keeps ending.
@@ -30,6 +30,8 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_s
 const WELL: Duration = Duration::from_secs(10);
 /// How long a call waits for a process that is being started.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long somebody who asks for another verbosity waits for a process to hear of it.
+const VERBOSITY: Duration = Duration::from_secs(2);
 /// How long a process has to end by itself at shutdown.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -117,7 +119,23 @@ impl Keeper {
     ) -> Result<R, NotRunning> {
         let there = tokio::time::timeout(PATIENCE, self.channel()).await;
         let channel = there.ok().flatten().ok_or(NotRunning::Absent)?;
-        Ok(channel.call(body, descriptors).await?)
+        Ok(channel.call(&Said::Order(body), descriptors).await?)
+    }
+
+    /// Tells the process how much to log. One that starts later is told with its start.
+    pub(crate) async fn set_verbosity(&self) {
+        let level = self.logs.level(self.role.part());
+        let told = async {
+            let channel = self.channel().await.ok_or(ChannelError::Closed)?;
+            let said = Said::<()>::LogLevel(level);
+            channel.call::<_, IgnoredAny>(&said, Vec::new()).await
+        };
+        if !matches!(tokio::time::timeout(VERBOSITY, told).await, Ok(Ok(_))) {
+            tracing::warn!(
+                part = self.role.part().as_str(),
+                "its process does not take over how much to log"
+            );
+        }
     }
 
     /// The channel to the process, once there is one.
@@ -159,7 +177,8 @@ impl Keeper {
         let mut command = std::process::Command::new("/proc/self/exe");
         command
             .arg0("celld")
-            .args(["role", self.role.word()])
+            .args(["role", self.role.word(), "--log-level"])
+            .arg(self.logs.level(self.role.part()).as_str())
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))

@@ -10,13 +10,19 @@ pub(crate) mod wireguard;
 use std::error::Error;
 use std::future::Future;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use cell_control::action::LogLevel;
 use cell_control::channel::{Channel, Handler};
 use cell_model::status::Part;
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tokio::net::UnixStream;
+
+use crate::logging::RoleLog;
 
 pub(crate) use keeper::{Keeper, NotRunning};
 
@@ -62,8 +68,8 @@ impl Role {
 }
 
 /// Runs as a role until the core goes away.
-pub(crate) fn run(role: Role) -> Result<(), Box<dyn Error>> {
-    crate::logging::role();
+pub(crate) fn run(role: Role, log_level: LogLevel) -> Result<(), Box<dyn Error>> {
+    let log = crate::logging::role(log_level);
     if rustix::process::geteuid().is_root() {
         return Err("a role is started by the daemon, and never as root".into());
     }
@@ -71,27 +77,65 @@ pub(crate) fn run(role: Role) -> Result<(), Box<dyn Error>> {
     let stream = std::os::unix::net::UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     stream.set_nonblocking(true)?;
     confine::confine(role)?;
+    tracing::debug!(role = role.word(), "the role is confined");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async move {
         let stream = UnixStream::from_std(stream)?;
         match role {
-            Role::Dns => dns::serve(stream).await,
-            Role::Web => web::serve(stream).await?,
-            Role::Wireguard => wireguard::serve(stream).await,
+            Role::Dns => dns::serve(stream, log).await,
+            Role::Web => web::serve(stream, log).await?,
+            Role::Wireguard => wireguard::serve(stream, log).await,
         }
         Ok(())
     })
 }
 
-/// Answers the core with `handler` until the core goes away.
+/// What the core says to a role.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Said<'a, T> {
+    /// What this role is there for.
+    Order(&'a T),
+    /// Log this much.
+    LogLevel(LogLevel),
+}
+
+/// The same, as it arrives.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Heard {
+    Order(Box<RawValue>),
+    LogLevel(LogLevel),
+}
+
+/// Hears what is for every role, and hands on what is for this one.
+struct Ear {
+    orders: Arc<dyn Handler>,
+    log: RoleLog,
+}
+
+#[async_trait]
+impl Handler for Ear {
+    async fn handle(&self, body: Box<RawValue>, descriptors: Vec<OwnedFd>) -> Box<RawValue> {
+        match serde_json::from_str(body.get()) {
+            Ok(Heard::Order(order)) => return self.orders.handle(order, descriptors).await,
+            Ok(Heard::LogLevel(level)) => self.log.set(level),
+            Err(error) => tracing::error!(%error, "what the core says cannot be read"),
+        }
+        RawValue::NULL.to_owned()
+    }
+}
+
+/// Answers the core, orders with `orders`, until the core goes away.
 async fn until_closed<F: Future<Output = ()>>(
     stream: UnixStream,
-    handler: Arc<dyn Handler>,
+    log: RoleLog,
+    orders: Arc<dyn Handler>,
     beside: impl FnOnce(Channel) -> F,
 ) {
-    let channel = Channel::start(stream, handler);
+    let channel = Channel::start(stream, Arc::new(Ear { orders, log }));
     let beside = beside(channel.clone());
     tokio::select! {
         () = channel.closed() => {}

@@ -20,6 +20,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{Mutex, watch};
 
 use super::{Keeper, until_closed};
+use crate::logging::RoleLog;
 
 /// What the core says to the process: serve exactly this. Sockets come along, in the order of the addresses.
 #[derive(Serialize, Deserialize)]
@@ -124,11 +125,11 @@ impl AdminListener for ProcessListener {
 }
 
 /// The process's side: serves until the core goes away.
-pub(super) async fn serve(stream: UnixStream) -> Result<(), Box<dyn Error>> {
+pub(super) async fn serve(stream: UnixStream, log: RoleLog) -> Result<(), Box<dyn Error>> {
     let server = Arc::new(Server::default());
     let handler = Arc::clone(&server);
     let (built, failure) = tokio::sync::oneshot::channel();
-    let running = until_closed(stream, handler, |channel| async move {
+    let running = until_closed(stream, log, handler, |channel| async move {
         match server.build(channel) {
             Ok(()) => std::future::pending().await,
             Err(error) => {

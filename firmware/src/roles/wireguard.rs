@@ -17,6 +17,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{Keeper, NotRunning, until_closed};
+use crate::logging::RoleLog;
 
 /// What the core says to the process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,8 +87,8 @@ impl EngineLink for WireGuardLink {
 }
 
 /// The process's side: carries packets until the core goes away.
-pub(super) async fn serve(stream: UnixStream) {
-    until_closed(stream, Arc::new(Carrier::default()), |_| {
+pub(super) async fn serve(stream: UnixStream, log: RoleLog) {
+    until_closed(stream, log, Arc::new(Carrier::default()), |_| {
         std::future::pending()
     })
     .await;

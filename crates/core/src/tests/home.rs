@@ -284,6 +284,8 @@ impl Processes for Restarted {
     async fn restart(&self, part: Part) {
         self.0.lock().unwrap().push(part);
     }
+
+    async fn set_verbosity(&self) {}
 }
 
 /// Listens to nobody.
