@@ -69,10 +69,7 @@ pub(crate) fn detail(part: Part, spec: &BoxSpec) -> String {
             "Open for {}; everything else is dropped.",
             devices(spec.firewall.peers.len())
         ),
-        Part::Network => match spec.network.interfaces.len() {
-            0 => "Addresses of the interfaces are as they were found.".to_owned(),
-            set => format!("Addresses of {set} interfaces are set."),
-        },
+        Part::Network => addresses_set(spec.network.interfaces.len()),
         Part::Wireguard => spec.wireguard.as_ref().map_or_else(
             || "There is no VPN before setup.".to_owned(),
             |wireguard| {
@@ -95,5 +92,26 @@ pub(crate) fn detail(part: Part, spec: &BoxSpec) -> String {
             let listen: Vec<String> = spec.web.listen.iter().map(ToString::to_string).collect();
             format!("Listens on {}.", listen.join(", "))
         }
+    }
+}
+
+/// Of how many interfaces the addresses are set.
+fn addresses_set(interfaces: usize) -> String {
+    match interfaces {
+        0 => "Addresses of the interfaces are as they were found.".to_owned(),
+        1 => "The address of one interface is set.".to_owned(),
+        set => format!("The addresses of {set} interfaces are set."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interfaces_are_counted_as_a_person_counts() {
+        assert!(addresses_set(0).contains("as they were found"));
+        assert_eq!(addresses_set(1), "The address of one interface is set.");
+        assert_eq!(addresses_set(2), "The addresses of 2 interfaces are set.");
     }
 }
