@@ -30,11 +30,31 @@ pub(super) fn update(
     }
     let after = replaced(config, update)?;
     let names = changed_sections(config, &after);
-    let summary = match names.as_slice() {
-        [] => "Changed nothing".to_owned(),
-        names => format!("Changed the settings of {}", names.join(", ")),
-    };
+    let summary = summary(config, &after, &names);
     Ok(Edit::new(after, "config.change", names.join(","), summary))
+}
+
+/// What changed, for history and audit.
+fn summary(before: &Config, after: &Config, sections: &[&str]) -> String {
+    let mut what = Vec::new();
+    let others: Vec<&str> = sections
+        .iter()
+        .filter(|name| **name != "dns")
+        .copied()
+        .collect();
+    if !others.is_empty() {
+        what.push(format!("the settings of {}", others.join(", ")));
+    }
+    if before.dns.records != after.dns.records {
+        what.push("the DNS records".to_owned());
+    }
+    if before.dns.upstreams != after.dns.upstreams {
+        what.push("the upstream DNS servers".to_owned());
+    }
+    match what.as_slice() {
+        [] => "Changed nothing".to_owned(),
+        what => format!("Changed {}", what.join(" and ")),
+    }
 }
 
 fn replaced(config: &Config, update: &SettingsUpdate) -> Result<Config, Problem> {
@@ -224,6 +244,39 @@ mod tests {
             ..sections(&config)
         };
         assert_eq!(submit(&config, update).unwrap().config, config);
+    }
+
+    #[test]
+    fn summary_tells_records_from_upstreams() {
+        let config = sample::with_peers(&[]);
+        let told = |dns: serde_json::Value, cell: &str| {
+            let mut update = sections(&config);
+            update.dns = Some(serde_json::from_value(dns).unwrap());
+            update.cell.as_mut().unwrap().name = cell.parse().unwrap();
+            submit(&config, update).unwrap().summary
+        };
+        let name = config.cell.name.as_str();
+        let record = serde_json::json!([{"name": "nas", "type": "A", "value": "192.168.1.9"}]);
+        let server = serde_json::json!([{"address": "9.9.9.9"}]);
+        for (dns, cell, expected) in [
+            (
+                serde_json::json!({"records": record}),
+                name,
+                "Changed the DNS records",
+            ),
+            (
+                serde_json::json!({"upstreams": server}),
+                name,
+                "Changed the upstream DNS servers",
+            ),
+            (
+                serde_json::json!({"records": record, "upstreams": server}),
+                "shed",
+                "Changed the settings of cell and the DNS records and the upstream DNS servers",
+            ),
+        ] {
+            assert_eq!(told(dns, cell), expected);
+        }
     }
 
     #[test]
