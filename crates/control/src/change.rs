@@ -177,6 +177,9 @@ pub struct Preview {
     pub warnings: Vec<String>,
     /// Whether it can cut the person off, and so returns by itself unless confirmed.
     pub needs_confirmation: bool,
+    /// Whether everything is like this already, so that there is nothing to make.
+    #[serde(default)]
+    pub changes_nothing: bool,
 }
 
 /// What came of a change.

@@ -304,7 +304,10 @@ impl Core {
         let mut warnings = lint::consequences(&config, &edit.config);
         warnings.extend(lint::warnings(&edit.config, &facts));
         warnings.extend(sides::finding(&edit.config, &facts, &self.settings.options));
+        let changes =
+            documents::changes(Some(&config), &edit.config).map_err(|error| internal(&error))?;
         Ok(Preview {
+            changes_nothing: changes.is_empty() && edit.preshared.is_empty(),
             steps: explain(&steps),
             warnings,
             needs_confirmation: lint::is_risky(&config, &edit.config),

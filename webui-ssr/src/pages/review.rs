@@ -21,7 +21,9 @@ pub(crate) fn render(frame: &Frame, draft: &Draft, preview: &Preview) -> Markup 
                 }
             }
             div.buttons {
-                button class=(Look::Main.class()) name=(REVIEWED.name) value="yes" { "Make the change" }
+                @if !preview.changes_nothing {
+                    button class=(Look::Main.class()) name=(REVIEWED.name) value="yes" { "Make the change" }
+                }
                 button class=(Look::Plain.class()) name=(REVIEWED.name) value="no" { "Back to the form" }
             }
         }
@@ -34,8 +36,10 @@ pub(crate) fn preview_of(preview: &Preview) -> Markup {
     html! {
         section {
             h2 { "What happens" }
-            @if preview.steps.is_empty() {
-                p { "Nothing in the system changes." }
+            @if preview.changes_nothing {
+                p { "Nothing: the settings are like this already." }
+            } @else if preview.steps.is_empty() {
+                p { "The settings are kept; nothing in the system changes." }
             } @else {
                 ol { @for step in &preview.steps { li { (step) } } }
             }

@@ -21,7 +21,9 @@ pub(crate) fn render(frame: &Frame, revision: &RevisionView, preview: &Preview) 
         }
         (preview_of(preview))
         div.buttons {
-            (button(frame, &format!("{path}/restore"), "Bring these settings back", Look::Danger, &[]))
+            @if !preview.changes_nothing {
+                (button(frame, &format!("{path}/restore"), "Bring these settings back", Look::Danger, &[]))
+            }
             (link(&path, "Keep the present ones", Look::Plain))
         }
     };

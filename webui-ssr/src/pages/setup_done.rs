@@ -4,6 +4,7 @@ use cell_control::view::RootCertificateView;
 use maud::{Markup, html};
 
 use crate::frame::Frame;
+use crate::navigation::home;
 use crate::parts::action::{Look, link};
 use crate::parts::shell::page;
 
@@ -12,7 +13,12 @@ pub(crate) fn render(frame: &Frame, root: &RootCertificateView) -> Markup {
     let content = html! {
         p.lead { "The cell makes its own certificates. Install its root certificate on your devices once, and browsers stop warning." }
         (trust(root))
-        div.buttons { (link("/sign-in", "Sign in", Look::Main)) }
+        div.buttons {
+            @match &frame.identity {
+                Some(identity) => (link(home(identity.role), "Go on", Look::Main)),
+                None => (link("/sign-in", "Sign in", Look::Main)),
+            }
+        }
     };
     page(frame, &content)
 }

@@ -4,7 +4,7 @@ use cell_control::ask;
 use cell_control::caller::{Caller, Credential};
 use cell_control::change::{Change, PeerReceipt, Pending, Preview};
 use cell_control::fake::{FakeControl, Stage};
-use cell_control::query::{Peer, Settings, Status};
+use cell_control::query::{Peer, RootCertificate, Settings, Status};
 use cell_control::view::{Page, PeerView, StatusView};
 use cell_control::{Control, query};
 use cell_model::account::{Identity, Role};
@@ -176,6 +176,7 @@ async fn review_says_what_happens_and_carries_the_form() {
         steps: vec!["The VPN moves to 10.9.0.0/24.".to_owned()],
         warnings: vec!["Every device needs its file anew.".to_owned()],
         needs_confirmation: true,
+        changes_nothing: false,
     };
     let page = text(super::review::render(
         &frame(Role::Owner, "/settings"),
@@ -186,4 +187,31 @@ async fn review_says_what_happens_and_carries_the_form() {
     assert!(page.contains("name=\"vpn.subnet\" value=\"10.31.7.0/24\""));
     assert!(page.contains("name=\"revision\" value=\"7\""));
     assert!(page.contains("name=\"reviewed\" value=\"yes\""));
+    let nothing = Preview {
+        steps: Vec::new(),
+        warnings: Vec::new(),
+        needs_confirmation: false,
+        changes_nothing: true,
+    };
+    let page = text(super::review::render(
+        &frame(Role::Owner, "/settings"),
+        &draft,
+        &nothing,
+    ));
+    assert!(page.contains("the settings are like this already"));
+    assert!(!page.contains("value=\"yes\"") && page.contains("value=\"no\""));
+}
+
+#[tokio::test]
+async fn whoever_is_signed_in_is_not_asked_to_sign_in_after_setup() {
+    let root = answer(RootCertificate).await;
+    let page = |frame: &Frame| text(super::setup_done::render(frame, &root));
+    let nobody = Frame {
+        identity: None,
+        ..frame(Role::Owner, "/setup/done")
+    };
+    assert!(page(&nobody).contains("href=\"/sign-in\""));
+    let owner = page(&frame(Role::Owner, "/setup/done"));
+    assert!(!owner.contains("href=\"/sign-in\"") && owner.contains("Go on"));
+    assert!(page(&frame(Role::Member, "/setup/done")).contains("href=\"/me\""));
 }

@@ -91,6 +91,7 @@ impl Control for Hostile {
             steps: vec![HOSTILE.to_owned()],
             warnings: vec![HOSTILE.to_owned()],
             needs_confirmation: true,
+            changes_nothing: false,
         })
     }
 

@@ -104,6 +104,7 @@ mod tests {
             steps: vec!["First.".to_owned(), "Second.".to_owned()],
             warnings: vec!["It may hurt.".to_owned()],
             needs_confirmation: true,
+            changes_nothing: false,
         });
         assert!(
             text.starts_with("1. First.\n2. Second.\nwarning: It may hurt.\n"),
@@ -118,6 +119,7 @@ mod tests {
             steps: Vec::new(),
             warnings: Vec::new(),
             needs_confirmation: false,
+            changes_nothing: true,
         });
         assert_eq!(text, "Nothing would be done.\n");
     }

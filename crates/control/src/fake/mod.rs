@@ -158,6 +158,7 @@ impl Control for FakeControl {
             steps: vec!["The name server is told.".to_owned()],
             warnings: Vec::new(),
             needs_confirmation: false,
+            changes_nothing: false,
         })
     }
 
