@@ -8,6 +8,7 @@ const LOOKS = ['light', 'dark'].flatMap((theme) => [320, 1280].map((width) => ({
 const browser = await start();
 const axe = axeSource();
 const findings = [];
+const undecided = [];
 let looks = 0;
 
 // A page that is refused on purpose is an error to the console too; nothing else may be one.
@@ -37,6 +38,13 @@ async function hold(page, look, expected, status) {
     (values) => globalThis.axe.run(document, { runOnly: { type: 'tag', values } }), TAGS);
   for (const violation of result.violations) {
     report(violation.id, violation.nodes.map((node) => `${node.target}: ${node.failureSummary}`));
+  }
+  // What axe could not decide by itself; which of it is known to be well is decided by the test.
+  for (const open of result.incomplete) {
+    for (const node of open.nodes) {
+      const why = [...node.any, ...node.all, ...node.none].map((check) => check.message).join('; ');
+      undecided.push({ ...look, path: expected.path, rule: open.id, target: String(node.target), html: node.html, why });
+    }
   }
   looks += 1;
 }
@@ -76,4 +84,4 @@ for (const look of LOOKS) {
   await context.close();
 }
 await browser.close();
-console.log(JSON.stringify({ looks, findings }));
+console.log(JSON.stringify({ looks, findings, undecided }));
