@@ -4,6 +4,7 @@
 //! another one answers, so nobody waits for it twice.
 
 pub(crate) mod cache;
+mod failures;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use cache::{Cache, Flags, Key, Remote};
+use failures::Failures;
 use upstream::{Upstream, UpstreamError};
 
 /// How long one server may take while another could be asked. Above the round trip of any usable
@@ -52,6 +54,7 @@ pub(crate) struct Forwarder {
     addresses: Vec<SocketAddr>,
     upstreams: Vec<Arc<Upstream>>,
     cache: Mutex<Cache>,
+    failures: Mutex<Failures>,
     pending: Semaphore,
 }
 
@@ -71,7 +74,8 @@ impl Forwarder {
         Self {
             addresses: addresses.to_vec(),
             upstreams,
-            cache: Mutex::new(Cache::default()),
+            cache: Mutex::default(),
+            failures: Mutex::default(),
             pending: Semaphore::new(MAX_PENDING),
         }
     }
@@ -94,12 +98,18 @@ impl Forwarder {
         if self.upstreams.is_empty() {
             return Err(ForwardError::NoUpstream);
         }
+        if let Some(error) = self.failures().get(&key, Instant::now()) {
+            return Err(error);
+        }
         let _permit = self.pending.try_acquire().map_err(|_| ForwardError::Busy)?;
         let remote = timeout(DEADLINE, self.ask_in_order(query, flags))
             .await
-            .unwrap_or(Err(ForwardError::Unreachable))?;
-        self.cache().put(key, query, &remote, Instant::now());
-        Ok(remote)
+            .unwrap_or(Err(ForwardError::Unreachable));
+        match &remote {
+            Ok(remote) => self.cache().put(key, query, remote, Instant::now()),
+            Err(error) => self.failures().put(key, *error, Instant::now()),
+        }
+        remote
     }
 
     async fn ask_in_order(&self, query: &Query, flags: Flags) -> Result<Remote, ForwardError> {
@@ -132,6 +142,10 @@ impl Forwarder {
             let (upstream, query) = (Arc::clone(upstream), query.clone());
             tokio::spawn(async move { ask(&upstream, &query, flags, PATIENCE).await });
         }
+    }
+
+    fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {

@@ -90,6 +90,28 @@ async fn upstream_that_fails_is_followed_by_the_next() {
 }
 
 #[tokio::test]
+async fn failure_is_remembered_for_a_moment() {
+    let failing = Upstream::start(Behaviour::Fail);
+    let (_server, at) = server(spec(&[failing.address])).await;
+    for name in [
+        "broken.example.com.",
+        "BROKEN.example.com.",
+        "other.example.com.",
+    ] {
+        let answer = a(at, name).await;
+        assert_eq!(answer.metadata.response_code, ResponseCode::ServFail);
+    }
+    let names = failing.names();
+    // Once more, should this take so long that the first was forgotten.
+    let broken = names
+        .iter()
+        .filter(|name| name.starts_with("broken"))
+        .count();
+    assert!((1..3).contains(&broken), "{names:?}");
+    assert!(names.contains(&"other.example.com.".to_owned()));
+}
+
+#[tokio::test]
 async fn truncated_answer_is_fetched_over_tcp() {
     let upstream = Upstream::start(Behaviour::Truncate);
     let (_server, at) = server(spec(&[upstream.address])).await;

@@ -145,6 +145,13 @@ impl Upstream {
     pub(crate) fn asked(&self) -> usize {
         self.asked.lock().unwrap().len()
     }
+
+    /// Their names, in lower case.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        let names = asked.iter().map(|(_, name)| name.to_ascii_lowercase());
+        names.collect()
+    }
 }
 
 fn respond(behaviour: Behaviour, question: &[u8], udp: bool) -> Option<Vec<u8>> {
