@@ -4,28 +4,24 @@
 mod front;
 mod response;
 mod state;
+mod tcp;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use cell_model::status::DnsStatus;
 use cell_model::step::DnsStep;
 use hickory_server::Server;
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::error::DnsError;
 use front::{Counters, Front};
 use state::Current;
-
-/// How long a TCP connection may be idle (RFC 7766 section 6.2.3: a few seconds).
-const TCP_IDLE: Duration = Duration::from_secs(5);
-
-/// Responses that wait on one TCP connection until they are read.
-const TCP_WAITING: usize = 16;
+use tcp::Room;
 
 /// A bound address: both sockets, not yet served.
 #[derive(Debug)]
@@ -42,7 +38,14 @@ pub struct Listen {
 #[derive(Clone)]
 pub struct DnsServer {
     front: Front,
-    listening: Arc<Mutex<BTreeMap<SocketAddr, Server<Front>>>>,
+    listening: Arc<Mutex<BTreeMap<SocketAddr, Serving>>>,
+    room: Room,
+}
+
+/// An address in service. Dropping it closes the sockets at once.
+struct Serving {
+    datagrams: Server<Front>,
+    connections: JoinSet<()>,
 }
 
 impl Default for DnsServer {
@@ -60,6 +63,7 @@ impl DnsServer {
                 counters: Arc::new(Counters::default()),
             },
             listening: Arc::default(),
+            room: Room::default(),
         }
     }
 
@@ -84,8 +88,8 @@ impl DnsServer {
             .into_iter()
             .partition(|(address, _)| wanted.contains(address));
         *listening = kept;
-        for (address, server) in closed {
-            close(address, server).await;
+        for (address, serving) in closed {
+            close(address, serving).await;
         }
         let mut outcome = Ok(());
         for listen in sockets {
@@ -94,9 +98,9 @@ impl DnsServer {
                 continue;
             }
             match self.serve(listen) {
-                Ok(server) => {
+                Ok(serving) => {
                     info!(%address, "name server listens");
-                    listening.insert(address, server);
+                    listening.insert(address, serving);
                 }
                 Err(source) => outcome = Err(DnsError::Serve { address, source }),
             }
@@ -104,15 +108,19 @@ impl DnsServer {
         outcome
     }
 
-    fn serve(&self, listen: Listen) -> Result<Server<Front>, std::io::Error> {
+    fn serve(&self, listen: Listen) -> Result<Serving, std::io::Error> {
         listen.udp.set_nonblocking(true)?;
         listen.tcp.set_nonblocking(true)?;
         let udp = tokio::net::UdpSocket::from_std(listen.udp)?;
         let tcp = tokio::net::TcpListener::from_std(listen.tcp)?;
-        let mut server = Server::new(self.front.clone());
-        server.register_socket(udp);
-        server.register_listener(tcp, TCP_IDLE, TCP_WAITING);
-        Ok(server)
+        let mut datagrams = Server::new(self.front.clone());
+        datagrams.register_socket(udp);
+        let mut connections = JoinSet::new();
+        connections.spawn(tcp::serve(tcp, self.front.clone(), self.room.clone()));
+        Ok(Serving {
+            datagrams,
+            connections,
+        })
     }
 
     /// What is in service, and what it did.
@@ -132,14 +140,15 @@ impl DnsServer {
 
     /// Closes all sockets; returns when that is done.
     pub async fn stop(self) {
-        for (address, server) in std::mem::take(&mut *self.listening.lock().await) {
-            close(address, server).await;
+        for (address, serving) in std::mem::take(&mut *self.listening.lock().await) {
+            close(address, serving).await;
         }
     }
 }
 
-async fn close(address: SocketAddr, mut server: Server<Front>) {
-    match server.shutdown_gracefully().await {
+async fn close(address: SocketAddr, mut serving: Serving) {
+    serving.connections.shutdown().await;
+    match serving.datagrams.shutdown_gracefully().await {
         Ok(()) => info!(%address, "name server no longer listens"),
         Err(error) => warn!(%address, %error, "name server closed with an error"),
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use cell_dns::ask::ask;
 use hickory_proto::rr::{Name, RecordType};
 use proptest::prelude::*;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
 use crate::world::{server, spec};
@@ -79,4 +79,42 @@ async fn idle_connections_do_not_keep_others_out() {
     }
     let text = crate::world::dig(at, "+tcp +short anna.home.cell").await;
     assert_eq!(text, "10.31.7.2\n");
+}
+
+#[tokio::test]
+async fn connections_have_a_limit_and_one_source_cannot_take_them_all() {
+    let (_server, at) = server(spec(&[])).await;
+    let mut neighbour = connected("127.0.0.3", at).await;
+    let mut crowd = Vec::new();
+    for number in 0..300 {
+        crowd.push(connected("127.0.0.1", at).await);
+        if number % 10 == 0 {
+            // Nobody stays who says nothing for long.
+            assert!(is_answered(&mut neighbour).await);
+        }
+    }
+    // Whoever came last is served, whoever came first was cut off.
+    assert!(is_answered(crowd.last_mut().unwrap()).await);
+    let mut served = 0;
+    for stream in &mut crowd {
+        served += usize::from(is_answered(stream).await);
+    }
+    assert!(served <= 16, "{served}");
+    assert!(is_answered(&mut neighbour).await);
+}
+
+async fn connected(from: &str, to: SocketAddr) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+/// Whether a question sent on this connection gets an answer.
+async fn is_answered(stream: &mut TcpStream) -> bool {
+    let question = b"\x00\x1b\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\
+        \x04home\x04cell\x00\x00\x01\x00\x01";
+    if stream.write_all(question).await.is_err() {
+        return false;
+    }
+    stream.read_u16().await.is_ok()
 }
