@@ -38,9 +38,8 @@ impl Output {
         render: impl FnOnce(&T) -> String,
     ) -> io::Result<()> {
         if self.json {
-            let mut bytes = serde_json::to_vec_pretty(value)?;
-            bytes.push(b'\n');
-            self.bytes(&bytes)
+            let document = serde_json::to_string_pretty(value)?;
+            self.bytes(format!("{}\n", text::escaped(&document)).as_bytes())
         } else {
             self.bytes(text::printable(&render(value)).as_bytes())
         }
@@ -66,9 +65,8 @@ impl Output {
         render: impl FnOnce(&T) -> String,
     ) -> io::Result<()> {
         if self.json {
-            let mut bytes = serde_json::to_vec(value)?;
-            bytes.push(b'\n');
-            return self.bytes(&bytes);
+            let document = serde_json::to_string(value)?;
+            return self.bytes(format!("{}\n", text::escaped(&document)).as_bytes());
         }
         let before = if self.is_terminal() { CLEAR } else { "" };
         self.bytes(format!("{before}{}\n", text::printable(&render(value))).as_bytes())

@@ -27,6 +27,24 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(visible)
 }
 
+/// A JSON document with the control characters that JSON lets stand (DEL and C1) escaped as it escapes the others. They
+/// occur in its strings only, so the document says the same.
+pub(crate) fn escaped(document: &str) -> Cow<'_, str> {
+    let raw = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
+    if !document.contains(raw) {
+        return Cow::Borrowed(document);
+    }
+    let mut escaped = String::with_capacity(document.len());
+    for c in document.chars() {
+        if raw(c) {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 /// A point in time, UTC, to the second.
 pub(crate) fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -99,6 +117,18 @@ mod tests {
         assert_eq!(printable("\x1b[2Jgone\r"), "\\u{1b}[2Jgone\\r");
         // CSI as one character (ECMA-48).
         assert_eq!(printable("\u{9b}2J"), "\\u{9b}2J");
+    }
+
+    #[test]
+    fn json_says_the_same_without_control_characters() {
+        let value = serde_json::json!({"text": "a\u{9b}2Jb\u{7f}\u{1b}ä\u{a0}"});
+        let document = value.to_string();
+        assert!(document.contains('\u{9b}'));
+        let escaped = escaped(&document);
+        assert!(!escaped.contains(|c: char| c.is_control()), "{escaped}");
+        assert!(escaped.contains("a\\u009b2Jb\\u007f"), "{escaped}");
+        let read: serde_json::Value = serde_json::from_str(&escaped).unwrap();
+        assert_eq!(read, value);
     }
 
     #[test]

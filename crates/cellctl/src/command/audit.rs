@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::error::CellctlError;
 use crate::output::Output;
 use crate::table::Table;
-use crate::text::{optional, time};
+use crate::text::{self, optional, time};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -97,7 +97,7 @@ fn exported(page: &AuditPage, json: bool) -> std::io::Result<String> {
     let mut text = String::new();
     for record in &page.items {
         if json {
-            text.push_str(&serde_json::to_string(record)?);
+            text.push_str(&text::escaped(&serde_json::to_string(record)?));
             text.push('\n');
         } else {
             text.push_str(&csv::row(record));
