@@ -1,4 +1,8 @@
 //! The shipped loader script in GRUB itself, held against the Rust model in every state of the files.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say so at once"
+)]
 
 mod emulator;
 

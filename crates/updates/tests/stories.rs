@@ -1,4 +1,8 @@
 //! What a box goes through, from update to fallback, told with the fake and with files in a folder.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say so at once"
+)]
 
 use std::collections::BTreeSet;
 

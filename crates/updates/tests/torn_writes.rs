@@ -1,4 +1,8 @@
 //! Power cuts inside every write of every operation, over every state of the files, and what then boots.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say so at once"
+)]
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -88,6 +88,30 @@ const TOOLS: &[Tool] = &[
     tool(Need::Test, "node", "nodejs", "drives the browser"),
     tool(
         Need::Test,
+        "grub-emu",
+        "grub-emu",
+        "runs the loader's script in GRUB itself",
+    ),
+    tool(
+        Need::Test,
+        "grub-script-check",
+        "grub-common",
+        "reads the loader's script for errors",
+    ),
+    tool(
+        Need::Test,
+        "sfdisk",
+        "fdisk",
+        "lays out the disks that the loader's script is run on",
+    ),
+    tool(
+        Need::Test,
+        "mformat",
+        "mtools",
+        "makes the file systems that the loader's script is run on",
+    ),
+    tool(
+        Need::Test,
         "npm",
         "npm",
         "fetches playwright-core, which node drives the browser with, and axe-core, which finds barriers in pages",

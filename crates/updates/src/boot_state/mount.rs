@@ -99,3 +99,22 @@ fn failure(step: &'static str, path: &Path, source: std::io::Error) -> BootState
         source,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_cannot_be_mounted_is_named_and_the_next_caller_does_not_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let point = folder.path().join("select");
+        let select = MountedSelect::new("/dev/nowhere", &point);
+        for _ in 0..2 {
+            let Err(error) = select.open() else {
+                unreachable!("there is no such device");
+            };
+            assert_eq!(error.to_string(), "cannot mount /dev/nowhere");
+        }
+        assert!(point.is_dir());
+    }
+}

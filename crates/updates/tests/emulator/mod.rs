@@ -61,6 +61,8 @@ pub(crate) struct Seen {
 /// A disk image, and where on it things lie.
 pub(crate) struct Template {
     image: Vec<u8>,
+    /// Where the content of each file begins, and its directory entry.
+    files: BTreeMap<StateFile, (usize, usize)>,
     script: String,
     folder: tempfile::TempDir,
 }
@@ -117,7 +119,13 @@ impl Template {
             image[at..at + part.len()].copy_from_slice(&part);
         }
         let script = std::fs::read_to_string(SCRIPT).unwrap();
+        let places = StateFile::ALL.map(|file| {
+            let name = file.path().rsplit('/').next().unwrap();
+            let content = find(&image, &marker(file), 0);
+            (file, (content, entry(&image, name, 0)))
+        });
         Self {
+            files: places.into(),
             image,
             script,
             folder,
@@ -181,8 +189,7 @@ impl Template {
     fn image_of(&self, case: &Case) -> Vec<u8> {
         let mut image = self.image.clone();
         for file in StateFile::ALL {
-            let entry = self.entry(file.path().rsplit('/').next().unwrap(), 0);
-            let at = self.content_of(file);
+            let (at, entry) = self.files[&file];
             match case.files.get(&file) {
                 None => image[entry] = DELETED,
                 Some(content) => {
@@ -195,13 +202,13 @@ impl Template {
         }
         for (slot, fault) in &case.faults {
             let partition = if *slot == Slot::A { 1 } else { 2 };
-            let mut delete = |name| image[self.entry(name, partition)] = DELETED;
+            let mut delete = |name| image[entry(&self.image, name, partition)] = DELETED;
             match fault {
                 Fault::NoSlotFile => delete("slot.cfg"),
                 Fault::NoKernel => delete("vmlinuz"),
                 Fault::NoInitrd => delete("initrd"),
                 Fault::TornSlotFile => {
-                    let entry = self.entry("slot.cfg", partition);
+                    let entry = entry(&self.image, "slot.cfg", partition);
                     image[entry + 28..entry + 32].copy_from_slice(&20_u32.to_le_bytes());
                 }
             }
@@ -211,23 +218,19 @@ impl Template {
 
     fn files_of(&self, image: &[u8], case: &Case) -> BTreeMap<StateFile, Vec<u8>> {
         let present = case.files.iter().map(|(file, content)| {
-            let at = self.content_of(*file);
+            let (at, _) = self.files[file];
             (*file, image[at..at + content.len()].to_vec())
         });
         present.collect()
     }
+}
 
-    fn content_of(&self, file: StateFile) -> usize {
-        find(&self.image, &marker(file), 0)
-    }
-
-    /// Where the directory entry of a file is (Microsoft FAT specification, section 6).
-    fn entry(&self, name: &str, partition: usize) -> usize {
-        let (stem, extension) = name.split_once('.').unwrap_or((name, ""));
-        let entry = format!("{stem:<8}{extension:<3}").to_uppercase();
-        let from = (SELECT_AT + partition * SECTORS) * SECTOR;
-        find(&self.image, entry.as_bytes(), from)
-    }
+/// Where the directory entry of a file is (Microsoft FAT specification, section 6).
+fn entry(image: &[u8], name: &str, partition: usize) -> usize {
+    let (stem, extension) = name.split_once('.').unwrap_or((name, ""));
+    let entry = format!("{stem:<8}{extension:<3}").to_uppercase();
+    let from = (SELECT_AT + partition * SECTORS) * SECTOR;
+    find(image, entry.as_bytes(), from)
 }
 
 /// The first byte of the name of a file that was deleted.
