@@ -13,7 +13,7 @@ use cell_dns::ProcessDns;
 use cell_firewall::Nft;
 use cell_model::Timestamp;
 use cell_model::status::{Part, WireGuardBackend};
-use cell_network::KernelNetwork;
+use cell_network::{DhcpOptions, KernelNetwork};
 use cell_plan::resolve::vpn_interface;
 use cell_reconcile::{Nudge, Parts};
 use cell_wireguard::WireGuard;
@@ -100,12 +100,17 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
             interface
         }
     };
+    let network = Arc::new(KernelNetwork::new(
+        options.start.wan.clone(),
+        "/etc/resolv.conf",
+        DhcpOptions {
+            folder: options.runtime_dir.join("dhcp"),
+            hook: "/proc/self/exe".into(),
+        },
+    ));
     let parts = Parts {
         firewall: Arc::new(Nft::new()),
-        network: Arc::new(KernelNetwork::new(
-            options.start.wan.clone(),
-            "/etc/resolv.conf",
-        )),
+        network: Arc::clone(&network) as Arc<dyn cell_network::Network>,
         wireguard,
         vault: core.vault(),
         dns: Arc::clone(&dns) as Arc<dyn cell_dns::Dns>,
@@ -168,6 +173,7 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
     ready.abort();
     ready::clear(&options.runtime_dir)?;
     reconciler.stop().await;
+    network.pause().await;
     let stopping: Vec<_> = keepers
         .iter()
         .map(|keeper| {

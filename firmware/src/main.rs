@@ -20,6 +20,9 @@ use clap::Parser;
 use crate::options::{Arguments, Command};
 
 fn main() -> ExitCode {
+    if cell_network::dhcp::hook::is_called() {
+        return cell_network::dhcp::hook::run();
+    }
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Some(Command::Role { role, log_level }) => roles::run(role, log_level),

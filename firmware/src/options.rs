@@ -1,9 +1,10 @@
 //! The command line. Stable: other programs start the daemon with it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cell_control::action::LogLevel;
+use cell_model::config::InitialConfig;
 use cell_model::facts::StartOptions;
 use cell_model::name::InterfaceName;
 use clap::error::ErrorKind;
@@ -72,6 +73,10 @@ pub(crate) struct RunArguments {
     /// Never run containers.
     #[arg(long)]
     no_containers: bool,
+    /// JSON of the config's section "network" that holds until setup, which takes it over. Used by the image; not
+    /// looked at once the box is set up. Without it, addresses that are there stay.
+    #[arg(long, value_name = "FILE", hide = true)]
+    initial_config: Option<PathBuf>,
 }
 
 /// Everything a run needs.
@@ -107,9 +112,23 @@ impl RunArguments {
                 dns_port: self.dns_port,
                 wireguard_port: self.wg_port,
                 containers: !self.no_containers,
+                initial: self.initial_config.as_deref().map_or_else(
+                    || Ok(InitialConfig::default()),
+                    |path| {
+                        read(path).map_err(|reason| {
+                            let text = format!("--initial-config {}: {reason}\n", path.display());
+                            Arguments::command().error(ErrorKind::ValueValidation, text)
+                        })
+                    },
+                )?,
             },
         })
     }
+}
+
+fn read(path: &Path) -> Result<InitialConfig, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -150,5 +169,34 @@ mod tests {
             let error = parse(line).unwrap_err().to_string();
             assert!(error.contains(named), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn initial_config_is_read_strictly() {
+        let folder = std::env::temp_dir().join(format!("celld-options-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("initial.json");
+        let start = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let line = "celld --state-dir d --runtime-dir r --wan eth0 --initial-config";
+            parse(&format!("{line} {}", path.display()))
+        };
+        let options = start(r#"{"network":{"wan":{"addressing":{"mode":"dhcp"}}}}"#).unwrap();
+        assert_eq!(
+            options.start.initial.network.wan.addressing,
+            cell_model::config::AddressingConfig::Dhcp
+        );
+        for wrong in [
+            "",
+            r#"{"moon":{}}"#,
+            r#"{"network":{"wan":{"addressing":{"mode":"dance"}}}}"#,
+        ] {
+            let error = start(wrong).unwrap_err().to_string();
+            assert!(error.contains("--initial-config"), "{error}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+        let line =
+            "celld --state-dir d --runtime-dir r --wan eth0 --initial-config /nonexistent/file";
+        assert!(parse(line).is_err());
     }
 }

@@ -12,6 +12,7 @@ use cell_model::facts::InterfaceFacts;
 use cell_model::key::PublicKey;
 use cell_model::name::{DnsLabel, InterfaceName, PeerName, Username};
 use cell_model::status::{DnsStatus, ItemStatus, Part, State, WireGuardBackend};
+use ipnet::Ipv4Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -192,10 +193,38 @@ pub struct NetworkView {
     pub gateway: Option<Ipv4Addr>,
     /// Name servers the uplink was given.
     pub resolvers: Vec<SocketAddr>,
+    /// What the DHCP clients know.
+    pub dhcp: Vec<(InterfaceName, DhcpView)>,
     /// Where the admin page listens.
     pub admin: Vec<SocketAddr>,
     /// Where DNS listens.
     pub dns: Vec<SocketAddr>,
+}
+
+/// What a DHCP client knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DhcpView {
+    /// What a server granted.
+    pub lease: Option<LeaseView>,
+    /// The link-local address in use because no server answers.
+    pub fallback: Option<Ipv4Net>,
+    /// What is wrong, in a sentence.
+    pub complaint: Option<String>,
+}
+
+/// What a DHCP server granted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseView {
+    /// Address and prefix length.
+    pub address: Ipv4Net,
+    /// Where everything else goes.
+    pub router: Option<Ipv4Addr>,
+    /// Name servers, in order.
+    pub resolvers: Vec<Ipv4Addr>,
+    /// Who granted it.
+    pub server: Option<Ipv4Addr>,
+    /// When it ends, unless it is renewed.
+    pub until: Timestamp,
 }
 
 /// One revision.

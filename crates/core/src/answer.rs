@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use cell_audit::{AuditError, AuditQuery, AuditRecord};
 use cell_auth::SessionToken;
-use cell_control::caller::{Caller, Credential};
+use cell_control::caller::{Caller, Credential, now_since_boot};
 use cell_control::query::{Answer, Audit, Diff, Query, Range, Settings};
 use cell_control::view::{
-    AccountView, AuditVerifyView, AuditView, ConfigView, DiffView, LogPage, NetworkView, Page,
-    PartView, PeerView, RevisionView, RootCertificateView, SessionView, SessionsView, StatusView,
-    WireGuardPeerView, WireGuardView,
+    AccountView, AuditVerifyView, AuditView, ConfigView, DhcpView, DiffView, LeaseView, LogPage,
+    NetworkView, Page, PartView, PeerView, RevisionView, RootCertificateView, SessionView,
+    SessionsView, StatusView, WireGuardPeerView, WireGuardView,
 };
+use cell_model::Timestamp;
 use cell_model::account::{Identity, Role};
 use cell_model::config::Config;
+use cell_model::facts::DhcpFacts;
 use cell_model::key::PublicKey;
-use cell_model::name::PeerName;
+use cell_model::name::{InterfaceName, PeerName};
 use cell_model::problem::Problem;
 use cell_model::status::{ItemStatus, Part, State, WireGuardPeerStatus, WireGuardStatus};
 use cell_plan::resolve::vpn_interface;
@@ -109,6 +111,8 @@ impl Core {
             let options = &self.settings.options;
             notices.extend(cell_plan::lint::warnings(config, &published.facts));
             notices.extend(cell_plan::sides::finding(config, &published.facts, options));
+        } else if let Some(published) = &published {
+            notices.extend(cell_plan::lint::dhcp_warnings(&published.facts));
         }
         if let Some(published) = published
             .as_ref()
@@ -273,6 +277,11 @@ impl Core {
                 .collect(),
             gateway: facts.gateway,
             resolvers: facts.resolvers.clone(),
+            dhcp: facts
+                .dhcp
+                .iter()
+                .map(|(name, known)| (name.clone(), self.dhcp(known)))
+                .collect(),
             admin: spec
                 .iter()
                 .flat_map(|spec| spec.web.listen.iter().copied())
@@ -281,6 +290,28 @@ impl Core {
                 .iter()
                 .flat_map(|spec| spec.dns.listen.iter().copied())
                 .collect(),
+        }
+    }
+
+    fn dhcp(&self, known: &DhcpFacts) -> DhcpView {
+        let now = (self.clock)();
+        let until = |until: Duration| {
+            let end = now
+                .checked_add(until.saturating_sub(now_since_boot()))
+                .unwrap_or(now);
+            // A lease has no finer end, and two looks in a row should show the same.
+            Timestamp::from_second(end.as_second()).unwrap_or(end)
+        };
+        DhcpView {
+            lease: known.lease.as_ref().map(|lease| LeaseView {
+                address: lease.address,
+                router: lease.router,
+                resolvers: lease.resolvers.clone(),
+                server: lease.server,
+                until: until(lease.until),
+            }),
+            fallback: known.fallback,
+            complaint: known.complaint.clone(),
         }
     }
 
@@ -433,6 +464,11 @@ impl Core {
                     self.sealer.protection().as_str().to_owned(),
                 ));
             }
+            (Part::Network, Some(_)) => {
+                for (name, known) in &self.facts().dhcp {
+                    facts.extend(dhcp_facts(name, &self.dhcp(known)));
+                }
+            }
             (Part::Dns, Some(system)) => dns = answered(system.parts.dns.observe()).await.ok(),
             _ => {}
         }
@@ -512,4 +548,25 @@ fn no_revision(number: u64, error: &StoreError) -> Problem {
         StoreError::NoRevision(_) => Problem::not_found(format!("revision {number}")),
         other => internal(other),
     }
+}
+/// What a DHCP client knows, as name and value.
+fn dhcp_facts(interface: &InterfaceName, known: &DhcpView) -> Vec<(String, String)> {
+    let mut facts = Vec::new();
+    let mut add = |name: &str, value: Option<String>| {
+        facts.extend(value.map(|value| (format!("{name} on {interface}"), value)));
+    };
+    if let Some(lease) = &known.lease {
+        let resolvers: Vec<String> = lease.resolvers.iter().map(ToString::to_string).collect();
+        add("Address by DHCP", Some(lease.address.to_string()));
+        add("Router", lease.router.map(|router| router.to_string()));
+        add("Name servers", Some(resolvers.join(", ")));
+        add("Granted by", lease.server.map(|server| server.to_string()));
+        add("Lease until", Some(lease.until.to_string()));
+    }
+    add(
+        "Address of its own",
+        known.fallback.map(|net| net.to_string()),
+    );
+    add("Trouble", known.complaint.clone());
+    facts
 }

@@ -136,6 +136,7 @@ mod tests {
             dns_port: 53,
             wireguard_port: 51820,
             containers: false,
+            initial: Default::default(),
         }
     }
 

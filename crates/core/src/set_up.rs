@@ -12,7 +12,7 @@ use cell_control::caller::{Caller, now_since_boot};
 use cell_control::change::{Receipt, SetupForm};
 use cell_control::view::SetupView;
 use cell_model::account::{Identity, Role};
-use cell_model::config::{CellConfig, Config, DnsConfig, DomainConfig, NetworkConfig, VpnConfig};
+use cell_model::config::{CellConfig, Config, DnsConfig, DomainConfig, InitialConfig, VpnConfig};
 use cell_model::facts::NetworkFacts;
 use cell_model::problem::Problem;
 use cell_plan::lint;
@@ -59,7 +59,7 @@ impl Core {
             return Err(Problem::field("admin_username", "is kept for the console"));
         }
         let subnet6 = random_ula()?;
-        let config = config(form, subnet6);
+        let config = config(form, subnet6, &self.settings.options.initial);
         lint::check(&config, &self.facts(), &vpn_interface())?;
         let account = self.new_account(form).await?;
         let writer = self.writer.lock().await;
@@ -243,7 +243,7 @@ impl Core {
     }
 }
 
-fn config(form: &SetupForm, subnet6: Ipv6Net) -> Config {
+fn config(form: &SetupForm, subnet6: Ipv6Net, initial: &InitialConfig) -> Config {
     Config {
         cell: CellConfig {
             name: form.cell_name.clone(),
@@ -254,7 +254,7 @@ fn config(form: &SetupForm, subnet6: Ipv6Net) -> Config {
             mode: form.domain_mode,
             name: form.domain.clone(),
         },
-        network: NetworkConfig::default(),
+        network: initial.network.clone(),
         vpn: VpnConfig {
             subnet: form.vpn_subnet,
             subnet6,

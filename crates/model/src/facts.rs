@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
+use crate::config::InitialConfig;
 use crate::name::InterfaceName;
 
 /// How the daemon was started. Does not change while it runs.
@@ -23,6 +25,8 @@ pub struct StartOptions {
     pub wireguard_port: u16,
     /// Whether containers may be run.
     pub containers: bool,
+    /// What holds until the box is set up.
+    pub initial: InitialConfig,
 }
 
 impl StartOptions {
@@ -50,6 +54,9 @@ pub struct NetworkFacts {
     pub gateway: Option<Ipv4Addr>,
     /// Name servers the uplink was given.
     pub resolvers: Vec<SocketAddr>,
+    /// What the DHCP clients know, by the interface they ask on.
+    #[serde(default)]
+    pub dhcp: BTreeMap<InterfaceName, DhcpFacts>,
 }
 
 /// What one interface looks like.
@@ -61,6 +68,34 @@ pub struct InterfaceFacts {
     pub carrier: bool,
     /// Its addresses with prefix lengths; link-local IPv6 left out.
     pub addresses: BTreeSet<IpNet>,
+}
+
+/// What a DHCP client knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DhcpFacts {
+    /// Nothing is known yet, so the addresses that are there stay.
+    pub undecided: bool,
+    /// What a server granted, fit for use and not run out.
+    pub lease: Option<LeaseFacts>,
+    /// A free link-local address (RFC 3927) to use because no server was heard for long.
+    pub fallback: Option<Ipv4Net>,
+    /// What is wrong with the newest grant, in a sentence.
+    pub complaint: Option<String>,
+}
+
+/// What a DHCP server granted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseFacts {
+    /// Address and prefix length.
+    pub address: Ipv4Net,
+    /// Where everything else goes.
+    pub router: Option<Ipv4Addr>,
+    /// Name servers, in order.
+    pub resolvers: Vec<Ipv4Addr>,
+    /// Who granted it.
+    pub server: Option<Ipv4Addr>,
+    /// When it ends: time since boot, sleep included (`CLOCK_BOOTTIME`), which nobody sets.
+    pub until: Duration,
 }
 
 impl NetworkFacts {

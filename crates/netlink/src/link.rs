@@ -5,7 +5,7 @@ use neli::rtnl::{Ifinfomsg, IfinfomsgBuilder, Rtattr};
 use neli::types::{Buffer, RtBuffer};
 use rustix::io::Errno;
 
-use crate::attribute::{as_number, as_text, attribute, text};
+use crate::attribute::{as_number, as_text, attribute, bytes, text};
 use crate::error::settled;
 use crate::{Netlink, NetlinkError, socket};
 
@@ -24,6 +24,8 @@ pub struct Link {
     pub kind: Option<String>,
     /// Largest packet, in bytes.
     pub mtu: u32,
+    /// Its hardware address, where it is one of Ethernet.
+    pub mac: Option<[u8; 6]>,
 }
 
 impl Netlink {
@@ -137,5 +139,6 @@ fn read(message: &Ifinfomsg) -> Option<Link> {
         carrier: message.ifi_flags().contains(Iff::LOWERUP),
         kind,
         mtu: as_number(attributes, Ifla::Mtu).unwrap_or_default(),
+        mac: bytes(attributes, Ifla::Address).and_then(|bytes| bytes.try_into().ok()),
     })
 }

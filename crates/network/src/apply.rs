@@ -8,6 +8,7 @@ use cell_netlink::{MAIN_TABLE, Netlink, Route};
 use ipnet::Ipv4Net;
 use tracing::{info, warn};
 
+use crate::dhcp::Clients;
 use crate::setting::Setting;
 use crate::state::DefaultRoute;
 use crate::{Change, NetworkError, NetworkPlan};
@@ -17,7 +18,11 @@ use crate::{Change, NetworkError, NetworkPlan};
 ///
 /// # Errors
 /// The first failure; the others are logged.
-pub(crate) async fn apply(netlink: Netlink, plan: &NetworkPlan) -> Result<(), NetworkError> {
+pub(crate) async fn apply(
+    netlink: Netlink,
+    clients: &Clients,
+    plan: &NetworkPlan,
+) -> Result<(), NetworkError> {
     let mut failed: BTreeSet<&InterfaceName> = BTreeSet::new();
     let mut first = None;
     for change in &plan.changes {
@@ -27,7 +32,7 @@ pub(crate) async fn apply(netlink: Netlink, plan: &NetworkPlan) -> Result<(), Ne
         {
             continue;
         }
-        match make(netlink, change).await {
+        match make(netlink, clients, change).await {
             Ok(()) => info!(%change, "network changed"),
             Err(error) => {
                 failed.extend(change.interface());
@@ -51,7 +56,7 @@ fn note(first: &mut Option<NetworkError>, error: NetworkError) {
     }
 }
 
-async fn make(netlink: Netlink, change: &Change) -> Result<(), NetworkError> {
+async fn make(netlink: Netlink, clients: &Clients, change: &Change) -> Result<(), NetworkError> {
     let made = match change {
         Change::SetUp(interface) => netlink.set_up(interface).await,
         Change::AddAddress(interface, address) => {
@@ -80,9 +85,17 @@ async fn make(netlink: Netlink, change: &Change) -> Result<(), NetworkError> {
         }
         Change::ForwardIpv4(on) => return Setting::ForwardIpv4.write(digit(*on)),
         Change::ForwardIpv6(on) => return Setting::ForwardIpv6.write(digit(*on)),
+        Change::Ask(interface, spec) => {
+            clients.ask(interface, spec);
+            return Ok(());
+        }
+        Change::StopAsking(interface) => {
+            clients.stop(interface);
+            return Ok(());
+        }
     };
     made.map_err(|source| NetworkError::Change {
-        change: change.clone(),
+        change: Box::new(change.clone()),
         source,
     })
 }

@@ -44,7 +44,7 @@ pub enum NetworkError {
     #[error("cannot {change}")]
     Change {
         /// The change.
-        change: Change,
+        change: Box<Change>,
         /// The kernel's reason.
         source: NetlinkError,
     },

@@ -1,13 +1,13 @@
 //! A network in memory, for the tests of those who use [`Network`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use cell_model::facts::NetworkFacts;
+use cell_model::facts::{DhcpFacts, NetworkFacts};
 use cell_model::name::InterfaceName;
-use cell_model::spec::NetworkSpec;
+use cell_model::spec::{DhcpSpec, NetworkSpec};
 use cell_model::step::NetworkStep;
 use ipnet::IpNet;
 use tokio::sync::mpsc;
@@ -27,6 +27,7 @@ struct World {
     /// The interface of a default route that was set here; facts do not tell it.
     routed_by: Option<InterfaceName>,
     forwarding: bool,
+    clients: BTreeMap<InterfaceName, DhcpSpec>,
     steps: Vec<NetworkStep>,
     apply_failures: VecDeque<NetworkError>,
     observe_failures: VecDeque<NetworkError>,
@@ -151,6 +152,18 @@ impl World {
                 self.facts.gateway = None;
             }
             (Change::ForwardIpv4(on), _) => self.forwarding = *on,
+            (Change::Ask(name, spec), _) => {
+                self.clients.insert(name.clone(), spec.clone());
+                let asking = DhcpFacts {
+                    undecided: true,
+                    ..DhcpFacts::default()
+                };
+                self.facts.dhcp.entry(name.clone()).or_insert(asking);
+            }
+            (Change::StopAsking(name), _) => {
+                self.clients.remove(name);
+                self.facts.dhcp.remove(name);
+            }
             _ => {}
         }
     }
@@ -181,6 +194,7 @@ impl World {
                 ipv4: self.forwarding,
                 ..ForwardingState::default()
             },
+            clients: self.clients.clone(),
         }
     }
 
@@ -215,18 +229,19 @@ mod tests {
         FakeNetwork::new(NetworkFacts {
             interfaces: [("eth0".parse().unwrap(), eth0)].into(),
             gateway: Some("192.168.7.254".parse().unwrap()),
-            resolvers: Vec::new(),
+            ..NetworkFacts::default()
         })
     }
 
     fn step(interface: &str, gateway: Option<&str>) -> NetworkStep {
         let spec = InterfaceSpec {
-            address: "192.168.7.1/24".parse().unwrap(),
+            addresses: ["192.168.7.1/24".parse().unwrap()].into(),
             gateway: gateway.map(|text| text.parse().unwrap()),
         };
         NetworkStep {
             spec: NetworkSpec {
                 interfaces: [(interface.parse().unwrap(), spec)].into(),
+                dhcp: BTreeMap::new(),
                 forwarding: true,
             },
         }
@@ -262,6 +277,21 @@ mod tests {
         fake.fail_observe(NetworkError::Missing(["eth5".parse().unwrap()].into()));
         assert!(fake.observe().await.is_err());
         assert!(fake.observe().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn client_asks_until_the_spec_has_it_no_longer() {
+        let fake = fake();
+        let eth0: InterfaceName = "eth0".parse().unwrap();
+        let mut step = step("eth0", None);
+        step.spec.interfaces.clear();
+        step.spec.dhcp = [(eth0.clone(), DhcpSpec::default())].into();
+        fake.apply(&step).await.unwrap();
+        assert!(fake.observe().await.unwrap().dhcp[&eth0].undecided);
+        assert!(fake.verify(&step.spec).await.unwrap().is_empty());
+        step.spec.dhcp.clear();
+        fake.apply(&step).await.unwrap();
+        assert!(fake.observe().await.unwrap().dhcp.is_empty());
     }
 
     #[tokio::test]

@@ -1,13 +1,14 @@
-//! Addresses, default route and forwarding of the box.
+//! Addresses, default route and forwarding of the box, and the DHCP clients that ask for addresses.
 //!
 //! Promises: interfaces the spec does not name are left alone; a new address is there before an old one goes, so that
 //! connections survive; applying a spec twice changes nothing the second time; what cannot be done on one interface
-//! does not keep the others from their turn.
+//! does not keep the others from their turn. A lease is a fact and no more: its address comes when a spec says so.
 //! Must never: touch IPv6 addresses (the kernel and the router advertisements look after those), routes of other
 //! tables, the packet filter, or decide what the network should look like.
 //! Start reading at [`Network`], then [`plan`], which is pure and decides all there is to decide.
 
 mod apply;
+pub mod dhcp;
 mod error;
 pub mod fake;
 mod kernel;
@@ -21,8 +22,10 @@ use async_trait::async_trait;
 use cell_model::facts::NetworkFacts;
 use cell_model::spec::NetworkSpec;
 use cell_model::step::NetworkStep;
+use ipnet::IpNet;
 use tokio::sync::mpsc;
 
+pub use dhcp::DhcpOptions;
 pub use error::NetworkError;
 pub use kernel::KernelNetwork;
 pub use plan::{Change, NetworkPlan};
@@ -50,13 +53,14 @@ pub trait Network: Send + Sync {
 /// Whether the facts show what the spec asks for. Forwarding is not among the facts: [`Network::verify`] sees it.
 pub fn is_applied(facts: &NetworkFacts, spec: &NetworkSpec) -> bool {
     let addressed = spec.interfaces.iter().all(|(name, wanted)| {
-        let mut v4 = facts.addresses(name).filter(|found| found.addr().is_ipv4());
+        let v4 = facts.addresses(name).filter(|found| found.addr().is_ipv4());
         let up = facts.interfaces.get(name).is_some_and(|found| found.up);
-        up && v4.next() == Some(wanted.address.into()) && v4.next().is_none()
+        up && v4.eq(wanted.addresses.iter().copied().map(IpNet::from))
     });
+    let asked = spec.dhcp.keys().eq(facts.dhcp.keys());
     let routed =
         plan::default_gateway(spec).is_none_or(|(_, gateway)| facts.gateway == Some(gateway));
-    addressed && routed
+    addressed && asked && routed
 }
 
 #[cfg(test)]
@@ -77,17 +81,18 @@ mod tests {
         NetworkFacts {
             interfaces: [("eth0".parse().unwrap(), eth0)].into(),
             gateway: Some("192.168.7.254".parse().unwrap()),
-            resolvers: Vec::new(),
+            ..NetworkFacts::default()
         }
     }
 
     fn spec(gateway: Option<&str>) -> NetworkSpec {
         let eth0 = InterfaceSpec {
-            address: "192.168.7.1/24".parse().unwrap(),
+            addresses: ["192.168.7.1/24".parse().unwrap()].into(),
             gateway: gateway.map(|text| text.parse().unwrap()),
         };
         NetworkSpec {
             interfaces: [("eth0".parse().unwrap(), eth0)].into(),
+            dhcp: BTreeMap::new(),
             forwarding: true,
         }
     }
@@ -97,6 +102,28 @@ mod tests {
         let facts = facts(&["192.168.7.1/24", "2001:db8::1/64"]);
         assert!(is_applied(&facts, &spec(None)));
         assert!(is_applied(&facts, &spec(Some("192.168.7.254"))));
+    }
+
+    #[test]
+    fn client_that_is_not_at_work_or_too_many_is_not_applied() {
+        let mut facts = facts(&["192.168.7.1/24"]);
+        let mut spec = spec(None);
+        spec.dhcp = [("eth0".parse().unwrap(), Default::default())].into();
+        assert!(!is_applied(&facts, &spec));
+        facts.dhcp = [("eth0".parse().unwrap(), Default::default())].into();
+        assert!(is_applied(&facts, &spec));
+        spec.dhcp.clear();
+        assert!(!is_applied(&facts, &spec));
+    }
+
+    #[test]
+    fn interface_without_lease_has_no_address() {
+        let mut spec = spec(None);
+        spec.interfaces
+            .values_mut()
+            .for_each(|eth0| eth0.addresses.clear());
+        assert!(is_applied(&facts(&["2001:db8::1/64"]), &spec));
+        assert!(!is_applied(&facts(&["192.168.7.1/24"]), &spec));
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use cell_model::facts::{InterfaceFacts, NetworkFacts};
+use cell_model::facts::{DhcpFacts, InterfaceFacts, NetworkFacts};
 use cell_model::name::InterfaceName;
+use cell_model::spec::DhcpSpec;
 use cell_netlink::{Address, Link, Netlink, NetlinkError, Route};
 use ipnet::IpNet;
 
@@ -36,19 +37,25 @@ async fn list(netlink: Netlink) -> Result<Listing, NetworkError> {
         .map_err(|source| NetworkError::Observe { source })
 }
 
-/// The network as reconcile wants to know it.
+/// The network as reconcile wants to know it. The servers the uplink was given are those of its lease, if it has one.
 pub(crate) async fn facts(
     netlink: Netlink,
+    uplink: &InterfaceName,
+    dhcp: BTreeMap<InterfaceName, DhcpFacts>,
     resolv_conf: &Path,
 ) -> Result<NetworkFacts, NetworkError> {
     let listing = list(netlink).await?;
-    let text = resolver_text(resolv_conf)?;
+    let lease = dhcp.get(uplink).and_then(|known| known.lease.as_ref());
     let own = listing.addresses.iter().map(|found| found.address.addr());
-    let indexes = listing
-        .links
-        .iter()
-        .map(|link| (link.name.clone(), link.index));
-    let resolvers = resolver::parse(&text, &own.collect(), &indexes.collect());
+    let own = own.collect();
+    let resolvers = if let Some(lease) = lease {
+        resolver::granted(&lease.resolvers, &own)
+    } else {
+        let text = resolver_text(resolv_conf)?;
+        let links = listing.links.iter();
+        let indexes = links.map(|link| (link.name.clone(), link.index));
+        resolver::parse(&text, &own, &indexes.collect())
+    };
     let best = default_routes(&listing.routes)
         .into_iter()
         .find_map(|route| route.gateway);
@@ -56,6 +63,7 @@ pub(crate) async fn facts(
         gateway: best,
         resolvers,
         interfaces: interfaces(listing.links, listing.addresses),
+        dhcp,
     })
 }
 
@@ -103,6 +111,7 @@ fn interfaces(
 pub(crate) async fn state(
     netlink: Netlink,
     uplink: &InterfaceName,
+    clients: BTreeMap<InterfaceName, DhcpSpec>,
 ) -> Result<NetworkState, NetworkError> {
     let listing = list(netlink).await?;
     let mut interfaces: BTreeMap<InterfaceName, InterfaceState> = listing
@@ -127,6 +136,7 @@ pub(crate) async fn state(
         interfaces,
         default_routes: default_routes(&listing.routes),
         forwarding: forwarding(uplink)?,
+        clients,
     })
 }
 
@@ -199,6 +209,7 @@ mod tests {
             carrier: true,
             kind: None,
             mtu: 1500,
+            mac: None,
         };
         let address = |text: &str| Address {
             interface: link.name.clone(),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use cell_model::name::InterfaceName;
-use cell_model::spec::{InterfaceSpec, NetworkSpec};
+use cell_model::spec::{DhcpSpec, InterfaceSpec, NetworkSpec};
 use ipnet::Ipv4Net;
 
 use crate::state::{DefaultRoute, ForwardingState, InterfaceState, NetworkState};
@@ -48,6 +48,10 @@ pub enum Change {
     ForwardIpv4(bool),
     /// Passes IPv6 packets between interfaces, or no longer.
     ForwardIpv6(bool),
+    /// Asks for the interface's address by DHCP, or tells the client that does.
+    Ask(InterfaceName, DhcpSpec),
+    /// Ends the DHCP client of the interface.
+    StopAsking(InterfaceName),
 }
 
 impl Change {
@@ -59,7 +63,9 @@ impl Change {
             | Self::PromoteAddresses(interface)
             | Self::RemoveAddress(interface, _)
             | Self::SetDefaultRoute(interface, _)
-            | Self::KeepAdvertisements(interface) => Some(interface),
+            | Self::KeepAdvertisements(interface)
+            | Self::Ask(interface, _)
+            | Self::StopAsking(interface) => Some(interface),
             Self::RemoveDefaultRoute(route) => Some(&route.interface),
             Self::ForwardIpv4(_) | Self::ForwardIpv6(_) => None,
         }
@@ -95,6 +101,10 @@ impl fmt::Display for Change {
             }
             Self::ForwardIpv4(on) => write!(f, "{} forwarding IPv4", start(on)),
             Self::ForwardIpv6(on) => write!(f, "{} forwarding IPv6", start(on)),
+            Self::Ask(interface, _) => write!(f, "ask for the address of {interface} by DHCP"),
+            Self::StopAsking(interface) => {
+                write!(f, "stop asking for the address of {interface} by DHCP")
+            }
         }
     }
 }
@@ -123,10 +133,11 @@ pub fn plan(state: &NetworkState, spec: &NetworkSpec) -> NetworkPlan {
         retire(&mut plan.changes, name, found, wanted);
     }
     forward(&mut plan.changes, &state.forwarding, spec.forwarding);
+    ask(&mut plan, state, spec);
     plan
 }
 
-/// Brings the interface up with its address.
+/// Brings the interface up with its addresses.
 fn reach(
     changes: &mut Vec<Change>,
     name: &InterfaceName,
@@ -136,9 +147,8 @@ fn reach(
     if !found.up {
         changes.push(Change::SetUp(name.clone()));
     }
-    if !found.addresses.contains(&wanted.address) {
-        changes.push(Change::AddAddress(name.clone(), wanted.address));
-    }
+    let missing = wanted.addresses.difference(&found.addresses);
+    changes.extend(missing.map(|address| Change::AddAddress(name.clone(), *address)));
 }
 
 /// Leaves the interface with the one default route that is wanted, or with none.
@@ -164,18 +174,14 @@ fn route(
     changes.extend(others.cloned().map(Change::RemoveDefaultRoute));
 }
 
-/// Takes every other address away, now that the wanted one is in use.
+/// Takes every other address away, now that the wanted ones are in use.
 fn retire(
     changes: &mut Vec<Change>,
     name: &InterfaceName,
     found: &InterfaceState,
     wanted: &InterfaceSpec,
 ) {
-    let mut others = found
-        .addresses
-        .iter()
-        .filter(|address| **address != wanted.address)
-        .peekable();
+    let mut others = found.addresses.difference(&wanted.addresses).peekable();
     if others.peek().is_some() {
         changes.push(Change::PromoteAddresses(name.clone()));
     }
@@ -196,6 +202,27 @@ fn forward(changes: &mut Vec<Change>, found: &ForwardingState, wanted: bool) {
     if found.ipv6.is_some_and(|forwards| forwards != wanted) {
         changes.push(Change::ForwardIpv6(wanted));
     }
+}
+
+/// Leaves exactly the wanted clients at work, each on an interface that is up.
+fn ask(plan: &mut NetworkPlan, state: &NetworkState, spec: &NetworkSpec) {
+    for (name, wanted) in &spec.dhcp {
+        let Some(found) = state.interfaces.get(name) else {
+            plan.missing.insert(name.clone());
+            continue;
+        };
+        if !found.up && !spec.interfaces.contains_key(name) {
+            plan.changes.push(Change::SetUp(name.clone()));
+        }
+        if state.clients.get(name) != Some(wanted) {
+            plan.changes.push(Change::Ask(name.clone(), wanted.clone()));
+        }
+    }
+    let others = state
+        .clients
+        .keys()
+        .filter(|name| !spec.dhcp.contains_key(*name));
+    plan.changes.extend(others.cloned().map(Change::StopAsking));
 }
 
 #[cfg(test)]

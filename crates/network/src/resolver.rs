@@ -1,7 +1,7 @@
 //! The name servers the uplink was given, out of a file such as `/etc/resolv.conf` (resolv.conf(5)).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 
 use cell_model::name::InterfaceName;
 
@@ -32,6 +32,15 @@ pub fn parse(
         }
     }
     servers
+}
+
+/// Name servers of a lease, in its order, without `own` addresses.
+pub fn granted(servers: &[Ipv4Addr], own: &BTreeSet<IpAddr>) -> Vec<SocketAddr> {
+    let servers = servers.iter().map(|server| IpAddr::from(*server));
+    servers
+        .filter(|server| is_elsewhere(*server, own))
+        .map(|server| SocketAddr::new(server, PORT))
+        .collect()
 }
 
 fn server(word: &str, indexes: &BTreeMap<InterfaceName, u32>) -> Option<SocketAddr> {
@@ -109,6 +118,13 @@ mod tests {
         ] {
             assert_eq!(parsed(&format!("nameserver {own}")), [""; 0], "{own}");
         }
+    }
+
+    #[test]
+    fn granted_servers_leave_the_box_out() {
+        let own = BTreeSet::from(["192.168.7.1".parse().unwrap()]);
+        let servers = ["9.9.9.9", "192.168.7.1", "127.0.0.1"].map(|text| text.parse().unwrap());
+        assert_eq!(granted(&servers, &own), ["9.9.9.9:53".parse().unwrap()]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use cell_model::name::InterfaceName;
+use cell_model::spec::DhcpSpec;
 use ipnet::Ipv4Net;
 
 /// The network as it is.
@@ -15,6 +16,8 @@ pub struct NetworkState {
     pub default_routes: BTreeSet<DefaultRoute>,
     /// Whether packets pass between interfaces.
     pub forwarding: ForwardingState,
+    /// DHCP clients at work, by the interface they ask on.
+    pub clients: BTreeMap<InterfaceName, DhcpSpec>,
 }
 
 /// One interface as it is.

@@ -4,13 +4,14 @@
     reason = "a test that cannot go on should say so at once"
 )]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use cell_model::name::InterfaceName;
 use cell_model::spec::{InterfaceSpec, NetworkSpec};
 use cell_model::step::NetworkStep;
-use cell_network::{KernelNetwork, Network, NetworkError, is_applied};
+use cell_network::{DhcpOptions, KernelNetwork, Network, NetworkError, is_applied};
 use cell_testkit::Namespace;
 
 /// Long enough for any machine; only a failing test waits it out.
@@ -33,6 +34,14 @@ fn cell() -> Namespace {
         namespace.set_sysctl(&key, "0").unwrap();
     }
     namespace
+}
+
+/// For networks where nobody asks for an address.
+fn no_clients() -> DhcpOptions {
+    DhcpOptions {
+        folder: "/nonexistent".into(),
+        hook: "/nonexistent".into(),
+    }
 }
 
 fn show(namespace: &Namespace, words: &str) -> String {
@@ -59,7 +68,7 @@ fn inside<F: Future<Output: Send>>(
     work: impl FnOnce(KernelNetwork) -> F + Send,
 ) -> F::Output {
     let body = || {
-        let network = KernelNetwork::new("wan".parse().unwrap(), NO_RESOLVERS);
+        let network = KernelNetwork::new("wan".parse().unwrap(), NO_RESOLVERS, no_clients());
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -72,7 +81,7 @@ fn inside<F: Future<Output: Send>>(
 fn step(interfaces: &[(&str, &str, Option<&str>)], forwarding: bool) -> NetworkStep {
     let interfaces = interfaces.iter().map(|(name, address, gateway)| {
         let spec = InterfaceSpec {
-            address: address.parse().unwrap(),
+            addresses: [address.parse().unwrap()].into(),
             gateway: gateway.map(|text| text.parse().unwrap()),
         };
         (name.parse::<InterfaceName>().unwrap(), spec)
@@ -80,6 +89,7 @@ fn step(interfaces: &[(&str, &str, Option<&str>)], forwarding: bool) -> NetworkS
     NetworkStep {
         spec: NetworkSpec {
             interfaces: interfaces.collect(),
+            dhcp: BTreeMap::new(),
             forwarding,
         },
     }
@@ -283,7 +293,7 @@ fn facts_have_resolvers_but_not_the_box_itself() {
     let text = "nameserver 192.168.7.1\nnameserver 127.0.0.53\nnameserver 9.9.9.9\n";
     std::fs::write(file.path(), text).unwrap();
     let facts = inside(&namespace, async |_| {
-        let network = KernelNetwork::new("wan".parse().unwrap(), file.path());
+        let network = KernelNetwork::new("wan".parse().unwrap(), file.path(), no_clients());
         network.observe().await.unwrap()
     });
     assert_eq!(facts.resolvers, [([9, 9, 9, 9], 53).into()]);
@@ -295,7 +305,7 @@ fn watch_tells_of_addresses_and_of_the_list_of_resolvers() {
     let namespace = cell();
     let file = tempfile::NamedTempFile::new().unwrap();
     inside(&namespace, async |_| {
-        let network = KernelNetwork::new("wan".parse().unwrap(), file.path());
+        let network = KernelNetwork::new("wan".parse().unwrap(), file.path(), no_clients());
         let mut changes = network.watch().unwrap();
         namespace.ip("addr add 192.168.7.1/24 dev lan").unwrap();
         let told = tokio::time::timeout(PATIENCE, changes.recv()).await;

@@ -1,6 +1,6 @@
 //! Steps in words, for a person who is about to say yes.
 
-use cell_model::spec::Phase;
+use cell_model::spec::{InterfaceSpec, NetworkSpec, Phase};
 use cell_model::step::{DnsStep, FirewallStep, Step, WireGuardStep};
 
 /// One sentence a step.
@@ -26,22 +26,8 @@ fn sentence(step: &Step) -> String {
                     .len()
             )
         ),
-        Step::Network(step) => {
-            let changes: Vec<String> = step
-                .spec
-                .interfaces
-                .iter()
-                .map(|(name, interface)| match interface.gateway {
-                    Some(gateway) => format!("{name} to {} by way of {gateway}", interface.address),
-                    None => format!("{name} to {}", interface.address),
-                })
-                .collect();
-            if changes.is_empty() {
-                "Leave the addresses of all interfaces as they are.".to_owned()
-            } else {
-                format!("Set the address of {}.", changes.join(", "))
-            }
-        }
+        Step::Network(step) => addresses(&step.spec)
+            .unwrap_or_else(|| "Leave the addresses of all interfaces as they are.".to_owned()),
         Step::WireGuard(WireGuardStep::Ensure(spec)) => {
             format!(
                 "Set up the VPN interface {} with {}.",
@@ -76,6 +62,45 @@ fn sentence(step: &Step) -> String {
     }
 }
 
+/// Where the addresses of the interfaces come from, in words; `None` when nothing is said of them.
+pub fn addresses(spec: &NetworkSpec) -> Option<String> {
+    let asked = spec.dhcp.keys();
+    let asked = asked.map(|name| match spec.interfaces.get(name) {
+        None => format!("Ask for the address of {name} by DHCP."),
+        Some(known) => match list(known) {
+            None => format!("Ask for the address of {name} by DHCP: it has none now."),
+            Some(list) if known.addresses.iter().all(|net| net.addr().is_link_local()) => {
+                format!(
+                    "Ask for the address of {name} by DHCP; no server answers, so it is {list}."
+                )
+            }
+            Some(list) => format!("Use the address {list} that {name} was given by DHCP."),
+        },
+    });
+    let set: Vec<String> = spec
+        .interfaces
+        .iter()
+        .filter(|(name, _)| !spec.dhcp.contains_key(*name))
+        .filter_map(|(name, interface)| Some(format!("{name} to {}", list(interface)?)))
+        .collect();
+    let set = (!set.is_empty()).then(|| format!("Set the address of {}.", set.join(", ")));
+    let sentences: Vec<String> = asked.chain(set).collect();
+    (!sentences.is_empty()).then(|| sentences.join(" "))
+}
+
+fn list(interface: &InterfaceSpec) -> Option<String> {
+    let addresses: Vec<String> = interface
+        .addresses
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let addresses = (!addresses.is_empty()).then(|| addresses.join(" and "))?;
+    Some(match interface.gateway {
+        Some(gateway) => format!("{addresses} by way of {gateway}"),
+        None => addresses,
+    })
+}
+
 /// So many devices, in words.
 pub fn devices(number: usize) -> String {
     count(number, "device", "devices")
@@ -88,6 +113,9 @@ pub fn count(number: usize, one: &str, many: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use cell_model::config::AddressingConfig;
+    use cell_model::facts::DhcpFacts;
+
     use super::*;
     use crate::diff::{Applied, diff};
     use crate::resolve::resolve;
@@ -118,5 +146,30 @@ mod tests {
         ));
         assert_eq!(words.len(), 6);
         assert_eq!(words[1], "Set up the VPN interface wg0 with 0 devices.");
+    }
+
+    #[test]
+    fn way_to_an_address_is_told() {
+        let mut sample = Sample::two_armed();
+        let config = sample.config.as_mut().unwrap();
+        config.network.wan.addressing = AddressingConfig::Dhcp;
+        let told = |sample: &Sample| addresses(&resolve(&sample.input()).network).unwrap();
+        assert_eq!(told(&sample), "Ask for the address of wan0 by DHCP.");
+        let wan = sample.options.wan.clone();
+        let mut facts = DhcpFacts::default();
+        sample.facts.dhcp.insert(wan.clone(), facts.clone());
+        assert!(told(&sample).contains("it has none now"));
+        facts.fallback = Some("169.254.7.7/16".parse().unwrap());
+        sample.facts.dhcp.insert(wan, facts);
+        assert!(told(&sample).contains("no server answers, so it is 169.254.7.7/16"));
+        let config = sample.config.as_mut().unwrap();
+        config.network.wan.addressing = AddressingConfig::Static {
+            address: "192.0.2.10/24".parse().unwrap(),
+            gateway: Some("192.0.2.1".parse().unwrap()),
+        };
+        assert_eq!(
+            told(&sample),
+            "Set the address of wan0 to 192.0.2.10/24 by way of 192.0.2.1."
+        );
     }
 }

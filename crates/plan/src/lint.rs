@@ -76,6 +76,23 @@ pub fn warnings(config: &Config, facts: &NetworkFacts) -> Vec<String> {
                 .to_owned(),
         );
     }
+    warnings.extend(dhcp_warnings(facts));
+    warnings
+}
+
+/// What to know about the addresses that are asked for by DHCP.
+pub fn dhcp_warnings(facts: &NetworkFacts) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (interface, known) in &facts.dhcp {
+        warnings.extend(known.complaint.clone());
+        if let Some(fallback) = known.fallback {
+            warnings.push(format!(
+                "No DHCP server answers on {interface}: it has the address {} of its own. A computer on the same cable \
+                 reaches it there. The box goes on asking.",
+                fallback.addr()
+            ));
+        }
+    }
     warnings
 }
 
@@ -214,6 +231,7 @@ pub fn is_global(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use cell_model::config::DnsRecordConfig;
+    use cell_model::facts::DhcpFacts;
 
     use super::*;
     use crate::resolve::vpn_interface;
@@ -307,6 +325,23 @@ mod tests {
         after.vpn.subnet = "10.99.0.0/24".parse().unwrap();
         assert!(is_risky(&before, &after) && moves(&before, &after));
         assert_eq!(consequences(&before, &after), Vec::<String>::new());
+    }
+
+    #[test]
+    fn refused_offer_and_silence_are_told() {
+        let mut sample = Sample::two_armed();
+        let known = DhcpFacts {
+            fallback: Some("169.254.7.7/16".parse().unwrap()),
+            complaint: Some("It was refused.".to_owned()),
+            ..DhcpFacts::default()
+        };
+        sample.facts.dhcp.insert("wan0".parse().unwrap(), known);
+        let warnings = warnings(sample.config.as_ref().unwrap(), &sample.facts);
+        let told = |part: &str| warnings.iter().any(|warning| warning.contains(part));
+        assert!(
+            told("It was refused.") && told("169.254.7.7"),
+            "{warnings:?}"
+        );
     }
 
     #[test]

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use cell_model::Timestamp;
 use cell_model::config::{AddressingConfig, Config, PeerConfig};
-use cell_model::facts::{NetworkFacts, StartOptions, is_private};
+use cell_model::facts::{DhcpFacts, NetworkFacts, StartOptions, is_private};
 use cell_model::key::{PresharedKey, PrivateKey};
 use cell_model::name::{DnsLabel, InterfaceName, PeerName};
 use cell_model::spec::{
-    BoxSpec, DnsSpec, FirewallSpec, FirewallVpn, InterfaceSpec, LeafSpec, NetworkSpec,
+    BoxSpec, DhcpSpec, DnsSpec, FirewallSpec, FirewallVpn, InterfaceSpec, LeafSpec, NetworkSpec,
     OwnAddresses, PeerAccess, Phase, WebSpec, WireGuardPeerSpec, WireGuardSpec, ZoneSpec,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -160,29 +160,72 @@ fn access(peer: &PeerConfig) -> PeerAccess {
 }
 
 fn network(input: &Input<'_>) -> NetworkSpec {
-    let mut interfaces = BTreeMap::new();
-    if let Some(config) = input.config {
-        let sides = [
-            (Some(&input.options.wan), &config.network.wan, true),
-            (input.options.lan.as_ref(), &config.network.lan, false),
-        ];
-        for (interface, asked, uplink) in sides {
-            let (Some(interface), AddressingConfig::Static { address, gateway }) =
-                (interface, &asked.addressing)
-            else {
-                continue;
-            };
-            let spec = InterfaceSpec {
-                address: *address,
-                gateway: gateway.filter(|_| uplink),
-            };
-            interfaces.insert(interface.clone(), spec);
+    let asked = input
+        .config
+        .map_or(&input.options.initial.network, |config| &config.network);
+    let mut spec = NetworkSpec {
+        interfaces: BTreeMap::new(),
+        dhcp: BTreeMap::new(),
+        forwarding: input.config.is_some(),
+    };
+    let sides = [
+        (Some(&input.options.wan), &asked.wan, true),
+        (input.options.lan.as_ref(), &asked.lan, false),
+    ];
+    for (interface, asked, uplink) in sides {
+        let Some(interface) = interface else {
+            continue;
+        };
+        let known = match &asked.addressing {
+            AddressingConfig::Adopt => None,
+            AddressingConfig::Dhcp => {
+                let client = DhcpSpec {
+                    avoid: elsewhere(input, interface),
+                };
+                spec.dhcp.insert(interface.clone(), client);
+                let facts = input.facts.dhcp.get(interface);
+                facts.and_then(granted)
+            }
+            AddressingConfig::Static { address, gateway } => Some(InterfaceSpec {
+                addresses: BTreeSet::from([*address]),
+                gateway: *gateway,
+            }),
+        };
+        if let Some(mut known) = known {
+            known.gateway = known.gateway.filter(|_| uplink);
+            spec.interfaces.insert(interface.clone(), known);
         }
     }
-    NetworkSpec {
-        interfaces,
-        forwarding: input.config.is_some(),
-    }
+    spec
+}
+
+/// What an interface has by DHCP; `None` while that is not known.
+fn granted(facts: &DhcpFacts) -> Option<InterfaceSpec> {
+    let lease = facts.lease.as_ref();
+    let addresses = lease.map(|lease| lease.address);
+    (!facts.undecided).then(|| InterfaceSpec {
+        addresses: addresses.into_iter().chain(facts.fallback).collect(),
+        gateway: lease.and_then(|lease| lease.router),
+    })
+}
+
+/// Networks the box stands on by way of other interfaces, as far as it is ours to say: of the VPN and the other side.
+fn elsewhere(input: &Input<'_>, interface: &InterfaceName) -> BTreeSet<Ipv4Net> {
+    let options = input.options;
+    let sides = [Some(&options.wan), options.lan.as_ref()];
+    let others = sides
+        .into_iter()
+        .flatten()
+        .filter(|side| *side != interface);
+    let networks = others.flat_map(|side| input.facts.addresses(side));
+    let networks = networks.filter_map(|network| match network {
+        // Link-local addresses are the same network on every wire.
+        IpNet::V4(v4) if !v4.addr().is_link_local() => Some(v4.trunc()),
+        _ => None,
+    });
+    networks
+        .chain(input.config.map(|config| config.vpn.subnet))
+        .collect()
 }
 
 fn wireguard(input: &Input<'_>, peers: &[(&PeerName, &PeerConfig)]) -> Option<WireGuardSpec> {
@@ -319,6 +362,8 @@ fn own_names(input: &Input<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use cell_model::facts::LeaseFacts;
+
     use super::*;
     use crate::sample;
 
@@ -419,5 +464,104 @@ mod tests {
             .map(|name| spec.interfaces[&name.parse().unwrap()].gateway.is_some())
             .into();
         assert_eq!(gateways, [false, true]);
+    }
+
+    mod dhcp {
+        use super::*;
+
+        fn by_dhcp() -> sample::Sample {
+            let mut sample = sample::Sample::two_armed();
+            let config = sample.config.as_mut().unwrap();
+            config.network.wan.addressing = AddressingConfig::Dhcp;
+            sample
+        }
+
+        fn know(sample: &mut sample::Sample, facts: DhcpFacts) -> Option<InterfaceSpec> {
+            let wan = sample.options.wan.clone();
+            sample.facts.dhcp.insert(wan.clone(), facts);
+            let spec = resolve(&sample.input()).network;
+            assert!(spec.dhcp.contains_key(&wan));
+            spec.interfaces.get(&wan).cloned()
+        }
+
+        fn lease() -> LeaseFacts {
+            LeaseFacts {
+                address: "198.51.100.7/24".parse().unwrap(),
+                router: Some(Ipv4Addr::new(198, 51, 100, 1)),
+                resolvers: Vec::new(),
+                server: None,
+                until: std::time::Duration::from_secs(3_600),
+            }
+        }
+
+        #[test]
+        fn addresses_stay_until_something_is_known() {
+            let mut sample = by_dhcp();
+            let spec = resolve(&sample.input()).network;
+            assert!(spec.interfaces.is_empty() && spec.dhcp.len() == 1);
+            let undecided = DhcpFacts {
+                undecided: true,
+                ..DhcpFacts::default()
+            };
+            assert_eq!(know(&mut sample, undecided), None);
+        }
+
+        #[test]
+        fn lease_brings_address_and_router_and_its_loss_takes_both() {
+            let mut sample = by_dhcp();
+            let facts = DhcpFacts {
+                lease: Some(lease()),
+                ..DhcpFacts::default()
+            };
+            let spec = know(&mut sample, facts).unwrap();
+            assert_eq!(spec.addresses, BTreeSet::from([lease().address]));
+            assert_eq!(spec.gateway, lease().router);
+            let spec = know(&mut sample, DhcpFacts::default()).unwrap();
+            assert!(spec.addresses.is_empty() && spec.gateway.is_none());
+        }
+
+        #[test]
+        fn fallback_stands_beside_a_lease_and_is_served_at_home() {
+            let mut sample = by_dhcp();
+            sample.options.lan = None;
+            let fallback: Ipv4Net = "169.254.7.7/16".parse().unwrap();
+            let facts = DhcpFacts {
+                lease: Some(lease()),
+                fallback: Some(fallback),
+                ..DhcpFacts::default()
+            };
+            assert_eq!(know(&mut sample, facts).unwrap().addresses.len(), 2);
+            sample.set_addresses("wan0", &["169.254.7.7/16"]);
+            let spec = resolve(&sample.input());
+            let sources = [fallback.trunc().into()];
+            assert_eq!(spec.firewall.local_sources, sources.into());
+            assert!(
+                spec.web
+                    .listen
+                    .contains(&"169.254.7.7:8443".parse().unwrap())
+            );
+            assert!(spec.dns.listen.contains(&"169.254.7.7:53".parse().unwrap()));
+            assert!(spec.dns.allow.contains(&sources[0]));
+        }
+
+        #[test]
+        fn offers_keep_clear_of_vpn_and_home() {
+            let mut sample = by_dhcp();
+            sample.set_addresses("lan0", &["192.168.77.1/24", "169.254.9.9/16"]);
+            let spec = resolve(&sample.input()).network;
+            let avoid = &spec.dhcp[&sample.options.wan].avoid;
+            let shown: Vec<String> = avoid.iter().map(ToString::to_string).collect();
+            assert_eq!(shown, ["10.31.7.0/24", "192.168.77.0/24"]);
+        }
+
+        #[test]
+        fn box_never_set_up_asks_where_it_was_started_to() {
+            let mut sample = by_dhcp();
+            sample.config = None;
+            assert!(resolve(&sample.input()).network.dhcp.is_empty());
+            sample.options.initial.network.wan.addressing = AddressingConfig::Dhcp;
+            let spec = resolve(&sample.input()).network;
+            assert!(spec.dhcp.contains_key(&sample.options.wan) && !spec.forwarding);
+        }
     }
 }

@@ -33,6 +33,7 @@ impl Sample {
                 dns_port: 53,
                 wireguard_port: 51820,
                 containers: false,
+                initial: Default::default(),
             },
             facts: NetworkFacts::default(),
             config: Some(config()),

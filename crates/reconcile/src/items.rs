@@ -4,7 +4,7 @@ use cell_model::Timestamp;
 use cell_model::spec::BoxSpec;
 use cell_model::status::{ItemStatus, Part, State};
 use cell_model::step::Step;
-use cell_plan::explain::{count, devices};
+use cell_plan::explain::{addresses, count, devices};
 
 /// One line a part.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +69,8 @@ pub(crate) fn detail(part: Part, spec: &BoxSpec) -> String {
             "Open for {}; everything else is dropped.",
             devices(spec.firewall.peers.len())
         ),
-        Part::Network => addresses_set(spec.network.interfaces.len()),
+        Part::Network => addresses(&spec.network)
+            .unwrap_or_else(|| "Addresses of the interfaces are as they were found.".to_owned()),
         Part::Wireguard => spec.wireguard.as_ref().map_or_else(
             || "There is no VPN before setup.".to_owned(),
             |wireguard| {
@@ -92,26 +93,5 @@ pub(crate) fn detail(part: Part, spec: &BoxSpec) -> String {
             let listen: Vec<String> = spec.web.listen.iter().map(ToString::to_string).collect();
             format!("Listens on {}.", listen.join(", "))
         }
-    }
-}
-
-/// Of how many interfaces the addresses are set.
-fn addresses_set(interfaces: usize) -> String {
-    match interfaces {
-        0 => "Addresses of the interfaces are as they were found.".to_owned(),
-        1 => "The address of one interface is set.".to_owned(),
-        set => format!("The addresses of {set} interfaces are set."),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn interfaces_are_counted_as_a_person_counts() {
-        assert!(addresses_set(0).contains("as they were found"));
-        assert_eq!(addresses_set(1), "The address of one interface is set.");
-        assert_eq!(addresses_set(2), "The addresses of 2 interfaces are set.");
     }
 }

@@ -58,6 +58,12 @@ const TOOLS: &[Tool] = &[
         "wireguard-tools",
         "configures WireGuard clients",
     ),
+    tool(
+        Need::Run,
+        "busybox",
+        "busybox",
+        "asks for addresses by DHCP; in tests, grants them too",
+    ),
     tool(Need::Run, "curl", "curl", "the HTTPS client"),
     tool(Need::Run, "openssl", "openssl", "reads certificates"),
     tool(

@@ -12,6 +12,7 @@ use super::{Draft, REVIEWED, REVISION, revision};
 
 const MODES: &[Choice] = &[
     ("adopt", "Keep what is there: somebody else looks after it"),
+    ("dhcp", "Ask for an address by DHCP, as most routers expect"),
     ("static", "Use exactly this address"),
 ];
 
@@ -83,6 +84,7 @@ fn addressing(
 ) -> Option<AddressingConfig> {
     match draft.typed(mode) {
         "adopt" => Some(AddressingConfig::Adopt),
+        "dhcp" => Some(AddressingConfig::Dhcp),
         "static" => {
             let address = draft.require_with(address, |text| {
                 text.parse::<Ipv4Net>().map_err(|_| {
@@ -102,6 +104,7 @@ fn addressing(
 fn typed(addressing: &AddressingConfig) -> (String, String, String) {
     match addressing {
         AddressingConfig::Adopt => ("adopt".to_owned(), String::new(), String::new()),
+        AddressingConfig::Dhcp => ("dhcp".to_owned(), String::new(), String::new()),
         AddressingConfig::Static { address, gateway } => (
             "static".to_owned(),
             address.to_string(),
@@ -143,12 +146,24 @@ mod tests {
     }
 
     #[test]
+    fn dhcp_needs_no_address_and_ignores_one_left_in_the_form() {
+        let (_, change) = read("dhcp", "192.0.2.10/24", "192.0.2.1");
+        let Some(Change::Settings(update)) = change else {
+            panic!("it is complete");
+        };
+        assert_eq!(
+            update.network.unwrap().wan.addressing,
+            AddressingConfig::Dhcp
+        );
+    }
+
+    #[test]
     fn wrong_address_is_named_as_the_core_would() {
         for (wan, address, gateway, wrong) in [
             ("static", "", "", WAN_ADDRESS),
             ("static", "192.0.2.10", "", WAN_ADDRESS),
             ("static", "192.0.2.10/24", "router", WAN_GATEWAY),
-            ("dhcp", "", "", WAN_MODE),
+            ("dance", "", "", WAN_MODE),
         ] {
             let (draft, change) = read(wan, address, gateway);
             assert!(

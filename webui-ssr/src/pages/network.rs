@@ -1,6 +1,6 @@
 //! Interfaces and addresses: what was asked for beside what is so.
 
-use cell_control::view::{ConfigView, NetworkView};
+use cell_control::view::{ConfigView, DhcpView, NetworkView};
 use cell_model::config::AddressingConfig;
 use cell_model::facts::InterfaceFacts;
 use cell_model::name::InterfaceName;
@@ -12,7 +12,7 @@ use crate::parts::icon::Icon;
 use crate::parts::list::table;
 use crate::parts::shell::page;
 use crate::parts::state::labelled;
-use crate::parts::text::facts;
+use crate::parts::text::{facts, time};
 
 /// The page.
 pub(crate) fn render(frame: &Frame, config: &ConfigView, network: &NetworkView) -> Markup {
@@ -50,6 +50,7 @@ pub(crate) fn render(frame: &Frame, config: &ConfigView, network: &NetworkView) 
                 ]))
             }
         }
+        @for (name, known) in &network.dhcp { (dhcp(frame, name, known)) }
         section {
             h2 { "Interfaces" }
             (interfaces(network))
@@ -62,6 +63,7 @@ pub(crate) fn render(frame: &Frame, config: &ConfigView, network: &NetworkView) 
 fn asked(addressing: &AddressingConfig) -> Markup {
     match addressing {
         AddressingConfig::Adopt => html! { "Keep what is there" },
+        AddressingConfig::Dhcp => html! { "Ask by DHCP" },
         AddressingConfig::Static { address, gateway } => html! {
             (address) @if let Some(gateway) = gateway { br; "gateway " (gateway) }
         },
@@ -81,6 +83,43 @@ fn actual(network: &NetworkView, name: &InterfaceName) -> Markup {
             None => " – not there",
         }
     }
+}
+
+fn dhcp(frame: &Frame, name: &InterfaceName, known: &DhcpView) -> Markup {
+    let state = match (&known.lease, known.fallback) {
+        (Some(_), _) => labelled("ok", Icon::Tick, "Address granted"),
+        (None, Some(_)) => labelled("failed", Icon::Cross, "No server answers"),
+        (None, None) => labelled("pending", Icon::Clock, "Asking"),
+    };
+    let mut rows = vec![("State", state)];
+    if let Some(lease) = &known.lease {
+        rows.extend([
+            ("Address", html! { (lease.address) }),
+            ("Router", or_none(lease.router)),
+            ("Name servers", listed(&lease.resolvers)),
+            ("Granted by", or_none(lease.server)),
+            ("Until, if not renewed", time(&frame.clock, lease.until)),
+        ]);
+    }
+    if let Some(fallback) = known.fallback {
+        rows.push((
+            "Address of its own",
+            html! {
+                (fallback) br; "A computer on the same cable reaches the box there."
+            },
+        ));
+    }
+    html! {
+        section.card {
+            h2 { "DHCP on " (name) }
+            @if let Some(complaint) = &known.complaint { p { (complaint) } }
+            (facts(&rows))
+        }
+    }
+}
+
+fn or_none<T: ToString>(item: Option<T>) -> Markup {
+    html! { (item.map_or_else(|| "None".to_owned(), |item| item.to_string())) }
 }
 
 fn listed<T: ToString>(items: &[T]) -> Markup {

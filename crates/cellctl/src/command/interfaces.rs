@@ -84,5 +84,24 @@ fn network_text(view: &NetworkView) -> String {
     let table = Table::new(["INTERFACE", "STATE", "ADDRESSES"]).with_rows(rows);
     // Writing to a string cannot fail.
     let _ = write!(text, "\n{table}");
+    for (name, known) in &view.dhcp {
+        let lease = known.lease.as_ref();
+        let lines = facts([
+            ("DHCP on", name.to_string()),
+            ("lease", optional(lease.map(|lease| lease.address))),
+            ("router", optional(lease.and_then(|lease| lease.router))),
+            (
+                "servers",
+                lease
+                    .map(|lease| joined(&lease.resolvers))
+                    .unwrap_or_default(),
+            ),
+            ("granted by", optional(lease.and_then(|lease| lease.server))),
+            ("until", optional(lease.map(|lease| time(lease.until)))),
+            ("link-local address", optional(known.fallback)),
+            ("trouble", optional(known.complaint.as_ref())),
+        ]);
+        let _ = write!(text, "\n{lines}");
+    }
     text
 }

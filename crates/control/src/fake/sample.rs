@@ -16,9 +16,10 @@ use crate::action::{LogLevel, Outcome};
 use crate::change::{Change, PeerReceipt};
 use crate::query::{Answer, Query};
 use crate::view::{
-    AccountView, AuditVerifyView, AuditView, ConfigView, DiffEntry, DiffView, LogLine, LogPage,
-    NetworkView, Page, PartView, PeerView, RevisionView, RootCertificateView, SessionView,
-    SessionsView, SetupView, StatusView, VerbosityView, WireGuardPeerView, WireGuardView,
+    AccountView, AuditVerifyView, AuditView, ConfigView, DhcpView, DiffEntry, DiffView, LeaseView,
+    LogLine, LogPage, NetworkView, Page, PartView, PeerView, RevisionView, RootCertificateView,
+    SessionView, SessionsView, SetupView, StatusView, VerbosityView, WireGuardPeerView,
+    WireGuardView,
 };
 
 pub(super) const REVISION: u64 = 7;
@@ -232,6 +233,20 @@ fn network() -> NetworkView {
         interfaces: Vec::new(),
         gateway: Some(known("192.0.2.1")),
         resolvers: vec![known("192.0.2.53:53")],
+        dhcp: vec![(
+            known::<InterfaceName>("eth0"),
+            DhcpView {
+                lease: Some(LeaseView {
+                    address: known("192.0.2.7/24"),
+                    router: Some(known("192.0.2.1")),
+                    resolvers: vec![known("192.0.2.53")],
+                    server: Some(known("192.0.2.1")),
+                    until: NOW,
+                }),
+                fallback: None,
+                complaint: None,
+            },
+        )],
         admin: vec![known("192.168.1.1:8443")],
         dns: vec![known("192.168.1.1:53")],
     }

@@ -254,6 +254,7 @@ fn options() -> StartOptions {
         dns_port: 53,
         wireguard_port: 51820,
         containers: false,
+        initial: Default::default(),
     }
 }
 

@@ -42,6 +42,15 @@ pub struct Config {
     pub peers: BTreeMap<PeerName, Arc<PeerConfig>>,
 }
 
+/// Sections of the config for a box that was never set up; setup takes them over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitialConfig {
+    /// Addresses of its interfaces.
+    #[serde(default)]
+    pub network: NetworkConfig,
+}
+
 /// Who the box is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -34,6 +34,8 @@ pub enum AddressingConfig {
     /// What is there stays: somebody else looks after it.
     #[default]
     Adopt,
+    /// Whatever a DHCP server grants (RFC 2131), or a link-local address where there is none (RFC 3927).
+    Dhcp,
     /// Exactly this.
     Static {
         /// Address and prefix length.
@@ -54,6 +56,7 @@ impl<'de> Deserialize<'de> for AddressingConfig {
         #[serde(tag = "mode", rename_all = "snake_case", deny_unknown_fields)]
         enum Strict {
             Adopt {},
+            Dhcp {},
             Static {
                 address: Ipv4Net,
                 #[serde(default)]
@@ -62,6 +65,7 @@ impl<'de> Deserialize<'de> for AddressingConfig {
         }
         Ok(match Strict::deserialize(deserializer)? {
             Strict::Adopt {} => Self::Adopt,
+            Strict::Dhcp {} => Self::Dhcp,
             Strict::Static { address, gateway } => Self::Static { address, gateway },
         })
     }
@@ -79,6 +83,7 @@ mod tests {
     fn addressing_reads_back_as_written() {
         for config in [
             AddressingConfig::Adopt,
+            AddressingConfig::Dhcp,
             AddressingConfig::Static {
                 address: "192.168.1.1/24".parse().unwrap(),
                 gateway: Some("192.168.1.254".parse().unwrap()),
@@ -91,8 +96,9 @@ mod tests {
     }
 
     #[test]
-    fn address_beside_adopt_is_refused() {
+    fn address_beside_adopt_or_dhcp_is_refused() {
         assert!(read(r#"{"mode":"adopt","address":"192.168.1.1/24"}"#).is_err());
+        assert!(read(r#"{"mode":"dhcp","address":"192.168.1.1/24"}"#).is_err());
         assert!(read(r#"{"mode":"static","address":"192.168.1.1/24","colour":"red"}"#).is_err());
         assert!(read(r#"{"mode":"dance"}"#).is_err());
     }

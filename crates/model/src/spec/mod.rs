@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use certificate::LeafSpec;
 pub use dns::{DnsSpec, OwnAddresses, ZoneSpec};
 pub use firewall::{FirewallSpec, FirewallVpn, PeerAccess, Phase, ServiceAddress};
-pub use network::{InterfaceSpec, NetworkSpec};
+pub use network::{DhcpSpec, InterfaceSpec, NetworkSpec};
 pub use web::WebSpec;
 pub use wireguard::{WireGuardPeerSpec, WireGuardSpec};
 

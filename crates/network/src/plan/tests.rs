@@ -26,13 +26,14 @@ fn state(addresses_of_eth0: &[&str]) -> NetworkState {
 fn spec(interfaces: &[(&str, &str, Option<&str>)]) -> NetworkSpec {
     let interfaces = interfaces.iter().map(|(interface, address, gateway)| {
         let spec = InterfaceSpec {
-            address: address.parse().unwrap(),
+            addresses: [address.parse().unwrap()].into(),
             gateway: gateway.map(|text| text.parse().unwrap()),
         };
         (name(interface), spec)
     });
     NetworkSpec {
         interfaces: interfaces.collect(),
+        dhcp: BTreeMap::new(),
         forwarding: false,
     }
 }
@@ -139,6 +140,54 @@ fn advertisements_are_kept_before_ipv6_is_forwarded() {
 }
 
 #[test]
+fn client_is_started_on_a_wire_that_is_up_told_of_changes_and_ended_last() {
+    let mut state = state(&[]);
+    state.interfaces.get_mut(&name("eth0")).unwrap().up = false;
+    let mut spec = spec(&[]);
+    spec.dhcp = [(name("eth0"), DhcpSpec::default())].into();
+    let started = plan(&state, &spec);
+    assert_eq!(
+        words(&started),
+        ["set eth0 up", "ask for the address of eth0 by DHCP"]
+    );
+    for change in &started.changes {
+        happen(&mut state, change);
+    }
+    let avoid = addresses(&["10.0.0.0/24"]);
+    spec.dhcp = [(name("eth0"), DhcpSpec { avoid })].into();
+    assert_eq!(
+        words(&plan(&state, &spec)),
+        ["ask for the address of eth0 by DHCP"]
+    );
+    spec = self::spec(&[("eth0", "192.168.7.1/24", None)]);
+    assert_eq!(
+        words(&plan(&state, &spec)),
+        [
+            "add 192.168.7.1/24 to eth0",
+            "stop asking for the address of eth0 by DHCP",
+        ]
+    );
+}
+
+#[test]
+fn interface_that_lost_its_lease_has_neither_address_nor_route() {
+    let mut state = state(&["192.168.7.1/24"]);
+    state.default_routes = [default_route("eth0", "192.168.7.254", 0)].into();
+    let mut spec = spec(&[("eth0", "192.168.7.1/24", None)]);
+    spec.interfaces
+        .values_mut()
+        .for_each(|eth0| eth0.addresses.clear());
+    assert_eq!(
+        words(&plan(&state, &spec)),
+        [
+            "remove the default route to 192.168.7.254 on eth0",
+            "keep later addresses of eth0 when the first goes",
+            "remove 192.168.7.1/24 from eth0",
+        ]
+    );
+}
+
+#[test]
 fn kernel_without_ipv6_is_not_asked_to_forward_it() {
     let mut spec = spec(&[]);
     spec.forwarding = true;
@@ -174,6 +223,16 @@ fn happen(state: &mut NetworkState, change: &Change) {
         Change::ForwardIpv4(on) => state.forwarding.ipv4 = *on,
         Change::ForwardIpv6(on) => state.forwarding.ipv6 = Some(*on),
         Change::PromoteAddresses(_) => {}
+        Change::Ask(name, spec) => {
+            assert!(state.interfaces[name].up, "asked on a dead wire");
+            state.clients.insert(name.clone(), spec.clone());
+        }
+        Change::StopAsking(name) => {
+            assert!(
+                state.clients.remove(name).is_some(),
+                "ended what is not there"
+            );
+        }
     }
 }
 
@@ -209,6 +268,7 @@ prop_compose! {
         ipv4 in any::<bool>(),
         ipv6 in any::<Option<bool>>(),
         host_only_uplink in prop::option::of(any_name()),
+        clients in any_clients(),
     ) -> NetworkState {
         let interfaces: BTreeMap<_, _> = interfaces
             .into_iter()
@@ -218,27 +278,35 @@ prop_compose! {
             interfaces,
             default_routes,
             forwarding: ForwardingState { ipv4, ipv6, host_only_uplink },
+            clients,
         }
     }
+}
+
+fn any_clients() -> impl Strategy<Value = BTreeMap<InterfaceName, DhcpSpec>> {
+    let avoid = prop::collection::btree_set(any_address().prop_map(|net| net.trunc()), 0..2);
+    let spec = avoid.prop_map(|avoid| DhcpSpec { avoid });
+    prop::collection::btree_map(any_name(), spec, 0..3)
 }
 
 prop_compose! {
     fn any_spec()(
         interfaces in prop::collection::btree_map(
             any_name(),
-            (any_address(), prop::option::of(any_address())),
+            (prop::collection::btree_set(any_address(), 0..3), prop::option::of(any_address())),
             0..4,
         ),
+        dhcp in any_clients(),
         forwarding in any::<bool>(),
     ) -> NetworkSpec {
         let interfaces = interfaces
             .into_iter()
-            .map(|(name, (address, gateway))| {
+            .map(|(name, (addresses, gateway))| {
                 let gateway = gateway.map(|net| net.addr());
-                (name, InterfaceSpec { address, gateway })
+                (name, InterfaceSpec { addresses, gateway })
             })
             .collect();
-        NetworkSpec { interfaces, forwarding }
+        NetworkSpec { interfaces, dhcp, forwarding }
     }
 }
 
@@ -255,9 +323,12 @@ proptest! {
                 None => prop_assert!(rest.missing.contains(name)),
                 Some(found) => {
                     prop_assert!(found.up);
-                    prop_assert_eq!(&found.addresses, &[wanted.address].into());
+                    prop_assert_eq!(&found.addresses, &wanted.addresses);
                 }
             }
+        }
+        for (name, wanted) in &spec.dhcp {
+            prop_assert!(state.clients.get(name) == Some(wanted) || rest.missing.contains(name));
         }
     }
 
@@ -269,8 +340,8 @@ proptest! {
         for change in plan(&state, &spec).changes {
             happen(&mut state, &change);
             if let Change::RemoveAddress(name, _) = change {
-                let wanted = spec.interfaces[&name].address;
-                prop_assert!(state.interfaces[&name].addresses.contains(&wanted));
+                let wanted = &spec.interfaces[&name].addresses;
+                prop_assert!(state.interfaces[&name].addresses.is_superset(wanted));
             }
         }
     }
@@ -282,7 +353,10 @@ proptest! {
             happen(&mut after, &change);
         }
         for (name, found) in &before.interfaces {
-            if !spec.interfaces.contains_key(name) {
+            if spec.dhcp.contains_key(name) && !spec.interfaces.contains_key(name) {
+                // Asking takes a wire that is up, and no more.
+                prop_assert_eq!(&after.interfaces[name].addresses, &found.addresses);
+            } else if !spec.interfaces.contains_key(name) {
                 prop_assert_eq!(&after.interfaces[name], found);
             }
         }

@@ -100,6 +100,7 @@ pub(super) fn options() -> StartOptions {
         dns_port: 53,
         wireguard_port: 51820,
         containers: false,
+        initial: Default::default(),
     }
 }
 
