@@ -11,6 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::roles::Role;
+use crate::slot::Occasion;
 
 /// The daemon of a Personal Internet Cell.
 #[derive(Debug, Parser)]
@@ -30,6 +31,12 @@ pub(crate) enum Command {
         /// Where state is kept.
         #[arg(long, value_name = "DIR")]
         state_dir: PathBuf,
+    },
+    /// What boots: the loader's state, for init and for a person at the console.
+    #[command(hide = true)]
+    Slot {
+        #[arg(value_enum)]
+        occasion: Occasion,
     },
     /// One of the daemon's own processes; started by the daemon only.
     #[command(hide = true)]

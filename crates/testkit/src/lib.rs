@@ -14,6 +14,7 @@ pub mod celld;
 pub mod client;
 pub mod dns;
 pub mod namespace;
+pub mod vm;
 mod wait;
 pub mod web;
 pub mod wireguard;

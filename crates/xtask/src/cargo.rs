@@ -107,8 +107,17 @@ pub(crate) enum Profile {
 
 /// Builds the daemon and says where it is.
 pub(crate) fn build_celld(profile: Profile) -> Result<PathBuf, XtaskError> {
+    build_program("cell-firmware", "celld", profile)
+}
+
+/// Builds a program of ours and says where it is.
+pub(crate) fn build_program(
+    package: &str,
+    program: &str,
+    profile: Profile,
+) -> Result<PathBuf, XtaskError> {
     let mut build = cargo();
-    build.args(["build", "--package", "cell-firmware", "--bin", "celld"]);
+    build.args(["build", "--package", package, "--bin", program]);
     if profile == Profile::Release {
         build.arg("--release");
     }
@@ -117,7 +126,7 @@ pub(crate) fn build_celld(profile: Profile) -> Result<PathBuf, XtaskError> {
         Profile::Dev => "debug",
         Profile::Release => "release",
     };
-    Ok(target_dir().join(folder).join("celld"))
+    Ok(target_dir().join(folder).join(program))
 }
 
 /// The command as one would type it.

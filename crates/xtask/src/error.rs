@@ -45,8 +45,20 @@ pub(crate) enum XtaskError {
     Read { path: PathBuf, source: io::Error },
     #[error("the daemon ended by itself or never answered; its log is above")]
     DaemonEnded,
+    #[error("the device is not written")]
+    Flash(#[from] crate::flash::FlashError),
+    #[error("the machine does not run")]
+    Machine(#[from] cell_testkit::vm::MachineError),
+    #[error("the machine ended or its admin page never answered; what it said is above")]
+    NoAnswer,
     #[error("no bench `{name}`; there are: {available}")]
     NoBench { name: String, available: String },
+    #[error("the image cannot be made")]
+    Image(#[from] cell_os::OsError),
+    #[error(
+        "the Buildroot base is built by Buildroot itself, which fetches sources from the internet; see buildroot/README.md"
+    )]
+    Buildroot,
     #[error("the bench came to no figure")]
     Bench(#[from] BenchError),
 }

@@ -1,4 +1,4 @@
-//! The development commands: `cargo xtask ci | test | run | bench | check-arrows | setup`.
+//! The development commands: `cargo xtask ci | test | run | image | flash | bench | check-arrows | setup`.
 //!
 //! Promises: everything a command builds is kept outside the tree (`CARGO_TARGET_DIR`, or a folder of its own in the
 //! cache), everything it starts is gone when it ends, and a failure is exit status 1 with what to do.
@@ -16,7 +16,9 @@ mod bench;
 mod cargo;
 mod check;
 mod error;
+mod flash;
 mod forward;
+mod image;
 mod run;
 mod setup;
 mod signals;
@@ -46,10 +48,14 @@ enum Task {
     CheckArrows,
     /// Install what the tests need, build the daemon, run all tests
     Test(test::Options),
-    /// Run the real daemon in a small world of network namespaces until Ctrl-C
+    /// Boot the image in a virtual machine, or run the daemon in network namespaces, until Ctrl-C
     Run(run::Options),
     /// Measure, and say whether the aim is met
     Bench(bench::Options),
+    /// Make the disk image of a board
+    Image(image::Options),
+    /// Write an image to an SD card or USB stick, and read it back
+    Flash(flash::Options),
     /// Install the programs that run and test need
     Setup,
 }
@@ -71,6 +77,8 @@ fn perform(task: Task) -> Result<ExitCode, XtaskError> {
         Task::Test(options) => test::perform(&options),
         Task::Run(options) => run::perform(&options),
         Task::Bench(options) => bench::perform(&options),
+        Task::Image(options) => image::perform(&options),
+        Task::Flash(options) => flash::perform(&options),
         Task::Setup => setup::ensure(setup::Need::Test).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -8,9 +8,12 @@ use std::process::{Command, Stdio};
 use crate::cargo;
 use crate::error::XtaskError;
 
-/// What the programs are for; `Test` includes `Run`.
+/// What the programs are for; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
+    /// Make an image and boot it.
+    Image,
+    /// Run the daemon in namespaces.
     Run,
     Test,
 }
@@ -40,7 +43,7 @@ const fn tool(
 /// Names of Debian 12 and later.
 const TOOLS: &[Tool] = &[
     tool(
-        Need::Run,
+        Need::Image,
         "cc",
         "build-essential",
         "links Rust programs and builds ring",
@@ -65,7 +68,7 @@ const TOOLS: &[Tool] = &[
         "asks for addresses by DHCP; in tests, grants them too",
     ),
     tool(Need::Run, "curl", "curl", "the HTTPS client"),
-    tool(Need::Run, "openssl", "openssl", "reads certificates"),
+    tool(Need::Image, "openssl", "openssl", "reads certificates"),
     tool(
         Need::Test,
         "wireguard-go",

@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode};
 
 use crate::cargo;
 use crate::error::XtaskError;
+use crate::image;
 use crate::setup::{self, Need};
 
 #[derive(Debug, clap::Args)]
@@ -21,7 +22,13 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     // Tests start these; with the whole workspace chosen, features are those of the tests and nothing is built twice.
     println!("building the programs that tests start");
     cargo::succeed(cargo::cargo().args(["build", "--workspace", "--bins"]))?;
-    let status = cargo::finish(&mut tests(options))?;
+    let image = image::current(image::DEFAULT_BOARD)?;
+    let toolbox = image::toolbox()?;
+    let mut tests = tests(options);
+    tests
+        .env("CELL_IMAGE", image)
+        .env("CELL_TOOLBOX", toolbox.path(""));
+    let status = cargo::finish(&mut tests)?;
     Ok(if status.success() {
         ExitCode::SUCCESS
     } else {

@@ -1,4 +1,4 @@
-//! `cargo xtask run`: the real daemon in a world of network namespaces, its admin page on this machine's loopback.
+//! The real daemon in a world of network namespaces, its admin page on this machine's loopback.
 //!
 //! Ctrl-C, SIGTERM, the terminal's end and a panic all take everything down; what a killed run left is removed by the
 //! next one.
@@ -7,37 +7,19 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cell_testkit::celld::PATIENCE;
 use cell_testkit::{Celld, CelldOptions, Layout, World, WorldOptions};
 
+use super::{Options, TICK, admin_url};
 use crate::cargo::{self, Profile};
 use crate::error::XtaskError;
 use crate::forward::Forward;
 use crate::setup::{self, Need};
 use crate::signals::StopRequest;
 
-/// How often new log lines and the wish to stop are looked for.
-const TICK: Duration = Duration::from_millis(200);
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Options {
-    /// Build without optimisation: quicker to build, slower to run
-    #[arg(long)]
-    dev: bool,
-    /// Put the cell beside the home's router instead of making it the router
-    #[arg(long)]
-    one_armed: bool,
-    /// Give every link IPv6 too
-    #[arg(long)]
-    ipv6: bool,
-    /// Where the admin page is published
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8443")]
-    listen: SocketAddr,
-}
-
-pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
+pub(super) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     if !rustix::process::geteuid().is_root() {
         return Err(XtaskError::NotRoot { command: "run" });
     }
@@ -103,12 +85,7 @@ fn wait_healthy(celld: &mut Celld, stop: &StopRequest) -> Result<bool, XtaskErro
 
 /// Says where everything is.
 fn introduce(world: &World, celld: &Celld, published: SocketAddr) {
-    let host = if published.ip().is_loopback() {
-        "localhost".to_owned()
-    } else {
-        published.ip().to_string()
-    };
-    println!("\nadmin page       https://{host}:{}", published.port());
+    println!("\nadmin page       {}", admin_url(published));
     match celld.setup_code() {
         Ok(code) => println!("setup code       {code}"),
         Err(error) => println!("setup code       none: {error}"),

@@ -1,0 +1,191 @@
+//! `cargo xtask flash`: an image onto an SD card or USB stick, and read back to see that it is there.
+//!
+//! Refuses what cannot be meant: a disk that is mounted, swapped to or part of something, a disk of this system, one that
+//! is not removable (unless said so), one that is too small. The name of the device has to be typed.
+
+mod device;
+mod error;
+mod write;
+
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use device::{Device, Host};
+pub(crate) use error::FlashError;
+
+use crate::error::XtaskError;
+use crate::image;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The whole device, for example /dev/sdb; without it the devices that could be meant are listed
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<PathBuf>,
+    /// The image; without it that of BOARD is made
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// For which board
+    #[arg(long, value_name = "BOARD", default_value = image::DEFAULT_BOARD)]
+    board: String,
+    /// Settings that the box takes at its first start
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
+    /// The device's name once more, instead of typing it
+    #[arg(long, value_name = "NAME")]
+    confirm: Option<String>,
+    /// Also a device that is built in
+    #[arg(long)]
+    not_removable: bool,
+}
+
+pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
+    let host = Host::real();
+    let Some(path) = &options.device else {
+        list(&host)?;
+        return Ok(ExitCode::FAILURE);
+    };
+    let device = host.device(path)?;
+    let image = match &options.image {
+        Some(image) => image.clone(),
+        None => image::current(&options.board)?,
+    };
+    let size = std::fs::metadata(&image)
+        .map_err(|source| FlashError::Image {
+            path: image.clone(),
+            source,
+        })?
+        .len();
+    device.check(size, options.not_removable)?;
+    confirm(&device, options.confirm.as_deref(), &mut io::stdin().lock())?;
+    flash(&image, &device.path, size)?;
+    if let Some(seed) = &options.seed {
+        add_seed(seed, &device.path)?;
+    }
+    println!("\ndone: take it out, put it into the box, switch the box on");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Which devices could be meant.
+fn list(host: &Host) -> Result<(), FlashError> {
+    println!("which device? `--device` wants one of:");
+    let mut any = false;
+    for device in host.devices()? {
+        if device.check(0, false).is_ok() {
+            println!("  {device}");
+            any = true;
+        }
+    }
+    if !any {
+        println!("  (no removable device is there and free)");
+    }
+    Ok(())
+}
+
+/// The name has to be said once more: everything on the device is lost.
+fn confirm(
+    device: &Device,
+    said: Option<&str>,
+    input: &mut impl BufRead,
+) -> Result<(), FlashError> {
+    let typed = match said {
+        Some(said) => said.to_owned(),
+        None => {
+            println!("everything on this device will be lost:\n  {device}");
+            print!("type its name ({}) to go on: ", device.name);
+            let _ = io::stdout().flush();
+            let mut line = String::new();
+            input.read_line(&mut line).map_err(FlashError::Terminal)?;
+            line.trim().to_owned()
+        }
+    };
+    if typed == device.name {
+        return Ok(());
+    }
+    Err(FlashError::NotConfirmed {
+        name: device.name.clone(),
+        typed,
+    })
+}
+
+/// Writes, then reads back past all caches.
+fn flash(image: &Path, device: &Path, size: u64) -> Result<(), FlashError> {
+    let open = |exclusive: bool| {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        if exclusive {
+            // On a block device: fails if anybody has it mounted (open(2)).
+            options.custom_flags(rustix::fs::OFlags::EXCL.bits().cast_signed());
+        }
+        options.open(device).map_err(|source| FlashError::Open {
+            path: device.to_owned(),
+            source,
+        })
+    };
+    let target = open(true)?;
+    write::write(image, &target, size, progress("writing"))?;
+    write::verify(image, &target, size, progress("reading back"))
+}
+
+/// Settings for the first start go into the partition `select`, by way of the toolbox.
+fn add_seed(seed: &Path, device: &Path) -> Result<(), XtaskError> {
+    let begin = cell_os::disk::offset_of("select");
+    let mut copy = image::toolbox()?.command("mcopy")?;
+    copy.arg("-o")
+        .arg("-i")
+        .arg(format!("{}@@{begin}", device.display()))
+        .arg(seed)
+        .arg("::/seed/cell.toml");
+    cell_os::toolbox::run(&mut copy)?;
+    println!("\nseeded from {}", seed.display());
+    Ok(())
+}
+
+/// Shows how far it has come, a line that is overwritten.
+fn progress(what: &'static str) -> impl FnMut(u64, u64) {
+    let mut shown = u64::MAX;
+    move |done, all| {
+        let percent = (done * 100).checked_div(all).unwrap_or(100);
+        if percent != shown {
+            shown = percent;
+            print!("\r{what}: {percent:3} % of {} MiB", all >> 20);
+            let _ = io::stdout().flush();
+            if percent == 100 {
+                println!();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device() -> Device {
+        Device {
+            name: "sdb".to_owned(),
+            path: "/dev/sdb".into(),
+            size: 8 << 30,
+            model: "Stick".to_owned(),
+            is_removable: true,
+            uses: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_the_devices_own_name_confirms() {
+        let device = device();
+        for (said, typed, good) in [
+            (Some("sdb"), "", true),
+            (Some("sda"), "", false),
+            (None, "sdb\n", true),
+            (None, "yes\n", false),
+            (None, "", false),
+        ] {
+            let outcome = confirm(&device, said, &mut typed.as_bytes());
+            assert_eq!(outcome.is_ok(), good, "{said:?} {typed:?}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! `cargo xtask image`: the disk image of a board, with its list of contents and its checksum.
+//!
+//! What run and test need is made once and kept until something that goes into it changes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use cell_os::OsError;
+use cell_os::assemble::{Assembly, assemble};
+use cell_os::board::Board;
+use cell_os::debian::{Lock, Sources};
+use cell_os::sbom;
+use cell_os::toolbox::Toolbox;
+use clap::ValueEnum;
+
+use crate::cargo::{self, Profile};
+use crate::error::XtaskError;
+
+/// The board of machines like this one.
+pub(crate) const DEFAULT_BOARD: &str = "x86_64-uefi";
+/// Our programs in the image.
+const PROGRAMS: &[(&str, &str)] = &[("cell-firmware", "celld"), ("cell-cellctl", "cellctl")];
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// For which board: a folder of `board/`
+    #[arg(long, value_name = "BOARD", default_value = DEFAULT_BOARD)]
+    board: String,
+    /// Where kernel and userland come from
+    #[arg(long, value_enum, default_value_t = BaseKind::Debian)]
+    base: BaseKind,
+    /// Where the image goes
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Take the newest packages, and write down which these are
+    #[arg(long)]
+    update_lock: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BaseKind {
+    /// Packages of Debian 13
+    Debian,
+    /// The shipping base, built from source; needs the internet
+    Buildroot,
+}
+
+pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
+    if options.base == BaseKind::Buildroot {
+        return Err(XtaskError::Buildroot);
+    }
+    let sources = sources(Vec::new())?;
+    if options.update_lock {
+        let board = Board::read(&boards(), &options.board)?;
+        println!("taking the newest packages");
+        sources.refresh_toolbox()?;
+        sources.refresh(&board)?;
+    }
+    let made = match &options.out {
+        Some(out) => make(&options.board, out)?,
+        None => make(&options.board, &image_dir(&options.board))?,
+    };
+    println!("{}", made.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The image of a board, made if it is not there or something that goes into it has changed.
+pub(crate) fn current(board: &str) -> Result<PathBuf, XtaskError> {
+    make(board, &image_dir(board))
+}
+
+/// The programs that make and try images.
+pub(crate) fn toolbox() -> Result<Toolbox, XtaskError> {
+    Ok(sources(Vec::new())?.toolbox(step)?)
+}
+
+fn image_dir(board: &str) -> PathBuf {
+    cargo::cache_dir().join("image").join(board)
+}
+
+fn boards() -> PathBuf {
+    cargo::root().join("board")
+}
+
+fn sources(programs: Vec<PathBuf>) -> Result<Sources, XtaskError> {
+    Ok(Sources {
+        tree: cargo::root(),
+        cache: cargo::cache_dir().join("debian"),
+        programs,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        epoch: epoch(),
+    })
+}
+
+/// Time of everything in the image: as asked for, or the last commit's.
+fn epoch() -> u64 {
+    if let Some(asked) = std::env::var("SOURCE_DATE_EPOCH")
+        .ok()
+        .and_then(|text| text.parse().ok())
+    {
+        return asked;
+    }
+    let mut git = std::process::Command::new("git");
+    git.args(["log", "-1", "--format=%ct"])
+        .current_dir(cargo::root());
+    let output = git.output().ok();
+    output
+        .and_then(|output| String::from_utf8(output.stdout).ok()?.trim().parse().ok())
+        .unwrap_or_default()
+}
+
+fn make(name: &str, out: &Path) -> Result<PathBuf, XtaskError> {
+    let board = Board::read(&boards(), name)?;
+    let programs = PROGRAMS
+        .iter()
+        .map(|(package, program)| cargo::build_program(package, program, Profile::Release))
+        .collect::<Result<Vec<_>, _>>()?;
+    let sources = sources(programs)?;
+    let disk = out.join(format!("cell-{name}.img"));
+    let stamp = out.join("made-from");
+    let inputs = inputs(&sources, &board)?;
+    if disk.exists() && fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == inputs) {
+        return Ok(disk);
+    }
+    println!("making the image for {name}; this takes a few minutes the first time");
+    let toolbox = sources.toolbox(step)?;
+    let scratch = out.join("scratch");
+    step("fetching and unpacking packages");
+    let packages = sources.packages(&board, step)?;
+    let base = sources.base(&packages, &toolbox, &scratch.join("base"), step)?;
+    let assembly = Assembly {
+        board: board.clone(),
+        common: boards().join("common"),
+        toolbox,
+        scratch: scratch.join("assembly"),
+        epoch: sources.epoch,
+    };
+    let image = assemble(&base, &assembly, out, step)?;
+    write_contents(&sources, &board, &packages.lock, out)?;
+    let _ = fs::remove_dir_all(&scratch);
+    write(&stamp, &inputs)?;
+    println!(
+        "  root {:.1} MB, SHA-256 {}",
+        image.root_size as f64 / 1e6,
+        image.root_digest
+    );
+    Ok(image.disk)
+}
+
+fn step(text: &str) {
+    println!("  {text}");
+}
+
+/// The list of what is in the image, beside it.
+fn write_contents(
+    sources: &Sources,
+    board: &Board,
+    lock: &Lock,
+    out: &Path,
+) -> Result<(), XtaskError> {
+    write(
+        &out.join(format!("cell-{}.lock", board.name)),
+        &lock.to_string(),
+    )?;
+    let document = sbom::spdx(
+        &board.name,
+        &sources.version,
+        &rfc3339(sources.epoch),
+        lock,
+        &crates()?,
+    );
+    let path = out.join(format!("cell-{}.spdx.json", board.name));
+    write(&path, &format!("{document:#}\n"))
+}
+
+/// The crates that our programs are built from.
+fn crates() -> Result<Vec<sbom::Crate>, XtaskError> {
+    let metadata = cargo::metadata(&["--filter-platform", "x86_64-unknown-linux-gnu"])?;
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
+    let mut crates: Vec<sbom::Crate> = packages
+        .iter()
+        .filter(|package| !package["source"].is_null())
+        .filter_map(|package| {
+            Some(sbom::Crate {
+                name: text(&package["name"])?,
+                version: text(&package["version"])?,
+                license: text(&package["license"]),
+            })
+        })
+        .collect();
+    crates.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+    Ok(crates)
+}
+
+/// Seconds since 1970 as RFC 3339 has them, by way of `date`.
+fn rfc3339(seconds: u64) -> String {
+    let mut date = std::process::Command::new("date");
+    date.args(["--utc", "+%Y-%m-%dT%H:%M:%SZ", "--date"])
+        .arg(format!("@{seconds}"));
+    let output = date.output().ok();
+    output
+        .and_then(|output| String::from_utf8(output.stdout).ok())
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
+
+/// Everything the image is made from, as one text: names and digests.
+fn inputs(sources: &Sources, board: &Board) -> Result<String, XtaskError> {
+    let tree = &sources.tree;
+    let mut text = format!("version {} epoch {}\n", sources.version, sources.epoch);
+    for path in &sources.programs {
+        text.push_str(&format!(
+            "{} {}\n",
+            path.display(),
+            cell_os::digest_of(path)?
+        ));
+    }
+    for folder in ["images/os", "rootfs-overlay", "board/common"] {
+        text.push_str(&cell_os::digest_below(&tree.join(folder))?);
+    }
+    text.push_str(&cell_os::digest_below(&board.folder)?);
+    Ok(text)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), XtaskError> {
+    fs::write(path, text).map_err(|source| {
+        XtaskError::Image(OsError::Write {
+            path: path.to_owned(),
+            source,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_epoch() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn the_list_of_contents_names_what_we_build_on() {
+        let crates = crates().unwrap();
+        assert!(crates.iter().any(|part| part.name == "hickory-server"));
+        assert!(crates.iter().all(|part| part.name != "cell-model"));
+    }
+}

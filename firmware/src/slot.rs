@@ -1,0 +1,79 @@
+//! `celld slot`: what init tells the loader's state, and asks of it. Works without the daemon.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use cell_updates::boot_state::{BootState, GrubBootState, Health, MountedSelect, Running, Wanted};
+use clap::ValueEnum;
+
+use crate::logging;
+
+/// Where the kernel says how it was started.
+const COMMAND_LINE: &str = "/proc/cmdline";
+/// Where the partition `select` is mounted for the occasion.
+const MOUNT_POINT: &str = "/run/select";
+
+/// What init has to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Occasion {
+    /// The system has just come up: mend copies, put down a failed trial.
+    Starting,
+    /// Everything answers and the whole root was read: count from the beginning, and commit a trial.
+    Healthy,
+    /// Print what runs and what shall.
+    Show,
+    /// Boot the other slot next, on trial.
+    Other,
+}
+
+/// Does it, and says what was done.
+pub(crate) fn run(occasion: Occasion) -> Result<(), Box<dyn Error>> {
+    let running = Running::read(Path::new(COMMAND_LINE))?;
+    let device = select().ok_or("the disk of the running root has no partition `select`")?;
+    let state = GrubBootState::new(MountedSelect::new(device, MOUNT_POINT));
+    match occasion {
+        Occasion::Starting => {
+            let repaired = state.repair(Health::Starting)?;
+            for file in &repaired.rewritten {
+                logging::pass_on(&format!("{file} was not whole and was written anew"));
+            }
+            if let Some(outcome) = &repaired.failed_trial {
+                logging::pass_on(&outcome.to_string());
+            }
+        }
+        Occasion::Healthy => {
+            state.commit()?;
+            state.repair(Health::Healthy)?;
+        }
+        Occasion::Show => show(&running, &state.wanted()?),
+        Occasion::Other => state.begin_trial(running.slot.opposite())?,
+    }
+    Ok(())
+}
+
+fn show(running: &Running, wanted: &Wanted) {
+    logging::pass_on(&format!("running {} {}", running.slot, running.mode));
+    logging::pass_on(&format!("primary {}", wanted.primary));
+    if let Some(other) = wanted.other {
+        logging::pass_on(&format!("other {other}"));
+    }
+    if let Some(trial) = wanted.trial {
+        logging::pass_on(&format!("trial {trial}"));
+    }
+    if let Some(outcome) = &wanted.last {
+        logging::pass_on(&outcome.to_string());
+    }
+}
+
+/// The device of the partition `select`, by way of the running root: on its disk, and on no other that looks like it.
+/// Not by the id that the loader passed: the first start gives the disk another.
+fn select() -> Option<PathBuf> {
+    let mut slaves = std::fs::read_dir("/sys/block/dm-0/slaves").ok()?;
+    let root = slaves.next()?.ok()?.path().canonicalize().ok()?;
+    let disk = root.parent()?;
+    std::fs::read_dir(disk).ok()?.flatten().find_map(|entry| {
+        let uevent = std::fs::read_to_string(entry.path().join("uevent")).ok()?;
+        let is_select = uevent.lines().any(|line| line == "PARTNAME=select");
+        is_select.then(|| Path::new("/dev").join(entry.file_name()))
+    })
+}

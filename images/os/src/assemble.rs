@@ -1,0 +1,224 @@
+//! From a finished root and a kernel to the disk image; the same for every base.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cell_updates::boot_state::{Selection, Stage, StateFile, Step, Tries, encode};
+
+use crate::board::Board;
+use crate::boot_partition::Fat;
+use crate::disk::{self, Filling};
+use crate::error::{self, OsError};
+use crate::toolbox::Toolbox;
+use crate::verity::{self, Verity};
+use crate::{digest, files, loader, squash};
+
+/// What a base hands over.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// The root file system as a folder: userland, overlay, our programs.
+    pub root: PathBuf,
+    /// The kernel as GRUB starts it.
+    pub kernel: PathBuf,
+    /// Where the kernel has its drivers as modules: the first file system.
+    pub initrd: Option<PathBuf>,
+}
+
+/// How it is put together.
+#[derive(Debug, Clone)]
+pub struct Assembly {
+    /// For which board.
+    pub board: Board,
+    /// `board/common`: the loader's scripts.
+    pub common: PathBuf,
+    /// The programs that make file systems.
+    pub toolbox: Toolbox,
+    /// Room for what is made on the way; emptied before.
+    pub scratch: PathBuf,
+    /// Time of all files in seconds since 1970: part of the bytes.
+    pub epoch: u64,
+}
+
+/// What was made.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The raw disk.
+    pub disk: PathBuf,
+    /// Bytes of a root slot's content, hash tree included.
+    pub root_size: u64,
+    /// SHA-256 of the root slot's content.
+    pub root_digest: String,
+}
+
+/// Makes `out/cell-BOARD.img`; `progress` is told each step.
+///
+/// # Errors
+/// The step that failed. A finished image from before stays as it was.
+pub fn assemble(
+    base: &Base,
+    assembly: &Assembly,
+    out: &Path,
+    mut progress: impl FnMut(&str),
+) -> Result<Image, OsError> {
+    let Assembly {
+        board,
+        common,
+        toolbox,
+        scratch,
+        epoch,
+    } = assembly;
+    files::empty_folder(scratch)?;
+    files::make_folder(out)?;
+
+    progress("packing the root file system");
+    let root = scratch.join("root.squashfs");
+    squash::pack(&base.root, &root, *epoch, toolbox)?;
+    let content = digest::of_file(&root)?;
+
+    progress("hashing it block by block");
+    let verity = verity::append(&root, &content, &digest::uuid(&content, "verity"), toolbox)?;
+    let root_size = fs::metadata(&root).map_err(error::read(&root))?.len();
+
+    progress("making the boot partition");
+    let slot = scratch.join("slot.cfg");
+    files::write(
+        &slot,
+        slot_cfg(&verity, base.initrd.is_some(), &board.cmdline),
+        0o644,
+    )?;
+    let mut content_of_boot = vec![
+        (slot, "slot.cfg".to_owned()),
+        (base.kernel.clone(), "vmlinuz".to_owned()),
+    ];
+    content_of_boot.extend(
+        base.initrd
+            .clone()
+            .map(|initrd| (initrd, "initrd".to_owned())),
+    );
+    let boot = scratch.join("boot.fat");
+    let fat = |name, label, serial, bits| Fat {
+        size: disk::size_of(name),
+        label,
+        serial,
+        bits,
+        epoch: *epoch,
+    };
+    fat("boot-a", "BOOT", &content[..8], 16).make(&boot, &content_of_boot, toolbox)?;
+
+    progress("making the loader");
+    let efi = scratch.join("loader.efi");
+    loader::make(board, common, &efi, scratch, toolbox)?;
+    let select = scratch.join("select.fat");
+    let mut content_of_select = vec![(efi, format!("EFI/BOOT/{}", board.meta.efi_loader))];
+    for file in StateFile::ALL {
+        let path = scratch.join(file.path());
+        files::write(&path, fresh(file), 0o644)?;
+        content_of_select.push((path, file.path().to_owned()));
+    }
+    let readme = scratch.join("README.TXT");
+    files::write(&readme, SEED_README, 0o644)?;
+    content_of_select.push((readme, "seed/README.TXT".to_owned()));
+    fat("select", "CELL", &content[8..16], 32).make(&select, &content_of_select, toolbox)?;
+
+    progress("putting the disk together");
+    let disk = out.join(format!("cell-{}.img", board.name));
+    let fillings: [Filling; 5] = [
+        ("select", select),
+        ("boot-a", boot.clone()),
+        ("boot-b", boot),
+        ("root-a", root.clone()),
+        ("root-b", root.clone()),
+    ];
+    disk::make(&disk, &fillings, &content, toolbox)?;
+    Ok(Image {
+        disk,
+        root_size,
+        root_digest: digest::of_file(&root)?,
+    })
+}
+
+/// The loader's state on a disk that was never started: slot `a`, then `b`.
+fn fresh(file: StateFile) -> Vec<u8> {
+    let selection = Selection {
+        number: 1,
+        ..Selection::unknown()
+    };
+    match file {
+        StateFile::Selection0 | StateFile::Selection1 => encode(&selection.to_string()),
+        StateFile::Tries0 | StateFile::Tries1 => {
+            let tries = Tries {
+                count: 0,
+                selection: selection.number,
+                step: Step::before(Stage::Primary),
+                unreadable: BTreeSet::new(),
+            };
+            encode(&tries.to_string())
+        }
+    }
+}
+
+/// What a person finds who looks at the stick on another machine.
+const SEED_README: &str = "Put a file cell.toml into this folder to set the box up before its first start.\r\n\
+     What may be in it: docs/admin/seed.md of the project.\r\n";
+
+/// The side file of a slot, read by GRUB's script: which arguments this slot's kernel needs.
+fn slot_cfg(verity: &Verity, initramfs: bool, cmdline: &str) -> String {
+    let Verity {
+        root_hash,
+        salt,
+        data_blocks,
+    } = verity;
+    if initramfs {
+        return format!(
+            "set slot_args=\"{cmdline} cell.root={root_hash}:{salt}:{data_blocks}\"\n\
+             set slot_initrd=/initrd\n"
+        );
+    }
+    // The kernel makes the device itself (Documentation/admin-guide/device-mapper/dm-init.rst). The script has set
+    // `select_uuid` and `slot_offset`, the slot's place after the select partition.
+    let sectors = data_blocks * verity::BLOCK / 512;
+    let hash_start = data_blocks + 1;
+    let block = verity::BLOCK;
+    let device = "PARTUUID=$select_uuid/PARTNROFF=$slot_offset";
+    format!(
+        "set slot_args=\"{cmdline} root=/dev/dm-0 ro rootwait dm-mod.create=\\\"root,,,ro,0 {sectors} verity 1 {device} \
+         {device} {block} {block} {data_blocks} {hash_start} sha256 {root_hash} {salt} 1 panic_on_corruption\\\"\"\n\
+         set slot_initrd=\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verity() -> Verity {
+        Verity {
+            root_hash: "aa".repeat(32),
+            salt: "bb".repeat(32),
+            data_blocks: 10,
+        }
+    }
+
+    #[test]
+    fn slot_with_modules_hands_the_hash_to_its_first_file_system() {
+        let text = slot_cfg(&verity(), true, "quiet");
+        assert!(text.contains(&format!(
+            "cell.root={}:{}:10",
+            "aa".repeat(32),
+            "bb".repeat(32)
+        )));
+        assert!(text.contains("slot_initrd=/initrd"));
+    }
+
+    #[test]
+    fn slot_without_them_lets_the_kernel_check() {
+        let text = slot_cfg(&verity(), false, "quiet");
+        assert!(
+            text.contains("0 80 verity 1 PARTUUID=$select_uuid/PARTNROFF=$slot_offset"),
+            "{text}"
+        );
+        assert!(text.contains("4096 4096 10 11 sha256"), "{text}");
+        assert!(text.ends_with("set slot_initrd=\n"));
+    }
+}

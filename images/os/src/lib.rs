@@ -1,0 +1,28 @@
+//! What is flashed: from a base's programs and kernel, the overlay and our binaries to a disk image.
+//!
+//! Two bases give kernel and userland and plug into one assembler ([`assemble`]): [`debian`] takes packages, Buildroot's
+//! hook hands over a finished tree. Promises: no root, no loop devices, no mounts; the same inputs give the same
+//! bytes; the layout is that of DESIGN section 4 and never changes; nothing is fetched but Debian packages that the
+//! archive's signed index vouches for and the lock file names.
+//! Must never: run programs of the tree it assembles (they may be of another architecture), nor leave a half-written
+//! image under its final name.
+//! Start reading at [`assemble::assemble`], then [`debian::tree`].
+
+pub mod assemble;
+pub mod board;
+mod boot_partition;
+pub mod debian;
+mod digest;
+pub mod disk;
+pub mod error;
+mod files;
+mod initramfs;
+mod loader;
+mod root;
+pub mod sbom;
+mod squash;
+pub mod toolbox;
+mod verity;
+
+pub use digest::{below as digest_below, of_file as digest_of};
+pub use error::OsError;

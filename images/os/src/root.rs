@@ -1,0 +1,134 @@
+//! The root file system of the Debian base as a folder: skeleton, chosen files, modules, overlay, our programs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::debian::{Kernel, pick};
+use crate::error::{self, OsError};
+use crate::files;
+use crate::toolbox::Toolbox;
+
+/// Links of a merged `/usr`.
+const MERGED: &[(&str, &str)] = &[
+    ("bin", "usr/bin"),
+    ("sbin", "usr/sbin"),
+    ("lib", "usr/lib"),
+    ("lib64", "usr/lib64"),
+];
+/// Where the kernel's and the box's own file systems are mounted, and what programs expect to be there.
+const FOLDERS: &[&str] = &[
+    "dev",
+    "proc",
+    "sys",
+    "run",
+    "tmp",
+    "var",
+    "state",
+    "data",
+    "root",
+    "usr/bin",
+    "usr/sbin",
+    "usr/lib",
+    "usr/lib64",
+];
+
+/// What the root is made of.
+pub(crate) struct Recipe<'a> {
+    /// Folder with `files`, `modules` and `applets` (lists).
+    pub(crate) lists: &'a Path,
+    /// Unpacked packages.
+    pub(crate) tree: &'a Path,
+    /// Their kernel.
+    pub(crate) kernel: &'a Kernel,
+    /// What mirrors the target: static files.
+    pub(crate) overlay: &'a Path,
+    /// Our programs, for `usr/bin`.
+    pub(crate) programs: &'a [PathBuf],
+    /// The product's version.
+    pub(crate) version: &'a str,
+}
+
+impl Recipe<'_> {
+    /// Makes it in the empty folder `root`.
+    pub(crate) fn make(
+        &self,
+        root: &Path,
+        scratch: &Path,
+        toolbox: &Toolbox,
+    ) -> Result<(), OsError> {
+        files::empty_folder(root)?;
+        for folder in FOLDERS {
+            files::make_folder(&root.join(folder))?;
+        }
+        for (name, target) in MERGED {
+            files::link(target, &root.join(name))?;
+        }
+        let list = |name: &str| files::read_text(&self.lists.join(name));
+        pick(self.tree, &list("files")?, "images/os/debian/files", root)?;
+        self.applets(&list("applets")?, root)?;
+        self.kernel.install(
+            &list("modules")?,
+            "images/os/debian/modules",
+            root,
+            toolbox,
+            &scratch.join("root-modules"),
+        )?;
+        certificates(self.tree, root)?;
+        files::copy_below(self.overlay, root)?;
+        for program in self.programs {
+            let name = program.file_name().unwrap_or_default();
+            files::copy(program, &root.join("usr/bin").join(name))?;
+        }
+        files::write(
+            &root.join("usr/lib/os-release"),
+            os_release(self.version),
+            0o644,
+        )?;
+        files::link("../usr/lib/os-release", &root.join("etc/os-release"))
+    }
+
+    /// The names that BusyBox answers to; a program of its own goes before.
+    fn applets(&self, list: &str, root: &Path) -> Result<(), OsError> {
+        for line in list.lines() {
+            let words = line.split('#').next().unwrap_or_default();
+            for name in words.split_whitespace() {
+                let (bin, sbin) = (
+                    root.join("usr/bin").join(name),
+                    root.join("usr/sbin").join(name),
+                );
+                if bin.symlink_metadata().is_err() && sbin.symlink_metadata().is_err() {
+                    files::link("busybox", &bin)?;
+                }
+            }
+        }
+        // The kernel calls these by their paths.
+        for name in ["init", "modprobe"] {
+            files::link("../bin/busybox", &root.join("usr/sbin").join(name))?;
+        }
+        Ok(())
+    }
+}
+
+/// The authorities that a program trusts, in one file: what the package's script would have made.
+fn certificates(tree: &Path, root: &Path) -> Result<(), OsError> {
+    let folder = tree.join("usr/share/ca-certificates/mozilla");
+    let mut bundle = Vec::new();
+    for path in files::below(&folder)? {
+        let path = folder.join(path);
+        bundle.extend(fs::read(&path).map_err(error::read(&path))?);
+        bundle.push(b'\n');
+    }
+    files::write(
+        &root.join("etc/ssl/certs/ca-certificates.crt"),
+        bundle,
+        0o644,
+    )
+}
+
+/// `os-release` (5): what the image is.
+pub(crate) fn os_release(version: &str) -> String {
+    format!(
+        "NAME=\"Personal Internet Cell\"\nID=cell\nVERSION_ID={version}\n\
+         PRETTY_NAME=\"Personal Internet Cell {version}\"\n"
+    )
+}

@@ -1,0 +1,193 @@
+//! The appliance image in a virtual machine, with a small outside: the host it runs on and a phone.
+//!
+//! ```text
+//! phone 10.9.9.2 ── 10.9.9.1 host ── QEMU (router, DHCP) ── eth0 box
+//! ```
+//!
+//! The host forwards the admin page's and the VPN's port to the box. What lies where comes from `cargo xtask test`, in
+//! `CELL_IMAGE` and `CELL_TOOLBOX`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cell_testkit::vm::{Emulator, Forward, Machine, MachineOptions, Nic, PATIENCE};
+use cell_testkit::{Client, Namespace, Reply, wait_for};
+use serde_json::{Value, json};
+
+use crate::{DOMAIN, OWNER, PASSWORD, VPN_SUBNET, expect_status};
+
+/// The host's address on the phone's side.
+pub const HOST: &str = "10.9.9.1";
+/// Where the admin page is forwarded from.
+pub const ADMIN: &str = "https://10.9.9.1:8443";
+/// What the console says before the code.
+const CODE: &str = "Setup code: ";
+
+/// A box and what is around it.
+#[derive(Debug)]
+pub struct Appliance {
+    /// The owner's browser, on the host.
+    pub owner: Client,
+    /// The box.
+    pub machine: Machine,
+    /// Where QEMU runs.
+    pub host: Namespace,
+    /// A phone that reaches the host only.
+    pub phone: Namespace,
+    emulator: Emulator,
+    options: MachineOptions,
+    // Holds the disk across restarts.
+    _folder: tempfile::TempDir,
+}
+
+/// QEMU, as `cargo xtask test` says where it is.
+#[must_use]
+pub fn emulator() -> Emulator {
+    Emulator::new(cell_os::toolbox::Toolbox::new(from_environment(
+        "CELL_TOOLBOX",
+    )))
+}
+
+/// The image, as `cargo xtask test` says where it is.
+#[must_use]
+pub fn image() -> PathBuf {
+    from_environment("CELL_IMAGE")
+}
+
+fn from_environment(name: &str) -> PathBuf {
+    std::env::var_os(name)
+        .unwrap_or_else(|| panic!("{name} is not set: run these tests by `cargo xtask test`"))
+        .into()
+}
+
+impl Appliance {
+    /// Switches a fresh box on.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    /// Switches a fresh box on that differs as `change` says.
+    #[must_use]
+    pub fn start_with(change: impl FnOnce(&mut MachineOptions)) -> Self {
+        let (host, phone) = outside();
+        let folder = tempfile::tempdir().unwrap();
+        let forward = |protocol, port: u16| Forward {
+            protocol,
+            outside: format!("{HOST}:{port}").parse().unwrap(),
+            inside: port,
+        };
+        let nic = Nic::User(vec![forward("tcp", 8443), forward("udp", 51820)]);
+        let mut options = MachineOptions {
+            overlay: Some(folder.path().join("disk.qcow2")),
+            namespace: Some(host.clone()),
+            ..MachineOptions::new(image(), nic)
+        };
+        change(&mut options);
+        let emulator = emulator();
+        let machine = Machine::start(&emulator, &options).unwrap();
+        let owner = Client::trusting_anything(&host, ADMIN).unwrap();
+        Self {
+            owner,
+            machine,
+            host,
+            phone,
+            emulator,
+            options,
+            _folder: folder,
+        }
+    }
+
+    /// Cuts the power and switches on again, with the same disk.
+    pub fn power_cycle(&mut self) {
+        self.machine.cut_power().unwrap();
+        self.machine = Machine::start(&self.emulator, &self.options).unwrap();
+    }
+
+    /// The code on the console.
+    #[must_use]
+    pub fn setup_code(&self) -> String {
+        self.machine.serial().wait(CODE, PATIENCE).unwrap()
+    }
+
+    /// Waits until the admin page answers.
+    pub fn wait_healthy(&mut self) {
+        let healthy = wait_for(PATIENCE, || {
+            if !self.machine.is_running().unwrap() {
+                panic!("the machine ended");
+            }
+            let reply = self.owner.get("/health").ok()?;
+            (reply.status == 200).then_some(())
+        });
+        assert!(healthy.is_some(), "the admin page does not answer");
+    }
+
+    /// Sets the box up with the code on its console and signs the owner in.
+    pub fn set_up(&mut self) {
+        self.wait_healthy();
+        let form = json!({
+            "setup_code": self.setup_code(),
+            "cell_name": "home",
+            "domain_mode": "lan",
+            "domain": DOMAIN,
+            "vpn_subnet": VPN_SUBNET,
+            "admin_username": OWNER,
+            "admin_password": PASSWORD,
+            "timezone": "Europe/Vienna",
+            "endpoint": format!("{HOST}:51820"),
+        });
+        expect_status(&self.owner.post("/api/setup/complete", &form).unwrap(), 200);
+        self.sign_in();
+    }
+
+    /// Signs the owner in.
+    pub fn sign_in(&mut self) {
+        self.wait_healthy();
+        self.owner = Client::trusting_anything(&self.host, ADMIN).unwrap();
+        let signed_in = wait_for(PATIENCE, || self.owner.login(OWNER, PASSWORD).ok());
+        expect_status(&signed_in.expect("the box answers"), 200);
+    }
+
+    /// GET as the owner; anything but 200 ends the test.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Value {
+        let reply = self.owner.get(path).unwrap();
+        expect_status(&reply, 200);
+        reply.json()
+    }
+
+    /// Adds a device and waits until it may connect.
+    pub fn add_peer(&mut self, name: &str) -> Value {
+        let reply: Reply = self
+            .owner
+            .post("/api/peers", &json!({ "name": name }))
+            .unwrap();
+        expect_status(&reply, 201);
+        let settled = wait_for(PATIENCE, || {
+            let status = self.get("/api/status");
+            (status["revision"] == status["applied_revision"]).then_some(())
+        });
+        assert!(settled.is_some(), "{}", self.get("/api/status"));
+        reply.json()
+    }
+
+    /// Waits until the system has told the loader that it is good: the whole root was read by then.
+    pub fn wait_good(&self, limit: Duration) {
+        self.machine.serial().wait("is good", limit).unwrap();
+    }
+}
+
+/// The host's and the phone's namespace, connected.
+fn outside() -> (Namespace, Namespace) {
+    let host = Namespace::create("host").unwrap();
+    let phone = Namespace::create("phone").unwrap();
+    host.ip(&format!(
+        "link set lo up\nlink add phone type veth peer name eth0 netns {}\naddr add {HOST}/24 dev phone\nlink set phone up",
+        phone.name()
+    ))
+    .unwrap();
+    phone
+        .ip("link set lo up\naddr add 10.9.9.2/24 dev eth0\nlink set eth0 up")
+        .unwrap();
+    (host, phone)
+}
