@@ -19,13 +19,12 @@ CELLD_PROGRAMS = cell-firmware:celld cell-cellctl:cellctl
 
 # A local source is not downloaded, so it is not vendored by the
 # infrastructure either. Cargo.lock holds a checksum for every crate. A source
-# that brings its VENDOR along (`cargo xtask buildroot source`) needs no
-# network.
+# that brings its crates along, as `cargo xtask` makes it, needs no network.
 define CELLD_VENDOR
-	cd $(@D) && test -d VENDOR || { \
+	cd $(@D) && { grep -q vendored-sources .cargo/config.toml || { \
 		$(HOST_MAKE_ENV) $(HOST_PKG_CARGO_ENV) \
 		cargo vendor --locked VENDOR > .vendor.toml && \
-		cat .vendor.toml >> .cargo/config.toml; }
+		cat .vendor.toml >> .cargo/config.toml; }; }
 endef
 CELLD_PRE_CONFIGURE_HOOKS += CELLD_VENDOR
 

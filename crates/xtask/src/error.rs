@@ -12,6 +12,7 @@ use cell_testkit::world::WorldError;
 use thiserror::Error as ThisError;
 
 use crate::bench::BenchError;
+use crate::buildroot::BuildrootError;
 
 /// A command's failure, for the person who typed it.
 #[derive(Debug, ThisError)]
@@ -55,10 +56,8 @@ pub(crate) enum XtaskError {
     NoBench { name: String, available: String },
     #[error("the image cannot be made")]
     Image(#[from] cell_os::OsError),
-    #[error(
-        "the Buildroot base is built by Buildroot itself, which fetches sources from the internet; see buildroot/README.md"
-    )]
-    Buildroot,
+    #[error("the Buildroot base")]
+    Buildroot(#[from] BuildrootError),
     #[error("the bench came to no figure")]
     Bench(#[from] BenchError),
 }

@@ -14,6 +14,7 @@ use cell_os::sbom;
 use cell_os::toolbox::Toolbox;
 use clap::ValueEnum;
 
+use crate::buildroot;
 use crate::cargo::{self, Profile};
 use crate::error::XtaskError;
 
@@ -48,7 +49,10 @@ enum BaseKind {
 
 pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     if options.base == BaseKind::Buildroot {
-        return Err(XtaskError::Buildroot);
+        let assembler = cargo::build_program("cell-os", "cell-os", Profile::Release)?;
+        let folder = buildroot::image(&options.board, &assembler)?;
+        println!("{}", folder.display());
+        return Ok(ExitCode::SUCCESS);
     }
     let sources = sources(Vec::new())?;
     if options.update_lock {

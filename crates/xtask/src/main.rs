@@ -1,4 +1,4 @@
-//! The development commands: `cargo xtask ci | test | run | image | flash | bench | check-arrows | setup`.
+//! The development commands: `cargo xtask ci | test | run | image | flash | bench | buildroot | check-arrows | setup`.
 //!
 //! Promises: everything a command builds is kept outside the tree (`CARGO_TARGET_DIR`, or a folder of its own in the
 //! cache), everything it starts is gone when it ends, and a failure is exit status 1 with what to do.
@@ -13,6 +13,7 @@
 )]
 
 mod bench;
+mod buildroot;
 mod cargo;
 mod check;
 mod error;
@@ -58,6 +59,9 @@ enum Task {
     Flash(flash::Options),
     /// Install the programs that run and test need
     Setup,
+    /// The shipping base of the image: check its tree, write its defconfigs, build with it
+    #[command(subcommand)]
+    Buildroot(buildroot::BuildrootTask),
 }
 
 fn main() -> ExitCode {
@@ -79,6 +83,7 @@ fn perform(task: Task) -> Result<ExitCode, XtaskError> {
         Task::Bench(options) => bench::perform(&options),
         Task::Image(options) => image::perform(&options),
         Task::Flash(options) => flash::perform(&options),
+        Task::Buildroot(task) => buildroot::perform(&task),
         Task::Setup => setup::ensure(setup::Need::Test).map(|()| ExitCode::SUCCESS),
     }
 }

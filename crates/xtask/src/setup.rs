@@ -127,17 +127,62 @@ const TOOLS: &[Tool] = &[
     ),
 ];
 
+/// What `cargo xtask buildroot` needs, by Debian's names: Buildroot's own list, and what its check of packages imports.
+const BUILDROOT_TOOLS: &[Tool] = &[
+    tool(
+        Need::Test,
+        "g++",
+        "build-essential",
+        "builds Buildroot's compiler",
+    ),
+    tool(Need::Test, "git", "git", "fetches the pinned Buildroot"),
+    tool(Need::Test, "bc", "bc", "Buildroot needs it"),
+    tool(
+        Need::Test,
+        "bison",
+        "bison",
+        "the kernel's kconfig is made with it",
+    ),
+    tool(Need::Test, "cpio", "cpio", "Buildroot needs it"),
+    tool(Need::Test, "file", "file", "Buildroot needs it"),
+    tool(
+        Need::Test,
+        "flake8",
+        "flake8",
+        "Buildroot's check of packages",
+    ),
+    tool(
+        Need::Test,
+        "flex",
+        "flex",
+        "the kernel's kconfig is made with it",
+    ),
+    tool(Need::Test, "perl", "perl", "Buildroot needs it"),
+    tool(Need::Test, "python3", "python3", "Buildroot needs it"),
+    tool(Need::Test, "rsync", "rsync", "Buildroot needs it"),
+    tool(
+        Need::Test,
+        "shellcheck",
+        "shellcheck",
+        "Buildroot's check of packages",
+    ),
+    tool(Need::Test, "unzip", "unzip", "Buildroot needs it"),
+    tool(Need::Test, "wget", "wget", "downloads for Buildroot"),
+    // A module and not a program: an absolute path is looked for as it is.
+    tool(
+        Need::Test,
+        "/usr/lib/python3/dist-packages/magic/__init__.py",
+        "python3-magic",
+        "Buildroot's check of packages",
+    ),
+];
+
 /// What browser tests need of npm, pinned: the rules for accessible pages are part of what a test says.
 const NPM_PACKAGES: &[(&str, &str)] = &[("axe-core", "4.14.1"), ("playwright-core", "1.64.1")];
 
 /// Makes sure that everything for `need` is there.
 pub(crate) fn ensure(need: Need) -> Result<(), XtaskError> {
-    let path = cargo::search_path();
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    let missing = missing(need, &folders);
-    if !missing.is_empty() {
-        install(&missing)?;
-    }
+    ensure_tools(TOOLS, need)?;
     if need == Need::Test {
         fetch_npm_packages()
     } else {
@@ -145,14 +190,29 @@ pub(crate) fn ensure(need: Need) -> Result<(), XtaskError> {
     }
 }
 
+/// Makes sure that everything for `cargo xtask buildroot` is there.
+pub(crate) fn ensure_buildroot() -> Result<(), XtaskError> {
+    ensure_tools(BUILDROOT_TOOLS, Need::Test)
+}
+
+fn ensure_tools(tools: &'static [Tool], need: Need) -> Result<(), XtaskError> {
+    let path = cargo::search_path();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let missing = missing(tools, need, &folders);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    install(&missing)
+}
+
 /// Where the packages of npm are.
 pub(crate) fn node_modules() -> PathBuf {
     npm_dir().join("node_modules")
 }
 
-fn missing(need: Need, folders: &[PathBuf]) -> Vec<&'static Tool> {
+fn missing(tools: &'static [Tool], need: Need, folders: &[PathBuf]) -> Vec<&'static Tool> {
     let is_there = |program: &str| folders.iter().any(|folder| folder.join(program).is_file());
-    TOOLS
+    tools
         .iter()
         .filter(|tool| tool.need <= need && !is_there(tool.program))
         .collect()
@@ -248,7 +308,7 @@ mod tests {
         }
         let folders = [folder.path().to_owned()];
         let packages = |need| {
-            missing(need, &folders)
+            missing(TOOLS, need, &folders)
                 .iter()
                 .map(|tool| tool.package)
                 .collect::<Vec<_>>()

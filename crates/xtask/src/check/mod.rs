@@ -10,6 +10,7 @@ mod spdx;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use crate::buildroot;
 use crate::cargo;
 use crate::error;
 
@@ -26,7 +27,7 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Passed with `figure` when there are no findings.
-    fn from_findings(findings: &[String], figure: String) -> Self {
+    pub(crate) fn from_findings(findings: &[String], figure: String) -> Self {
         if findings.is_empty() {
             return Self::Passed(figure);
         }
@@ -43,10 +44,11 @@ impl<E: std::error::Error> From<E> for Outcome {
 type Check = (&'static str, fn() -> Outcome);
 
 /// The quick ones first.
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 10] = [
     ("arrows", arrows::check),
     ("sizes", sizes::check),
     ("links", links::check),
+    ("buildroot", buildroot::check_tree),
     ("format", format),
     ("licences", licences::check),
     ("advisories", advisories),
@@ -68,20 +70,7 @@ pub(crate) fn only_arrows() -> ExitCode {
 fn run(checks: &[Check]) -> ExitCode {
     let mut failed = Vec::new();
     for (name, check) in checks {
-        let start = Instant::now();
-        let outcome = check();
-        let seconds = start.elapsed().as_secs_f32();
-        let (word, text) = match &outcome {
-            Outcome::Passed(text) => ("ok", text.as_str()),
-            Outcome::Skipped(reason) => ("skipped", reason.as_str()),
-            Outcome::Failed(_) => ("FAILED", ""),
-        };
-        println!(
-            "{}",
-            format!("{name:<12}{word:<9}{seconds:>6.1} s  {text}").trim_end()
-        );
-        if let Outcome::Failed(report) = outcome {
-            println!("{}\n", report.trim_end());
+        if !shown(name, check) {
             failed.push(*name);
         }
     }
@@ -90,6 +79,27 @@ fn run(checks: &[Check]) -> ExitCode {
     }
     println!("failed: {}", failed.join(", "));
     ExitCode::FAILURE
+}
+
+/// Runs one check and prints its line, with the report if it failed; whether it did not fail.
+pub(crate) fn shown(name: &str, check: impl FnOnce() -> Outcome) -> bool {
+    let start = Instant::now();
+    let outcome = check();
+    let seconds = start.elapsed().as_secs_f32();
+    let (word, text) = match &outcome {
+        Outcome::Passed(text) => ("ok", text.as_str()),
+        Outcome::Skipped(reason) => ("skipped", reason.as_str()),
+        Outcome::Failed(_) => ("FAILED", ""),
+    };
+    println!(
+        "{}",
+        format!("{name:<12}{word:<9}{seconds:>6.1} s  {text}").trim_end()
+    );
+    let Outcome::Failed(report) = outcome else {
+        return true;
+    };
+    println!("{}\n", report.trim_end());
+    false
 }
 
 fn format() -> Outcome {
