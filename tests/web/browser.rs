@@ -26,6 +26,9 @@ use crate::cell::{Cell, PASSWORD};
 /// As long as a name of a device may be.
 const LONG_NAME: &str = "tablet-of-the-grandmother-who-lives-upstairs-and-likes-her-quiet";
 
+/// When a script is given up: every page in four looks takes minutes, and many on a busy machine.
+const PATIENCE_SECONDS: &str = "2400";
+
 /// Runs a script in the laptop's namespace. It gets `given` and where things are; what it saw is the last line it prints.
 fn run(cell: &Cell, script: &str, mut given: Value) -> Value {
     given["base"] = json!(format!("https://{}", cell.celld.admin()));
@@ -41,7 +44,7 @@ fn run(cell: &Cell, script: &str, mut given: Value) -> Value {
         .world
         .laptop
         .command("timeout")
-        .arg("300")
+        .arg(PATIENCE_SECONDS)
         .arg(program("node"))
         .arg(script)
         .arg(given.to_string())

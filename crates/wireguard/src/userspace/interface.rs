@@ -109,6 +109,18 @@ impl<L: EngineLink> Userspace<L> {
         Ok(())
     }
 
+    /// The interface goes with its last descriptor; the engine, and a process that is just being started, hold theirs a
+    /// moment longer. One that stays is for [`WireGuard::verify`] to report.
+    async fn wait_until_gone(&self) -> Result<(), WireGuardError> {
+        for _ in 0..100 {
+            if !addresses::exists(&self.interface).await? {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
     async fn hand_over(&self, kept: &Kept) -> Result<(), UserspaceError> {
         let duplicate = kept
             .descriptors
@@ -230,9 +242,8 @@ impl<L: EngineLink> WireGuard for Userspace<L> {
             WireGuardStep::Remove => {
                 let mut kept = self.kept.lock().await;
                 self.link.stop().await.map_err(UserspaceError::from)?;
-                // The interface goes with the last descriptor.
                 *kept = None;
-                Ok(())
+                self.wait_until_gone().await
             }
         }
     }
