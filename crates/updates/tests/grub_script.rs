@@ -6,11 +6,11 @@
 
 mod emulator;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cell_updates::boot_state::fake::MemoryFiles;
 use cell_updates::boot_state::{
-    BLOCK_SIZE, Mode, Selection, Slot, Start, StateFile, Tries, decode, encode,
+    BLOCK_SIZE, Loader, Mode, Selection, Slot, Start, StateFile, Tries, decode, encode,
 };
 
 use emulator::{Case, DISKS, Entry, Fault, Seen, Template};
@@ -102,6 +102,7 @@ fn modelled(case: &Case, seen: &Seen) -> Seen {
         start: files.load(case.dice, loads, usize::MAX),
         files: files.content(),
         arguments: seen.arguments.clone(),
+        reads: Vec::new(),
     }
 }
 
@@ -304,6 +305,42 @@ fn script_and_model_agree_on_what_no_writer_of_ours_leaves() {
 }
 
 #[test]
+fn copy_that_counts_is_written_last() {
+    let mut template = Template::new();
+    template.trace_reads();
+    let selection = Some(encode("000012.a.b.-.---"));
+    let mut cases = Vec::new();
+    for [tries0, tries1] in pairs(&TRIES) {
+        if let (Some(tries0), Some(tries1)) = (tries0, tries1) {
+            let copies = [
+                selection.clone(),
+                selection.clone(),
+                Some(tries0),
+                Some(tries1),
+            ];
+            cases.push(Case {
+                files: files(copies),
+                ..Case::default()
+            });
+        }
+    }
+    for cases in cases.chunks(DISKS) {
+        for (case, seen) in cases.iter().zip(template.run(cases)) {
+            let loader = Loader::read(|file| case.files.get(&file).cloned());
+            let written = seen.reads.iter().skip(StateFile::ALL.len());
+            let last = loader.tries_copy.unwrap_or(StateFile::Tries1);
+            let is_written = seen.files[&last] != case.files[&last];
+            let suffix = format!("/{}", last.path());
+            assert!(
+                !is_written || written.last().unwrap().ends_with(&suffix),
+                "{}",
+                shown(case)
+            );
+        }
+    }
+}
+
+#[test]
 fn kernel_is_told_slot_disk_and_mode_after_the_slots_own_words() {
     let template = Template::new();
     let selection = Some(encode("000012.a.b.b.---"));
@@ -438,5 +475,57 @@ fn grub_finds_no_fault_with_the_script() {
             .output()
             .unwrap();
         assert!(check.status.success(), "{name}: {check:?}");
+    }
+}
+
+/// The first word of every command of the script: of a line, or behind a keyword.
+fn commands(script: &str) -> BTreeSet<&str> {
+    let lines = script
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'));
+    let mut commands = BTreeSet::new();
+    for part in lines.flat_map(|line| line.split("; ")) {
+        let mut words = part
+            .split_ascii_whitespace()
+            .skip_while(|word| ["if", "elif", "else", "then", "do"].contains(word));
+        commands.extend(words.next());
+    }
+    commands
+}
+
+#[test]
+fn loader_has_a_module_for_every_command_of_the_script() {
+    let board = std::path::Path::new(emulator::SCRIPT).parent().unwrap();
+    let script = std::fs::read_to_string(emulator::SCRIPT).unwrap();
+    let modules = std::fs::read_to_string(board.join("grub.modules")).unwrap();
+    let modules: BTreeSet<&str> = modules
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .flat_map(str::split_ascii_whitespace)
+        .collect();
+    let list = emulator::root().join("usr/lib/grub/x86_64-emu/command.lst");
+    let list = std::fs::read_to_string(list).unwrap();
+    let mut providers: BTreeMap<&str, &str> = list
+        .lines()
+        .filter_map(|line| line.trim_start_matches('*').split_once(": "))
+        .collect();
+    // The emulator has no serial port and no kernel to boot; without the former the script goes on.
+    providers.extend([
+        ("serial", "serial"),
+        ("$cell_linux", "linux"),
+        ("$cell_initrd", "linux"),
+    ]);
+    providers.extend([("$cell_boot", "boot"), ("search", "search_fs_file")]);
+    let language = ["fi", "done", "for", "function", "}", "set"];
+    for command in commands(&script) {
+        let is_ours = command.starts_with("cell_") || command == "$cell_again";
+        if is_ours || language.contains(&command) || command.starts_with(['\'', '"']) {
+            continue;
+        }
+        let module = providers.get(command).copied();
+        assert!(
+            module.is_some_and(|module| modules.contains(module)),
+            "{command}: {module:?}"
+        );
     }
 }

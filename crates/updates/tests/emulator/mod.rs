@@ -56,6 +56,8 @@ pub(crate) struct Seen {
     pub(crate) files: BTreeMap<StateFile, Vec<u8>>,
     /// The kernel's arguments.
     pub(crate) arguments: Vec<String>,
+    /// The state files in the order they were read, when that is traced.
+    pub(crate) reads: Vec<String>,
 }
 
 /// A disk image, and where on it things lie.
@@ -132,6 +134,14 @@ impl Template {
         }
     }
 
+    /// From now on the script says which state files it reads. It reads each one after it wrote it.
+    pub(crate) fn trace_reads(&mut self) {
+        let head = "function cell_read {\n";
+        assert!(self.script.contains(head));
+        let traced = format!("{head}  echo \"@READ $1\"\n");
+        self.script = self.script.replace(head, &traced);
+    }
+
     /// Powers on once a case, all in one run of the emulator.
     pub(crate) fn run(&self, cases: &[Case]) -> Vec<Seen> {
         assert!(cases.len() <= DISKS);
@@ -163,6 +173,7 @@ impl Template {
             start: started(text),
             files: self.files_of(&std::fs::read(disk(index)).unwrap(), &cases[index]),
             arguments: lines(text, "@ARGUMENT ").map(str::to_owned).collect(),
+            reads: lines(text, "@READ ").map(str::to_owned).collect(),
         });
         seen.collect()
     }
@@ -326,7 +337,7 @@ fn feed(command: &mut Command, input: &str) {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        .unwrap();
     child
         .stdin
         .take()
