@@ -18,7 +18,7 @@ const MOUNT_POINT: &str = "/run/select";
 pub(crate) enum Occasion {
     /// The system has just come up: mend copies, put down a failed trial.
     Starting,
-    /// Everything answers and the whole root was read: count from the beginning, and commit a trial.
+    /// Everything answers and the whole root was read: commit a trial, and count from the beginning.
     Healthy,
     /// Print what runs and what shall.
     Show,
@@ -42,7 +42,10 @@ pub(crate) fn run(occasion: Occasion) -> Result<(), Box<dyn Error>> {
             }
         }
         Occasion::Healthy => {
-            state.commit()?;
+            // A healthy fallback stays a fallback: which slot is the committed one is for a person, or the next update.
+            if running.mode == Mode::Trial {
+                state.commit()?;
+            }
             state.repair(Health::Healthy)?;
         }
         Occasion::Show => show(&running, &state.wanted()?),

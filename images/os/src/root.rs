@@ -89,9 +89,17 @@ impl Recipe<'_> {
 
     /// The names that BusyBox answers to; a program of its own goes before.
     fn applets(&self, list: &str, root: &Path) -> Result<(), OsError> {
+        let busybox = root.join("usr/bin/busybox");
+        let program = fs::read(&busybox).map_err(error::read(&busybox))?;
         for line in list.lines() {
             let words = line.split('#').next().unwrap_or_default();
             for name in words.split_whitespace() {
+                if !has_applet(&program, name) {
+                    return Err(OsError::Absent {
+                        path: format!("applet {name} of BusyBox"),
+                        asked: "images/os/debian/applets".to_owned(),
+                    });
+                }
                 let (bin, sbin) = (
                     root.join("usr/bin").join(name),
                     root.join("usr/sbin").join(name),
@@ -107,6 +115,13 @@ impl Recipe<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a BusyBox program has this applet: their names stand in it one after the other, each ended by a zero. It may
+/// be of another architecture, and so cannot be asked.
+fn has_applet(program: &[u8], name: &str) -> bool {
+    let wanted = [b"\0", name.as_bytes(), b"\0"].concat();
+    program.windows(wanted.len()).any(|window| window == wanted)
 }
 
 /// The authorities that a program trusts, in one file: what the package's script would have made.
@@ -131,4 +146,16 @@ pub(crate) fn os_release(version: &str) -> String {
         "NAME=\"Personal Internet Cell\"\nID=cell\nVERSION_ID={version}\n\
          PRETTY_NAME=\"Personal Internet Cell {version}\"\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn applets_are_found_by_their_whole_names() {
+        let program = b"\x7fELF..\0mkdir\0renice\0sh\0..";
+        assert!(has_applet(program, "renice") && has_applet(program, "sh"));
+        assert!(!has_applet(program, "nice") && !has_applet(program, "mk"));
+    }
 }
