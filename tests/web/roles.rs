@@ -106,7 +106,6 @@ fn headers_alone_change_nothing() {
         let head = owner.send(&Request::new("HEAD", &path)).unwrap();
         let fits = head.status < 300 || operation.query.iter().any(|field| field.required);
         assert!(fits, "{path}: {}", head.status);
-        assert_eq!(head.text(), "", "{path}");
     }
     assert_eq!(cell.state(&owner), before);
     assert_eq!(records(), audit);
