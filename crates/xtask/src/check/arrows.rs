@@ -82,8 +82,16 @@ const ARROWS: &[(End, &[End])] = &[
         &[All(Words), All(Think), All(Do), One("control")],
     ),
     (All(Face), &[All(Words), All(Face), One("control")]),
-    // Recovery works when the daemon is dead.
-    (One("console"), &[One("store"), One("auth"), One("updates")]),
+    // Recovery works when the daemon is dead (ADR 0012).
+    (
+        One("console"),
+        &[
+            All(Keep),
+            One("plan"),
+            One("netlink"),
+            One("updates"),
+        ],
+    ),
     (
         All(Root),
         &[
