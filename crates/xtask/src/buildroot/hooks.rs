@@ -37,6 +37,7 @@ impl Tree {
         tree.write("cell/rootfs-overlay/etc/init.d/rcS", "overlay");
         tree.write("cell/buildroot/external.desc", "");
         tree.write("images/bzImage", "kernel");
+        tree.write("host/bin/.keep", "");
         tree.write("build/grub2-2.12/build-x86_64-efi/grub-core/fat.mod", "");
         tree
     }
@@ -63,6 +64,7 @@ impl Tree {
         hook.args([self.path(first), "x86_64-uefi".into()])
             .env("TARGET_DIR", self.path("target"))
             .env("BUILD_DIR", self.path("build"))
+            .env("HOST_DIR", self.path("host"))
             .env("BR2_EXTERNAL_CELL_PATH", self.path("cell/buildroot"))
             .env_remove("CELL_OS");
         hook
@@ -132,25 +134,35 @@ fn modes_and_mount_points_are_those_of_a_root() {
 }
 
 #[test]
-fn the_assembler_gets_root_kernel_and_grub() {
+fn the_assembler_gets_root_kernel_boards_and_a_toolbox() {
     let tree = Tree::new();
-    tree.write(
-        "cell-os",
-        "#!/bin/sh\necho \"$@\"\necho \"$CELL_GRUB_MODULES\"\nls \"$5\"\n",
-    );
+    tree.write("cell-os", "#!/bin/sh\necho \"$@\"\nls \"$5\"\n");
     fs::set_permissions(tree.path("cell-os"), fs::Permissions::from_mode(0o755)).unwrap();
     let mut hook = tree.hook("post-image.sh", "images");
     let said = output(hook.env("CELL_OS", tree.path("cell-os"))).unwrap();
     let (root, images) = (tree.path("build/cell-root"), tree.path("images"));
     let expected = format!(
-        "assemble --board x86_64-uefi --root {} --kernel {} --out {}\n{}\netc\nroot\ntmp\nusr\n",
+        "assemble --board x86_64-uefi --root {} --kernel {} --toolbox {} --boards {} --out {}\netc\nroot\ntmp\nusr\n",
         root.display(),
         images.join("bzImage").display(),
+        tree.path("build/cell-toolbox").display(),
+        tree.path("cell/buildroot/../board").display(),
         images.display(),
-        tree.path("build/grub2-2.12/build-x86_64-efi/grub-core")
-            .display(),
     );
     assert_eq!(said, expected);
+}
+
+#[test]
+fn the_toolbox_runs_buildroots_programs_and_holds_grubs_modules() {
+    let tree = Tree::new();
+    tree.write("cell-os", "#!/bin/sh\n");
+    fs::set_permissions(tree.path("cell-os"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::copy("/bin/true", tree.path("host/bin/mkfs.fat")).unwrap();
+    let mut hook = tree.hook("post-image.sh", "images");
+    output(hook.env("CELL_OS", tree.path("cell-os"))).unwrap();
+    let toolbox = cell_os::toolbox::Toolbox::new(tree.path("build/cell-toolbox"));
+    cell_os::toolbox::run(&mut toolbox.command("mkfs.fat").unwrap()).unwrap();
+    assert!(toolbox.path("usr/lib/grub/x86_64-efi/fat.mod").is_file());
 }
 
 #[test]
