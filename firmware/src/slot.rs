@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use cell_updates::boot_state::{BootState, GrubBootState, Health, MountedSelect, Running, Wanted};
+use cell_updates::boot_state::{
+    BootState, GrubBootState, Health, Mode, MountedSelect, Running, Wanted,
+};
 use clap::ValueEnum;
 
 use crate::logging;

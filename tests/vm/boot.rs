@@ -1,9 +1,4 @@
 //! Shows 1 and 2: the image, from power-on to a phone in its VPN.
-#![expect(
-    clippy::unwrap_used,
-    reason = "code of tests: what goes wrong ends the test"
-)]
-
 use std::time::Duration;
 
 use cell_testkit::{WgClient, wait_for};

@@ -15,7 +15,7 @@ CELLD_LICENSE_FILES = LICENSE-APACHE LICENSE-MIT
 CELLD_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = --exclude=/target
 
 # Package and program of each; the image has no other of the workspace.
-CELLD_PROGRAMS = cell-firmware:celld cell-cellctl:cellctl
+CELLD_PROGRAMS = cell-firmware:celld cell-cellctl:cellctl cell-console:cell-console
 
 # A local source is not downloaded, so it is not vendored by the
 # infrastructure either. Cargo.lock holds a checksum for every crate. A source

@@ -27,7 +27,7 @@ fn child() {
     assert_eq!(commit(&store, b"1").unwrap(), Some(1));
 
     let filler = dir.join("filler");
-    fill(&filler);
+    fill(&filler).unwrap();
 
     for _ in 0..3 {
         let refused = commit(&store, b"2");
@@ -48,7 +48,7 @@ fn child() {
     assert_eq!(store.documents().unwrap()["dns"], b"2");
     drop(store);
 
-    fill(&filler);
+    fill(&filler).unwrap();
     let spare = tempfile::tempdir().unwrap();
     let spare = spare.path().join("spare");
     for _ in 0..2 {
@@ -72,11 +72,12 @@ fn child() {
 }
 
 /// Writes until not one byte fits any more.
-fn fill(filler: &Path) {
-    let mut file = File::create(filler).unwrap();
+fn fill(filler: &Path) -> std::io::Result<()> {
+    let mut file = File::create(filler)?;
     for size in [4096, 1] {
         while file.write_all(&[0; 4096][..size]).is_ok() {}
     }
+    Ok(())
 }
 
 #[test]

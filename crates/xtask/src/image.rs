@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use cell_os::OsError;
 use cell_os::assemble::{Assembly, assemble};
@@ -17,11 +17,16 @@ use clap::ValueEnum;
 use crate::buildroot;
 use crate::cargo::{self, Profile};
 use crate::error::XtaskError;
+use crate::setup;
 
 /// The board of machines like this one.
 pub(crate) const DEFAULT_BOARD: &str = "x86_64-uefi";
 /// Our programs in the image.
-const PROGRAMS: &[(&str, &str)] = &[("cell-firmware", "celld"), ("cell-cellctl", "cellctl")];
+const PROGRAMS: &[(&str, &str)] = &[
+    ("cell-firmware", "celld"),
+    ("cell-cellctl", "cellctl"),
+    ("cell-console", "cell-console"),
+];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -49,8 +54,17 @@ enum BaseKind {
 
 pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     if options.base == BaseKind::Buildroot {
+        setup::ensure_buildroot()?;
         let assembler = cargo::build_program("cell-os", "cell-os", Profile::Release)?;
-        let folder = buildroot::image(&options.board, &assembler)?;
+        let mut folder = buildroot::image(&options.board, &assembler)?;
+        if let Some(out) = &options.out {
+            cargo::succeed(
+                Command::new("cp")
+                    .args(["--recursive", "--sparse=always", "--no-target-directory"])
+                    .args([&folder, out]),
+            )?;
+            folder.clone_from(out);
+        }
         println!("{}", folder.display());
         return Ok(ExitCode::SUCCESS);
     }
@@ -105,7 +119,7 @@ fn epoch() -> u64 {
     {
         return asked;
     }
-    let mut git = std::process::Command::new("git");
+    let mut git = Command::new("git");
     git.args(["log", "-1", "--format=%ct"])
         .current_dir(cargo::root());
     let output = git.output().ok();
@@ -200,7 +214,7 @@ fn crates() -> Result<Vec<sbom::Crate>, XtaskError> {
 
 /// Seconds since 1970 as RFC 3339 has them, by way of `date`.
 fn rfc3339(seconds: u64) -> String {
-    let mut date = std::process::Command::new("date");
+    let mut date = Command::new("date");
     date.args(["--utc", "+%Y-%m-%dT%H:%M:%SZ", "--date"])
         .arg(format!("@{seconds}"));
     let output = date.output().ok();

@@ -182,7 +182,7 @@ fn slot_cfg(verity: &Verity, initramfs: bool, cmdline: &str) -> String {
     let block = verity::BLOCK;
     let device = "PARTUUID=$select_uuid/PARTNROFF=$slot_offset";
     format!(
-        "set slot_args=\"{cmdline} root=/dev/dm-0 ro rootwait dm-mod.create=\\\"root,,,ro,0 {sectors} verity 1 {device} \
+        "set slot_args=\"{cmdline} root=/dev/dm-0 ro dm-mod.waitfor={device} dm-mod.create=\\\"root,,,ro,0 {sectors} verity 1 {device} \
          {device} {block} {block} {data_blocks} {hash_start} sha256 {root_hash} {salt} 1 panic_on_corruption\\\"\"\n\
          set slot_initrd=\n"
     )

@@ -204,7 +204,9 @@ mod tests {
             .collect();
         assert_eq!(starts.len(), LAYOUT.len());
         assert!(
-            starts.iter().all(|start| start * SECTOR % MIB == 0),
+            starts
+                .iter()
+                .all(|start| (start * SECTOR).is_multiple_of(MIB)),
             "{starts:?}"
         );
         assert_eq!(starts[1] - starts[0], LAYOUT[0].size / SECTOR);

@@ -85,12 +85,7 @@ const ARROWS: &[(End, &[End])] = &[
     // Recovery works when the daemon is dead (ADR 0012).
     (
         One("console"),
-        &[
-            All(Keep),
-            One("plan"),
-            One("netlink"),
-            One("updates"),
-        ],
+        &[All(Keep), One("plan"), One("netlink"), One("updates")],
     ),
     (
         All(Root),
