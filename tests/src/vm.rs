@@ -18,8 +18,9 @@ use crate::{DOMAIN, OWNER, PASSWORD, VPN_SUBNET, expect_status};
 
 /// The host's address on the phone's side.
 pub const HOST: &str = "10.9.9.1";
-/// Where the admin page is forwarded from.
-pub const ADMIN: &str = "https://10.9.9.1:8443";
+/// Where the admin page is forwarded from. QEMU shows the box who asks, unless that is the host itself: then the asker
+/// looks like the router beside the box, which is at home.
+const ADMIN: &str = "127.0.0.1";
 /// What the console says before the code.
 const CODE: &str = "Setup code: ";
 
@@ -72,12 +73,15 @@ impl Appliance {
     pub fn start_with(change: impl FnOnce(&mut MachineOptions)) -> Self {
         let (host, phone) = outside();
         let folder = tempfile::tempdir().unwrap();
-        let forward = |protocol, port: u16| Forward {
+        let forward = |protocol, address: &str, port: u16| Forward {
             protocol,
-            outside: format!("{HOST}:{port}").parse().unwrap(),
+            outside: format!("{address}:{port}").parse().unwrap(),
             inside: port,
         };
-        let nic = Nic::User(vec![forward("tcp", 8443), forward("udp", 51820)]);
+        let nic = Nic::User(vec![
+            forward("tcp", ADMIN, 8443),
+            forward("udp", HOST, 51820),
+        ]);
         let mut options = MachineOptions {
             overlay: Some(folder.path().join("disk.qcow2")),
             namespace: Some(host.clone()),
@@ -86,7 +90,7 @@ impl Appliance {
         change(&mut options);
         let emulator = emulator();
         let machine = Machine::start(&emulator, &options).unwrap();
-        let owner = Client::trusting_anything(&host, ADMIN).unwrap();
+        let owner = Client::trusting_anything(&host, admin_url()).unwrap();
         Self {
             owner,
             machine,
@@ -143,7 +147,7 @@ impl Appliance {
     /// Signs the owner in.
     pub fn sign_in(&mut self) {
         self.wait_healthy();
-        self.owner = Client::trusting_anything(&self.host, ADMIN).unwrap();
+        self.owner = Client::trusting_anything(&self.host, admin_url()).unwrap();
         let signed_in = wait_for(PATIENCE, || self.owner.login(OWNER, PASSWORD).ok());
         expect_status(&signed_in.expect("the box answers"), 200);
     }
@@ -175,6 +179,10 @@ impl Appliance {
     pub fn wait_good(&self, limit: Duration) {
         self.machine.serial().wait("is good", limit).unwrap();
     }
+}
+
+fn admin_url() -> String {
+    format!("https://{ADMIN}:8443")
 }
 
 /// The host's and the phone's namespace, connected.
