@@ -251,8 +251,16 @@ fn interfaces() -> Vec<Interface> {
 /// Where the admin page is. Before setup nobody may ask the daemon, so it is where it listens by default.
 fn admin(seen: &Seen, interfaces: &[Interface], start: &machine::StartConf) -> Vec<String> {
     if let Some(network) = &seen.network {
-        return network
-            .admin
+        let mut listening = network.admin.clone();
+        // First what a computer at home reaches without the VPN.
+        listening.sort_by_key(|address| {
+            let home = network.lan.as_ref().unwrap_or(&network.wan);
+            let at_home = network.interfaces.iter().any(|(name, facts)| {
+                name == home && facts.addresses.iter().any(|net| net.addr() == address.ip())
+            });
+            (!at_home, address.is_ipv6(), *address)
+        });
+        return listening
             .iter()
             .map(|address| format!("https://{address}"))
             .collect();

@@ -199,6 +199,9 @@ impl Console {
             } else {
                 self.lines.byte(*byte).map(Input::Line)
             };
+            if matches!(input, Some(Input::Key(Key::Interrupt))) {
+                self.ahead.clear();
+            }
             self.ahead.extend(input);
         }
         Ok(())
@@ -247,9 +250,6 @@ impl Console {
             }
             let effect = match input {
                 Input::Key(key) => {
-                    if key == Key::Interrupt {
-                        self.ahead.clear();
-                    }
                     if key == Key::Redraw {
                         self.screen.redraw()?;
                     }

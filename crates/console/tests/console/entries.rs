@@ -127,7 +127,7 @@ fn full_screen_with_the_daemon() {
     console.leads("7", "Type home or RESET");
     console.leads("hom\r", "Nothing was erased.");
     assert!(!partition.path().join("factory-reset").exists());
-    console.leads("\x15home\r", "erases everything");
+    console.leads("\x15home\r", "The box restarts and erases");
     assert!(partition.path().join("factory-reset").is_file());
     assert_eq!(console.started("reboot"), 2);
 }
@@ -170,7 +170,7 @@ fn plain_lines_without_the_daemon() {
     console.line("", " 1  Status");
 
     console.line("4", "The other one is tried");
-    console.line("2", "no other system");
+    console.line("2", "so there is no other");
     console.line("", " 1  Status");
     console.line("5", "To a USB stick");
     let logs = console.line("2", "Enter: back");
@@ -200,7 +200,7 @@ fn plain_lines_without_the_daemon() {
     console.line("2", "The box switches off.");
     console.line("", " 1  Status");
     console.line("7", "Type home or RESET");
-    console.line("RESET", "erases everything");
+    console.line("RESET", "The box restarts and erases");
     assert!(partition.path().join("factory-reset").is_file());
     assert_eq!(
         (console.started("reboot"), console.started("poweroff")),

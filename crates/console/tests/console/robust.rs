@@ -119,7 +119,7 @@ fn terminal_decides_how_it_is_drawn() {
     let base = || Setting::screen(&empty.runtime_dir, &empty.state_dir);
     let full = |setting: Setting<'_>| {
         let console = Sitting::start(&setting);
-        console.came("9  Restart or power off");
+        console.sees("9  Restart or power off");
         console.stream().contains("\x1b[2J")
     };
     assert!(full(base()));

@@ -65,7 +65,8 @@ pub(crate) struct Sitting {
 
 impl Sitting {
     pub(crate) fn start(setting: &Setting<'_>) -> Self {
-        let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let keyboard =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&keyboard).unwrap();
         unlockpt(&keyboard).unwrap();
         let (columns, rows) = setting.size;
