@@ -48,7 +48,7 @@ pub struct Forward {
 /// A network interface of a machine, in the order the machine sees them.
 #[derive(Debug, Clone)]
 pub enum Nic {
-    /// QEMU is router, DHCP server and name server; nothing else gets in or out but by forwards.
+    /// QEMU is router, DHCP server and name server: the machine sees what QEMU's namespace sees, and is seen by forwards.
     User(Vec<Forward>),
     /// An interface of the namespace QEMU runs in.
     Tap(String),
@@ -159,7 +159,7 @@ impl Nic {
         match self {
             Self::User(forwards) => {
                 let forwards: String = forwards.iter().map(Forward::word).collect();
-                (format!("user,restrict=on{forwards}"), 1)
+                (format!("user{forwards}"), 1)
             }
             Self::Tap(name) => (format!("tap,ifname={name},script=no,downscript=no"), 1),
             Self::Cable {
@@ -268,7 +268,7 @@ mod tests {
             inside: 51820,
         };
         let (text, _) = Nic::User(vec![forward]).backend(0);
-        assert_eq!(text, "user,restrict=on,hostfwd=udp:127.0.0.1:5000-:51820");
+        assert_eq!(text, "user,hostfwd=udp:127.0.0.1:5000-:51820");
         let cable = Nic::Cable {
             path: "/tmp/wire".into(),
             listens: true,
