@@ -102,10 +102,31 @@ impl Appliance {
         }
     }
 
+    /// A fresh box whose power was cut before it did anything.
+    #[must_use]
+    pub fn start_off() -> Self {
+        let mut appliance = Self::start();
+        appliance.machine.cut_power().unwrap();
+        appliance
+    }
+
     /// Cuts the power and switches on again, with the same disk.
     pub fn power_cycle(&mut self) {
         self.machine.cut_power().unwrap();
+        self.power_on();
+    }
+
+    /// Switches on again after the power was cut.
+    pub fn power_on(&mut self) {
         self.machine = Machine::start(&self.emulator, &self.options).unwrap();
+    }
+
+    /// Overwrites some bytes of a partition, while the box is off.
+    pub fn damage(&self, partition: &str, offset: u64, length: u64) {
+        let at = cell_os::disk::offset_of(partition) + offset;
+        self.emulator
+            .overwrite(self.machine.disk(), at, length)
+            .unwrap();
     }
 
     /// The code on the console.

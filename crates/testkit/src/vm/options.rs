@@ -215,6 +215,23 @@ impl Emulator {
         Self { toolbox }
     }
 
+    /// Overwrites `length` bytes of a machine's disk from byte `at` on; the machine must be off.
+    ///
+    /// # Errors
+    /// What QEMU's tool says.
+    pub fn overwrite(&self, disk: &Path, at: u64, length: u64) -> Result<(), MachineError> {
+        let mut write = self.program("qemu-io")?;
+        write
+            .args([
+                "-f",
+                "qcow2",
+                "-c",
+                &format!("write -q -P 0x55 {at} {length}"),
+            ])
+            .arg(disk);
+        super::run(&mut write)
+    }
+
     pub(super) fn program(&self, name: &str) -> Result<Command, MachineError> {
         Ok(self.toolbox.command(name)?)
     }
