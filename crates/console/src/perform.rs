@@ -252,6 +252,7 @@ fn interfaces() -> Vec<Interface> {
 fn admin(seen: &Seen, interfaces: &[Interface], start: &machine::StartConf) -> Vec<String> {
     if let Some(network) = &seen.network {
         let mut listening = network.admin.clone();
+        listening.retain(|address| !address.ip().is_loopback());
         // First what a computer at home reaches without the VPN.
         listening.sort_by_key(|address| {
             let home = network.lan.as_ref().unwrap_or(&network.wan);

@@ -56,24 +56,35 @@ fn is_invisible(character: char) -> bool {
     matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Breaks a line between words so that no piece is wider than `width` characters; a longer word is cut.
+/// Breaks a line between words so that no piece is wider than `width` characters; a longer word is cut. Pieces after the
+/// first are indented like it.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
+    let indent = text
+        .chars()
+        .take_while(|c| *c == ' ')
+        .count()
+        .min(width / 2);
+    let indent = " ".repeat(indent);
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split_inclusive(' ') {
         let mut word = word.to_owned();
         if length(&line) + length(word.trim_end()) > width && !line.trim().is_empty() {
-            lines.push(std::mem::take(&mut line).trim_end().to_owned());
+            lines.push(
+                std::mem::replace(&mut line, indent.clone())
+                    .trim_end()
+                    .to_owned(),
+            );
         }
         while length(&line) + length(word.trim_end()) > width {
-            let at = width.saturating_sub(length(&line)).max(1);
+            let room = width.saturating_sub(length(&line)).max(1);
             let end = word
                 .char_indices()
-                .nth(at)
+                .nth(room)
                 .map_or(word.len(), |(end, _)| end);
             let rest = word.split_off(end);
-            lines.push(std::mem::take(&mut line) + &word);
+            lines.push(std::mem::replace(&mut line, indent.clone()) + &word);
             word = rest;
         }
         line.push_str(&word);
@@ -123,7 +134,7 @@ mod tests {
     fn lines_break_between_words() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
-        assert_eq!(wrap("  indented text", 10), ["  indented", "text"]);
+        assert_eq!(wrap("  indented text", 10), ["  indented", "  text"]);
         assert_eq!(wrap("", 10), [""]);
     }
 

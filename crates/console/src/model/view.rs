@@ -287,12 +287,11 @@ fn daemon(seen: &Situation) -> String {
 
 fn status(seen: &Situation) -> Vec<Line> {
     let mut lines = vec![
-        plain(format!(
-            "Name: {}",
-            seen.cell_name
-                .as_deref()
-                .unwrap_or("not set up, or not known without the daemon")
-        )),
+        plain(match (&seen.cell_name, seen.set_up) {
+            (Some(name), _) => format!("Name: {name}"),
+            (None, Some(false)) => "Name: none yet, the box is not set up".to_owned(),
+            (None, _) => "Name: not known while the daemon does not run".to_owned(),
+        }),
         plain(system(seen)),
         plain(daemon(seen)),
     ];

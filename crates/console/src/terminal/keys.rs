@@ -14,8 +14,18 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    /// The key this byte completes. Unknown sequences are swallowed.
-    pub(super) fn byte(&mut self, byte: u8) -> Option<Key> {
+    /// The keys this byte completes. Unknown sequences are swallowed.
+    pub(super) fn byte(&mut self, byte: u8) -> impl Iterator<Item = Key> + use<> {
+        // Esc, and at once another key: two keys, since a person on a slow line types so.
+        let escaped = self.pending == [0x1b] && !matches!(byte, b'[' | b'O');
+        let before = match escaped {
+            true => self.settle(),
+            false => None,
+        };
+        before.into_iter().chain(self.next(byte))
+    }
+
+    fn next(&mut self, byte: u8) -> Option<Key> {
         let after_return = std::mem::take(&mut self.returned);
         if self.pending.is_empty() {
             return match byte {
@@ -50,7 +60,10 @@ impl Decoder {
             // No UTF-8; what broke it may be a key of its own.
             Err(_) => {
                 self.pending.clear();
-                self.byte(byte).filter(|_| byte.is_ascii())
+                match byte.is_ascii() {
+                    true => self.next(byte),
+                    false => None,
+                }
             }
         }
     }
@@ -69,11 +82,6 @@ impl Decoder {
     fn escape(&mut self, byte: u8) -> Option<Key> {
         self.pending.push(byte);
         match self.pending.as_slice() {
-            // Esc twice, or Esc and a key typed at once: back, and no more.
-            [_, next] if !matches!(next, b'[' | b'O') => {
-                self.pending.clear();
-                Some(Key::Escape)
-            }
             [_, _] => None,
             // Parameters and intermediate bytes (ECMA-48 section 5.4); one that does not end is no sequence.
             sequence if matches!(byte, 0x20..=0x3f) && sequence.len() < MAX_SEQUENCE => None,
@@ -121,10 +129,7 @@ mod tests {
 
     fn keys(bytes: &[u8]) -> Vec<Key> {
         let mut decoder = Decoder::default();
-        let mut keys: Vec<Key> = bytes
-            .iter()
-            .filter_map(|byte| decoder.byte(*byte))
-            .collect();
+        let mut keys: Vec<Key> = bytes.iter().flat_map(|byte| decoder.byte(*byte)).collect();
         keys.extend(decoder.settle());
         keys
     }
@@ -148,6 +153,13 @@ mod tests {
     }
 
     #[test]
+    fn key_typed_right_after_escape_is_one_of_its_own() {
+        assert_eq!(keys(b"\x1b8"), [Key::Escape, Key::Char('8')]);
+        assert_eq!(keys(b"\x1b\x1b"), [Key::Escape, Key::Escape]);
+        assert_eq!(keys(b"\x1b\x1b[A"), [Key::Escape, Key::Up]);
+    }
+
+    #[test]
     fn two_returns_are_two_keys() {
         assert_eq!(keys(b"\r\r\n\n"), [Key::Enter, Key::Enter, Key::Enter]);
     }
@@ -166,13 +178,13 @@ mod tests {
         fn any_bytes_are_read_and_leave_nothing_behind(bytes in any::<Vec<u8>>()) {
             let mut decoder = Decoder::default();
             for byte in bytes {
-                if let Some(Key::Char(character)) = decoder.byte(byte) {
-                    prop_assert!(!character.is_control());
+                for key in decoder.byte(byte) {
+                    prop_assert!(!matches!(key, Key::Char(character) if character.is_control()));
                 }
                 prop_assert!(decoder.pending.len() <= MAX_SEQUENCE);
             }
             decoder.settle();
-            prop_assert_eq!(decoder.byte(b'x'), Some(Key::Char('x')));
+            prop_assert_eq!(decoder.byte(b'x').collect::<Vec<_>>(), [Key::Char('x')]);
         }
 
         #[test]

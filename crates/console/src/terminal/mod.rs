@@ -194,15 +194,16 @@ impl Console {
             Err(error) => return Err(error.into()),
         };
         for byte in &bytes[..length] {
-            let input = if self.screen.is_full() {
-                self.decoder.byte(*byte).map(Input::Key)
+            if self.screen.is_full() {
+                for key in self.decoder.byte(*byte) {
+                    if key == Key::Interrupt {
+                        self.ahead.clear();
+                    }
+                    self.ahead.push_back(Input::Key(key));
+                }
             } else {
-                self.lines.byte(*byte).map(Input::Line)
-            };
-            if matches!(input, Some(Input::Key(Key::Interrupt))) {
-                self.ahead.clear();
+                self.ahead.extend(self.lines.byte(*byte).map(Input::Line));
             }
-            self.ahead.extend(input);
         }
         Ok(())
     }

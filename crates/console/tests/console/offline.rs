@@ -133,7 +133,7 @@ fn change_that_waited_counts_as_kept_and_stands_in_nobodys_way() {
         "lan": {"addressing": {"mode": "static", "address": "192.168.77.1/26"}},
     }});
     let reply = cell.owner.put("/api/config", &update).unwrap();
-    expect_status(&reply, 200);
+    expect_status(&reply, 202);
     assert!(!reply.json()["confirm"].is_null(), "{}", reply.text());
     cell.celld.kill9().unwrap();
 
