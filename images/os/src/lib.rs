@@ -6,7 +6,7 @@
 //! archive's signed index vouches for and the lock file names.
 //! Must never: run programs of the tree it assembles (they may be of another architecture), nor leave a half-written
 //! image under its final name.
-//! Start reading at [`assemble::assemble`], then [`debian::tree`].
+//! Start reading at [`assemble::assemble`], then [`debian::Sources`].
 
 pub mod assemble;
 pub mod board;
