@@ -20,7 +20,7 @@ pub const BLOCK_SIZE: usize = 1024;
 /// GRUB's `GRUB_ENVBLK_SIGNATURE` (include/grub/lib/envblk.h).
 pub(super) const SIGNATURE: &[u8] = b"# GRUB Environment Block\n";
 
-/// The block that holds `text`, which is one of [`record`](super::record)'s and far shorter than the block.
+/// The block that holds `text`, a selection or tries, far shorter than the block.
 pub fn encode(text: &str) -> Vec<u8> {
     let texts = format!("\none={text}\ntwo={text}\n");
     let mut block = SIGNATURE.to_vec();
