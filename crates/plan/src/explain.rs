@@ -63,7 +63,7 @@ fn sentence(step: &Step) -> String {
 }
 
 /// Where the addresses of the interfaces come from, in words; `None` when nothing is said of them.
-pub fn addresses(spec: &NetworkSpec) -> Option<String> {
+fn addresses(spec: &NetworkSpec) -> Option<String> {
     let asked = spec.dhcp.keys();
     let asked = asked.map(|name| match spec.interfaces.get(name) {
         None => format!("Ask for the address of {name} by DHCP."),

@@ -1,10 +1,13 @@
 //! The status of each part, with the time it last changed, and what a part says of itself.
 
+use std::collections::BTreeSet;
+
 use cell_model::Timestamp;
-use cell_model::spec::BoxSpec;
+use cell_model::spec::{BoxSpec, NetworkSpec};
 use cell_model::status::{ItemStatus, Part, State};
 use cell_model::step::Step;
-use cell_plan::explain::{addresses, count, devices};
+use cell_plan::explain::{count, devices};
+use ipnet::Ipv4Net;
 
 /// One line a part.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,8 +72,7 @@ pub(crate) fn detail(part: Part, spec: &BoxSpec) -> String {
             "Open for {}; everything else is dropped.",
             devices(spec.firewall.peers.len())
         ),
-        Part::Network => addresses(&spec.network)
-            .unwrap_or_else(|| "Addresses of the interfaces are as they were found.".to_owned()),
+        Part::Network => addresses(&spec.network),
         Part::Wireguard => spec.wireguard.as_ref().map_or_else(
             || "There is no VPN before setup.".to_owned(),
             |wireguard| {
@@ -93,5 +95,79 @@ pub(crate) fn detail(part: Part, spec: &BoxSpec) -> String {
             let listen: Vec<String> = spec.web.listen.iter().map(ToString::to_string).collect();
             format!("Listens on {}.", listen.join(", "))
         }
+    }
+}
+
+/// Which addresses the interfaces have, and how they came by them.
+fn addresses(spec: &NetworkSpec) -> String {
+    let dhcp = spec.dhcp.keys().map(|name| {
+        let known = spec.interfaces.get(name).map(|known| &known.addresses);
+        match known {
+            None => format!("{name} asks for an address by DHCP."),
+            Some(none) if none.is_empty() => {
+                format!("{name} asks for an address by DHCP and has none.")
+            }
+            Some(own) if own.iter().all(|net| net.addr().is_link_local()) => format!(
+                "No DHCP server answers on {name}; it has {} of its own.",
+                listed(own)
+            ),
+            Some(granted) => format!("{name} has {} by DHCP.", listed(granted)),
+        }
+    });
+    let set = spec.interfaces.iter();
+    let set = set
+        .filter(|(name, _)| !spec.dhcp.contains_key(*name))
+        .map(|(name, known)| format!("{name} has {}.", listed(&known.addresses)));
+    let sentences: Vec<String> = dhcp.chain(set).collect();
+    if sentences.is_empty() {
+        return "Addresses of the interfaces are as they were found.".to_owned();
+    }
+    sentences.join(" ")
+}
+
+fn listed(addresses: &BTreeSet<Ipv4Net>) -> String {
+    let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    texts.join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use cell_model::spec::{DhcpSpec, InterfaceSpec};
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_with_how_they_were_come_by() {
+        let mut spec = NetworkSpec {
+            interfaces: BTreeMap::new(),
+            dhcp: BTreeMap::new(),
+            forwarding: false,
+        };
+        assert!(addresses(&spec).contains("as they were found"));
+        spec.dhcp = [("wan0".parse().unwrap(), DhcpSpec::default())].into();
+        assert_eq!(addresses(&spec), "wan0 asks for an address by DHCP.");
+        for (nets, told) in [
+            (&[][..], "wan0 asks for an address by DHCP and has none."),
+            (&["192.0.2.7/24"], "wan0 has 192.0.2.7/24 by DHCP."),
+            (
+                &["169.254.7.7/16"],
+                "No DHCP server answers on wan0; it has 169.254.7.7/16 of its own.",
+            ),
+            (
+                &["169.254.7.7/16", "192.0.2.7/24"],
+                "wan0 has 169.254.7.7/16 and 192.0.2.7/24 by DHCP.",
+            ),
+        ] {
+            let known = InterfaceSpec {
+                addresses: nets.iter().map(|net| net.parse().unwrap()).collect(),
+                gateway: None,
+            };
+            spec.interfaces = [("wan0".parse().unwrap(), known)].into();
+            assert_eq!(addresses(&spec), told);
+        }
+        spec.dhcp.clear();
+        assert!(addresses(&spec).starts_with("wan0 has 169.254"));
     }
 }

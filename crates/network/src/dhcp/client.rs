@@ -83,6 +83,8 @@ struct Links {
     interface: InterfaceName,
     watch: Option<Watch>,
     wire: Option<Wire>,
+    /// Something was heard of and not looked at yet: waiting may be cut off between the two.
+    heard: bool,
 }
 
 impl Client {
@@ -107,22 +109,24 @@ impl Client {
                 }
                 Err(error) => Ended::Exit(Err(error)),
             };
-            match ended {
-                Ended::Link => {
-                    info!(interface = %self.interface, "the link came up; asking for an address anew");
-                    self.memory.link_came(since_boot());
-                    pause = PAUSE.0;
-                    continue;
-                }
-                Ended::Exit(status) => self.note_exit(status),
-                Ended::Pause => {}
-            }
             if started.elapsed() >= WELL {
                 pause = PAUSE.0;
             }
-            self.attend(None, Some(Instant::now() + pause), &mut around)
-                .await;
-            pause = (pause * 2).min(PAUSE.1);
+            let ended = match ended {
+                Ended::Exit(status) => {
+                    self.note_exit(status);
+                    let end = Instant::now() + pause;
+                    self.attend(None, Some(end), &mut around).await
+                }
+                other => other,
+            };
+            if matches!(ended, Ended::Link) {
+                info!(interface = %self.interface, "the link came up; asking for an address anew");
+                self.memory.link_came(since_boot());
+                pause = PAUSE.0;
+            } else {
+                pause = (pause * 2).min(PAUSE.1);
+            }
         }
     }
 
@@ -133,7 +137,6 @@ impl Client {
         end: Option<Instant>,
         around: &mut Around,
     ) -> Ended {
-        let is_running = process.is_some();
         let (mut child, news) = process.map(|process| (process.child, process.news)).unzip();
         let stderr = child
             .as_mut()
@@ -160,9 +163,7 @@ impl Client {
                     if let Some(in_use) = self.memory.fallback() {
                         self.probe(around, Some(in_use));
                     }
-                    if is_running {
-                        return Ended::Link;
-                    }
+                    return Ended::Link;
                 },
                 changed = around.spec.changed() => {
                     if changed.is_err() {
@@ -285,6 +286,7 @@ impl Links {
             interface: interface.clone(),
             watch: netlink.watch().ok(),
             wire: None,
+            heard: false,
         };
         links.wire = links.look().await;
         links
@@ -295,20 +297,23 @@ impl Links {
         link.ok().map(Wire::from)
     }
 
-    /// Waits for news of the links. Whether ours came up, or is another.
+    /// Waits for news of the links. Whether ours came up, or is another. May be cancelled.
     async fn came(&mut self) -> bool {
-        let Some(watch) = &mut self.watch else {
-            return std::future::pending().await;
-        };
-        match watch.next().await {
-            Ok(change) if !change.links && !change.lost => return false,
-            Ok(_) => {}
-            Err(error) => {
-                warn!(%error, interface = %self.interface, "the watch on links failed; listening anew");
-                self.watch = self.netlink.watch().ok();
+        while !self.heard {
+            let Some(watch) = &mut self.watch else {
+                return std::future::pending().await;
+            };
+            match watch.next().await {
+                Ok(change) => self.heard = change.links || change.lost,
+                Err(error) => {
+                    warn!(%error, interface = %self.interface, "the watch on links failed; listening anew");
+                    self.watch = self.netlink.watch().ok();
+                    self.heard = true;
+                }
             }
         }
         let (before, now) = (self.wire, self.look().await);
+        self.heard = false;
         self.wire = now;
         match (before, now) {
             (Some(before), Some(now)) => {

@@ -3,9 +3,12 @@ use std::time::Duration;
 
 use cell_firewall::FirewallStatus;
 use cell_model::config::AddressingConfig;
-use cell_model::status::Part;
+use cell_model::facts::{DhcpFacts, LeaseFacts};
+use cell_model::name::InterfaceName;
+use cell_model::status::{Part, State};
+use cell_network::Network;
 
-use super::running::{Running, config, desired};
+use super::running::{Running, config, desired, state};
 use super::world::{clock, interface, let_days_pass};
 use crate::Nudge;
 
@@ -148,6 +151,51 @@ async fn what_somebody_else_undoes_is_done_again() {
     });
     calm().await;
     assert_eq!(world.done(), ["wireguard"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lease_is_put_on_the_uplink_and_taken_off_with_its_loss() {
+    let mut asking = config([]);
+    asking.network.wan.addressing = AddressingConfig::Dhcp;
+    let running = Running::with(asking).await;
+    let world = &running.world;
+    let wan: InterfaceName = "wan0".parse().unwrap();
+    let learn = async |known: DhcpFacts| {
+        let before = running.published().generation;
+        world.network.change(|facts| {
+            facts.dhcp.insert(wan.clone(), known);
+        });
+        running
+            .until(|published| published.generation > before)
+            .await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let facts = Network::observe(&world.network).await.unwrap();
+        facts.addresses(&wan).collect::<Vec<_>>()
+    };
+    let lease = LeaseFacts {
+        address: "198.51.100.7/24".parse().unwrap(),
+        router: Some([198, 51, 100, 1].into()),
+        resolvers: Vec::new(),
+        server: None,
+        until: Duration::from_secs(3_600),
+    };
+    let mut known = DhcpFacts {
+        lease: Some(lease),
+        ..DhcpFacts::default()
+    };
+    assert_eq!(
+        learn(known.clone()).await,
+        ["198.51.100.7/24".parse().unwrap()]
+    );
+    world.done();
+    // A renewal is news, but nothing to do.
+    if let Some(lease) = &mut known.lease {
+        lease.until *= 2;
+    }
+    learn(known).await;
+    assert_eq!(world.done(), Vec::<&str>::new());
+    assert_eq!(learn(DhcpFacts::default()).await, Vec::new());
+    assert_eq!(state(&running.published(), Part::Network), State::Ok);
 }
 
 #[tokio::test(start_paused = true)]
