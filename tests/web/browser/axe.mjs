@@ -39,7 +39,7 @@ async function hold(page, look, expected, status) {
   for (const violation of result.violations) {
     report(violation.id, violation.nodes.map((node) => `${node.target}: ${node.failureSummary}`));
   }
-  // What axe could not decide by itself; which of it is known to be well is decided by the test.
+  // What axe could not decide by itself.
   for (const open of result.incomplete) {
     for (const node of open.nodes) {
       const why = [...node.any, ...node.all, ...node.none].map((check) => check.message).join('; ');
