@@ -54,7 +54,7 @@ for (const look of LOOKS) {
     ignoreHTTPSErrors: true, colorScheme: look.theme, viewport: { width: look.width, height: 900 },
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(300_000);
   const complain = (rule, text) => findings.push({ ...look, path: page.url(), rule, targets: [text] });
   page.on('pageerror', (error) => complain('script', error.message));
   page.on('console', (message) => {

@@ -4,7 +4,7 @@ import { fill, given, open, press, signIn, start } from './browser.mjs';
 const browser = await start();
 const context = await browser.newContext({ ignoreHTTPSErrors: true, javaScriptEnabled: false });
 const page = await context.newPage();
-page.setDefaultTimeout(30_000);
+page.setDefaultTimeout(300_000);
 const seen = {};
 const at = () => new URL(page.url()).pathname;
 const says = async (text) => (await page.locator('main').innerText()).includes(text);
