@@ -1,10 +1,10 @@
 //! `celld slot`: what init tells the loader's state, and asks of it. Works without the daemon.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cell_updates::boot_state::{
-    BootState, GrubBootState, Health, Mode, MountedSelect, Running, Wanted,
+    BootState, GrubBootState, Health, Mode, MountedSelect, Running, Wanted, select_device,
 };
 use clap::ValueEnum;
 
@@ -31,7 +31,7 @@ pub(crate) enum Occasion {
 /// Does it, and says what was done.
 pub(crate) fn run(occasion: Occasion) -> Result<(), Box<dyn Error>> {
     let running = Running::read(Path::new(COMMAND_LINE))?;
-    let device = select().ok_or("the disk of the running root has no partition `select`")?;
+    let device = select_device().ok_or("the disk of the running root has no partition `select`")?;
     let state = GrubBootState::new(MountedSelect::new(device, MOUNT_POINT));
     match occasion {
         Occasion::Starting => {
@@ -68,17 +68,4 @@ fn show(running: &Running, wanted: &Wanted) {
     if let Some(outcome) = &wanted.last {
         logging::pass_on(&outcome.to_string());
     }
-}
-
-/// The device of the partition `select`, by way of the running root: on its disk, and on no other that looks like it.
-/// Not by the id that the loader passed: the first start gives the disk another.
-fn select() -> Option<PathBuf> {
-    let mut slaves = std::fs::read_dir("/sys/block/dm-0/slaves").ok()?;
-    let root = slaves.next()?.ok()?.path().canonicalize().ok()?;
-    let disk = root.parent()?;
-    std::fs::read_dir(disk).ok()?.flatten().find_map(|entry| {
-        let uevent = std::fs::read_to_string(entry.path().join("uevent")).ok()?;
-        let is_select = uevent.lines().any(|line| line == "PARTNAME=select");
-        is_select.then(|| Path::new("/dev").join(entry.file_name()))
-    })
 }

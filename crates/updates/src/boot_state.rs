@@ -31,6 +31,7 @@ mod files;
 mod grub;
 mod loader;
 mod mount;
+mod place;
 mod record;
 mod running;
 
@@ -44,6 +45,7 @@ pub use files::{Folder, OpenFiles, StateFile, StateFiles};
 pub use grub::{GrubBootState, first_files};
 pub use loader::{Loader, Start};
 pub use mount::MountedSelect;
+pub use place::select_device;
 pub use record::{Outcome, Selection, Stage, Step, TrialEnd, Tries};
 pub use running::Running;
 

@@ -1,10 +1,9 @@
 //! From a finished root and a kernel to the disk image; the same for every base.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cell_updates::boot_state::{Selection, Stage, StateFile, Step, Tries, encode};
+use cell_updates::boot_state::{Slot, first_files};
 
 use crate::board::Board;
 use crate::boot_partition::Fat;
@@ -111,14 +110,11 @@ pub fn assemble(
     loader::make(board, common, &efi, scratch, toolbox)?;
     let select = scratch.join("select.fat");
     let mut content_of_select = vec![(efi, format!("EFI/BOOT/{}", board.meta.efi_loader))];
-    for file in StateFile::ALL {
+    for (file, block) in first_files(Some(Slot::B)) {
         let path = scratch.join(file.path());
-        files::write(&path, fresh(file), 0o644)?;
+        files::write(&path, block, 0o644)?;
         content_of_select.push((path, file.path().to_owned()));
     }
-    let readme = scratch.join("README.TXT");
-    files::write(&readme, SEED_README, 0o644)?;
-    content_of_select.push((readme, "seed/README.TXT".to_owned()));
     fat("select", "CELL", &content[8..16], 32).make(&select, &content_of_select, toolbox)?;
 
     progress("putting the disk together");
@@ -137,30 +133,6 @@ pub fn assemble(
         root_digest: digest::of_file(&root)?,
     })
 }
-
-/// The loader's state on a disk that was never started: slot `a`, then `b`.
-fn fresh(file: StateFile) -> Vec<u8> {
-    let selection = Selection {
-        number: 1,
-        ..Selection::unknown()
-    };
-    match file {
-        StateFile::Selection0 | StateFile::Selection1 => encode(&selection.to_string()),
-        StateFile::Tries0 | StateFile::Tries1 => {
-            let tries = Tries {
-                count: 0,
-                selection: selection.number,
-                step: Step::before(Stage::Primary),
-                unreadable: BTreeSet::new(),
-            };
-            encode(&tries.to_string())
-        }
-    }
-}
-
-/// What a person finds who looks at the stick on another machine.
-const SEED_README: &str = "Put a file cell.toml into this folder to set the box up before its first start.\r\n\
-     What may be in it: docs/admin/seed.md of the project.\r\n";
 
 /// The side file of a slot, read by GRUB's script: which arguments this slot's kernel needs.
 fn slot_cfg(verity: &Verity, initramfs: bool, cmdline: &str) -> String {

@@ -1,12 +1,8 @@
-//! Block devices as the kernel lists them (`/sys/class/block`), and their entries in the partition table.
+//! Block devices as the kernel lists them (`/sys/class/block`).
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-
-/// Bytes of a partition's entry that matter here: type, id.
-const ENTRY: usize = 32;
 
 /// Where block devices are found.
 #[derive(Debug, Clone)]
@@ -27,8 +23,6 @@ pub(super) struct Device {
     pub(super) is_removable: bool,
     /// Its number and name in the partition table.
     pub(super) partition: Option<(u32, String)>,
-    /// Bytes of a block of its disk.
-    block_size: u64,
 }
 
 impl Default for BlockDevices {
@@ -64,7 +58,6 @@ impl BlockDevices {
             devices.push(Device {
                 name,
                 is_removable: on_usb || number_of(&disk, "removable") == Some(1),
-                block_size: number_of(&disk, "queue/logical_block_size").map_or(512, u64::from),
                 disk: disk
                     .file_name()
                     .unwrap_or_default()
@@ -77,61 +70,9 @@ impl BlockDevices {
         Ok(devices)
     }
 
-    /// The partition with this name in the table and this id; like disks differ in the id alone.
-    pub(super) fn partition(&self, label: &str, id: &str) -> io::Result<Option<PathBuf>> {
-        for device in self.list()? {
-            let Some((number, name)) = &device.partition else {
-                continue;
-            };
-            if name == label
-                && let Ok(found) = self.id(&device, *number)
-                && found.eq_ignore_ascii_case(id)
-            {
-                return Ok(Some(self.node(&device)));
-            }
-        }
-        Ok(None)
-    }
-
     pub(super) fn node(&self, device: &Device) -> PathBuf {
         self.nodes.join(&device.name)
     }
-
-    /// A partition's id out of its disk's table (UEFI specification 2.10, sections 5.3.2 and 5.3.3): the kernel tells
-    /// it only since 6.13.
-    fn id(&self, device: &Device, number: u32) -> io::Result<String> {
-        let disk = File::open(self.nodes.join(&device.disk))?;
-        let mut header = [0; 92];
-        disk.read_exact_at(&mut header, device.block_size)?;
-        if header[..8] != *b"EFI PART" {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let first = u64::from_le_bytes(bytes(&header, 72)) * device.block_size;
-        let size = u64::from(u32::from_le_bytes(bytes(&header, 84)));
-        let mut entry = [0; ENTRY];
-        disk.read_exact_at(
-            &mut entry,
-            first + u64::from(number.saturating_sub(1)) * size,
-        )?;
-        Ok(guid(bytes(&entry, 16)))
-    }
-}
-
-/// Mixed byte order, as EFI has it: the first three groups are little-endian.
-fn guid(id: [u8; 16]) -> String {
-    let first = u32::from_le_bytes(bytes(&id, 0));
-    let second = u16::from_le_bytes(bytes(&id, 4));
-    let third = u16::from_le_bytes(bytes(&id, 6));
-    let fourth = u16::from_be_bytes(bytes(&id, 8));
-    let tail: String = id[10..].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{first:08x}-{second:04x}-{third:04x}-{fourth:04x}-{tail}")
-}
-
-/// So many bytes from `at`; the callers' buffers have them.
-fn bytes<const N: usize>(from: &[u8], at: usize) -> [u8; N] {
-    let mut taken = [0; N];
-    taken.copy_from_slice(&from[at..at + N]);
-    taken
 }
 
 fn number_of(folder: &Path, name: &str) -> Option<u32> {
@@ -170,41 +111,5 @@ pub(super) mod tests {
             }
         }
         BlockDevices { listing, nodes }
-    }
-
-    /// A disk whose second partition has this byte in its id.
-    fn table(byte: u8) -> Vec<u8> {
-        let mut disk = vec![0; 4_096];
-        disk[512..520].copy_from_slice(b"EFI PART");
-        disk[512 + 72] = 2;
-        disk[512 + 84] = 128;
-        for (at, id) in disk[1_024 + 128 + 16..][..16].iter_mut().enumerate() {
-            *id = byte + u8::try_from(at).unwrap();
-        }
-        disk
-    }
-
-    #[test]
-    fn like_disks_are_told_apart_by_the_id_in_their_tables() {
-        let folder = tempfile::tempdir().unwrap();
-        let devices = machine(
-            folder.path(),
-            &[
-                ("pci/sda", "", table(0x10)),
-                ("pci/sda/sda2", "select", Vec::new()),
-                ("pci/sdb", "", table(0x20)),
-                ("pci/sdb/sdb2", "select", Vec::new()),
-                ("pci/sdc", "", vec![0; 4_096]),
-                ("pci/sdc/sdc2", "select", Vec::new()),
-            ],
-        );
-        let found = devices
-            .partition("select", "23222120-2524-2726-2829-2A2B2C2D2E2F")
-            .unwrap();
-        assert_eq!(found, Some(folder.path().join("dev/sdb2")));
-        let none = devices.partition("select", "00000000-0000-0000-0000-000000000000");
-        assert_eq!(none.unwrap(), None);
-        let other = devices.partition("state", "23222120-2524-2726-2829-2a2b2c2d2e2f");
-        assert_eq!(other.unwrap(), None);
     }
 }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use cell_updates::boot_state::{BootState, BootStateError, GrubBootState, MountedSelect, Running};
+use cell_updates::boot_state::{
+    BootState, BootStateError, GrubBootState, MountedSelect, Running, select_device,
+};
 
-use super::block::BlockDevices;
 use crate::refusal::{Refusal, chain};
 
 /// The way to the other system.
@@ -17,9 +18,7 @@ pub trait Slots: Send {
     fn boot_other(&mut self) -> Result<(), Refusal>;
 }
 
-/// Name in the partition table of the partition that the loader's state is on.
-const SELECT: &str = "select";
-/// Where it is mounted while it is read or written.
+/// Where the partition with the loader's state is mounted while it is read or written.
 const MOUNT_POINT: &str = "/run/select";
 
 /// The slots of the running system; looked for each time, since a machine that the daemon was installed on by hand has none.
@@ -29,8 +28,7 @@ pub struct ThisMachine;
 impl ThisMachine {
     fn slots() -> Result<LoaderSlots, Refusal> {
         let running = Running::read(Path::new("/proc/cmdline")).map_err(refusal)?;
-        let device = BlockDevices::default().partition(SELECT, &running.select);
-        let device = device.ok().flatten().ok_or_else(|| {
+        let device = select_device().ok_or_else(|| {
             Refusal::new(
                 "The partition of the loader cannot be found.",
                 "Is the disk the box was started from still plugged in? Restart the box.",

@@ -17,7 +17,7 @@ pub struct MountedSelect {
 
 impl MountedSelect {
     /// `device` is the partition's device file; `mount_point`, normally `/run/select`, is made when it is not there.
-    /// The caller finds the device whose partition id is [`Running::select`](super::Running::select).
+    /// [`select_device`](super::select_device) finds the device.
     pub fn new(device: impl Into<PathBuf>, mount_point: impl Into<PathBuf>) -> Self {
         Self {
             device: device.into(),

@@ -30,9 +30,6 @@ pub(crate) struct Options {
     /// For which board
     #[arg(long, value_name = "BOARD", default_value = image::DEFAULT_BOARD)]
     board: String,
-    /// Settings that the box takes at its first start
-    #[arg(long, value_name = "FILE")]
-    seed: Option<PathBuf>,
     /// The device's name once more, instead of typing it
     #[arg(long, value_name = "NAME")]
     confirm: Option<String>,
@@ -61,9 +58,6 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     device.check(size, options.not_removable)?;
     confirm(&device, options.confirm.as_deref(), &mut io::stdin().lock())?;
     flash(&image, &device.path, size)?;
-    if let Some(seed) = &options.seed {
-        add_seed(seed, &device.path)?;
-    }
     println!("\ndone: take it out, put it into the box, switch the box on");
     Ok(ExitCode::SUCCESS)
 }
@@ -127,20 +121,6 @@ fn flash(image: &Path, device: &Path, size: u64) -> Result<(), FlashError> {
     let target = open(true)?;
     write::write(image, &target, size, progress("writing"))?;
     write::verify(image, &target, size, progress("reading back"))
-}
-
-/// Settings for the first start go into the partition `select`, by way of the toolbox.
-fn add_seed(seed: &Path, device: &Path) -> Result<(), XtaskError> {
-    let begin = cell_os::disk::offset_of("select");
-    let mut copy = image::toolbox()?.command("mcopy")?;
-    copy.arg("-o")
-        .arg("-i")
-        .arg(format!("{}@@{begin}", device.display()))
-        .arg(seed)
-        .arg("::/seed/cell.toml");
-    cell_os::toolbox::run(&mut copy)?;
-    println!("\nseeded from {}", seed.display());
-    Ok(())
 }
 
 /// Shows how far it has come, a line that is overwritten.
