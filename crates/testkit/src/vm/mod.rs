@@ -71,7 +71,7 @@ impl Machine {
             let ended = child.try_wait().ok().flatten();
             ended
                 .map(Err)
-                .or_else(|| Serial::connect(&serial, &log).ok().map(Ok))
+                .or_else(|| Serial::find(&serial, &log).map(Ok))
         });
         match connected {
             Some(Ok(serial)) => Ok(Self {

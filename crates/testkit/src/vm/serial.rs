@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::MachineError;
@@ -12,24 +13,26 @@ use crate::wait_for;
 /// The port.
 #[derive(Debug)]
 pub struct Serial {
-    stream: UnixStream,
+    socket: PathBuf,
     log: PathBuf,
+    /// QEMU talks to one at a time: it is left to others until something is typed here.
+    stream: Mutex<Option<UnixStream>>,
 }
 
 impl Serial {
-    /// Connects to QEMU's end; `log` is where QEMU writes what the machine says.
-    pub(super) fn connect(path: &Path, log: &Path) -> io::Result<Self> {
-        let stream = UnixStream::connect(path)?;
-        let mut reader = stream.try_clone()?;
-        // Nobody reads here, but QEMU must not wait for us.
-        std::thread::spawn(move || {
-            let mut sink = [0; 4096];
-            while matches!(reader.read(&mut sink), Ok(1..)) {}
-        });
-        Ok(Self {
-            stream,
+    /// QEMU's end, which is there once QEMU runs; `log` is where QEMU writes what the machine says.
+    pub(super) fn find(socket: &Path, log: &Path) -> Option<Self> {
+        socket.exists().then(|| Self {
+            socket: socket.to_owned(),
             log: log.to_owned(),
+            stream: Mutex::default(),
         })
+    }
+
+    /// Where a program such as socat reaches the port while nothing is typed here.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// Everything said since power-on.
@@ -86,8 +89,22 @@ impl Serial {
     /// # Errors
     /// That QEMU is gone.
     pub fn send(&self, text: &str) -> Result<(), MachineError> {
-        (&self.stream)
-            .write_all(text.as_bytes())
-            .map_err(MachineError::Wait)
+        self.type_in(text.as_bytes()).map_err(MachineError::Wait)
+    }
+
+    fn type_in(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut held = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none() {
+            let stream = UnixStream::connect(&self.socket)?;
+            let mut reader = stream.try_clone()?;
+            // Nobody reads here, but QEMU must not wait for us.
+            std::thread::spawn(move || {
+                let mut sink = [0; 4096];
+                while matches!(reader.read(&mut sink), Ok(1..)) {}
+            });
+            *held = Some(stream);
+        }
+        held.as_mut()
+            .map_or(Ok(()), |stream| stream.write_all(bytes))
     }
 }

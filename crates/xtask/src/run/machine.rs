@@ -78,7 +78,7 @@ fn introduce(options: &Options, machine: &Machine) {
     println!("VPN              {} (UDP)", options.vpn);
     println!(
         "console          socat -,raw,echo=0 UNIX-CONNECT:{}",
-        machine.folder().join("serial").display()
+        machine.serial().socket().display()
     );
     println!("\nCtrl-C switches the machine off. Its serial port:\n");
 }
