@@ -8,7 +8,6 @@ use cell_model::name::Username;
 use cell_model::problem::Problem;
 use cell_store::Batch;
 
-use crate::authorise::LOCAL_SUFFIX;
 use crate::people::ACCOUNTS;
 use crate::set_up::internal;
 use crate::sign_in::{own_session, remove_sessions, source, too_often, verified};
@@ -130,7 +129,7 @@ impl Core {
         caller: &Caller,
         form: AccountForm,
     ) -> Result<Outcome, Problem> {
-        if form.username.as_str().ends_with(LOCAL_SUFFIX) {
+        if form.username.is_kept_for_the_console() {
             return Err(Problem::field("username", "is kept for the console"));
         }
         cell_auth::check_password_rules(&form.password, &form.username)

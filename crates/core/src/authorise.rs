@@ -14,8 +14,6 @@ use crate::people::SESSIONS;
 
 /// The name root goes by on the local socket.
 pub(crate) const LOCAL_NAME: &str = "root@console";
-/// Names that end so are not for accounts.
-pub(crate) const LOCAL_SUFFIX: &str = "@console";
 
 impl Core {
     /// Who the caller is. See [`cell_control::Control::identify`].

@@ -205,6 +205,16 @@ impl PeerName {
     }
 }
 
+impl Username {
+    /// How the names of those end who act at the console, without an account.
+    pub const LOCAL_SUFFIX: &str = "@console";
+
+    /// Whether no account may have the name.
+    pub fn is_kept_for_the_console(&self) -> bool {
+        self.0.ends_with(Self::LOCAL_SUFFIX)
+    }
+}
+
 impl CellName {
     /// The label the box is found by (`<label>.local`).
     pub fn label(&self) -> DnsLabel {

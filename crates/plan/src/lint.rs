@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cell_model::config::{AddressingConfig, Config, RecordData};
+use cell_model::config::{AddressingConfig, AddressingError, Config, RecordData};
 use cell_model::facts::NetworkFacts;
 use cell_model::name::InterfaceName;
 use cell_model::problem::Problem;
@@ -54,9 +54,13 @@ pub fn check(
         ("network.wan", &config.network.wan),
         ("network.lan", &config.network.lan),
     ] {
-        if let AddressingConfig::Static { address, gateway } = &interface.addressing {
-            check_static(field, *address, *gateway)?;
-        }
+        interface.addressing.check().map_err(|error| {
+            let part = match error {
+                AddressingError::Address => "address",
+                AddressingError::Gateway => "gateway",
+            };
+            Problem::field(format!("{field}.addressing.{part}"), error)
+        })?;
     }
     check_records(config)
 }
@@ -122,29 +126,6 @@ pub fn consequences(before: &Config, after: &Config) -> Vec<String> {
          issued anew. Open the page at the new name, or at an address of the box, to sign in there and confirm. Devices \
          need their files again to find the new names."
     )]
-}
-
-fn check_static(
-    field: &str,
-    address: Ipv4Net,
-    gateway: Option<std::net::Ipv4Addr>,
-) -> Result<(), Problem> {
-    let host = address.addr();
-    let usable =
-        address.prefix_len() >= 31 || (host != address.network() && host != address.broadcast());
-    if !usable || host.is_loopback() || host.is_multicast() || host.is_unspecified() {
-        return Err(Problem::field(
-            format!("{field}.addressing.address"),
-            "must be the address of a host, with the length of its network's prefix",
-        ));
-    }
-    match gateway {
-        Some(gateway) if gateway == host || !address.contains(&gateway) => Err(Problem::field(
-            format!("{field}.addressing.gateway"),
-            "must be another host of the same network",
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// An own record must not hide a device or the box itself, and a CNAME stands alone (RFC 1034 section 3.6.2).

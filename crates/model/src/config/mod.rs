@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use dns::{DnsConfig, DnsRecordConfig, RecordData, UpstreamConfig};
-pub use network::{AddressingConfig, InterfaceConfig, NetworkConfig};
+pub use network::{AddressingConfig, AddressingError, InterfaceConfig, NetworkConfig};
 pub use peer::{PeerConfig, ServiceToggle};
 
 use crate::endpoint::Endpoint;

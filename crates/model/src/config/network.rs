@@ -48,6 +48,38 @@ pub enum AddressingConfig {
     },
 }
 
+/// Which part of a static addressing cannot be. The text is fit to be shown beside the field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AddressingError {
+    /// The address.
+    #[error("must be the address of a host, with the length of its network's prefix")]
+    Address,
+    /// The gateway.
+    #[error("must be another host of the same network")]
+    Gateway,
+}
+
+impl AddressingConfig {
+    /// Whether a host can stand there.
+    pub fn check(&self) -> Result<(), AddressingError> {
+        let Self::Static { address, gateway } = self else {
+            return Ok(());
+        };
+        let host = address.addr();
+        let usable = address.prefix_len() >= 31
+            || (host != address.network() && host != address.broadcast());
+        if !usable || host.is_loopback() || host.is_multicast() || host.is_unspecified() {
+            return Err(AddressingError::Address);
+        }
+        match gateway {
+            Some(gateway) if *gateway == host || !address.contains(gateway) => {
+                Err(AddressingError::Gateway)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for AddressingConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         /// The same, with braces: serde lets unknown keys pass beside the tag of a variant without fields, and an
