@@ -5,6 +5,7 @@ use std::fmt;
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use cell_model::name::Username;
+use cell_model::password_hash::PhcHash;
 use cell_model::secret::Secret;
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +88,14 @@ pub struct PasswordHash(String);
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[hash]")
+    }
+}
+
+/// Takes a hash that was made elsewhere as it is. Its parameters are bounded by its type, so that checking a password
+/// against it is neither quick to guess nor slow to answer.
+impl From<&PhcHash> for PasswordHash {
+    fn from(hash: &PhcHash) -> Self {
+        Self(hash.expose().to_owned())
     }
 }
 
@@ -198,6 +207,21 @@ mod tests {
         let real = hash_password(&secret("correct horse")).unwrap();
         assert_eq!(parameters(NOBODY), parameters(&real.0));
         assert!(!verify_password(None, &secret("correct horse")));
+    }
+
+    #[test]
+    fn hash_made_elsewhere_is_checked_with_its_own_parameters() {
+        // Made with `argon2 saltsaltsalt -id -t 3 -k 16384 -p 2 -e` of Debian.
+        let text = "$argon2id$v=19$m=16384,t=3,p=2$c2FsdHNhbHRzYWx0$gUh+v97C4ApGXFZIKYiMJc1ctouuBMjIlHXV3nyjfhM";
+        let hash = PasswordHash::from(&text.parse::<PhcHash>().unwrap());
+        assert!(verify_password(Some(&hash), &secret("correct horse")));
+        assert!(!verify_password(Some(&hash), &secret("correct hors")));
+    }
+
+    #[test]
+    fn own_hash_is_within_the_bounds_of_those_made_elsewhere() {
+        let own = hash_password(&secret("correct horse")).unwrap();
+        assert!(own.0.parse::<PhcHash>().is_ok());
     }
 
     #[test]

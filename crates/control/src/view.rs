@@ -10,7 +10,7 @@ use cell_model::config::{
 };
 use cell_model::facts::InterfaceFacts;
 use cell_model::key::PublicKey;
-use cell_model::name::{DnsLabel, InterfaceName, PeerName, Username};
+use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName, Username};
 use cell_model::status::{DnsStatus, ItemStatus, Part, State, WireGuardBackend};
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
@@ -58,6 +58,9 @@ pub struct StatusView {
 pub struct SetupView {
     /// Setup is done: everything else here is empty.
     pub complete: bool,
+    /// What a seed file calls the box.
+    #[serde(default)]
+    pub cell_name: Option<CellName>,
     /// A free /24 in 10/8, random.
     pub vpn_subnet: Option<String>,
     /// The ULA /64 that goes with it.

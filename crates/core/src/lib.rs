@@ -19,7 +19,9 @@ mod keys;
 mod logs;
 mod open;
 mod people;
+mod prepare;
 mod rolling;
+pub mod seed;
 mod set_up;
 mod sign_in;
 mod submit;
@@ -42,6 +44,7 @@ use cell_control::query::{Answer, Query};
 use cell_model::Timestamp;
 use cell_model::account::Identity;
 use cell_model::facts::StartOptions;
+use cell_model::name::CellName;
 use cell_model::problem::Problem;
 use cell_reconcile::Desired;
 use cell_store::{Batch, Store};
@@ -69,6 +72,8 @@ pub struct Settings {
 /// The core. One for each state directory.
 pub struct Core {
     settings: Settings,
+    /// What a seed said the box is called; setup proposes it.
+    proposed_name: Option<CellName>,
     store: Arc<Store>,
     audit: Arc<AuditLog>,
     sealer: Arc<Sealer>,
@@ -89,6 +94,11 @@ impl Core {
     /// What the system shall be, for the reconciler.
     pub fn desired(&self) -> watch::Receiver<Desired> {
         self.desired.subscribe()
+    }
+
+    /// How the daemon was started, with what a seed said about it.
+    pub fn options(&self) -> &StartOptions {
+        &self.settings.options
     }
 
     /// The vault, for the parts that use it.

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::documents::{self, DocumentError};
 use crate::keys::{self, KeyError};
 use crate::people::{People, PeopleError};
-use crate::{Core, LogBuffer, Settings, confirmation};
+use crate::{Core, LogBuffer, Settings, confirmation, seed};
 
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ impl Core {
 
     /// As [`Self::open`], with another deadline for confirmations.
     pub(crate) fn open_with(
-        settings: Settings,
+        mut settings: Settings,
         logs: Arc<LogBuffer>,
         clock: fn() -> Timestamp,
         confirm_within: Duration,
@@ -79,9 +79,13 @@ impl Core {
         let audit = Arc::new(AuditLog::new(Arc::clone(&store)));
         let confirmation = confirmation::load(&store)?;
         let desired = load(&store, &sealer, &vault)?;
-        let people = People::load(&store, desired.config.is_none())?;
+        let seeded = seed::settings(&store)?;
+        seeded.put_into(&mut settings.options.initial.network);
+        let code = seed::setup_code(&store, &sealer)?;
+        let people = People::load(&store, desired.config.is_none(), code)?;
         let core = Self {
             settings,
+            proposed_name: seeded.cell_name,
             store,
             audit,
             sealer,
@@ -104,8 +108,9 @@ impl Core {
     pub(crate) fn read_anew(&self) -> Result<(), OpenError> {
         let confirmation = confirmation::load(&self.store)?;
         let desired = load(&self.store, &self.sealer, &self.vault)?;
+        let code = seed::setup_code(&self.store, &self.sealer)?;
         self.people()
-            .read_anew(&self.store, desired.config.is_none())?;
+            .read_anew(&self.store, desired.config.is_none(), code)?;
         *self.confirmation() = confirmation;
         self.desired.send_replace(desired);
         self.show_setup_code()

@@ -40,7 +40,11 @@ pub(crate) struct People {
 }
 
 impl People {
-    pub(crate) fn load(store: &Store, before_setup: bool) -> Result<Self, PeopleError> {
+    pub(crate) fn load(
+        store: &Store,
+        before_setup: bool,
+        seeded_code: Option<SetupCode>,
+    ) -> Result<Self, PeopleError> {
         let mut people = Self {
             accounts: BTreeMap::new(),
             sessions: SessionTable::default(),
@@ -48,7 +52,7 @@ impl People {
             setup: None,
             setup_paused_until: Duration::ZERO,
         };
-        people.read_anew(store, before_setup)?;
+        people.read_anew(store, before_setup, seeded_code)?;
         Ok(people)
     }
 
@@ -57,13 +61,15 @@ impl People {
         &mut self,
         store: &Store,
         before_setup: bool,
+        seeded_code: Option<SetupCode>,
     ) -> Result<(), PeopleError> {
         let accounts = store.records::<Account>(ACCOUNTS).scan()?;
         let sessions = store.records::<Session>(SESSIONS).scan()?;
         if !before_setup {
             self.setup = None;
         } else if self.setup.is_none() {
-            self.setup = Some(SetupGate::new(SetupCode::generate()?));
+            let code = seeded_code.map_or_else(SetupCode::generate, Ok)?;
+            self.setup = Some(SetupGate::new(code));
         }
         self.accounts = accounts
             .into_iter()

@@ -1,7 +1,6 @@
 //! The first config and the owner's account, in one transaction.
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +11,17 @@ use cell_control::caller::{Caller, now_since_boot};
 use cell_control::change::{Receipt, SetupForm};
 use cell_control::view::SetupView;
 use cell_model::account::{Identity, Role};
-use cell_model::config::{CellConfig, Config, DnsConfig, DomainConfig, InitialConfig, VpnConfig};
 use cell_model::facts::NetworkFacts;
 use cell_model::problem::Problem;
-use cell_plan::lint;
-use cell_plan::resolve::{Keys, vpn_interface};
+use cell_plan::resolve::Keys;
 use cell_reconcile::Desired;
-use cell_store::Batch;
 use cell_vault::random_bytes;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::open::OpenError;
-use crate::people::{ACCOUNTS, HASHING};
-use crate::{Core, chain, documents, edit, keys, submit};
+use crate::people::HASHING;
+use crate::prepare::{self, Prepared, random_ula};
+use crate::{Core, chain, edit};
 
 /// The file the code is shown in.
 const CODE_FILE: &str = "setup-code";
@@ -51,16 +48,11 @@ impl Core {
         }
         cell_auth::check_password_rules(&form.admin_password, &form.admin_username)
             .map_err(|error| Problem::field("admin_password", error))?;
-        if form
-            .admin_username
-            .as_str()
-            .ends_with(crate::authorise::LOCAL_SUFFIX)
-        {
+        if form.admin_username.is_kept_for_the_console() {
             return Err(Problem::field("admin_username", "is kept for the console"));
         }
-        let subnet6 = random_ula()?;
-        let config = config(form, subnet6, &self.settings.options.initial);
-        lint::check(&config, &self.facts(), &vpn_interface())?;
+        let network = &self.settings.options.initial.network;
+        let config = prepare::config(form.into(), network, &self.facts())?;
         let account = self.new_account(form).await?;
         let writer = self.writer.lock().await;
         // Somebody else with the code may have been faster.
@@ -68,29 +60,13 @@ impl Core {
             return Err(edit::already_set_up());
         }
         let now = (self.clock)();
-        let ca = self
-            .vault
-            .prepare(&config.cell.name, &config.domain.name, now)
-            .map_err(|error| internal(&error))?;
-        let interface_key = cell_vault::new_private_key().map_err(|error| internal(&error))?;
-        let sealed = self
-            .sealer
-            .seal(keys::INTERFACE, interface_key.expose())
-            .map_err(|error| internal(&error))?;
-
-        let mut batch = Batch::new(now, Some(account.username.clone()), "Set the box up");
+        let Prepared {
+            mut batch,
+            mut event,
+            ca,
+            interface_key,
+        } = prepare::prepare(&self.vault, &self.sealer, &config, &account, now)?;
         batch.expect_revision(self.desired.borrow().revision);
-        submit::put_documents(&mut batch, documents::changes(None, &config))?;
-        batch.set_secret(keys::INTERFACE, sealed);
-        for record in ca.records() {
-            batch.set_secret(record.name, record.sealed.clone());
-        }
-        batch
-            .put(ACCOUNTS, account.username.to_string(), &account)
-            .map_err(|error| internal(&error))?;
-        let mut event = AuditEvent::new("setup.complete")
-            .by(&account.identity())
-            .on(config.cell.name.to_string());
         event.address = caller.address;
         let committed = self.commit(batch, event).await?;
         let revision = committed.revision.ok_or_else(Problem::internal)?;
@@ -221,6 +197,7 @@ impl Core {
         if self.desired.borrow().config.is_some() {
             return SetupView {
                 complete: true,
+                cell_name: None,
                 vpn_subnet: None,
                 vpn_subnet6: None,
                 paused_s: None,
@@ -233,6 +210,7 @@ impl Core {
             .saturating_sub(now_since_boot());
         SetupView {
             complete: false,
+            cell_name: self.proposed_name.clone(),
             vpn_subnet: propose_subnet(&self.facts()).map(|subnet| subnet.to_string()),
             vpn_subnet6: random_ula().ok().map(|subnet| subnet.to_string()),
             paused_s: Some(paused)
@@ -241,39 +219,6 @@ impl Core {
             clock,
         }
     }
-}
-
-fn config(form: &SetupForm, subnet6: Ipv6Net, initial: &InitialConfig) -> Config {
-    Config {
-        cell: CellConfig {
-            name: form.cell_name.clone(),
-            timezone: form.timezone.clone(),
-            endpoint: form.endpoint.clone(),
-        },
-        domain: DomainConfig {
-            mode: form.domain_mode,
-            name: form.domain.clone(),
-        },
-        network: initial.network.clone(),
-        vpn: VpnConfig {
-            subnet: form.vpn_subnet,
-            subnet6,
-        },
-        dns: DnsConfig {
-            upstreams: Vec::new(),
-            records: Vec::new(),
-        },
-        peers: BTreeMap::new(),
-    }
-}
-
-/// A /64 of a random unique local /48 (RFC 4193 section 3.2.2).
-fn random_ula() -> Result<Ipv6Net, Problem> {
-    let mut octets = [0; 16];
-    let global_id: [u8; 5] = random_bytes().map_err(|error| internal(&error))?;
-    octets[0] = 0xfd;
-    octets[1..6].copy_from_slice(&global_id);
-    Ipv6Net::new(Ipv6Addr::from(octets), 64).map_err(|error| internal(&error))
 }
 
 /// A random /24 of 10/8 that touches no network the box is in.

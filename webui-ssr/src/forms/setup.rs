@@ -29,6 +29,14 @@ pub(crate) fn proposal(setup: &SetupView) -> Draft {
     Draft::new(
         FIELDS,
         [
+            (
+                "cell_name",
+                setup
+                    .cell_name
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+            ),
             ("vpn_subnet", setup.vpn_subnet.clone().unwrap_or_default()),
             ("timezone", "UTC".to_owned()),
         ],

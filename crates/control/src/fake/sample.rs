@@ -54,6 +54,7 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
         Query::Status(_) => Answer::Status(status()),
         Query::Setup(_) => Answer::Setup(SetupView {
             complete: false,
+            cell_name: None,
             vpn_subnet: Some("10.31.7.0/24".to_owned()),
             vpn_subnet6: Some("fd31:7::/64".to_owned()),
             paused_s: None,
