@@ -117,7 +117,7 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         listener: Arc::clone(&listener) as Arc<dyn cell_reconcile::AdminListener>,
     };
     let reconciler = cell_reconcile::start(
-        options.start.clone(),
+        core.options().clone(),
         parts.clone(),
         core.desired(),
         Timestamp::now,

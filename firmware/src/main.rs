@@ -12,6 +12,7 @@ mod logging;
 mod options;
 mod ready;
 mod roles;
+mod seed;
 mod slot;
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Some(Command::Role { role, log_level }) => roles::run(role, log_level),
         Some(Command::Slot { occasion }) => slot::run(occasion),
+        Some(Command::Seed(arguments)) => seed::run(&arguments),
         Some(Command::Check { state_dir }) => daemon::check(&state_dir),
         None => match arguments.run.required() {
             Ok(options) => daemon::run(options),

@@ -11,6 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::roles::Role;
+use crate::seed::SeedArguments;
 use crate::slot::Occasion;
 
 /// The daemon of a Personal Internet Cell.
@@ -38,6 +39,9 @@ pub(crate) enum Command {
         #[arg(value_enum)]
         occasion: Occasion,
     },
+    /// Settings for the first start; for init, before the daemon runs.
+    #[command(hide = true)]
+    Seed(SeedArguments),
     /// One of the daemon's own processes; started by the daemon only.
     #[command(hide = true)]
     Role {
@@ -131,6 +135,11 @@ impl RunArguments {
             },
         })
     }
+}
+
+/// The file's content, for a command line that only needs that.
+pub(crate) fn initial_config(path: &str) -> Result<InitialConfig, String> {
+    read(Path::new(path))
 }
 
 fn read(path: &Path) -> Result<InitialConfig, String> {
