@@ -115,6 +115,9 @@ pub fn assemble(
         files::write(&path, block, 0o644)?;
         content_of_select.push((path, file.path().to_owned()));
     }
+    let readme = scratch.join("README.TXT");
+    files::write(&readme, SEED_README, 0o644)?;
+    content_of_select.push((readme, "seed/README.TXT".to_owned()));
     fat("select", "CELL", &content[8..16], 32).make(&select, &content_of_select, toolbox)?;
 
     progress("putting the disk together");
@@ -133,6 +136,10 @@ pub fn assemble(
         root_digest: digest::of_file(&root)?,
     })
 }
+
+/// What a person finds who looks at the stick on another machine.
+const SEED_README: &str = "Put a file cell.toml into this folder to set the box up before its first start.\r\n\
+     What may be in it: docs/admin/seed.md of the project.\r\n";
 
 /// The side file of a slot, read by GRUB's script: which arguments this slot's kernel needs.
 fn slot_cfg(verity: &Verity, initramfs: bool, cmdline: &str) -> String {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use cell_model::seed::SeedError;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -29,6 +30,12 @@ pub(crate) enum FlashError {
     Terminal(#[source] io::Error),
     #[error("cannot read the image {path}")]
     Image { path: PathBuf, source: io::Error },
+    #[error("cannot read the seed {path}")]
+    ReadSeed { path: PathBuf, source: io::Error },
+    #[error(
+        "nothing was written: the seed {path} is wrong; docs/admin/seed.md describes it\n{findings}"
+    )]
+    Seed { path: PathBuf, findings: SeedError },
     #[error("cannot open {path} for itself alone")]
     Open { path: PathBuf, source: io::Error },
     #[error("cannot write at byte {at}; the device may be worn out or was taken away")]

@@ -13,6 +13,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use cell_model::seed::Seed;
 use device::{Device, Host};
 pub(crate) use error::FlashError;
 
@@ -30,6 +31,9 @@ pub(crate) struct Options {
     /// For which board
     #[arg(long, value_name = "BOARD", default_value = image::DEFAULT_BOARD)]
     board: String,
+    /// Settings that the box takes at its first start
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
     /// The device's name once more, instead of typing it
     #[arg(long, value_name = "NAME")]
     confirm: Option<String>,
@@ -39,6 +43,9 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
+    if let Some(seed) = &options.seed {
+        check_seed(seed)?;
+    }
     let host = Host::real();
     let Some(path) = &options.device else {
         list(&host)?;
@@ -58,6 +65,9 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     device.check(size, options.not_removable)?;
     confirm(&device, options.confirm.as_deref(), &mut io::stdin().lock())?;
     flash(&image, &device.path, size)?;
+    if let Some(seed) = &options.seed {
+        add_seed(seed, &device.path)?;
+    }
     println!("\ndone: take it out, put it into the box, switch the box on");
     Ok(ExitCode::SUCCESS)
 }
@@ -123,6 +133,35 @@ fn flash(image: &Path, device: &Path, size: u64) -> Result<(), FlashError> {
     write::verify(image, &target, size, progress("reading back"))
 }
 
+/// As the box will read it: nobody shall find out at the box that it is wrong.
+fn check_seed(path: &Path) -> Result<(), FlashError> {
+    let content = std::fs::read(path).map_err(|source| FlashError::ReadSeed {
+        path: path.to_owned(),
+        source,
+    })?;
+    match Seed::parse(&content) {
+        Ok(_) => Ok(()),
+        Err(findings) => Err(FlashError::Seed {
+            path: path.to_owned(),
+            findings,
+        }),
+    }
+}
+
+/// Settings for the first start go into the partition `select`, by way of the toolbox.
+fn add_seed(seed: &Path, device: &Path) -> Result<(), XtaskError> {
+    let begin = cell_os::disk::offset_of("select");
+    let mut copy = image::toolbox()?.command("mcopy")?;
+    copy.arg("-o")
+        .arg("-i")
+        .arg(format!("{}@@{begin}", device.display()))
+        .arg(seed)
+        .arg("::/seed/cell.toml");
+    cell_os::toolbox::run(&mut copy)?;
+    println!("\nseeded from {}", seed.display());
+    Ok(())
+}
+
 /// Shows how far it has come, a line that is overwritten.
 fn progress(what: &'static str) -> impl FnMut(u64, u64) {
     let mut shown = u64::MAX;
@@ -152,6 +191,31 @@ mod tests {
             is_removable: true,
             uses: Vec::new(),
         }
+    }
+
+    #[test]
+    fn wrong_seed_is_refused_with_every_place_before_anything_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let seed = folder.path().join("cell.toml");
+        std::fs::write(&seed, "hostname = \"a b\"\n[wifi]\n").unwrap();
+        let refused = check_seed(&seed).unwrap_err().to_string();
+        assert!(refused.contains("line 1, column 12"), "{refused}");
+        assert!(refused.contains("line 2, column 2: Wi-Fi"), "{refused}");
+        std::fs::write(&seed, "hostname = \"hut\"\n").unwrap();
+        assert!(check_seed(&seed).is_ok());
+        assert!(check_seed(folder.path()).is_err());
+        // Before the device is even looked at.
+        let options = Options {
+            device: Some("/dev/nothing".into()),
+            image: None,
+            board: String::new(),
+            seed: Some(folder.path().join("absent")),
+            confirm: None,
+            not_removable: false,
+        };
+        let refused = perform(&options).unwrap_err();
+        let reason = std::error::Error::source(&refused).unwrap().to_string();
+        assert!(reason.contains("cannot read the seed"), "{reason}");
     }
 
     #[test]
