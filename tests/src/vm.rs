@@ -129,10 +129,15 @@ impl Appliance {
             .unwrap();
     }
 
-    /// The code on the console.
+    /// The code on the console: the last, where several were shown.
     #[must_use]
     pub fn setup_code(&self) -> String {
-        self.machine.serial().wait(CODE, PATIENCE).unwrap()
+        let serial = self.machine.serial();
+        serial.wait(CODE, PATIENCE).unwrap();
+        let text = serial.text();
+        // The menu draws it too, with more behind it on the line.
+        let (_, shown) = text.rsplit_once(CODE).unwrap();
+        shown.chars().take(8).collect()
     }
 
     /// Waits until the admin page answers.

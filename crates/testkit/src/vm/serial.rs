@@ -66,14 +66,24 @@ impl Serial {
             let (line, _) = rest.split_once('\n')?;
             Some(line.trim().to_owned())
         });
-        found.ok_or_else(|| {
+        found.ok_or_else(|| self.silent(wanted))
+    }
+
+    /// Waits until `wanted` was drawn after `mark`, on a line that may still be open: a menu waits with its cursor there.
+    ///
+    /// # Errors
+    /// [`MachineError::Silent`] when `limit` has passed.
+    pub fn wait_drawn_after(
+        &self,
+        mark: usize,
+        wanted: &str,
+        limit: Duration,
+    ) -> Result<(), MachineError> {
+        let drawn = wait_for(limit, || {
             let text = self.text();
-            let lines: Vec<&str> = text.lines().collect();
-            MachineError::Silent {
-                wanted: wanted.to_owned(),
-                end: lines[lines.len().saturating_sub(5)..].join(" | "),
-            }
-        })
+            text.get(mark..)?.contains(wanted).then_some(())
+        });
+        drawn.ok_or_else(|| self.silent(wanted))
     }
 
     /// Waits until `wanted` was said at any time; returns the rest of that line.
@@ -82,6 +92,15 @@ impl Serial {
     /// [`MachineError::Silent`].
     pub fn wait(&self, wanted: &str, limit: Duration) -> Result<String, MachineError> {
         self.wait_after(0, wanted, limit)
+    }
+
+    fn silent(&self, wanted: &str) -> MachineError {
+        let text = self.text();
+        let lines: Vec<&str> = text.lines().collect();
+        MachineError::Silent {
+            wanted: wanted.to_owned(),
+            end: lines[lines.len().saturating_sub(5)..].join(" | "),
+        }
     }
 
     /// Types.

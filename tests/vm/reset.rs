@@ -1,0 +1,64 @@
+//! Forgetting everything from the console, also when what is to be forgotten cannot be read any more.
+//!
+//! Each test boots several times: `cargo xtask test --long vm_long`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "code of tests: what goes wrong ends the test"
+)]
+
+use std::time::Duration;
+
+use cell_tests::vm::Appliance;
+
+/// How long a few boots may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(900);
+/// Bytes of the partition `state`.
+const STATE: u64 = 256 << 20;
+
+/// Asks for a factory reset in the full-screen menu on the serial port, and waits until the box has started anew.
+fn reset(appliance: &mut Appliance) {
+    let serial = appliance.machine.serial();
+    let mark = serial.mark();
+    serial.send("7").unwrap();
+    serial.wait_drawn_after(mark, "RESET", PATIENCE).unwrap();
+    serial.send("RESET\r").unwrap();
+    serial
+        .wait_after(mark, "factory reset: state and data are wiped", PATIENCE)
+        .unwrap();
+    serial.wait_after(mark, "Setup code: ", PATIENCE).unwrap();
+    appliance.wait_healthy();
+    // Nobody is set up: everything but the setup is closed.
+    assert_eq!(appliance.owner.get("/api/peers").unwrap().status, 428);
+}
+
+#[test]
+#[ignore = "boots three times; run by `cargo xtask test --long vm_long`"]
+fn vm_long_factory_reset_forgets_everything_and_the_box_can_be_set_up_again() {
+    let mut appliance = Appliance::start();
+    appliance.set_up();
+    appliance.add_peer("phone");
+    reset(&mut appliance);
+    appliance.set_up();
+    assert_eq!(
+        appliance.get("/api/peers")["items"][0]["name"],
+        serde_json::Value::Null
+    );
+}
+
+#[test]
+#[ignore = "boots three times; run by `cargo xtask test --long vm_long`"]
+fn vm_long_state_beyond_repair_leads_to_recovery_and_a_reset_starts_anew() {
+    let mut appliance = Appliance::start();
+    appliance.wait_healthy();
+    appliance.machine.cut_power().unwrap();
+    appliance.damage("state", 0, STATE);
+    appliance.power_on();
+    let serial = appliance.machine.serial();
+    serial
+        .wait("a factory reset at the console starts anew", PATIENCE)
+        .unwrap();
+    serial.wait("recovery mode", PATIENCE).unwrap();
+    // The menu: it draws word by word.
+    serial.wait_drawn_after(0, "Factory", PATIENCE).unwrap();
+    reset(&mut appliance);
+}
