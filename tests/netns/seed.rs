@@ -9,11 +9,8 @@ use std::process::Output;
 
 use cell_testkit::{Celld, CelldOptions, World};
 use cell_tests::probe::lookup;
-use cell_tests::{Cell, DOMAIN, OWNER, VPN_SUBNET, expect_status, setup_form, start_fresh};
+use cell_tests::{Cell, DOMAIN, OWNER, PASSWORD_HASH, VPN_SUBNET, expect_status, setup_form, start_fresh};
 
-/// Of [`cell_tests::PASSWORD`]: `argon2 saltsaltsalt -id -t 2 -k 19456 -p 1 -e`.
-const HASH: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$i6oG9C2kR+klmffCjyQT2UGGGAJOBmLF+QHkzV34POU";
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti anna@laptop";
 
@@ -21,7 +18,7 @@ fn seed() -> String {
     format!(
         "hostname = \"home\"\n[network]\nwan = \"wan0\"\nlan = \"lan0\"\n[ssh]\nauthorized_keys = [\"{KEY}\"]\n\
          [setup.answers]\ndomain_mode = \"lan\"\ndomain = \"{DOMAIN}\"\nvpn_subnet = \"{VPN_SUBNET}\"\n\
-         admin_username = \"{OWNER}\"\nadmin_password_hash = \"{HASH}\"\ntimezone = \"Europe/Vienna\"\n"
+         admin_username = \"{OWNER}\"\nadmin_password_hash = \"{PASSWORD_HASH}\"\ntimezone = \"Europe/Vienna\"\n"
     )
 }
 

@@ -34,6 +34,9 @@ pub const VPN_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 31, 7, 1);
 pub const OWNER: &str = "anna";
 /// The owner's password.
 pub const PASSWORD: &str = "a long and quiet river";
+/// What a seed says of it: `argon2 saltsaltsalt -id -t 2 -k 19456 -p 1 -e`.
+pub const PASSWORD_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$i6oG9C2kR+klmffCjyQT2UGGGAJOBmLF+QHkzV34POU";
 
 /// A world with a daemon that is set up, and its owner at the laptop.
 #[derive(Debug)]

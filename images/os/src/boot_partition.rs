@@ -6,6 +6,28 @@ use std::path::{Path, PathBuf};
 use crate::error::{self, OsError};
 use crate::toolbox::{Toolbox, run};
 
+/// Puts a file into a FAT file system that begins at byte `at` of an image or a device; one of that name is replaced.
+/// Its folder must be there.
+///
+/// # Errors
+/// What mtools says.
+pub fn put_file(
+    toolbox: &Toolbox,
+    image: &Path,
+    at: u64,
+    file: &Path,
+    path: &str,
+) -> Result<(), OsError> {
+    run(toolbox
+        .command("mcopy")?
+        .arg("-o")
+        .arg("-i")
+        .arg(format!("{}@@{at}", image.display()))
+        .arg(file)
+        .arg(format!("::/{path}")))?;
+    Ok(())
+}
+
 /// A FAT file system to be made.
 pub(crate) struct Fat<'a> {
     /// Bytes.

@@ -24,5 +24,6 @@ mod squash;
 pub mod toolbox;
 mod verity;
 
+pub use boot_partition::put_file;
 pub use digest::{below as digest_below, of_file as digest_of};
 pub use error::OsError;

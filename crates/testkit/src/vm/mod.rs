@@ -6,6 +6,7 @@
 mod error;
 mod options;
 mod serial;
+mod stick;
 
 use std::fs;
 use std::io;
@@ -19,6 +20,7 @@ use tempfile::TempDir;
 pub use error::MachineError;
 pub use options::{Emulator, Firmware, Forward, MachineOptions, Nic, Processor};
 pub use serial::Serial;
+pub use stick::Stick;
 
 use crate::wait_for;
 

@@ -232,6 +232,30 @@ impl Emulator {
         super::run(&mut write)
     }
 
+    /// Reads `length` bytes of a machine's disk from byte `at` on, both in whole MiB; the machine must be off.
+    ///
+    /// # Errors
+    /// What QEMU's tool says.
+    pub fn read(&self, disk: &Path, at: u64, length: u64) -> Result<Vec<u8>, MachineError> {
+        let folder = tempfile::tempdir().map_err(MachineError::Folder)?;
+        let file = folder.path().join("read");
+        let mut read = self.program("qemu-img")?;
+        read.args(["dd", "-f", "qcow2", "-O", "raw", "bs=1M"])
+            .arg(format!("skip={}", at >> 20))
+            // Counts what is skipped too.
+            .arg(format!("count={}", (at + length) >> 20))
+            .arg(format!("if={}", disk.display()))
+            .arg(format!("of={}", file.display()));
+        super::run(&mut read)?;
+        std::fs::read(&file).map_err(|source| MachineError::File { path: file, source })
+    }
+
+    /// The toolbox it comes from.
+    #[must_use]
+    pub fn toolbox(&self) -> &Toolbox {
+        &self.toolbox
+    }
+
     pub(super) fn program(&self, name: &str) -> Result<Command, MachineError> {
         Ok(self.toolbox.command(name)?)
     }

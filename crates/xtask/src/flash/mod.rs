@@ -151,13 +151,7 @@ fn check_seed(path: &Path) -> Result<(), FlashError> {
 /// Settings for the first start go into the partition `select`, by way of the toolbox.
 fn add_seed(seed: &Path, device: &Path) -> Result<(), XtaskError> {
     let begin = cell_os::disk::offset_of("select");
-    let mut copy = image::toolbox()?.command("mcopy")?;
-    copy.arg("-o")
-        .arg("-i")
-        .arg(format!("{}@@{begin}", device.display()))
-        .arg(seed)
-        .arg("::/seed/cell.toml");
-    cell_os::toolbox::run(&mut copy)?;
+    cell_os::put_file(&image::toolbox()?, device, begin, seed, "seed/cell.toml")?;
     println!("\nseeded from {}", seed.display());
     Ok(())
 }

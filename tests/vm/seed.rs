@@ -1,0 +1,123 @@
+//! A seed on the box's own disk and on a stick: applied once, wiped, explained where it is wrong.
+//!
+//! Each test boots several times: `cargo xtask test --long vm_long`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "code of tests: what goes wrong ends the test"
+)]
+
+use std::fs;
+use std::path::Path;
+
+use cell_testkit::vm::{PATIENCE, Stick};
+use cell_tests::vm::{Appliance, emulator, image};
+use cell_tests::{DOMAIN, OWNER, PASSWORD_HASH, VPN_SUBNET};
+
+const CODE: &str = "H7K2M4PX";
+/// Bytes of the partition `select`.
+const SELECT: u64 = 64 << 20;
+
+/// Answers of the whole setup.
+fn answers() -> String {
+    format!(
+        "hostname = \"hut\"\n[setup.answers]\ndomain_mode = \"lan\"\ndomain = \"{DOMAIN}\"\nvpn_subnet = \"{VPN_SUBNET}\"\n\
+         admin_username = \"{OWNER}\"\nadmin_password_hash = \"{PASSWORD_HASH}\"\ntimezone = \"Europe/Vienna\"\n"
+    )
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+/// The image with a seed on it, as `cargo xtask flash --seed` leaves a stick.
+fn seeded_image(folder: &Path) -> std::path::PathBuf {
+    let (seed, copy) = (folder.join("cell.toml"), folder.join("seeded.img"));
+    fs::write(&seed, answers()).unwrap();
+    fs::copy(image(), &copy).unwrap();
+    let begin = cell_os::disk::offset_of("select");
+    cell_os::put_file(
+        emulator().toolbox(),
+        &copy,
+        begin,
+        &seed,
+        "seed/cell.toml",
+    )
+    .unwrap();
+    copy
+}
+
+#[test]
+#[ignore = "boots twice; run by `cargo xtask test --long vm_long`"]
+fn vm_long_seed_on_the_disk_sets_the_box_up_and_is_wiped() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut appliance = Appliance::start_with(|options| options.disk = seeded_image(folder.path()));
+    let said = appliance
+        .machine
+        .serial()
+        .wait("the disk's own seed: ", PATIENCE)
+        .unwrap();
+    // As hard as it gets: right after it was said.
+    appliance.machine.cut_power().unwrap();
+    assert_eq!(
+        said,
+        "the seed was applied; the box is set up as hut; its file was wiped"
+    );
+    let select = emulator()
+        .read(
+            appliance.machine.disk(),
+            cell_os::disk::offset_of("select"),
+            SELECT,
+        )
+        .unwrap();
+    assert!(holds(&select, "README"), "the partition was read");
+    assert!(!holds(&select, PASSWORD_HASH), "the hash is still there");
+
+    appliance.power_on();
+    appliance.sign_in();
+    assert_eq!(appliance.get("/api/config")["cell"]["name"], "hut");
+    let audit = appliance.get("/api/audit").to_string();
+    assert!(audit.contains("by a seed file, SHA-256"), "{audit}");
+    let text = appliance.machine.serial().text();
+    assert!(!text.contains("seed: "), "nothing is left to be said");
+}
+
+#[test]
+#[ignore = "boots three times; run by `cargo xtask test --long vm_long`"]
+fn vm_long_seed_on_a_stick_is_explained_when_wrong_and_taken_once_when_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let stick = Stick::new(emulator().toolbox(), &folder.path().join("stick.img")).unwrap();
+    stick
+        .put("cell.toml", "hostname = \"hut\"\n[setup]\ncode = \"short\"\n")
+        .unwrap();
+    let mut appliance =
+        Appliance::start_with(|options| options.stick = Some(stick.path().to_owned()));
+    let serial = appliance.machine.serial();
+    let said = serial.wait("the seed was not applied: ", PATIENCE).unwrap();
+    assert!(said.starts_with("line 3, column 8: "), "{said}");
+    let random = appliance.setup_code();
+    appliance.wait_healthy();
+    appliance.machine.cut_power().unwrap();
+    let explained = stick.read("cell-error.txt").unwrap();
+    assert!(explained.contains("line 3, column 8: "), "{explained}");
+
+    stick
+        .put(
+            "cell.toml",
+            &format!("hostname = \"hut\"\n[setup]\ncode = \"{CODE}\"\n"),
+        )
+        .unwrap();
+    appliance.power_on();
+    let serial = appliance.machine.serial();
+    serial.wait("the seed was applied", PATIENCE).unwrap();
+    appliance.machine.cut_power().unwrap();
+    assert!(!holds(&stick.bytes().unwrap(), CODE), "the code is wiped");
+    assert_eq!(stick.read("cell.toml"), None);
+    assert_eq!(stick.read("cell-error.txt"), None);
+
+    appliance.power_on();
+    assert_ne!(random, CODE);
+    assert_eq!(appliance.setup_code(), CODE);
+    appliance.set_up();
+}
