@@ -9,7 +9,9 @@ use std::process::Output;
 
 use cell_testkit::{Celld, CelldOptions, World};
 use cell_tests::probe::lookup;
-use cell_tests::{Cell, DOMAIN, OWNER, PASSWORD_HASH, VPN_SUBNET, expect_status, setup_form, start_fresh};
+use cell_tests::{
+    Cell, DOMAIN, OWNER, PASSWORD_HASH, VPN_SUBNET, expect_status, setup_form, start_fresh,
+};
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti anna@laptop";

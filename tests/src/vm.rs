@@ -7,9 +7,11 @@
 //! The host forwards the admin page's and the VPN's port to the box. What lies where comes from `cargo xtask test`, in
 //! `CELL_IMAGE` and `CELL_TOOLBOX`.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cell_os::fat::FatFiles;
 use cell_testkit::vm::{Emulator, Forward, Machine, MachineOptions, Nic, PATIENCE};
 use cell_testkit::{Client, Namespace, Reply, wait_for};
 use serde_json::{Value, json};
@@ -53,6 +55,22 @@ pub fn emulator() -> Emulator {
 #[must_use]
 pub fn image() -> PathBuf {
     from_environment("CELL_IMAGE")
+}
+
+/// The image with a seed on it, as `cargo xtask flash --seed` leaves it; it lies in `folder`.
+#[must_use]
+pub fn seeded_image(folder: &Path, seed: &str) -> PathBuf {
+    let (file, copy) = (folder.join("cell.toml"), folder.join("seeded.img"));
+    fs::write(&file, seed).unwrap();
+    fs::copy(image(), &copy).unwrap();
+    let emulator = emulator();
+    let select = FatFiles {
+        toolbox: emulator.toolbox(),
+        image: &copy,
+        at: cell_os::disk::offset_of("select"),
+    };
+    select.put(&file, "seed/cell.toml").unwrap();
+    copy
 }
 
 fn from_environment(name: &str) -> PathBuf {
@@ -146,16 +164,22 @@ impl Appliance {
             if !self.machine.is_running().unwrap() {
                 panic!("the machine ended");
             }
-            let reply = self.owner.get("/health").ok()?;
-            (reply.status == 200).then_some(())
+            self.is_healthy().then_some(())
         });
         assert!(healthy.is_some(), "the admin page does not answer");
     }
 
-    /// Sets the box up with the code on its console and signs the owner in.
-    pub fn set_up(&mut self) {
-        self.wait_healthy();
-        let form = json!({
+    /// Whether the admin page answers.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        let reply = self.owner.get("/health");
+        reply.is_ok_and(|reply| reply.status == 200)
+    }
+
+    /// The answers of the setup wizard, with the code on the box's console.
+    #[must_use]
+    pub fn setup_form(&self) -> Value {
+        json!({
             "setup_code": self.setup_code(),
             "cell_name": "home",
             "domain_mode": "lan",
@@ -165,7 +189,13 @@ impl Appliance {
             "admin_password": PASSWORD,
             "timezone": "Europe/Vienna",
             "endpoint": format!("{HOST}:51820"),
-        });
+        })
+    }
+
+    /// Sets the box up and signs the owner in.
+    pub fn set_up(&mut self) {
+        self.wait_healthy();
+        let form = self.setup_form();
         expect_status(&self.owner.post("/api/setup/complete", &form).unwrap(), 200);
         self.sign_in();
     }

@@ -6,11 +6,8 @@
     reason = "code of tests: what goes wrong ends the test"
 )]
 
-use std::fs;
-use std::path::Path;
-
 use cell_testkit::vm::{PATIENCE, Stick};
-use cell_tests::vm::{Appliance, emulator, image};
+use cell_tests::vm::{Appliance, emulator, seeded_image};
 use cell_tests::{DOMAIN, OWNER, PASSWORD_HASH, VPN_SUBNET};
 
 const CODE: &str = "H7K2M4PX";
@@ -31,28 +28,12 @@ fn holds(bytes: &[u8], text: &str) -> bool {
         .any(|window| window == text.as_bytes())
 }
 
-/// The image with a seed on it, as `cargo xtask flash --seed` leaves a stick.
-fn seeded_image(folder: &Path) -> std::path::PathBuf {
-    let (seed, copy) = (folder.join("cell.toml"), folder.join("seeded.img"));
-    fs::write(&seed, answers()).unwrap();
-    fs::copy(image(), &copy).unwrap();
-    let begin = cell_os::disk::offset_of("select");
-    cell_os::put_file(
-        emulator().toolbox(),
-        &copy,
-        begin,
-        &seed,
-        "seed/cell.toml",
-    )
-    .unwrap();
-    copy
-}
-
 #[test]
 #[ignore = "boots twice; run by `cargo xtask test --long vm_long`"]
 fn vm_long_seed_on_the_disk_sets_the_box_up_and_is_wiped() {
     let folder = tempfile::tempdir().unwrap();
-    let mut appliance = Appliance::start_with(|options| options.disk = seeded_image(folder.path()));
+    let mut appliance =
+        Appliance::start_with(|options| options.disk = seeded_image(folder.path(), &answers()));
     let said = appliance
         .machine
         .serial()
@@ -89,7 +70,10 @@ fn vm_long_seed_on_a_stick_is_explained_when_wrong_and_taken_once_when_right() {
     let folder = tempfile::tempdir().unwrap();
     let stick = Stick::new(emulator().toolbox(), &folder.path().join("stick.img")).unwrap();
     stick
-        .put("cell.toml", "hostname = \"hut\"\n[setup]\ncode = \"short\"\n")
+        .put(
+            "cell.toml",
+            "hostname = \"hut\"\n[setup]\ncode = \"short\"\n",
+        )
         .unwrap();
     let mut appliance =
         Appliance::start_with(|options| options.stick = Some(stick.path().to_owned()));

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use cell_updates::boot_state::{Slot, first_files};
 
 use crate::board::Board;
-use crate::boot_partition::Fat;
 use crate::disk::{self, Filling};
 use crate::error::{self, OsError};
+use crate::fat::Fat;
 use crate::toolbox::Toolbox;
 use crate::verity::{self, Verity};
 use crate::{digest, files, loader, squash};

@@ -10,11 +10,11 @@
 
 pub mod assemble;
 pub mod board;
-mod boot_partition;
 pub mod debian;
 mod digest;
 pub mod disk;
 pub mod error;
+pub mod fat;
 mod files;
 mod initramfs;
 mod loader;
@@ -24,6 +24,5 @@ mod squash;
 pub mod toolbox;
 mod verity;
 
-pub use boot_partition::put_file;
 pub use digest::{below as digest_below, of_file as digest_of};
 pub use error::OsError;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use cell_os::fat::FatFiles;
 use cell_os::toolbox::{self, Toolbox};
 
 use super::MachineError;
@@ -45,9 +46,10 @@ impl Stick {
             path: path.to_owned(),
             toolbox: toolbox.clone(),
         };
+        let mut format = stick.files().mtools("mformat")?;
         let sectors = (SIZE - BEGIN) / 512;
-        stick.mtools("mformat", &["-T", &sectors.to_string(), "-F", "::"])?;
-        stick.mtools("mmd", &[&format!("::/{FOLDER}")])?;
+        toolbox::run(format.args(["-T", &sectors.to_string(), "-F", "::"]))?;
+        toolbox::run(stick.files().mtools("mmd")?.arg(format!("::/{FOLDER}")))?;
         Ok(stick)
     }
 
@@ -68,20 +70,13 @@ impl Stick {
             path: file.clone(),
             source,
         })?;
-        cell_os::put_file(
-            &self.toolbox,
-            &self.path,
-            BEGIN,
-            &file,
-            &format!("{FOLDER}/{name}"),
-        )?;
-        Ok(())
+        Ok(self.files().put(&file, &format!("{FOLDER}/{name}"))?)
     }
 
     /// A file of its folder `seed`; `None` when it is not there.
     #[must_use]
     pub fn read(&self, name: &str) -> Option<String> {
-        self.mtools("mtype", &[&format!("::/{FOLDER}/{name}")]).ok()
+        self.files().read(&format!("{FOLDER}/{name}")).ok()
     }
 
     /// Every byte of it, also what is left of removed files.
@@ -95,13 +90,11 @@ impl Stick {
         })
     }
 
-    fn mtools(&self, program: &str, arguments: &[&str]) -> Result<String, MachineError> {
-        let mut command = self.toolbox.command(program)?;
-        command
-            .env("MTOOLS_SKIP_CHECK", "1")
-            .arg("-i")
-            .arg(format!("{}@@{BEGIN}", self.path.display()))
-            .args(arguments);
-        Ok(toolbox::run(&mut command)?)
+    fn files(&self) -> FatFiles<'_> {
+        FatFiles {
+            toolbox: &self.toolbox,
+            image: &self.path,
+            at: BEGIN,
+        }
     }
 }

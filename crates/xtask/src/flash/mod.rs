@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use cell_model::seed::Seed;
+use cell_os::fat::FatFiles;
 use device::{Device, Host};
 pub(crate) use error::FlashError;
 
@@ -150,8 +151,12 @@ fn check_seed(path: &Path) -> Result<(), FlashError> {
 
 /// Settings for the first start go into the partition `select`, by way of the toolbox.
 fn add_seed(seed: &Path, device: &Path) -> Result<(), XtaskError> {
-    let begin = cell_os::disk::offset_of("select");
-    cell_os::put_file(&image::toolbox()?, device, begin, seed, "seed/cell.toml")?;
+    let select = FatFiles {
+        toolbox: &image::toolbox()?,
+        image: device,
+        at: cell_os::disk::offset_of("select"),
+    };
+    select.put(seed, "seed/cell.toml")?;
     println!("\nseeded from {}", seed.display());
     Ok(())
 }

@@ -1,0 +1,77 @@
+//! Shows 2: two boxes on one wire reach each other.
+#![expect(
+    clippy::unwrap_used,
+    reason = "code of tests: what goes wrong ends the test"
+)]
+
+use cell_testkit::vm::{Nic, PATIENCE};
+use cell_tests::vm::{Appliance, seeded_image};
+use cell_tests::{DOMAIN, OWNER, PASSWORD_HASH, VPN_SUBNET};
+
+/// The box between the wire and the internet.
+const ROUTER: &str = "192.168.77.1";
+/// The box behind it.
+const INNER: &str = "192.168.77.2";
+
+fn router() -> String {
+    format!(
+        "hostname = \"router\"\n[network]\nwan = \"eth0\"\nlan = \"eth1\"\nlan_addressing = {{ address = \"{ROUTER}/24\" }}\n\
+         [setup.answers]\ndomain_mode = \"lan\"\ndomain = \"{DOMAIN}\"\nvpn_subnet = \"{VPN_SUBNET}\"\n\
+         admin_username = \"{OWNER}\"\nadmin_password_hash = \"{PASSWORD_HASH}\"\ntimezone = \"Europe/Vienna\"\n"
+    )
+}
+
+fn inner() -> String {
+    format!(
+        "hostname = \"inner\"\n[network]\nwan = \"eth0\"\nwan_addressing = {{ address = \"{INNER}/24\", gateway = \"{ROUTER}\" }}\n"
+    )
+}
+
+/// Has a command run in the shell of a box's menu, and waits for `wanted` in what it prints.
+fn in_shell(appliance: &Appliance, command: &str, wanted: &str) {
+    let serial = appliance.machine.serial();
+    let mark = serial.mark();
+    serial.send(&format!("{command}\r")).unwrap();
+    serial.wait_drawn_after(mark, wanted, PATIENCE).unwrap();
+}
+
+#[test]
+#[ignore = "boots two boxes; run by `cargo xtask test --long vm_long`"]
+fn vm_long_two_boxes_on_one_wire_reach_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let wire = folder.path().join("wire");
+    let cable = |listens| Nic::Cable {
+        path: wire.clone(),
+        listens,
+        number: if listens { 1 } else { 2 },
+    };
+    let mut first = Appliance::start_with(|options| {
+        options.disk = seeded_image(folder.path(), &router());
+        options.nics.push(cable(true));
+    });
+    let second_folder = tempfile::tempdir().unwrap();
+    let second = Appliance::start_with(|options| {
+        options.disk = seeded_image(second_folder.path(), &inner());
+        options.nics = vec![cable(false)];
+    });
+    first.sign_in();
+    second.setup_code();
+    for appliance in [&first, &second] {
+        let serial = appliance.machine.serial();
+        let mark = serial.mark();
+        serial.send("8").unwrap();
+        serial.wait_drawn_after(mark, "# ", PATIENCE).unwrap();
+    }
+    in_shell(
+        &second,
+        &format!("ping -c 2 {ROUTER}"),
+        "2 packets received",
+    );
+    in_shell(&first, &format!("ping -c 2 {INNER}"), "2 packets received");
+    // The router's name server answers the other box.
+    in_shell(
+        &second,
+        &format!("nslookup admin.{DOMAIN} {ROUTER}"),
+        &format!("Address: {ROUTER}"),
+    );
+}
