@@ -231,6 +231,33 @@ impl Appliance {
         reply.json()
     }
 
+    /// Types at the serial port, then waits until this stands on its screen.
+    pub fn leads(&self, keys: &str, text: &str) {
+        let serial = self.machine.serial();
+        serial.send(keys).unwrap();
+        serial
+            .sees(text, PATIENCE)
+            .unwrap_or_else(|error| panic!("after {keys:?}: {error}"));
+    }
+
+    /// Opens the shell of the menu, as the owner or with the setup code.
+    pub fn open_shell(&self) {
+        let serial = self.machine.serial();
+        serial.sees("8  Open a shell", PATIENCE).unwrap();
+        if self
+            .owner
+            .get("/api/setup/status")
+            .is_ok_and(|reply| reply.status == 410)
+        {
+            self.leads("8", "Whose password?");
+            self.leads("1", "Password of");
+            self.leads(&format!("{PASSWORD}\r"), "# ");
+        } else {
+            self.leads("8", "Setup code");
+            self.leads(&format!("{}\r", self.setup_code()), "# ");
+        }
+    }
+
     /// Waits until the system has told the loader that it is good: the whole root was read by then.
     pub fn wait_good(&self, limit: Duration) {
         self.machine.serial().wait("is good", limit).unwrap();

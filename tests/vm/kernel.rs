@@ -51,12 +51,9 @@ fn vm_long_transfer_through_the_kernels_tunnel_does_not_notice_that_the_daemon_w
     let mut flow = connect(&appliance.phone, SERVER, PATIENCE).expect("the transfer begins");
     flow.set_read_timeout(Some(PATIENCE)).unwrap();
 
-    // The menu's own shell.
-    let serial = appliance.machine.serial();
-    let mark = serial.mark();
-    serial.send("8").unwrap();
-    serial.wait_drawn_after(mark, "# ", PATIENCE).unwrap();
+    appliance.open_shell();
     let before = read_for(&mut flow, 0, Duration::from_secs(3));
+    let serial = appliance.machine.serial();
     let mark = serial.mark();
     serial
         .send("kill -9 $(pidof celld); echo kil''led\r")

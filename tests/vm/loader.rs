@@ -37,7 +37,7 @@ fn vm_long_systems_that_never_get_well_lead_to_recovery_and_then_start_over() {
     serial
         .wait("system a is up, mode recovery", PATIENCE)
         .unwrap();
-    serial.wait_drawn_after(0, "RECOVERY", PATIENCE).unwrap();
+    serial.sees("RECOVERY MODE", PATIENCE).unwrap();
     // Recovery does not make the box well: its own second try is on the other system, then all starts over.
     appliance.power_cycle();
     booting(&appliance, "b (recovery)");

@@ -18,9 +18,9 @@ const STATE: u64 = 256 << 20;
 /// Asks for a factory reset in the full-screen menu on the serial port, and waits until the box has started anew.
 fn reset(appliance: &mut Appliance) {
     let serial = appliance.machine.serial();
+    serial.sees("7  Factory reset", PATIENCE).unwrap();
     let mark = serial.mark();
-    serial.send("7").unwrap();
-    serial.wait_drawn_after(mark, "RESET", PATIENCE).unwrap();
+    appliance.leads("7", "to erase everything");
     serial.send("RESET\r").unwrap();
     serial
         .wait_after(mark, "factory reset: state and data are wiped", PATIENCE)
@@ -58,7 +58,6 @@ fn vm_long_state_beyond_repair_leads_to_recovery_and_a_reset_starts_anew() {
         .wait("a factory reset at the console starts anew", PATIENCE)
         .unwrap();
     serial.wait("recovery mode", PATIENCE).unwrap();
-    // The menu: it draws word by word.
-    serial.wait_drawn_after(0, "Factory", PATIENCE).unwrap();
+    serial.sees("RECOVERY MODE", PATIENCE).unwrap();
     reset(&mut appliance);
 }

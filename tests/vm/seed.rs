@@ -1,11 +1,6 @@
 //! A seed on the box's own disk and on a stick: applied once, wiped, explained where it is wrong.
 //!
 //! Each test boots several times: `cargo xtask test --long vm_long`.
-#![expect(
-    clippy::unwrap_used,
-    reason = "code of tests: what goes wrong ends the test"
-)]
-
 use cell_testkit::vm::{PATIENCE, Stick};
 use cell_tests::vm::{Appliance, emulator, seeded_image};
 use cell_tests::{DOMAIN, OWNER, PASSWORD_HASH, VPN_SUBNET};

@@ -4,7 +4,7 @@
     reason = "code of tests: what goes wrong ends the test"
 )]
 
-use cell_testkit::vm::{Nic, PATIENCE};
+use cell_testkit::vm::Nic;
 use cell_tests::vm::{Appliance, seeded_image};
 use cell_tests::{DOMAIN, OWNER, PASSWORD_HASH, VPN_SUBNET};
 
@@ -27,14 +27,6 @@ fn inner() -> String {
     )
 }
 
-/// Has a command run in the shell of a box's menu, and waits for `wanted` in what it prints.
-fn in_shell(appliance: &Appliance, command: &str, wanted: &str) {
-    let serial = appliance.machine.serial();
-    let mark = serial.mark();
-    serial.send(&format!("{command}\r")).unwrap();
-    serial.wait_drawn_after(mark, wanted, PATIENCE).unwrap();
-}
-
 #[test]
 #[ignore = "boots two boxes; run by `cargo xtask test --long vm_long`"]
 fn vm_long_two_boxes_on_one_wire_reach_each_other() {
@@ -55,23 +47,13 @@ fn vm_long_two_boxes_on_one_wire_reach_each_other() {
         options.nics = vec![cable(false)];
     });
     first.sign_in();
-    second.setup_code();
-    for appliance in [&first, &second] {
-        let serial = appliance.machine.serial();
-        let mark = serial.mark();
-        serial.send("8").unwrap();
-        serial.wait_drawn_after(mark, "# ", PATIENCE).unwrap();
-    }
-    in_shell(
-        &second,
-        &format!("ping -c 2 {ROUTER}"),
-        "2 packets received",
-    );
-    in_shell(&first, &format!("ping -c 2 {INNER}"), "2 packets received");
+    first.open_shell();
+    second.open_shell();
+    second.leads(&format!("ping -c 2 {ROUTER}\r"), "2 packets received");
+    first.leads(&format!("ping -c 2 {INNER}\r"), "2 packets received");
     // The router's name server answers the other box.
-    in_shell(
-        &second,
-        &format!("nslookup admin.{DOMAIN} {ROUTER}"),
+    second.leads(
+        &format!("nslookup admin.{DOMAIN} {ROUTER}\r"),
         &format!("Address: {ROUTER}"),
     );
 }

@@ -78,6 +78,12 @@ const TOOLS: &[Tool] = &[
     tool(Need::Test, "dig", "bind9-dnsutils", "the DNS client"),
     tool(
         Need::Test,
+        "ssh",
+        "openssh-client",
+        "signs in to the box as a helper would",
+    ),
+    tool(
+        Need::Test,
         "ping",
         "iputils-ping",
         "the simplest proof of a path",

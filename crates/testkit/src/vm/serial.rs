@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
+use std::num::NonZero;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +10,9 @@ use std::time::Duration;
 
 use super::MachineError;
 use crate::wait_for;
+
+const ROWS: NonZero<u16> = NonZero::new(24).unwrap();
+const COLUMNS: NonZero<u16> = NonZero::new(80).unwrap();
 
 /// The port.
 #[derive(Debug)]
@@ -40,6 +44,26 @@ impl Serial {
     pub fn text(&self) -> String {
         let bytes = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&bytes).replace('\r', "")
+    }
+
+    /// What a terminal of 80 columns and 24 rows shows after all that.
+    #[must_use]
+    pub fn screen(&self) -> String {
+        let mut screen = vt100::Parser::new(ROWS, COLUMNS, 0);
+        screen.process(&fs::read(&self.log).unwrap_or_default());
+        screen.screen().contents()
+    }
+
+    /// Waits until `wanted` stands on that screen.
+    ///
+    /// # Errors
+    /// [`MachineError::Silent`], with the screen, when `limit` has passed.
+    pub fn sees(&self, wanted: &str, limit: Duration) -> Result<(), MachineError> {
+        let found = wait_for(limit, || self.screen().contains(wanted).then_some(()));
+        found.ok_or_else(|| MachineError::Silent {
+            wanted: wanted.to_owned(),
+            end: self.screen(),
+        })
     }
 
     /// A point from which to look: what is said later.
