@@ -1,6 +1,7 @@
 //! `celld slot`: what init tells the loader's state, and asks of it. Works without the daemon.
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::path::Path;
 
 use cell_updates::boot_state::{
@@ -24,6 +25,10 @@ pub(crate) enum Occasion {
     Healthy,
     /// Print what runs and what shall.
     Show,
+    /// Print the slot that is to be filled from the running one, if there is one.
+    Vacant,
+    /// That slot was filled: it may be fallen back to.
+    Filled,
     /// Boot the other slot next, on trial.
     Other,
 }
@@ -51,6 +56,12 @@ pub(crate) fn run(occasion: Occasion) -> Result<(), Box<dyn Error>> {
             state.repair(Health::Healthy)?;
         }
         Occasion::Show => show(&running, &state.wanted()?),
+        Occasion::Vacant => {
+            if let Some(slot) = state.wanted()?.vacant(&running) {
+                writeln!(io::stdout(), "{slot}")?;
+            }
+        }
+        Occasion::Filled => state.restore_other()?,
         Occasion::Other => state.begin_trial(running.slot.opposite())?,
     }
     Ok(())

@@ -120,14 +120,6 @@ impl Appliance {
         }
     }
 
-    /// A fresh box whose power was cut before it did anything.
-    #[must_use]
-    pub fn start_off() -> Self {
-        let mut appliance = Self::start();
-        appliance.machine.cut_power().unwrap();
-        appliance
-    }
-
     /// Cuts the power and switches on again, with the same disk.
     pub fn power_cycle(&mut self) {
         self.machine.cut_power().unwrap();
@@ -256,6 +248,14 @@ impl Appliance {
             self.leads("8", "Setup code");
             self.leads(&format!("{}\r", self.setup_code()), "# ");
         }
+    }
+
+    /// Waits until both slots hold the system, which they do soon after the first start.
+    pub fn wait_both_slots(&self) {
+        let serial = self.machine.serial();
+        serial
+            .wait("slot b holds a copy of slot a", PATIENCE)
+            .unwrap();
     }
 
     /// Waits until the system has told the loader that it is good: the whole root was read by then.

@@ -37,7 +37,7 @@ fn vm_long_every_entry_of_the_menu_does_what_it_says() {
     appliance.wait_healthy();
     appliance.leads("", &format!("Setup code: {}", appliance.setup_code()));
     appliance.set_up();
-    appliance.wait_good(PATIENCE);
+    appliance.wait_both_slots();
     appliance.leads("", "home - recovery console");
 
     appliance.leads("1", "CA fingerprint (SHA-256):");

@@ -5,7 +5,7 @@ use cell_testkit::vm::{PATIENCE, Stick};
 use cell_tests::vm::{Appliance, emulator, seeded_image};
 use cell_tests::{DOMAIN, OWNER, PASSWORD_HASH, VPN_SUBNET};
 
-const CODE: &str = "H7K2M4PX";
+const CODE: &str = "Q4ZT9V2C";
 /// Bytes of the partition `select`.
 const SELECT: u64 = 64 << 20;
 

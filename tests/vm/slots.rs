@@ -13,8 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(900);
 #[ignore = "boots five times; run by `cargo xtask test --long vm_long`"]
 fn vm_long_flipped_byte_in_a_block_that_nobody_needs_leads_to_the_other_slot() {
     let mut appliance = Appliance::start();
-    appliance.wait_healthy();
-    appliance.wait_good(PATIENCE);
+    appliance.wait_both_slots();
     appliance.machine.cut_power().unwrap();
 
     // Far behind what a start reads, and in data rather than in the hash tree.
@@ -33,7 +32,9 @@ fn vm_long_flipped_byte_in_a_block_that_nobody_needs_leads_to_the_other_slot() {
 #[test]
 #[ignore = "boots several times; run by `cargo xtask test --long vm_long`"]
 fn vm_long_boot_partition_that_cannot_be_read_is_passed_over_at_once() {
-    let mut appliance = Appliance::start_off();
+    let mut appliance = Appliance::start();
+    appliance.wait_both_slots();
+    appliance.machine.cut_power().unwrap();
     // The first sectors of the FAT: nothing on it can be found any more.
     appliance.damage("boot-a", 0, 64 << 10);
     appliance.power_on();

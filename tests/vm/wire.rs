@@ -1,9 +1,4 @@
 //! Shows 2: two boxes on one wire reach each other.
-#![expect(
-    clippy::unwrap_used,
-    reason = "code of tests: what goes wrong ends the test"
-)]
-
 use cell_testkit::vm::Nic;
 use cell_tests::vm::{Appliance, seeded_image};
 use cell_tests::{DOMAIN, OWNER, PASSWORD_HASH, VPN_SUBNET};

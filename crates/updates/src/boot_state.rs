@@ -157,6 +157,16 @@ pub struct Wanted {
     pub next: Start,
 }
 
+impl Wanted {
+    /// The slot that holds nothing to fall back to and may be filled: beside a primary that runs, and where nothing is
+    /// on trial.
+    pub fn vacant(&self, running: &Running) -> Option<Slot> {
+        let is_settled = running.mode == Mode::Normal && running.slot == self.primary;
+        let is_vacant = self.other.is_none() && self.trial.is_none();
+        (is_settled && is_vacant).then_some(running.slot.opposite())
+    }
+}
+
 /// What [`BootState::repair`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repaired {
@@ -192,6 +202,13 @@ pub trait BootState: Send + Sync {
     /// # Errors
     /// [`BootStateError::TrialRunning`]; the files cannot be reached or written.
     fn withdraw_other(&self) -> Result<(), BootStateError>;
+
+    /// Says that the slot that does not run holds a whole system: it may be fallen back to. Only beside a primary that
+    /// runs, and where nothing is on trial; otherwise this changes nothing.
+    ///
+    /// # Errors
+    /// [`BootStateError::TrialRunning`]; the files cannot be reached or written.
+    fn restore_other(&self) -> Result<(), BootStateError>;
 
     /// From the next boot on the other slot is tried, at most three times.
     ///

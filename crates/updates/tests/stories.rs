@@ -25,6 +25,40 @@ fn on(slot: Slot, mode: Mode) -> Option<Start> {
 }
 
 #[test]
+fn vacant_slot_counts_again_once_it_was_filled() {
+    let boot = fresh();
+    boot.withdraw_other().unwrap();
+    let vacant = |boot: &FakeBootState| boot.wanted().unwrap().vacant(&boot.current().unwrap());
+    assert_eq!(vacant(&boot), Some(Slot::B));
+    boot.restore_other().unwrap();
+    assert_eq!(boot.wanted().unwrap().other, Some(Slot::B));
+    assert_eq!(vacant(&boot), None);
+
+    // What failed on trial is vacant too; what is on trial is not.
+    boot.begin_trial(Slot::B).unwrap();
+    assert_eq!(vacant(&boot), None);
+    for _ in 0..3 {
+        assert_eq!(boot.boot(), on(Slot::B, Mode::Trial));
+        assert_eq!(vacant(&boot), None);
+        assert!(boot.restore_other().is_err());
+    }
+    assert_eq!(boot.boot(), on(Slot::A, Mode::Normal));
+    boot.repair(Health::Starting).unwrap();
+    assert_eq!(vacant(&boot), Some(Slot::B));
+
+    // A box that fell back never overwrites its primary.
+    boot.restore_other().unwrap();
+    for _ in 0..3 {
+        boot.boot();
+    }
+    assert_eq!(boot.boot(), on(Slot::B, Mode::Normal));
+    let before = boot.wanted().unwrap();
+    assert_eq!(vacant(&boot), None);
+    boot.restore_other().unwrap();
+    assert_eq!(boot.wanted().unwrap(), before);
+}
+
+#[test]
 fn a_trial_that_is_committed_stays() {
     let boot = fresh();
     boot.withdraw_other().unwrap();

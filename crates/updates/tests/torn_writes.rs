@@ -16,6 +16,7 @@ use proptest::prelude::*;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operation {
     Withdraw,
+    Restore,
     BeginTrial,
     Commit,
     Rollback,
@@ -24,8 +25,9 @@ enum Operation {
 }
 
 impl Operation {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Withdraw,
+        Self::Restore,
         Self::BeginTrial,
         Self::Commit,
         Self::Rollback,
@@ -37,6 +39,7 @@ impl Operation {
         let state = GrubBootState::with_running(files, running.clone());
         match self {
             Self::Withdraw => state.withdraw_other(),
+            Self::Restore => state.restore_other(),
             Self::BeginTrial => state.begin_trial(running.slot.opposite()),
             Self::Commit => state.commit(),
             Self::Rollback => state.rollback(),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cell_updates::boot_state::{Slot, first_files};
+use cell_updates::boot_state::first_files;
 
 use crate::board::Board;
 use crate::disk::{self, Filling};
@@ -110,7 +110,7 @@ pub fn assemble(
     loader::make(board, common, &efi, scratch, toolbox)?;
     let select = scratch.join("select.fat");
     let mut content_of_select = vec![(efi, format!("EFI/BOOT/{}", board.meta.efi_loader))];
-    for (file, block) in first_files(Some(Slot::B)) {
+    for (file, block) in first_files(None) {
         let path = scratch.join(file.path());
         files::write(&path, block, 0o644)?;
         content_of_select.push((path, file.path().to_owned()));
@@ -122,12 +122,11 @@ pub fn assemble(
 
     progress("putting the disk together");
     let disk = out.join(format!("cell-{}.img", board.name));
-    let fillings: [Filling; 5] = [
+    // The box fills the other slot itself once this one has proven good: nobody downloads the system twice.
+    let fillings: [Filling; 3] = [
         ("select", select),
-        ("boot-a", boot.clone()),
-        ("boot-b", boot),
+        ("boot-a", boot),
         ("root-a", root.clone()),
-        ("root-b", root.clone()),
     ];
     disk::make(&disk, &fillings, &content, toolbox)?;
     Ok(Image {
@@ -154,12 +153,12 @@ fn slot_cfg(verity: &Verity, initramfs: bool, cmdline: &str) -> String {
              set slot_initrd=/initrd\n"
         );
     }
-    // The kernel makes the device itself (Documentation/admin-guide/device-mapper/dm-init.rst). The script has set
-    // `select_uuid` and `slot_offset`, the slot's place after the select partition.
+    // The kernel makes the device itself (Documentation/admin-guide/device-mapper/dm-init.rst). The loader's script knows
+    // the partition it came from, and how many after it the slot's root is.
     let sectors = data_blocks * verity::BLOCK / 512;
     let hash_start = data_blocks + 1;
     let block = verity::BLOCK;
-    let device = "PARTUUID=$select_uuid/PARTNROFF=$slot_offset";
+    let device = "PARTUUID=$cell_uuid/PARTNROFF=$cell_root_after";
     format!(
         "set slot_args=\"{cmdline} root=/dev/dm-0 ro dm-mod.waitfor={device} dm-mod.create=\\\"root,,,ro,0 {sectors} verity 1 {device} \
          {device} {block} {block} {data_blocks} {hash_start} sha256 {root_hash} {salt} 1 panic_on_corruption\\\"\"\n\
@@ -194,7 +193,7 @@ mod tests {
     fn slot_without_them_lets_the_kernel_check() {
         let text = slot_cfg(&verity(), false, "quiet");
         assert!(
-            text.contains("0 80 verity 1 PARTUUID=$select_uuid/PARTNROFF=$slot_offset"),
+            text.contains("0 80 verity 1 PARTUUID=$cell_uuid/PARTNROFF=$cell_root_after"),
             "{text}"
         );
         assert!(text.contains("4096 4096 10 11 sha256"), "{text}");

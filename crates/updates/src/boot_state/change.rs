@@ -36,6 +36,23 @@ pub(super) fn withdraw_other(
     })
 }
 
+/// The opposite slot was filled.
+pub(super) fn restore_other(
+    selection: &Selection,
+    running: &Running,
+) -> Result<Selection, BootStateError> {
+    refuse_during_trial(selection, running)?;
+    let is_settled = running.slot == selection.primary && selection.trial.is_none();
+    let other = match is_settled {
+        true => Some(running.slot.opposite()),
+        false => selection.other,
+    };
+    Ok(Selection {
+        other,
+        ..*selection
+    })
+}
+
 pub(super) fn begin_trial(
     selection: &Selection,
     running: &Running,

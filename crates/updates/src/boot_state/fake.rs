@@ -79,6 +79,10 @@ impl BootState for FakeBootState {
         self.grub().withdraw_other()
     }
 
+    fn restore_other(&self) -> Result<(), BootStateError> {
+        self.grub().restore_other()
+    }
+
     fn begin_trial(&self, slot: Slot) -> Result<(), BootStateError> {
         self.grub().begin_trial(slot)
     }

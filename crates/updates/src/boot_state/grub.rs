@@ -121,6 +121,10 @@ impl<F: StateFiles> BootState for GrubBootState<F> {
         self.select(|selection, _, running| change::withdraw_other(selection, running))
     }
 
+    fn restore_other(&self) -> Result<(), BootStateError> {
+        self.select(|selection, _, running| change::restore_other(selection, running))
+    }
+
     fn begin_trial(&self, slot: Slot) -> Result<(), BootStateError> {
         self.select(|selection, _, running| change::begin_trial(selection, running, slot))
     }
