@@ -359,7 +359,8 @@ fn kernel_is_told_slot_disk_and_mode_after_the_slots_own_words() {
         [
             "(hd0,gpt3)/vmlinuz",
             "quiet",
-            "dm-mod.create=vroot,,,ro,0 8 verity 1; aaaaaaaa-0000-4000-8000-000000000001/4",
+            "dm-mod.create=vroot,,,ro,0 8 verity 1; 4",
+            "of=aaaaaaaa-0000-4000-8000-000000000001",
             "rw",
             "cell.slot=b",
             "cell.select=aaaaaaaa-0000-4000-8000-000000000001",

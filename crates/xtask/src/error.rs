@@ -58,6 +58,11 @@ pub(crate) enum XtaskError {
     Image(#[from] cell_os::OsError),
     #[error("the Buildroot base")]
     Buildroot(#[from] BuildrootError),
+    #[error("cannot sign {path}, or use that key")]
+    Sign {
+        path: PathBuf,
+        source: minisign::PError,
+    },
     #[error("the bench came to no figure")]
     Bench(#[from] BenchError),
 }

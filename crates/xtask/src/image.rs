@@ -2,6 +2,8 @@
 //!
 //! What run and test need is made once and kept until something that goes into it changes.
 
+mod downloads;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -10,6 +12,7 @@ use cell_os::OsError;
 use cell_os::assemble::{Assembly, assemble};
 use cell_os::board::Board;
 use cell_os::debian::{Lock, Sources};
+use cell_os::fat::FatFiles;
 use cell_os::sbom;
 use cell_os::toolbox::Toolbox;
 use clap::ValueEnum;
@@ -39,6 +42,9 @@ pub(crate) struct Options {
     /// Where the image goes
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Also make what people download: packed and for virtual machines, with checksums and a signature
+    #[arg(long)]
+    downloads: bool,
     /// Take the newest packages, and write down which these are
     #[arg(long)]
     update_lock: bool,
@@ -75,10 +81,14 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
         sources.refresh_toolbox()?;
         sources.refresh(&board)?;
     }
-    let made = match &options.out {
-        Some(out) => make(&options.board, out)?,
-        None => make(&options.board, &image_dir(&options.board))?,
-    };
+    let out = options
+        .out
+        .clone()
+        .unwrap_or_else(|| image_dir(&options.board));
+    let made = make(&options.board, &out)?;
+    if options.downloads {
+        downloads::make(&made, &options.board, &out, &toolbox()?)?;
+    }
     println!("{}", made.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -168,6 +178,27 @@ fn make(name: &str, out: &Path) -> Result<PathBuf, XtaskError> {
 
 fn step(text: &str) {
     println!("  {text}");
+}
+
+/// Bytes of the root slot, hash tree included, as the disk's loader has them.
+pub(crate) fn root_size(disk: &Path, toolbox: &Toolbox) -> Result<u64, XtaskError> {
+    let boot = FatFiles {
+        toolbox,
+        image: disk,
+        at: cell_os::disk::offset_of("boot-a"),
+    };
+    let text = boot.read("slot.cfg")?;
+    let words = text.split(|end: char| end.is_whitespace() || end == '"');
+    let root = words
+        .filter_map(|word| word.strip_prefix("cell.root="))
+        .next();
+    let blocks = root.and_then(|root| root.rsplit(':').next()?.parse().ok());
+    let blocks = blocks.ok_or_else(|| OsError::Answer {
+        program: "slot.cfg".to_owned(),
+        what: "the size of the root",
+        output: text.clone(),
+    })?;
+    Ok(cell_os::size_with_tree(blocks))
 }
 
 /// The list of what is in the image, beside it.

@@ -78,6 +78,12 @@ const TOOLS: &[Tool] = &[
     tool(Need::Test, "dig", "bind9-dnsutils", "the DNS client"),
     tool(
         Need::Test,
+        "minisign",
+        "minisign",
+        "checks the downloads' signature as others do",
+    ),
+    tool(
+        Need::Test,
         "ssh",
         "openssh-client",
         "signs in to the box as a helper would",

@@ -32,6 +32,19 @@ impl FatFiles<'_> {
         .map(drop)
     }
 
+    /// Copies a file out; `to` is replaced.
+    ///
+    /// # Errors
+    /// What mtools says.
+    pub fn get(&self, path: &str, to: &Path) -> Result<(), OsError> {
+        run(self
+            .mtools("mcopy")?
+            .arg("-o")
+            .arg(format!("::/{path}"))
+            .arg(to))
+        .map(drop)
+    }
+
     /// Removes a file.
     ///
     /// # Errors

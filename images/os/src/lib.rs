@@ -13,6 +13,7 @@ pub mod board;
 pub mod debian;
 mod digest;
 pub mod disk;
+pub mod downloads;
 pub mod error;
 pub mod fat;
 mod files;
@@ -26,3 +27,4 @@ mod verity;
 
 pub use digest::{below as digest_below, of_file as digest_of};
 pub use error::OsError;
+pub use verity::size_with_tree;

@@ -54,6 +54,14 @@ pub(crate) fn append(
     })
 }
 
+/// Bytes of a root with its tree: a superblock, then levels of hashes, 128 in a block, until one block is left.
+pub fn size_with_tree(data_blocks: u64) -> u64 {
+    let levels = std::iter::successors(Some(data_blocks), |blocks| {
+        (*blocks > 1).then(|| blocks.div_ceil(BLOCK / 32))
+    });
+    (levels.sum::<u64>() + 1) * BLOCK
+}
+
 fn root_hash(output: &str) -> Option<String> {
     let value = output
         .lines()
@@ -65,6 +73,14 @@ fn root_hash(output: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tree_is_as_large_as_veritysetup_makes_it() {
+        // One block of data is its own tree's only leaf; 129 need two leaves and one above them.
+        assert_eq!(size_with_tree(1), 2 * BLOCK);
+        assert_eq!(size_with_tree(128), (128 + 1 + 1) * BLOCK);
+        assert_eq!(size_with_tree(129), (129 + 2 + 1 + 1) * BLOCK);
+    }
 
     #[test]
     fn root_hash_is_found_in_the_report() {

@@ -247,8 +247,8 @@ fn entry(image: &[u8], name: &str, partition: usize) -> usize {
 /// The first byte of the name of a file that was deleted.
 const DELETED: u8 = 0xe5;
 
-const SLOT_FILE: &str = "slot_args=\"quiet dm-mod.create=\\\"vroot,,,ro,0 8 verity 1; \
-                         $cell_uuid/$cell_root_after\\\" rw\"\n\
+const SLOT_FILE: &str = "slot_args=\"quiet dm-mod.create=\\\"vroot,,,ro,0 8 verity 1; $cell_root_after\\\" \
+                         of=$cell_uuid rw\"\n\
                          slot_initrd=/initrd\n";
 
 const HARNESS: &str = r#"

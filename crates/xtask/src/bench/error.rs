@@ -33,6 +33,8 @@ pub(crate) enum BenchError {
         device: PeerName,
         wanted: &'static str,
     },
+    #[error("the box answered {0:?} when it was asked for a figure")]
+    NoFigure(String),
     #[error("cannot run curl")]
     Curl(#[source] io::Error),
     #[error("asked for {asked} pages on one connection, but curl said:\n{said}")]

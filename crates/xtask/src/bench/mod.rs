@@ -5,6 +5,7 @@ mod devices;
 mod error;
 mod figure;
 mod footprint;
+mod image;
 mod pages;
 mod process;
 mod reconcile;
@@ -38,6 +39,10 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "footprint",
         measure: footprint::measure,
+    },
+    Bench {
+        name: "image",
+        measure: image::measure,
     },
 ];
 
@@ -94,7 +99,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "no bench `speed`; there are: reconcile, footprint, all"
+            "no bench `speed`; there are: reconcile, footprint, image, all"
         );
     }
 
