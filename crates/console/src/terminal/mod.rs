@@ -1,5 +1,6 @@
 //! The terminal: what is typed goes to the model, what the model says is drawn, what it asks for is done.
 
+mod kernel;
 mod keys;
 mod lines;
 mod screen;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use self::kernel::KernelMessages;
 use self::keys::Decoder;
 use self::lines::Lines;
 use self::screen::Screen;
@@ -58,6 +60,7 @@ struct Console {
     options: Options,
     screen: Screen,
     signals: Signals,
+    kernel: KernelMessages,
     worker: Worker,
     model: Model,
     decoder: Decoder,
@@ -86,6 +89,7 @@ impl Console {
             screen: Screen::open(Tty::open(), charset, options.plain)?,
             options: options.clone(),
             signals,
+            kernel: KernelMessages::new(),
             worker,
             model: Model::default(),
             decoder: Decoder::default(),
@@ -133,6 +137,7 @@ impl Console {
         } else {
             self.next_look.saturating_duration_since(Instant::now())
         };
+        let limit = self.kernel.until().map_or(limit, |until| until.min(limit));
         let stdin = io::stdin();
         let readable = {
             let mut waiting = vec![
@@ -141,8 +146,12 @@ impl Console {
                 PollFd::new(&self.signals.end, PollFlags::IN),
                 PollFd::new(&self.signals.resize, PollFlags::IN),
             ];
-            if !self.closed && self.ahead.len() < MAX_AHEAD {
+            let takes_input = !self.closed && self.ahead.len() < MAX_AHEAD;
+            if takes_input {
                 waiting.push(PollFd::new(&stdin, PollFlags::IN));
+            }
+            if let Some(log) = self.kernel.waiting() {
+                waiting.push(PollFd::from_borrowed_fd(log, PollFlags::IN));
             }
             let limit = Timespec::try_from(limit).unwrap_or(Timespec {
                 tv_sec: 1,
@@ -152,12 +161,16 @@ impl Console {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            waiting
-                .get(4)
-                .is_some_and(|input| !input.revents().is_empty())
+            takes_input
+                && waiting
+                    .get(4)
+                    .is_some_and(|input| !input.revents().is_empty())
         };
         if self.signals.end.rang() {
             return Ok(true);
+        }
+        if self.kernel.untidy() && self.screen.is_full() {
+            self.screen.redraw()?;
         }
         if self.signals.resize.rang() {
             self.screen.resize(self.options.plain)?;
