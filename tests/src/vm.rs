@@ -232,22 +232,20 @@ impl Appliance {
             .unwrap_or_else(|error| panic!("after {keys:?}: {error}"));
     }
 
-    /// Opens the shell of the menu, as the owner or with the setup code.
-    pub fn open_shell(&self) {
-        let serial = self.machine.serial();
-        serial.sees("8  Open a shell", PATIENCE).unwrap();
-        if self
-            .owner
-            .get("/api/setup/status")
-            .is_ok_and(|reply| reply.status == 410)
-        {
-            self.leads("8", "Whose password?");
-            self.leads("1", "Password of");
-            self.leads(&format!("{PASSWORD}\r"), "# ");
-        } else {
-            self.leads("8", "Setup code");
-            self.leads(&format!("{}\r", self.setup_code()), "# ");
-        }
+    /// Opens the shell of the menu with the owner's password.
+    pub fn open_shell_as_owner(&self) {
+        self.leads("", "8  Open a shell");
+        self.leads("8", "Whose password?");
+        self.leads("1", "Password of");
+        self.leads(&format!("{PASSWORD}\r"), "# ");
+    }
+
+    /// Opens the shell of the menu with the setup code.
+    pub fn open_shell_before_setup(&self) {
+        let code = self.setup_code();
+        self.leads("", "8  Open a shell");
+        self.leads("8", "the setup code opens the shell");
+        self.leads(&format!("{code}\r"), "# ");
     }
 
     /// Waits until both slots hold the system, which they do soon after the first start.

@@ -105,7 +105,7 @@ fn started(appliance: &mut Appliance, mark: usize, system: &str) {
 fn network(appliance: &Appliance) {
     appliance.leads("2", "WAN interface: chosen by the box");
     appliance.leads("1", "eth0 (connected)");
-    appliance.leads("2", "WAN is eth0.");
+    appliance.leads("1", "WAN is eth0.");
     appliance.leads("\r", "WAN interface: eth0");
     // A fixed address, which returns by itself unless kept.
     appliance.leads("3", "WAN addresses");

@@ -32,7 +32,7 @@ fn vm_long_two_boxes_on_one_wire_reach_each_other() {
         listens,
         number: if listens { 1 } else { 2 },
     };
-    let mut first = Appliance::start_with(|options| {
+    let first = Appliance::start_with(|options| {
         options.disk = seeded_image(folder.path(), &router());
         options.nics.push(cable(true));
     });
@@ -41,9 +41,10 @@ fn vm_long_two_boxes_on_one_wire_reach_each_other() {
         options.disk = seeded_image(second_folder.path(), &inner());
         options.nics = vec![cable(false)];
     });
-    first.sign_in();
-    first.open_shell();
-    second.open_shell();
+    // No admin page towards the internet, where this test is.
+    first.leads("", "router - recovery console");
+    first.open_shell_as_owner();
+    second.open_shell_before_setup();
     second.leads(&format!("ping -c 2 {ROUTER}\r"), "2 packets received");
     first.leads(&format!("ping -c 2 {INNER}\r"), "2 packets received");
     // The router's name server answers the other box.
