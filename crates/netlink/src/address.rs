@@ -38,7 +38,8 @@ pub enum Scope {
 }
 
 impl Netlink {
-    /// All addresses of all interfaces that [`Netlink::links`] lists.
+    /// All addresses of all interfaces that [`Netlink::links`] lists, without those that nothing can listen on: while the
+    /// kernel still asks whether somebody else has an IPv6 address, and when somebody has. A watch tells when that ends.
     pub async fn addresses(&self) -> Result<Vec<Address>, NetlinkError> {
         let names: BTreeMap<u32, InterfaceName> = self.names().await?;
         let request = builder(RtAddrFamily::Unspecified, 0, 0)
@@ -121,6 +122,11 @@ fn message(index: u32, address: IpNet) -> Ifaddrmsg {
 }
 
 fn read(message: &Ifaddrmsg, names: &BTreeMap<u32, InterfaceName>) -> Option<Address> {
+    let flags = message.ifa_flags();
+    let is_asked_for = flags.contains(IfaF::TENTATIVE) && !flags.contains(IfaF::OPTIMISTIC);
+    if is_asked_for || flags.contains(IfaF::DADFAILED) {
+        return None;
+    }
     // IFA_ADDRESS is the other end of a point-to-point IPv4 interface; IPv6 mostly has no IFA_LOCAL.
     let host = as_address(message.rtattrs(), Ifa::Local)
         .or_else(|| as_address(message.rtattrs(), Ifa::Address))?;
@@ -153,6 +159,26 @@ mod tests {
             assert_eq!(read.interface.as_str(), "eth0");
             assert_eq!(read.scope == Scope::Host, text.starts_with("127"));
         }
+    }
+
+    #[test]
+    fn address_that_may_be_somebody_elses_is_left_out() {
+        let flagged = |flags| {
+            builder(RtAddrFamily::Inet6, 64, 3)
+                .ifa_flags(flags)
+                .rtattrs(
+                    [attribute::address(Ifa::Address, "fd00::1".parse().unwrap())]
+                        .into_iter()
+                        .collect(),
+                )
+                .build()
+                .unwrap()
+        };
+        let is_read = |flags| read(&flagged(flags), &names()).is_some();
+        assert!(is_read(IfaF::PERMANENT));
+        assert!(!is_read(IfaF::TENTATIVE));
+        assert!(is_read(IfaF::TENTATIVE | IfaF::OPTIMISTIC));
+        assert!(!is_read(IfaF::DADFAILED | IfaF::PERMANENT));
     }
 
     #[test]
