@@ -5,14 +5,15 @@
 //! ```
 //!
 //! The host forwards the admin page's and the VPN's port to the box. What lies where comes from `cargo xtask test`, in
-//! `CELL_IMAGE` and `CELL_TOOLBOX`.
+//! `CELL_IMAGE` and `CELL_TOOLBOX`, and `CELL_BOARD` says for which board the image is: without it, for a PC.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cell_os::board::Board;
 use cell_os::fat::FatFiles;
-use cell_testkit::vm::{Emulator, Forward, Machine, MachineOptions, Nic, PATIENCE};
+use cell_testkit::vm::{Emulator, Forward, Machine, MachineOptions, Nic, PATIENCE, Processor};
 use cell_testkit::{Client, Namespace, Reply, wait_for};
 use serde_json::{Value, json};
 
@@ -73,6 +74,16 @@ pub fn seeded_image(folder: &Path, seed: &str) -> PathBuf {
     copy
 }
 
+/// The processor of the machine that the image is for.
+#[must_use]
+pub fn processor() -> Processor {
+    let Ok(name) = std::env::var("CELL_BOARD") else {
+        return Processor::X86_64;
+    };
+    let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("../board");
+    Processor::of(&Board::read(&boards, &name).unwrap()).unwrap()
+}
+
 fn from_environment(name: &str) -> PathBuf {
     std::env::var_os(name)
         .unwrap_or_else(|| panic!("{name} is not set: run these tests by `cargo xtask test`"))
@@ -101,6 +112,7 @@ impl Appliance {
             forward("udp", HOST, 51820),
         ]);
         let mut options = MachineOptions {
+            processor: processor(),
             overlay: Some(folder.path().join("disk.qcow2")),
             namespace: Some(host.clone()),
             ..MachineOptions::new(image(), nic)

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 
+use cell_os::debian::Compiler;
 use serde_json::Value;
 
 use crate::error::XtaskError;
@@ -107,26 +108,34 @@ pub(crate) enum Profile {
 
 /// Builds the daemon and says where it is.
 pub(crate) fn build_celld(profile: Profile) -> Result<PathBuf, XtaskError> {
-    build_program("cell-firmware", "celld", profile)
+    build_program("cell-firmware", "celld", profile, None)
 }
 
-/// Builds a program of ours and says where it is.
+/// Builds a program of ours, with this machine's compiler or for another processor, and says where it is.
 pub(crate) fn build_program(
     package: &str,
     program: &str,
     profile: Profile,
+    compiler: Option<&Compiler>,
 ) -> Result<PathBuf, XtaskError> {
     let mut build = cargo();
     build.args(["build", "--package", package, "--bin", program]);
     if profile == Profile::Release {
         build.arg("--release");
     }
+    let mut folder = target_dir();
+    if let Some(compiler) = compiler {
+        build
+            .args(["--target", compiler.target()])
+            .envs(compiler.environment());
+        folder.push(compiler.target());
+    }
     succeed(&mut build)?;
-    let folder = match profile {
+    folder.push(match profile {
         Profile::Dev => "debug",
         Profile::Release => "release",
-    };
-    Ok(target_dir().join(folder).join(program))
+    });
+    Ok(folder.join(program))
 }
 
 /// The command as one would type it.

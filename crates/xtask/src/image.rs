@@ -61,7 +61,7 @@ enum BaseKind {
 pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     if options.base == BaseKind::Buildroot {
         setup::ensure_buildroot()?;
-        let assembler = cargo::build_program("cell-os", "cell-os", Profile::Release)?;
+        let assembler = cargo::build_program("cell-os", "cell-os", Profile::Release, None)?;
         let mut folder = buildroot::image(&options.board, &assembler)?;
         if let Some(out) = &options.out {
             cargo::succeed(
@@ -74,11 +74,10 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
         println!("{}", folder.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let sources = sources(Vec::new())?;
+    let sources = sources(Vec::new());
     if options.update_lock {
-        let board = Board::read(&boards(), &options.board)?;
+        let board = board(&options.board)?;
         println!("taking the newest packages");
-        sources.refresh_toolbox()?;
         sources.refresh(&board)?;
     }
     let out = options
@@ -100,25 +99,35 @@ pub(crate) fn current(board: &str) -> Result<PathBuf, XtaskError> {
 
 /// The programs that make and try images.
 pub(crate) fn toolbox() -> Result<Toolbox, XtaskError> {
-    Ok(sources(Vec::new())?.toolbox(step)?)
+    Ok(sources(Vec::new()).toolbox(step)?)
 }
 
 fn image_dir(board: &str) -> PathBuf {
     cargo::cache_dir().join("image").join(board)
 }
 
+/// The board of this name.
+pub(crate) fn board(name: &str) -> Result<Board, XtaskError> {
+    Ok(Board::read(&boards(), name)?)
+}
+
+/// The boards there are.
+pub(crate) fn board_names() -> Result<Vec<String>, XtaskError> {
+    Ok(cell_os::board::names(&boards())?)
+}
+
 fn boards() -> PathBuf {
     cargo::root().join("board")
 }
 
-fn sources(programs: Vec<PathBuf>) -> Result<Sources, XtaskError> {
-    Ok(Sources {
+fn sources(programs: Vec<PathBuf>) -> Sources {
+    Sources {
         tree: cargo::root(),
         cache: cargo::cache_dir().join("debian"),
         programs,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         epoch: epoch(),
-    })
+    }
 }
 
 /// Time of everything in the image: as asked for, or the last commit's.
@@ -139,12 +148,8 @@ fn epoch() -> u64 {
 }
 
 fn make(name: &str, out: &Path) -> Result<PathBuf, XtaskError> {
-    let board = Board::read(&boards(), name)?;
-    let programs = PROGRAMS
-        .iter()
-        .map(|(package, program)| cargo::build_program(package, program, Profile::Release))
-        .collect::<Result<Vec<_>, _>>()?;
-    let sources = sources(programs)?;
+    let board = board(name)?;
+    let sources = sources(programs(&board)?);
     let disk = out.join(format!("cell-{name}.img"));
     let stamp = out.join("made-from");
     let inputs = inputs(&sources, &board)?;
@@ -156,7 +161,7 @@ fn make(name: &str, out: &Path) -> Result<PathBuf, XtaskError> {
     let scratch = out.join("scratch");
     step("fetching and unpacking packages");
     let packages = sources.packages(&board, step)?;
-    let base = sources.base(&packages, &toolbox, &scratch.join("base"), step)?;
+    let base = sources.base(&board, &packages, &toolbox, &scratch.join("base"), step)?;
     let assembly = Assembly {
         board: board.clone(),
         common: boards().join("common"),
@@ -174,6 +179,20 @@ fn make(name: &str, out: &Path) -> Result<PathBuf, XtaskError> {
         image.root_digest
     );
     Ok(image.disk)
+}
+
+/// Our programs for a board.
+fn programs(board: &Board) -> Result<Vec<PathBuf>, XtaskError> {
+    if !board.is_for_this_machine() {
+        println!("building the programs for {}", board.meta.rust_target);
+    }
+    let compiler = sources(Vec::new()).compiler(board, step)?;
+    PROGRAMS
+        .iter()
+        .map(|(package, program)| {
+            cargo::build_program(package, program, Profile::Release, compiler.as_ref())
+        })
+        .collect()
 }
 
 fn step(text: &str) {
@@ -217,15 +236,15 @@ fn write_contents(
         &sources.version,
         &rfc3339(sources.epoch),
         lock,
-        &crates()?,
+        &crates(&board.meta.rust_target)?,
     );
     let path = out.join(format!("cell-{}.spdx.json", board.name));
     write(&path, &format!("{document:#}\n"))
 }
 
-/// The crates that our programs are built from.
-fn crates() -> Result<Vec<sbom::Crate>, XtaskError> {
-    let metadata = cargo::metadata(&["--filter-platform", "x86_64-unknown-linux-gnu"])?;
+/// The crates that our programs are built from for a processor, in Rust's words.
+fn crates(target: &str) -> Result<Vec<sbom::Crate>, XtaskError> {
+    let metadata = cargo::metadata(&["--filter-platform", target])?;
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
     let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
     let mut crates: Vec<sbom::Crate> = packages
@@ -294,7 +313,7 @@ mod tests {
 
     #[test]
     fn the_list_of_contents_names_what_we_build_on() {
-        let crates = crates().unwrap();
+        let crates = crates("aarch64-unknown-linux-gnu").unwrap();
         assert!(crates.iter().any(|part| part.name == "hickory-server"));
         assert!(crates.iter().all(|part| part.name != "cell-model"));
     }

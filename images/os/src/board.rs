@@ -34,8 +34,6 @@ pub struct Meta {
     pub grub_platform: String,
     /// What the firmware starts from `EFI/BOOT` of the select partition.
     pub efi_loader: String,
-    /// Debian's package of the kernel.
-    pub debian_kernel: String,
 }
 
 impl Board {
@@ -66,6 +64,12 @@ impl Board {
             cmdline: words(&cmdline),
             folder,
         })
+    }
+
+    /// Whether this machine's compiler makes programs for it.
+    pub fn is_for_this_machine(&self) -> bool {
+        let mut words = self.meta.rust_target.split('-');
+        words.next() == Some(std::env::consts::ARCH)
     }
 }
 

@@ -14,6 +14,8 @@ use crate::toolbox::{Toolbox, run};
 pub(crate) struct Recipe<'a> {
     /// Folder with `files` (an allow-list), `modules` (a list of modules) and `init` (the script).
     pub(crate) folder: &'a Path,
+    /// The board's folder, with more modules in `initramfs.modules`.
+    pub(crate) board: &'a Path,
     /// Unpacked packages.
     pub(crate) tree: &'a Path,
     /// Their kernel.
@@ -46,10 +48,11 @@ impl Recipe<'_> {
             "images/os/initramfs/files",
             &root,
         )?;
-        let modules = self.folder.join("modules");
         self.kernel.install(
-            &files::read_text(&modules)?,
-            "images/os/initramfs/modules",
+            &[
+                self.folder.join("modules"),
+                self.board.join("initramfs.modules"),
+            ],
             &root,
             toolbox,
             &scratch.join("initramfs-modules"),

@@ -36,6 +36,8 @@ const FOLDERS: &[&str] = &[
 pub(crate) struct Recipe<'a> {
     /// Folder with `files`, `modules` and `applets` (lists).
     pub(crate) lists: &'a Path,
+    /// The board's folder, with more `modules`.
+    pub(crate) board: &'a Path,
     /// Unpacked packages.
     pub(crate) tree: &'a Path,
     /// Their kernel.
@@ -67,8 +69,7 @@ impl Recipe<'_> {
         pick(self.tree, &list("files")?, "images/os/debian/files", root)?;
         self.applets(&list("applets")?, root)?;
         self.kernel.install(
-            &list("modules")?,
-            "images/os/debian/modules",
+            &[self.lists.join("modules"), self.board.join("modules")],
             root,
             toolbox,
             &scratch.join("root-modules"),

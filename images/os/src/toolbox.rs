@@ -14,13 +14,15 @@ pub struct Toolbox {
 
 /// Where a program may be.
 const FOLDERS: &[&str] = &["usr/bin", "usr/sbin"];
-/// Where the dynamic linker of an architecture is.
-const LINKERS: &[&str] = &[
-    "usr/lib64/ld-linux-x86-64.so.2",
-    "usr/lib/ld-linux-aarch64.so.1",
-];
-/// Where libraries may be.
-const LIBRARIES: &[&str] = &["usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu"];
+/// Where this machine's dynamic linker and libraries are; the toolbox may have files of other architectures too.
+#[cfg(target_arch = "aarch64")]
+pub(crate) const LINKER: &str = "usr/lib/ld-linux-aarch64.so.1";
+#[cfg(target_arch = "aarch64")]
+const LIBRARIES: &str = "usr/lib/aarch64-linux-gnu";
+#[cfg(not(target_arch = "aarch64"))]
+pub(crate) const LINKER: &str = "usr/lib64/ld-linux-x86-64.so.2";
+#[cfg(not(target_arch = "aarch64"))]
+const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
 impl Toolbox {
     /// The toolbox in this folder.
@@ -38,32 +40,59 @@ impl Toolbox {
     /// # Errors
     /// [`OsError::Absent`] when the toolbox lacks it.
     pub fn command(&self, program: &str) -> Result<Command, OsError> {
-        let absent = |path: &str| OsError::Absent {
-            path: path.to_owned(),
-            asked: "the assembler".to_owned(),
-        };
-        let there = |relative: &&str| self.tree.join(relative).exists();
-        let binary = FOLDERS
-            .iter()
-            .map(|folder| self.tree.join(folder).join(program))
-            .find(|path| path.exists())
-            .ok_or_else(|| absent(program))?;
-        let linker = LINKERS
-            .iter()
-            .find(|linker| there(linker))
-            .ok_or_else(|| absent("a dynamic linker"))?;
-        let libraries: Vec<String> = LIBRARIES
-            .iter()
-            .filter(|folder| there(folder))
-            .map(|folder| self.tree.join(folder).display().to_string())
-            .collect();
-        let mut command = Command::new(self.tree.join(linker));
-        command
-            .args(["--library-path", &libraries.join(":"), "--argv0", program])
-            .arg(binary)
-            .stdin(Stdio::null());
+        let [linker, start @ ..] = self.start(program, program)?;
+        let mut command = Command::new(linker);
+        command.args(start).stdin(Stdio::null());
         Ok(command)
     }
+
+    /// A shell script that runs a program so, with these arguments before its own: for what is started by other programs.
+    /// `path` is where the script will be; a program that starts itself anew comes back to it.
+    ///
+    /// # Errors
+    /// [`OsError::Absent`] when the toolbox lacks it.
+    pub fn script(
+        &self,
+        program: &str,
+        path: &Path,
+        arguments: &[String],
+    ) -> Result<String, OsError> {
+        let start = self.start(program, &path.display().to_string())?;
+        Ok(exec(start.iter().chain(arguments)))
+    }
+
+    /// The command line that starts a program under this name.
+    fn start(&self, program: &str, name: &str) -> Result<[String; 6], OsError> {
+        let binary = self.find(FOLDERS, program, program)?;
+        let linker = self.find(&[""], LINKER, "a dynamic linker")?;
+        let libraries = self.tree.join(LIBRARIES);
+        Ok([
+            linker.display().to_string(),
+            "--library-path".to_owned(),
+            libraries.display().to_string(),
+            "--argv0".to_owned(),
+            name.to_owned(),
+            binary.display().to_string(),
+        ])
+    }
+
+    fn find(&self, folders: &[&str], file: &str, shown: &str) -> Result<PathBuf, OsError> {
+        let mut paths = folders
+            .iter()
+            .map(|folder| self.tree.join(folder).join(file));
+        let found = paths.find(|path| path.exists());
+        found.ok_or_else(|| OsError::Absent {
+            path: shown.to_owned(),
+            asked: "the assembler".to_owned(),
+        })
+    }
+}
+
+/// A shell script that becomes this command, with the script's arguments after its own.
+pub(crate) fn exec<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
+    let quoted = |word: &String| format!("'{}'", word.replace('\'', r"'\''"));
+    let words: Vec<String> = words.into_iter().map(quoted).collect();
+    format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" "))
 }
 
 /// Runs to the end and returns what it wrote to standard output.

@@ -22,6 +22,12 @@ pub enum MachineError {
     /// A program is not in the toolbox.
     #[error("cannot find QEMU")]
     Toolbox(#[from] cell_os::OsError),
+    /// Not one of those that machines are made with.
+    #[error("no machine has the processor of {target}")]
+    Processor {
+        /// In Rust's words.
+        target: String,
+    },
     /// A program could not be started.
     #[error("cannot start {program}")]
     Start {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cell_os::board::Board;
 use cell_os::toolbox::Toolbox;
 
 use super::MachineError;
@@ -23,6 +24,22 @@ pub enum Processor {
     X86_64,
     /// A 64-bit ARM server board.
     Aarch64,
+}
+
+impl Processor {
+    /// The one that a board's programs are built for.
+    ///
+    /// # Errors
+    /// [`MachineError::Processor`] when QEMU's words for it are not known here.
+    pub fn of(board: &Board) -> Result<Self, MachineError> {
+        match board.meta.rust_target.split('-').next() {
+            Some("x86_64") => Ok(Self::X86_64),
+            Some("aarch64") => Ok(Self::Aarch64),
+            _ => Err(MachineError::Processor {
+                target: board.meta.rust_target.clone(),
+            }),
+        }
+    }
 }
 
 /// Firmware of a machine.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use cell_testkit::vm::{Emulator, Forward, Machine, MachineOptions, Nic, PATIENCE};
+use cell_testkit::vm::{Emulator, Forward, Machine, MachineOptions, Nic, PATIENCE, Processor};
 
 use super::{Options, TICK, admin_url};
 use crate::error::XtaskError;
@@ -22,7 +22,8 @@ const CODE: &str = "Setup code: ";
 
 pub(super) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     setup::ensure(Need::Image)?;
-    let disk = image::current(image::DEFAULT_BOARD)?;
+    let processor = Processor::of(&image::board(&options.board)?)?;
+    let disk = image::current(&options.board)?;
     let emulator = Emulator::new(image::toolbox()?);
     let stop = StopRequest::listen()?;
     let forward = |protocol, outside, inside| Forward {
@@ -31,6 +32,7 @@ pub(super) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
         inside,
     };
     let machine_options = MachineOptions {
+        processor,
         overlay: options.disk.clone(),
         ..MachineOptions::new(
             disk,

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::error::XtaskError;
+use crate::image;
 
 /// How often new log lines and the wish to stop are looked for.
 const TICK: Duration = Duration::from_millis(200);
@@ -20,6 +21,9 @@ pub(crate) struct Options {
     /// Not the image: the daemon alone, in network namespaces (internet, cell, laptop, phone)
     #[arg(long)]
     namespaces: bool,
+    /// The image of which board: a folder of `board/`
+    #[arg(long, value_name = "BOARD", default_value = image::DEFAULT_BOARD, conflicts_with = "namespaces")]
+    board: String,
     /// Build without optimisation: quicker to build, slower to run
     #[arg(long, requires = "namespaces")]
     dev: bool,

@@ -12,20 +12,34 @@ use crate::{digest, files};
 /// The public keys of Debian's archive; the package of that name is on every Debian machine.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// The archive, for packages of one architecture.
+/// The archive, as a machine of one architecture sees it.
 #[derive(Debug, Clone)]
 pub struct Archive {
     folder: PathBuf,
     architecture: String,
+    others: Vec<String>,
 }
 
 impl Archive {
-    /// Keeps lists and packages in `folder`; `architecture` in Debian's words.
-    pub fn new(folder: impl Into<PathBuf>, architecture: &str) -> Self {
+    /// Keeps lists and packages below `cache`; `architecture` in Debian's words.
+    pub fn new(cache: &Path, architecture: &str) -> Self {
         Self {
-            folder: folder.into(),
+            folder: cache.join(architecture),
             architecture: architecture.to_owned(),
+            others: Vec::new(),
         }
+    }
+
+    /// Knows packages of this architecture too, asked for as `name:architecture`.
+    #[must_use]
+    pub fn with(mut self, other: &str) -> Self {
+        self.others.push(other.to_owned());
+        self
+    }
+
+    /// In Debian's words.
+    pub fn architecture(&self) -> &str {
+        &self.architecture
     }
 
     /// The packages' files for a lock, fetched if they are not here yet, each checked against its SHA-256.
@@ -74,40 +88,20 @@ impl Archive {
         self.update()?;
         let mut plan = self.apt("apt-get")?;
         plan.args(["install", "--yes", "--simulate"]).args(names);
-        let chosen: Vec<(String, String)> = run(&mut plan)?.lines().filter_map(installs).collect();
+        let mut chosen: Vec<Locked> = run(&mut plan)?.lines().filter_map(installs).collect();
         let packages = self.packages();
         files::make_folder(&packages)?;
         let mut download = self.apt("apt-get")?;
-        download.current_dir(&packages).arg("download").args(
-            chosen
-                .iter()
-                .map(|(name, version)| format!("{name}={version}")),
-        );
+        download
+            .current_dir(&packages)
+            .arg("download")
+            .args(chosen.iter().map(Locked::request));
         run(&mut download)?;
-        let mut lock = Lock::default();
-        for (name, version) in chosen {
-            lock.packages.push(self.found(name, version)?);
+        for package in &mut chosen {
+            package.sha256 = digest::of_file(&packages.join(package.file_name()))?;
         }
-        lock.packages.sort();
-        Ok(lock)
-    }
-
-    /// A package that was just fetched, with its digest.
-    fn found(&self, name: String, version: String) -> Result<Locked, OsError> {
-        let package = |architecture: &str| Locked {
-            name: name.clone(),
-            version: version.clone(),
-            architecture: architecture.to_owned(),
-            sha256: String::new(),
-        };
-        let own = package(&self.architecture);
-        let mut found = if self.packages().join(own.file_name()).exists() {
-            own
-        } else {
-            package("all")
-        };
-        found.sha256 = digest::of_file(&self.packages().join(found.file_name()))?;
-        Ok(found)
+        chosen.sort();
+        Ok(Lock { packages: chosen })
     }
 
     fn packages(&self) -> PathBuf {
@@ -143,7 +137,7 @@ impl Archive {
         files::write(&self.folder.join("state/status"), "", 0o644)?;
         files::write(
             &self.settings(),
-            settings(&self.folder, &self.architecture),
+            settings(&self.folder, &self.architecture, &self.others),
             0o644,
         )
     }
@@ -157,11 +151,15 @@ impl Archive {
     }
 }
 
-fn settings(folder: &Path, architecture: &str) -> String {
+fn settings(folder: &Path, architecture: &str, others: &[String]) -> String {
     let folder = folder.display();
+    let others: String = others
+        .iter()
+        .map(|other| format!(r#""{other}"; "#))
+        .collect();
     format!(
         r#"APT::Architecture "{architecture}";
-APT::Architectures {{ "{architecture}"; }};
+APT::Architectures {{ "{architecture}"; {others}}};
 APT::Install-Recommends "false";
 APT::Sandbox::User "";
 Acquire::Languages "none";
@@ -179,12 +177,19 @@ Dir::Cache "{folder}/cache/";
     )
 }
 
-/// Name and version from a line like `Inst nftables (1.1.3-1 Debian:13/stable [amd64])`.
-fn installs(line: &str) -> Option<(String, String)> {
+/// The package of a line like `Inst libc6:arm64 (2.41-12 Debian:13.1/stable [arm64])`, not fetched yet.
+fn installs(line: &str) -> Option<Locked> {
     let rest = line.strip_prefix("Inst ")?;
     let (name, rest) = rest.split_once(' ')?;
-    let version = rest.strip_prefix('(')?.split_whitespace().next()?;
-    Some((name.to_owned(), version.to_owned()))
+    let (offer, _) = rest.strip_prefix('(')?.split_once("])")?;
+    let (version, rest) = offer.split_once(' ')?;
+    let (_, architecture) = rest.rsplit_once('[')?;
+    Some(Locked {
+        name: name.split(':').next().unwrap_or(name).to_owned(),
+        version: version.to_owned(),
+        architecture: architecture.to_owned(),
+        sha256: String::new(),
+    })
 }
 
 /// Tells "the archive moved on" from other failures, by whether it left any package unfetched.
@@ -210,21 +215,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_a_plan_name_package_and_version() {
+    fn lines_of_a_plan_name_package_version_and_architecture() {
+        let requests = |line| installs(line).map(|package| package.request());
         assert_eq!(
-            installs("Inst libc6 (2.41-12 Debian:13.1/stable [amd64])"),
-            Some(("libc6".to_owned(), "2.41-12".to_owned()))
+            requests("Inst libc6 (2.41-12 Debian:13.1/stable [amd64])"),
+            Some("libc6:amd64=2.41-12".to_owned())
         );
         assert_eq!(
-            installs("Conf libc6 (2.41-12 Debian:13.1/stable [amd64])"),
+            requests("Inst libgcc-s1:arm64 (14.2.0-19 Debian:13.8/stable [arm64]) []"),
+            Some("libgcc-s1:arm64=14.2.0-19".to_owned())
+        );
+        assert_eq!(
+            requests("Inst ovmf (2025.02-8 Debian:13.8/stable, Debian-Security:13/x [all])"),
+            Some("ovmf=2025.02-8".to_owned())
+        );
+        assert_eq!(
+            requests("Conf libc6 (2.41-12 Debian:13.1/stable [amd64])"),
             None
         );
     }
 
     #[test]
     fn apt_is_told_to_leave_this_machine_alone() {
-        let text = settings(Path::new("/cache/amd64"), "amd64");
+        let text = settings(Path::new("/cache/amd64"), "amd64", &["arm64".to_owned()]);
         assert!(text.contains(r#"Dir::State::status "/cache/amd64/state/status""#));
         assert!(text.contains(r#"Dir::Etc::sourceparts "/dev/null""#));
+        assert!(text.contains(r#"APT::Architectures { "amd64"; "arm64"; };"#));
     }
 }

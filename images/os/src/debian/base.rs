@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::archive::Archive;
+use super::compiler::Compiler;
 use super::kernel::Kernel;
-use super::lock::Lock;
-use super::tree::{Tree, newest, refresh, unpacked};
+use super::tree::{Selection, Tree};
 use crate::assemble::Base;
 use crate::board::Board;
 use crate::error::OsError;
@@ -27,54 +28,12 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The lock file of a board.
-    pub fn lock_file(&self, board: &Board) -> PathBuf {
-        board.folder.join("debian.lock")
-    }
-
     /// The packages of a board, unpacked: those of the lock file, or, once the archive has newer ones only, the newest.
     ///
     /// # Errors
     /// What could not be fetched, verified or unpacked.
     pub fn packages(&self, board: &Board, progress: impl FnMut(&str)) -> Result<Tree, OsError> {
-        self.locked_or_newest(
-            &board.meta.debian_architecture,
-            &self.lock_file(board),
-            &self.tree.join(IMAGE_LIST),
-            progress,
-        )
-    }
-
-    fn locked_or_newest(
-        &self,
-        architecture: &str,
-        lock_file: &Path,
-        list: &Path,
-        mut progress: impl FnMut(&str),
-    ) -> Result<Tree, OsError> {
-        match unpacked(&self.cache, architecture, Lock::read(lock_file)?) {
-            // The archive forgets what it has replaced. A build must still be possible years later; what it is then
-            // made of is written down beside the image.
-            Err(gone @ OsError::Gone { .. }) => {
-                progress(&format!("{gone}; taking the newest for now"));
-                let lock = newest(&self.cache, architecture, list)?;
-                unpacked(&self.cache, architecture, lock)
-            }
-            outcome => outcome,
-        }
-    }
-
-    /// Writes a board's lock file anew.
-    ///
-    /// # Errors
-    /// What apt says, or that the file cannot be written.
-    pub fn refresh(&self, board: &Board) -> Result<Lock, OsError> {
-        refresh(
-            &self.cache,
-            &board.meta.debian_architecture,
-            &self.tree.join(IMAGE_LIST),
-            &self.lock_file(board),
-        )
+        self.image(board).unpacked(&self.cache, progress)
     }
 
     /// The toolbox of this machine.
@@ -82,22 +41,74 @@ impl Sources {
     /// # Errors
     /// What could not be fetched, verified or unpacked.
     pub fn toolbox(&self, progress: impl FnMut(&str)) -> Result<Toolbox, OsError> {
-        let list = self.tree.join(TOOLS_LIST);
-        let tree = self.locked_or_newest(TOOLS, &self.toolbox_lock(), &list, progress)?;
+        let tree = self.tools().unpacked(&self.cache, progress)?;
         Ok(Toolbox::new(tree.folder))
     }
 
-    /// Writes the toolbox' lock file anew.
+    /// A compiler for a board; none where this machine's makes programs for it.
     ///
     /// # Errors
-    /// What apt says, or that the file cannot be written.
-    pub fn refresh_toolbox(&self) -> Result<Lock, OsError> {
-        let list = self.tree.join(TOOLS_LIST);
-        refresh(&self.cache, TOOLS, &list, &self.toolbox_lock())
+    /// What could not be fetched, verified or unpacked.
+    pub fn compiler(
+        &self,
+        board: &Board,
+        progress: impl FnMut(&str),
+    ) -> Result<Option<Compiler>, OsError> {
+        if board.is_for_this_machine() {
+            return Ok(None);
+        }
+        let tree = self.compilers(board).unpacked(&self.cache, progress)?;
+        let name = tree.folder.file_name().unwrap_or_default();
+        let scripts = self.cache.join("compilers").join(name);
+        Compiler::prepare(&tree, &board.meta.rust_target, &scripts).map(Some)
     }
 
-    fn toolbox_lock(&self) -> PathBuf {
-        self.tree.join("images/os/debian/tools.lock")
+    /// Writes the lock files anew that an image of this board depends on.
+    ///
+    /// # Errors
+    /// What apt says, or that a file cannot be written.
+    pub fn refresh(&self, board: &Board) -> Result<(), OsError> {
+        self.tools().refresh()?;
+        if !board.is_for_this_machine() {
+            self.compilers(board).refresh()?;
+        }
+        self.image(board).refresh().map(drop)
+    }
+
+    /// What the image's programs come from.
+    fn image(&self, board: &Board) -> Selection {
+        let architecture = &board.meta.debian_architecture;
+        Selection {
+            archive: Archive::new(&self.cache, architecture),
+            list: self.lists().join("image.packages"),
+            architecture: architecture.clone(),
+            lock_file: board.folder.join("debian.lock"),
+        }
+    }
+
+    /// What the toolbox' programs come from; the loader's parts for ARM are ARM packages.
+    fn tools(&self) -> Selection {
+        Selection {
+            archive: Archive::new(&self.cache, TOOLS).with("arm64"),
+            list: self.lists().join("tools.packages"),
+            architecture: TOOLS.to_owned(),
+            lock_file: self.lists().join("tools.lock"),
+        }
+    }
+
+    /// What compiles for a board's processor, on this machine.
+    fn compilers(&self, board: &Board) -> Selection {
+        let architecture = &board.meta.debian_architecture;
+        Selection {
+            archive: Archive::new(&self.cache, TOOLS).with(architecture),
+            list: self.lists().join("compiler.packages"),
+            architecture: architecture.clone(),
+            lock_file: self.lists().join(format!("compiler-{architecture}.lock")),
+        }
+    }
+
+    fn lists(&self) -> PathBuf {
+        self.tree.join("images/os/debian")
     }
 
     /// Makes root, kernel and first file system in `scratch` from the board's `packages`.
@@ -106,6 +117,7 @@ impl Sources {
     /// The step that failed.
     pub fn base(
         &self,
+        board: &Board,
         packages: &Tree,
         toolbox: &Toolbox,
         scratch: &Path,
@@ -115,7 +127,8 @@ impl Sources {
         progress("choosing what goes into the root file system");
         let root = scratch.join("root");
         let recipe = root::Recipe {
-            lists: &self.tree.join("images/os/debian"),
+            lists: &self.lists(),
+            board: &board.folder,
             tree: &packages.folder,
             kernel: &kernel,
             overlay: &self.tree.join("rootfs-overlay"),
@@ -127,6 +140,7 @@ impl Sources {
         let initrd = scratch.join("initrd");
         let recipe = initramfs::Recipe {
             folder: &self.tree.join("images/os/initramfs"),
+            board: &board.folder,
             tree: &packages.folder,
             kernel: &kernel,
             epoch: self.epoch,
@@ -142,7 +156,3 @@ impl Sources {
 
 /// The architecture of the machines that images are made on; the toolbox has its programs.
 const TOOLS: &str = "amd64";
-/// Which packages the image's programs come from.
-const IMAGE_LIST: &str = "images/os/debian/image.packages";
-/// Which packages the toolbox' programs come from.
-const TOOLS_LIST: &str = "images/os/debian/tools.packages";

@@ -46,22 +46,27 @@ impl Kernel {
         })
     }
 
-    /// Puts the modules that `list` names (folders below `kernel/` with a `/` at the end, or single modules by name),
-    /// and all they need, into `root`, decompressed: twice compressed they are not smaller and cost time at boot.
+    /// Puts the modules that each of the files `lists` names (folders below `kernel/` with a `/` at the end, or single
+    /// modules by name), and all they need, into `root`, decompressed: twice compressed they are not smaller and cost
+    /// time at boot.
     ///
     /// # Errors
     /// A line that matches nothing, a program that failed.
     pub fn install(
         &self,
-        list: &str,
-        name: &str,
+        lists: &[PathBuf],
         root: &Path,
         toolbox: &Toolbox,
         scratch: &Path,
     ) -> Result<(), OsError> {
         let needs = self.needs(toolbox, scratch)?;
+        let lists = lists
+            .iter()
+            .map(|path| Ok((path.display().to_string(), files::read_text(path)?)))
+            .collect::<Result<Vec<_>, OsError>>()?;
+        let chosen = choose(&lists, &needs)?;
         let target = root.join("usr/lib/modules").join(&self.version);
-        for module in choose(list, name, &needs)? {
+        for module in chosen {
             let from = self.modules.join(&module);
             let to = target.join(module.trim_end_matches(".xz"));
             files::copy(&from, &to.with_extension("ko.xz"))?;
@@ -128,31 +133,36 @@ fn dependency(line: &str) -> Option<(String, Vec<String>)> {
     Some((module.to_owned(), needs))
 }
 
-/// The chosen modules with all they need.
+/// The modules that lists (name and text) choose, with all they need. What one list leaves out no other brings in.
 fn choose(
-    list: &str,
-    name: &str,
+    lists: &[(String, String)],
     needs: &BTreeMap<String, Vec<String>>,
 ) -> Result<BTreeSet<String>, OsError> {
     let mut chosen = BTreeSet::new();
     let mut left_out = BTreeSet::new();
-    let lines = list
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default().trim())
-        .filter(|line| !line.is_empty());
-    for line in lines {
+    let lines = lists.iter().flat_map(|(name, text)| {
+        text.lines()
+            .map(|line| line.split('#').next().unwrap_or_default().trim())
+            .filter(|line| !line.is_empty())
+            .map(move |line| (name, line))
+    });
+    for (name, line) in lines {
         let (pattern, set) = match line.strip_prefix('!') {
             Some(pattern) => (pattern, &mut left_out),
             None => (line, &mut chosen),
         };
-        let before = set.len();
-        set.extend(needs.keys().filter(|path| is_named(path, pattern)).cloned());
-        if set.len() == before && !set.iter().any(|path| is_named(path, pattern)) {
+        let named: BTreeSet<String> = needs
+            .keys()
+            .filter(|path| is_named(path, pattern))
+            .cloned()
+            .collect();
+        if named.is_empty() {
             return Err(OsError::Absent {
                 path: pattern.to_owned(),
-                asked: name.to_owned(),
+                asked: name.clone(),
             });
         }
+        set.extend(named);
     }
     let mut all: BTreeSet<String> = BTreeSet::new();
     let mut open: Vec<String> = chosen.difference(&left_out).cloned().collect();
@@ -190,8 +200,13 @@ mod tests {
             .collect()
     }
 
-    fn chosen(list: &str) -> Vec<String> {
-        let chosen = choose(list, "the list", &needs()).unwrap();
+    fn lists(texts: &[&str]) -> Vec<(String, String)> {
+        let named = |(at, text): (usize, &&str)| (format!("list {at}"), (*text).to_owned());
+        texts.iter().enumerate().map(named).collect()
+    }
+
+    fn chosen(texts: &[&str]) -> Vec<String> {
+        let chosen = choose(&lists(texts), &needs()).unwrap();
         chosen
             .iter()
             .filter_map(|path| path.rsplit('/').next().map(str::to_owned))
@@ -201,20 +216,30 @@ mod tests {
     #[test]
     fn a_module_comes_with_all_it_needs() {
         assert_eq!(
-            chosen("dm_verity"),
+            chosen(&["dm_verity"]),
             ["dm-bufio.ko.xz", "dm-mod.ko.xz", "dm-verity.ko.xz"]
         );
     }
 
     #[test]
     fn a_folder_may_leave_some_out() {
-        assert_eq!(chosen("net/\n!b # not this one"), ["a.ko.xz"]);
-        assert_eq!(chosen("net/"), ["dm-mod.ko.xz", "a.ko.xz", "b.ko.xz"]);
+        assert_eq!(chosen(&["net/\n!b # not this one"]), ["a.ko.xz"]);
+        assert_eq!(chosen(&["net/"]), ["dm-mod.ko.xz", "a.ko.xz", "b.ko.xz"]);
+    }
+
+    #[test]
+    fn a_second_list_adds_and_leaves_out() {
+        assert_eq!(chosen(&["net/", "!b"]), ["a.ko.xz"]);
+        assert_eq!(chosen(&["a", "dm_mod"]), ["dm-mod.ko.xz", "a.ko.xz"]);
     }
 
     #[test]
     fn line_that_matches_nothing_is_an_error() {
-        let error = choose("net/\nwifi/", "the list", &needs()).unwrap_err();
-        assert!(error.to_string().contains("wifi/"), "{error}");
+        let error = choose(&lists(&["net/", "net/\nwifi/"]), &needs()).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("wifi/") && error.contains("list 1"),
+            "{error}"
+        );
     }
 }

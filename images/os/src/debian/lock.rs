@@ -12,7 +12,7 @@ use crate::{digest, files};
 /// All packages of a tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lock {
-    /// Sorted by name.
+    /// Sorted by name, version and architecture.
     pub packages: Vec<Locked>,
 }
 
@@ -38,7 +38,12 @@ impl Locked {
 
     /// As apt is asked for it.
     pub(crate) fn request(&self) -> String {
-        format!("{}={}", self.name, self.version)
+        let Self { name, version, .. } = self;
+        // What is for all architectures is found under any.
+        match self.architecture.as_str() {
+            "all" => format!("{name}={version}"),
+            architecture => format!("{name}:{architecture}={version}"),
+        }
     }
 }
 

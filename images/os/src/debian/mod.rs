@@ -7,6 +7,7 @@
 mod archive;
 mod base;
 mod closure;
+mod compiler;
 mod kernel;
 mod lock;
 mod pick;
@@ -14,6 +15,7 @@ mod tree;
 
 pub use archive::Archive;
 pub use base::Sources;
+pub use compiler::Compiler;
 pub use kernel::Kernel;
 pub use lock::{Lock, Locked};
 pub use pick::pick;

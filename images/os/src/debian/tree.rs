@@ -1,4 +1,4 @@
-//! Unpacked packages, kept from one build to the next.
+//! Chosen packages, unpacked, and kept from one build to the next.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,15 +19,63 @@ pub struct Tree {
     pub lock: Lock,
 }
 
-/// Unpacks what a lock file names below `cache`, unless that was done before.
-///
-/// # Errors
-/// What could not be fetched, verified or unpacked.
-pub(super) fn unpacked(cache: &Path, architecture: &str, lock: Lock) -> Result<Tree, OsError> {
-    let name = &lock.digest()[..16];
-    let folder = cache.join("trees").join(format!("{architecture}-{name}"));
+/// Which packages are wanted, and which these were when that was last looked at.
+#[derive(Debug)]
+pub(super) struct Selection {
+    /// Where they come from.
+    pub(super) archive: Archive,
+    /// One package a line, `#` starts a comment, `{arch}` stands for `architecture`.
+    pub(super) list: PathBuf,
+    /// The architecture they are for.
+    pub(super) architecture: String,
+    /// They and all they depend on, to the byte.
+    pub(super) lock_file: PathBuf,
+}
+
+impl Selection {
+    /// Those of the lock file, unpacked below `cache`; or, once the archive has newer ones only, the newest.
+    ///
+    /// # Errors
+    /// What could not be fetched, verified or unpacked.
+    pub(super) fn unpacked(
+        &self,
+        cache: &Path,
+        mut progress: impl FnMut(&str),
+    ) -> Result<Tree, OsError> {
+        match unpacked(cache, &self.archive, Lock::read(&self.lock_file)?) {
+            // The archive forgets what it has replaced. A build must still be possible years later; what it is then
+            // made of is written down beside the image.
+            Err(gone @ OsError::Gone { .. }) => {
+                progress(&format!("{gone}; taking the newest for now"));
+                unpacked(cache, &self.archive, self.newest()?)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Writes the lock file anew.
+    ///
+    /// # Errors
+    /// What apt says, or that the file cannot be written.
+    pub(super) fn refresh(&self) -> Result<Lock, OsError> {
+        let lock = self.newest()?;
+        let header =
+            "# Packages of the image, to the byte. Written by `cargo xtask image --update-lock`.\n";
+        files::write(&self.lock_file, format!("{header}{lock}"), 0o644)?;
+        Ok(lock)
+    }
+
+    fn newest(&self) -> Result<Lock, OsError> {
+        let list = files::read_text(&self.list)?;
+        self.archive.newest(&names(&list, &self.architecture))
+    }
+}
+
+/// Unpacks what a lock names, unless that was done before.
+fn unpacked(cache: &Path, archive: &Archive, lock: Lock) -> Result<Tree, OsError> {
+    let name = format!("{}-{}", archive.architecture(), &lock.digest()[..16]);
+    let folder = cache.join("trees").join(name);
     if !folder.exists() {
-        let archive = Archive::new(cache.join(architecture), architecture);
         let packages = archive.fetch(&lock)?;
         // Half a tree must never be taken for a whole one.
         let unfinished = folder.with_extension(format!("part-{}", std::process::id()));
@@ -49,33 +97,7 @@ pub(super) fn unpacked(cache: &Path, architecture: &str, lock: Lock) -> Result<T
     Ok(Tree { folder, lock })
 }
 
-/// Writes a lock file anew: the newest packages that the list beside it asks for.
-///
-/// # Errors
-/// What apt says, or that the file cannot be written.
-pub(super) fn refresh(
-    cache: &Path,
-    architecture: &str,
-    list: &Path,
-    lock_file: &Path,
-) -> Result<Lock, OsError> {
-    let lock = newest(cache, architecture, list)?;
-    let header =
-        "# Packages of the image, to the byte. Written by `cargo xtask image --update-lock`.\n";
-    files::write(lock_file, format!("{header}{lock}"), 0o644)?;
-    Ok(lock)
-}
-
-/// The newest packages that a list asks for, with all they depend on, fetched.
-///
-/// # Errors
-/// What apt says.
-pub(super) fn newest(cache: &Path, architecture: &str, list: &Path) -> Result<Lock, OsError> {
-    let archive = Archive::new(cache.join(architecture), architecture);
-    archive.newest(&names(&files::read_text(list)?, architecture))
-}
-
-/// The packages of a list: one a line, `#` starts a comment, `{arch}` stands for the architecture.
+/// The packages of a list.
 fn names(list: &str, architecture: &str) -> Vec<String> {
     list.lines()
         .map(|line| line.split('#').next().unwrap_or_default().trim())
