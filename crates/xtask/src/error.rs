@@ -56,6 +56,8 @@ pub(crate) enum XtaskError {
     NoBench { name: String, available: String },
     #[error("the image cannot be made")]
     Image(#[from] cell_os::OsError),
+    #[error("the same inputs gave another image: SHA-256 {first}, then {second}")]
+    NotReproduced { first: String, second: String },
     #[error("the Buildroot base")]
     Buildroot(#[from] BuildrootError),
     #[error("cannot sign {path}, or use that key")]

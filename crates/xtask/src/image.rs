@@ -31,6 +31,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("cell-console", "cell-console"),
 ];
 
+/// What is beside an image: everything it was made from.
+const STAMP: &str = "made-from";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// For which board: a folder of `board/`
@@ -45,6 +48,9 @@ pub(crate) struct Options {
     /// Also make what people download: packed and for virtual machines, with checksums and a signature
     #[arg(long)]
     downloads: bool,
+    /// Make it a second time elsewhere, and compare every byte
+    #[arg(long)]
+    twice: bool,
     /// Take the newest packages, and write down which these are
     #[arg(long)]
     update_lock: bool,
@@ -85,6 +91,9 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
         .clone()
         .unwrap_or_else(|| image_dir(&options.board));
     let made = make(&options.board, &out)?;
+    if options.twice {
+        compare(&made, &options.board)?;
+    }
     if options.downloads {
         downloads::make(&made, &options.board, &out, &toolbox()?)?;
     }
@@ -92,9 +101,31 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Makes the image again where nothing of the first is left, and holds one against the other.
+fn compare(first: &Path, board: &str) -> Result<(), XtaskError> {
+    let elsewhere = tempfile::tempdir_in(image_dir(board)).map_err(|source| {
+        XtaskError::Image(OsError::Write {
+            path: image_dir(board),
+            source,
+        })
+    })?;
+    let second = make(board, elsewhere.path())?;
+    let [first, second] = [cell_os::digest_of(first)?, cell_os::digest_of(&second)?];
+    if first != second {
+        return Err(XtaskError::NotReproduced { first, second });
+    }
+    println!("made twice, the same both times: SHA-256 {first}");
+    Ok(())
+}
+
 /// The image of a board, made if it is not there or something that goes into it has changed.
 pub(crate) fn current(board: &str) -> Result<PathBuf, XtaskError> {
     make(board, &image_dir(board))
+}
+
+/// The file that says what a board's current image was made from: another image, another content.
+pub(crate) fn made_from(board: &str) -> PathBuf {
+    image_dir(board).join(STAMP)
 }
 
 /// The programs that make and try images.
@@ -151,7 +182,7 @@ fn make(name: &str, out: &Path) -> Result<PathBuf, XtaskError> {
     let board = board(name)?;
     let sources = sources(programs(&board)?);
     let disk = out.join(format!("cell-{name}.img"));
-    let stamp = out.join("made-from");
+    let stamp = out.join(STAMP);
     let inputs = inputs(&sources, &board)?;
     if disk.exists() && fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == inputs) {
         return Ok(disk);

@@ -1,21 +1,22 @@
-//! `cargo xtask test`: what the tests need, the daemon they start, then the tests; cargo's summary comes last.
+//! `cargo xtask test`: what the tests need, the daemon they start, then the tests; a summary comes last.
 //!
 //! What runs in a virtual machine is tried with the image of a PC, and with `--long` with that of every board.
 
+mod long;
+
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
+use self::long::{Choice, EVERY_BOARD, Setting};
 use crate::cargo;
 use crate::error::XtaskError;
 use crate::image;
 use crate::setup::{self, Need};
 
-/// What the slow tests in a virtual machine begin with.
-const MACHINE_SET: &str = "vm_long";
-
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Also run the slow tests, and those in a virtual machine for every board; with SET only the slow tests whose path
-    /// contains SET, for every board when SET is `vm_long`
+    /// Also run the slow tests; with SET only the slow tests whose name holds SET, such as vm_long, those in a virtual
+    /// machine for every board. What passed with the same programs is not run again
     #[arg(long, value_name = "SET", num_args = 0..=1)]
     long: Option<Option<String>>,
 }
@@ -28,14 +29,15 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     // Tests start these; with the whole workspace chosen, features are those of the tests and nothing is built twice.
     println!("building the programs that tests start");
     cargo::succeed(cargo::cargo().args(["build", "--workspace", "--bins"]))?;
-    let mut passed = run(&mut tests(options), image::DEFAULT_BOARD)?;
-    if runs_every_board(options) {
-        for board in image::board_names()? {
-            if board != image::DEFAULT_BOARD {
-                println!("\nthe tests in a virtual machine again, with the image for {board}");
-                passed &= run(&mut board_tests(), &board)?;
-            }
-        }
+    let default = environment(image::DEFAULT_BOARD)?;
+    let mut passed = true;
+    if options.runs_quick() {
+        passed &= cargo::finish(quick().envs(default.iter().cloned()))?.success();
+    }
+    if let Some(set) = options.set() {
+        let summary = long::run(set, &settings(set, default)?)?;
+        println!("\n{summary}");
+        passed &= summary.failed.is_empty();
     }
     Ok(if passed {
         ExitCode::SUCCESS
@@ -44,52 +46,69 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     })
 }
 
-/// Runs tests with the image of a board, and says whether they passed.
-fn run(tests: &mut Command, board: &str) -> Result<bool, XtaskError> {
-    let image = image::current(board)?;
-    let toolbox = image::toolbox()?;
-    tests
-        .env("CELL_BOARD", board)
-        .env("CELL_IMAGE", image)
-        .env("CELL_TOOLBOX", toolbox.path(""));
-    Ok(cargo::finish(tests)?.success())
-}
-
-fn tests(options: &Options) -> Command {
-    let mut command = cargo_test();
-    command.args(["--workspace", "--no-fail-fast"]);
-    match &options.long {
-        None => {}
-        Some(None) => drop(command.args(["--", "--include-ignored"])),
-        Some(Some(set)) => drop(command.args(["--", "--ignored", set])),
+impl Options {
+    fn runs_quick(&self) -> bool {
+        !matches!(self.long, Some(Some(_)))
     }
-    command
-}
 
-/// Whether the image of every board is tried: by all slow tests, and by those in a virtual machine.
-fn runs_every_board(options: &Options) -> bool {
-    match &options.long {
-        None => false,
-        Some(None) => true,
-        Some(Some(set)) => set == MACHINE_SET,
+    /// Part of the names of the slow tests that are to run; empty for all.
+    fn set(&self) -> Option<&str> {
+        let set = self.long.as_ref()?;
+        Some(set.as_deref().unwrap_or_default())
     }
 }
 
-/// The tests in a virtual machine, quick and slow.
-fn board_tests() -> Command {
-    let mut command = cargo_test();
-    command.args(["--package", "cell-tests", "--no-fail-fast"]);
-    command.args(["--test", "vm_*", "--", "--include-ignored"]);
-    command
+type Environment = Vec<(&'static str, PathBuf)>;
+
+/// What tests are told: programs of ours, and the image of a board.
+fn environment(board: &str) -> Result<Environment, XtaskError> {
+    Ok(vec![
+        ("CELLD", daemon()),
+        ("CELL_NODE_MODULES", setup::node_modules()),
+        ("CELL_BOARD", board.into()),
+        ("CELL_IMAGE", image::current(board)?),
+        ("CELL_TOOLBOX", image::toolbox()?.path("")),
+    ])
 }
 
-fn cargo_test() -> Command {
+fn daemon() -> PathBuf {
+    cargo::target_dir().join("debug/celld")
+}
+
+/// Everything but the slow tests.
+fn quick() -> Command {
     let mut command = cargo::cargo();
+    command.args(["test", "--workspace", "--no-fail-fast"]);
     command
-        .arg("test")
-        .env("CELLD", cargo::target_dir().join("debug/celld"))
-        .env("CELL_NODE_MODULES", setup::node_modules());
-    command
+}
+
+/// The slow tests run with the default board's image, and those for machines with every other board's too.
+fn settings(set: &str, default: Environment) -> Result<Vec<Setting>, XtaskError> {
+    let programs = |board: &str| vec![daemon(), image::made_from(board)];
+    let mut settings = vec![Setting {
+        label: String::new(),
+        environment: default,
+        programs: programs(image::DEFAULT_BOARD),
+        choice: Choice::Slow,
+    }];
+    if concerns_every_board(set) {
+        for board in image::board_names()? {
+            if board != image::DEFAULT_BOARD {
+                settings.push(Setting {
+                    environment: environment(&board)?,
+                    programs: programs(&board),
+                    label: board,
+                    choice: Choice::OtherBoard,
+                });
+            }
+        }
+    }
+    Ok(settings)
+}
+
+/// Whether there may be a test of this set that every board must pass: otherwise no image is made for them.
+fn concerns_every_board(set: &str) -> bool {
+    EVERY_BOARD.contains(set) || set.starts_with(EVERY_BOARD)
 }
 
 #[cfg(test)]
@@ -104,51 +123,31 @@ mod tests {
         options: Options,
     }
 
-    fn shown(arguments: &[&str]) -> String {
-        let line = Line::parse_from([&["test"], arguments].concat());
-        let shown = cargo::shown(&tests(&line.options));
-        shown.split_once(' ').unwrap().1.to_owned()
+    fn options(arguments: &[&str]) -> Options {
+        Line::parse_from([&["test"], arguments].concat()).options
     }
 
     #[test]
     fn long_adds_the_slow_tests_or_chooses_among_them() {
-        assert_eq!(shown(&[]), "test --workspace --no-fail-fast");
-        assert_eq!(
-            shown(&["--long"]),
-            "test --workspace --no-fail-fast -- --include-ignored"
-        );
-        assert_eq!(
-            shown(&["--long", "kill"]),
-            "test --workspace --no-fail-fast -- --ignored kill"
-        );
-    }
-
-    #[test]
-    fn every_board_is_tried_by_all_slow_tests_and_by_those_of_machines() {
-        let long = |set: Option<&str>| Options {
-            long: Some(set.map(str::to_owned)),
+        let chosen = |arguments: &[&str]| {
+            let options = options(arguments);
+            (options.runs_quick(), options.set().map(str::to_owned))
         };
-        assert!(!runs_every_board(&Options { long: None }));
-        assert!(runs_every_board(&long(None)));
-        assert!(runs_every_board(&long(Some("vm_long"))));
-        assert!(!runs_every_board(&long(Some("kill"))));
-        let shown = cargo::shown(&board_tests());
-        assert!(
-            shown.ends_with("--test vm_* -- --include-ignored"),
-            "{shown}"
+        assert_eq!(chosen(&[]), (true, None));
+        assert_eq!(chosen(&["--long"]), (true, Some(String::new())));
+        assert_eq!(
+            chosen(&["--long", "kill"]),
+            (false, Some("kill".to_owned()))
         );
     }
 
     #[test]
-    fn tests_are_told_which_daemon_to_start() {
-        let command = tests(&Options { long: None });
-        let names: Vec<_> = command
-            .get_envs()
-            .map(|(name, _)| name.to_string_lossy().into_owned())
-            .collect();
-        assert!(
-            names.contains(&"CELLD".to_owned()) && names.contains(&"CELL_NODE_MODULES".to_owned()),
-            "{names:?}"
-        );
+    fn images_for_other_boards_are_made_only_where_a_test_may_need_them() {
+        for set in ["", "vm_", "vm_long", "vm_long_seed"] {
+            assert!(concerns_every_board(set), "{set}");
+        }
+        for set in ["vm_power", "long_two_hundred_kills"] {
+            assert!(!concerns_every_board(set), "{set}");
+        }
     }
 }

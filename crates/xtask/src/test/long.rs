@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::cargo;
@@ -27,7 +28,22 @@ pub(super) struct Setting {
     pub(super) environment: Vec<(&'static str, PathBuf)>,
     /// Files whose content decides whether a result still counts.
     pub(super) programs: Vec<PathBuf>,
+    pub(super) choice: Choice,
 }
+
+/// Which tests a setting is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// Slow ones.
+    Slow,
+    /// Those in a virtual machine that every board must pass, and the quick ones there: nobody else runs these for it.
+    OtherBoard,
+}
+
+/// The beginning of the names of test programs that start virtual machines.
+const MACHINES: &str = "vm_";
+/// The beginning of the names of slow tests that every board must pass.
+pub(super) const EVERY_BOARD: &str = "vm_long";
 
 /// A test program, as cargo built it.
 #[derive(Debug, Clone)]
@@ -61,7 +77,11 @@ impl std::fmt::Display for Summary {
         for name in &self.failed {
             writeln!(f, "    {name}")?;
         }
-        let result = if self.failed.is_empty() { "ok" } else { "FAILED" };
+        let result = if self.failed.is_empty() {
+            "ok"
+        } else {
+            "FAILED"
+        };
         write!(
             f,
             "slow tests: {result}. {} passed; {} failed; {} passed before with the same programs",
@@ -72,37 +92,35 @@ impl std::fmt::Display for Summary {
     }
 }
 
-/// Runs the slow tests whose name holds `set`, each with every setting that `settings` gives it.
-pub(super) fn run(
-    set: &str,
-    settings: impl Fn(&str) -> Vec<Setting>,
-) -> Result<Summary, XtaskError> {
+/// Runs the slow tests whose name holds `set`, with each of the settings that they are for.
+pub(super) fn run(set: &str, settings: &[Setting]) -> Result<Summary, XtaskError> {
     let mut tests = Vec::new();
     let mut digests = Digests::default();
     for binary in binaries()? {
-        for name in names(&binary, set)? {
-            for setting in settings(&name) {
+        for setting in settings {
+            for name in binary.tests(set, setting.choice)? {
                 let mut hash = Sha256::new();
                 for program in std::iter::once(&binary.executable).chain(&setting.programs) {
                     hash.update(digests.of(program)?);
                 }
-                let key = format!("{:x} {name} {}", hash.finalize(), setting.label);
+                let digest = HEXLOWER.encode(&hash.finalize());
                 tests.push(Test {
-                    name: name.clone(),
+                    key: format!("{digest} {name} {}", setting.label),
+                    name,
                     binary: binary.clone(),
-                    key: key.trim_end().to_owned(),
-                    setting,
+                    setting: setting.clone(),
                 });
             }
         }
     }
-    perform(tests, &Ledger::open(cargo::cache_dir().join("passed")))
+    perform(tests, &Ledger(cargo::cache_dir().join("passed")))
 }
 
 fn perform(tests: Vec<Test>, ledger: &Ledger) -> Result<Summary, XtaskError> {
     let known = ledger.read();
-    let (before, mut open): (Vec<_>, Vec<_>) =
-        tests.into_iter().partition(|test| known.contains(&test.key));
+    let (before, mut open): (Vec<_>, Vec<_>) = tests
+        .into_iter()
+        .partition(|test| known.contains(&test.key));
     for test in &before {
         println!("passed before  {}", test.shown());
     }
@@ -150,7 +168,7 @@ impl Test {
         let start = Instant::now();
         let mut command = Command::new(&self.binary.executable);
         command
-            .args(["--exact", &self.name, "--ignored", "--nocapture"])
+            .args(["--exact", &self.name, "--include-ignored", "--nocapture"])
             .current_dir(&self.binary.folder)
             .env("CARGO_MANIFEST_DIR", &self.binary.folder)
             .env("PATH", cargo::search_path())
@@ -203,18 +221,44 @@ fn binary(line: &str) -> Option<Binary> {
     })
 }
 
-/// The slow tests of a program whose name holds `set`.
-fn names(binary: &Binary, set: &str) -> Result<Vec<String>, XtaskError> {
-    let mut list = Command::new(&binary.executable);
-    list.args(["--list", "--format", "terse", "--ignored", set])
-        .current_dir(&binary.folder);
-    let output = list.output().map_err(|source| XtaskError::Start {
-        program: binary.executable.display().to_string(),
-        source,
-    })?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let names = text.lines().filter_map(|line| line.strip_suffix(": test"));
-    Ok(names.map(str::to_owned).collect())
+impl Binary {
+    /// Those of its tests that are chosen and whose name holds `set`.
+    fn tests(&self, set: &str, choice: Choice) -> Result<Vec<String>, XtaskError> {
+        match choice {
+            Choice::Slow => self.list(&["--ignored", set]),
+            Choice::OtherBoard if !self.starts_machines() => Ok(Vec::new()),
+            Choice::OtherBoard => {
+                let mut names = self.list(&["--include-ignored"])?;
+                let slow = self.list(&["--ignored"])?;
+                // Quick ones belong to the whole set, not to a part of it.
+                let is_whole = EVERY_BOARD.contains(set);
+                names.retain(|name| match slow.contains(name) {
+                    true => name.starts_with(EVERY_BOARD) && name.contains(set),
+                    false => is_whole,
+                });
+                Ok(names)
+            }
+        }
+    }
+
+    fn starts_machines(&self) -> bool {
+        let name = self.executable.file_name().unwrap_or_default();
+        name.to_string_lossy().starts_with(MACHINES)
+    }
+
+    fn list(&self, chosen: &[&str]) -> Result<Vec<String>, XtaskError> {
+        let mut list = Command::new(&self.executable);
+        list.args(["--list", "--format", "terse"])
+            .args(chosen)
+            .current_dir(&self.folder);
+        let output = list.output().map_err(|source| XtaskError::Start {
+            program: self.executable.display().to_string(),
+            source,
+        })?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let names = text.lines().filter_map(|line| line.strip_suffix(": test"));
+        Ok(names.map(str::to_owned).collect())
+    }
 }
 
 /// Digests of programs; each is read once.
@@ -235,10 +279,6 @@ impl Digests {
 struct Ledger(PathBuf);
 
 impl Ledger {
-    fn open(path: PathBuf) -> Self {
-        Self(path)
-    }
-
     fn read(&self) -> BTreeSet<String> {
         let text = fs::read_to_string(&self.0).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -289,6 +329,7 @@ mod tests {
                 label: "uphill".to_owned(),
                 environment: vec![("LABEL", "uphill".into())],
                 programs: Vec::new(),
+                choice: Choice::Slow,
             },
             key: key.to_owned(),
         }
@@ -298,22 +339,52 @@ mod tests {
     fn what_passed_is_not_run_again_until_its_programs_change() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
-        let ledger = Ledger::open(folder.join("passed"));
+        let ledger = Ledger(folder.join("passed"));
         let summary = |key| perform(vec![test(folder, key)], &ledger).unwrap();
         let runs = || fs::read_to_string(folder.join("runs")).unwrap();
 
         fs::write(folder.join("fails"), "").unwrap();
         let failed = summary("1 long_walk");
         assert_eq!(failed.failed, ["long_walk uphill"]);
-        assert!(failed.to_string().contains("FAILED. 0 passed; 1 failed; 0 passed before"));
+        assert!(
+            failed
+                .to_string()
+                .contains("FAILED. 0 passed; 1 failed; 0 passed before")
+        );
 
         fs::remove_file(folder.join("fails")).unwrap();
         assert_eq!(summary("1 long_walk").passed, 1);
         assert_eq!(runs(), "long_walk uphill\n".repeat(2));
         let known = summary("1 long_walk");
         assert_eq!((known.known, known.passed), (1, 0));
-        assert_eq!(runs(), "long_walk uphill\n".repeat(2), "it is not run again");
+        assert_eq!(
+            runs(),
+            "long_walk uphill\n".repeat(2),
+            "it is not run again"
+        );
         assert_eq!(summary("2 long_walk").passed, 1, "another program");
+    }
+
+    #[test]
+    fn another_board_is_tried_with_all_that_every_board_must_pass() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut binary = program(folder.path());
+        fs::write(
+            &binary.executable,
+            "#!/bin/sh\necho 'vm_long_reset: test'\necho 'vm_power_cut: test'\n\
+             case $* in *--include-ignored*) echo 'boots: test';; esac\n",
+        )
+        .unwrap();
+        let chosen = |binary: &Binary, set| binary.tests(set, Choice::OtherBoard).unwrap();
+        assert!(chosen(&binary, "").is_empty(), "no machines in it");
+        let executable = folder.path().join("vm_boot-0123");
+        fs::rename(&binary.executable, &executable).unwrap();
+        binary.executable = executable;
+        for whole in ["", "vm_long"] {
+            assert_eq!(chosen(&binary, whole), ["vm_long_reset", "boots"]);
+        }
+        assert_eq!(chosen(&binary, "long_reset"), ["vm_long_reset"]);
+        assert!(chosen(&binary, "vm_power").is_empty());
     }
 
     #[test]
