@@ -11,6 +11,7 @@ use cell_control::remote::{Responder, Trust};
 use cell_core::{Core, LogBuffer, Processes, Settings, System};
 use cell_dns::ProcessDns;
 use cell_firewall::Nft;
+use cell_mdns::ProcessMdns;
 use cell_model::Timestamp;
 use cell_model::status::{Part, WireGuardBackend};
 use cell_network::{DhcpOptions, KernelNetwork};
@@ -23,7 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::control_socket::ControlSocket;
 use crate::options::RunOptions;
-use crate::roles::dns::DnsLink;
+use crate::roles::dns::{DnsLink, MdnsLink};
 use crate::roles::web::ProcessListener;
 use crate::roles::wireguard::WireGuardLink;
 use crate::roles::{Keeper, Role};
@@ -85,6 +86,7 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
     let mut keepers = vec![Arc::clone(&dns_keeper), Arc::clone(&web_keeper)];
 
     let dns = Arc::new(ProcessDns::new(DnsLink(Arc::clone(&dns_keeper))));
+    let mdns = Arc::new(ProcessMdns::new(MdnsLink(Arc::clone(&dns_keeper))));
     let listener = Arc::new(ProcessListener::new(Arc::clone(&web_keeper), core.vault()));
     let mut userspace = None;
     let wireguard: Arc<dyn WireGuard> = match cell_wireguard::probe() {
@@ -115,6 +117,7 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         vault: core.vault(),
         dns: Arc::clone(&dns) as Arc<dyn cell_dns::Dns>,
         listener: Arc::clone(&listener) as Arc<dyn cell_reconcile::AdminListener>,
+        mdns: Arc::clone(&mdns) as Arc<dyn cell_mdns::Mdns>,
     };
     let reconciler = cell_reconcile::start(
         core.options().clone(),
@@ -127,8 +130,11 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
     // from the start.
     let nudge = reconciler.nudge.clone();
     dns_keeper.on_restart(move || {
-        let (dns, nudge) = (Arc::clone(&dns), nudge.clone());
-        async move { report(Part::Dns, dns.replay().await, &nudge).await }
+        let (dns, mdns, nudge) = (Arc::clone(&dns), Arc::clone(&mdns), nudge.clone());
+        async move {
+            report(Part::Dns, dns.replay().await, &nudge).await;
+            report(Part::Mdns, mdns.replay().await, &nudge).await;
+        }
     });
     let nudge = reconciler.nudge.clone();
     web_keeper.on_restart(move || {

@@ -469,6 +469,10 @@ impl Core {
                     facts.extend(dhcp_facts(name, &self.dhcp(known)));
                 }
             }
+            (Part::Mdns, Some(_)) => {
+                let found_as = self.facts().found_as.clone();
+                facts.extend(found_as.map(|label| ("Found as".to_owned(), label.local_name())));
+            }
             (Part::Dns, Some(system)) => dns = answered(system.parts.dns.observe()).await.ok(),
             _ => {}
         }

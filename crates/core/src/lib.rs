@@ -51,7 +51,7 @@ use cell_store::{Batch, Store};
 use cell_vault::{CellVault, Sealer};
 use tokio::sync::watch;
 
-pub use logs::{LogBuffer, LogLayer, level_filter};
+pub use logs::{LogBuffer, LogLayer, level_filter, part_of};
 pub use open::{OpenError, check};
 pub use system::{Processes, System};
 

@@ -182,14 +182,15 @@ impl Visit for Text {
     }
 }
 
-/// The part a crate of ours stands for.
-fn part_of(target: &str) -> Option<Part> {
+/// The part a crate of ours stands for, by what begins with its name: the target of a line, or the line of a role.
+pub fn part_of(target: &str) -> Option<Part> {
     match target.split("::").next()? {
         "cell_firewall" => Some(Part::Firewall),
         "cell_network" | "cell_netlink" => Some(Part::Network),
         "cell_wireguard" => Some(Part::Wireguard),
         "cell_vault" => Some(Part::Vault),
         "cell_dns" => Some(Part::Dns),
+        "cell_mdns" => Some(Part::Mdns),
         "cell_gate" | "cell_api" | "cell_webui" => Some(Part::Web),
         _ => None,
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cell_control::action::TestResult;
 use cell_firewall::FirewallStatus;
-use cell_model::status::Part;
+use cell_model::status::{MdnsStatus, Part};
 
 use crate::system::System;
 use crate::{Core, chain};
@@ -112,6 +112,23 @@ impl Core {
                 }
                 Ok(detail)
             }
+            Part::Mdns => match (&spec.mdns, answered(parts.mdns.observe()).await?) {
+                (None, _) => Ok(vec![
+                    "There is nobody at home to find the box by name.".to_owned(),
+                ]),
+                (Some(_), MdnsStatus::Answering { label }) => Ok(vec![format!(
+                    "It answers to {} on {}.",
+                    label.local_name(),
+                    self.settings.options.home()
+                )]),
+                (Some(_), MdnsStatus::Probing) => {
+                    Err("It still finds out whether the name is free.".to_owned())
+                }
+                (Some(_), MdnsStatus::Taken) => {
+                    Err("Other devices have the name and all its alternatives.".to_owned())
+                }
+                (Some(_), MdnsStatus::Idle) => Err("It answers to no name.".to_owned()),
+            },
         }
     }
 }

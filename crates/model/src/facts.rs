@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 use crate::config::InitialConfig;
-use crate::name::InterfaceName;
+use crate::name::{DnsLabel, InterfaceName};
 
 /// How the daemon was started. Does not change while it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,9 @@ pub struct NetworkFacts {
     /// What the DHCP clients know, by the interface they ask on.
     #[serde(default)]
     pub dhcp: BTreeMap<InterfaceName, DhcpFacts>,
+    /// The label of the name the box is found by at home; `None` while it is found by none.
+    #[serde(default)]
+    pub found_as: Option<DnsLabel>,
 }
 
 /// What one interface looks like.

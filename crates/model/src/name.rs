@@ -216,6 +216,11 @@ impl Username {
 }
 
 impl CellName {
+    /// What a box is called until its owner names it; also the host name in the image.
+    pub fn before_setup() -> Self {
+        Self("cell".to_owned())
+    }
+
     /// The label the box is found by (`<label>.local`).
     pub fn label(&self) -> DnsLabel {
         DnsLabel(self.0.to_ascii_lowercase())
@@ -231,6 +236,22 @@ impl DnsLabel {
     /// The label of the admin page.
     pub fn admin() -> Self {
         Self("admin".to_owned())
+    }
+
+    /// The label and those to fall back on where others at home have it: `home`, `home-2` to `home-9`, each cut to 63.
+    pub fn alternatives(&self) -> impl Iterator<Item = Self> {
+        let numbered = (2..=9).map(|number| {
+            let suffix = format!("-{number}");
+            let mut text = self.0.clone();
+            text.truncate(Self::MAX - suffix.len());
+            Self(text + &suffix)
+        });
+        std::iter::once(self.clone()).chain(numbered)
+    }
+
+    /// The label as a name of multicast DNS, without a dot at its end (RFC 6762).
+    pub fn local_name(&self) -> String {
+        format!("{self}.local")
     }
 
     /// Whether the box keeps this label for itself.
@@ -319,6 +340,17 @@ mod tests {
         assert_eq!(name.label().as_str(), "anna-phone-2");
         let long: PeerName = "x".repeat(64).parse().unwrap();
         assert_eq!(long.label().as_str().len(), 63);
+    }
+
+    #[test]
+    fn name_that_others_have_gives_eight_more_of_the_same_length() {
+        let name: CellName = "Home".parse().unwrap();
+        let labels: Vec<DnsLabel> = name.label().alternatives().collect();
+        assert_eq!(labels.len(), 9);
+        assert_eq!((labels[0].as_str(), labels[8].as_str()), ("home", "home-9"));
+        assert_eq!(labels[1].local_name(), "home-2.local");
+        let long: DnsLabel = "x".repeat(63).parse().unwrap();
+        assert!(long.alternatives().all(|label| label.as_str().len() == 63));
     }
 
     #[test]

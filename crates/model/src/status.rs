@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::key::PublicKey;
+use crate::name::DnsLabel;
 
 /// How a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -52,17 +53,20 @@ pub enum Part {
     Dns,
     /// The admin listener.
     Web,
+    /// Being found by name at home.
+    Mdns,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Firewall,
         Self::Network,
         Self::Wireguard,
         Self::Vault,
         Self::Dns,
         Self::Web,
+        Self::Mdns,
     ];
 
     /// The word in paths and pages.
@@ -74,7 +78,14 @@ impl Part {
             Self::Vault => "vault",
             Self::Dns => "dns",
             Self::Web => "web",
+            Self::Mdns => "mdns",
         }
+    }
+
+    /// Whether the box is as asked only if this part is. Without being found by name it is reached by its address, and
+    /// that another device has the name is nothing a change of settings could be blamed for.
+    pub fn is_essential(self) -> bool {
+        self != Self::Mdns
     }
 
     /// The part with this word.
@@ -154,4 +165,22 @@ pub struct DnsStatus {
     pub forwarded: u64,
     /// Of these, refused.
     pub refused: u64,
+}
+
+/// Being found by name, as seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MdnsStatus {
+    /// Nobody asked for it.
+    #[default]
+    Idle,
+    /// It finds out whether somebody else has the name.
+    Probing,
+    /// It answers.
+    Answering {
+        /// To `<label>.local`.
+        label: DnsLabel,
+    },
+    /// Others have the name and all its alternatives.
+    Taken,
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::key::PublicKey;
 use crate::name::DnsLabel;
 use crate::spec::{
-    DnsSpec, FirewallSpec, LeafSpec, NetworkSpec, PeerAccess, WebSpec, WireGuardPeerSpec,
+    DnsSpec, FirewallSpec, LeafSpec, MdnsSpec, NetworkSpec, PeerAccess, WebSpec, WireGuardPeerSpec,
     WireGuardSpec,
 };
 
@@ -28,6 +28,8 @@ pub enum Step {
     Dns(DnsStep),
     /// The admin listener.
     Web(WebSpec),
+    /// Being found by name; `None`: not any more.
+    Mdns(Option<MdnsSpec>),
 }
 
 /// A change of the packet filter.

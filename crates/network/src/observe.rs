@@ -64,6 +64,7 @@ pub(crate) async fn facts(
         resolvers,
         interfaces: interfaces(listing.links, listing.addresses),
         dhcp,
+        found_as: None,
     })
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cell_model::spec::{
-    BoxSpec, DnsSpec, FirewallSpec, LeafSpec, NetworkSpec, WebSpec, WireGuardSpec, ZoneSpec,
+    BoxSpec, DnsSpec, FirewallSpec, LeafSpec, MdnsSpec, NetworkSpec, WebSpec, WireGuardSpec,
+    ZoneSpec,
 };
 use cell_model::step::{DnsStep, FirewallStep, NetworkStep, Step, WireGuardStep};
 
@@ -24,6 +25,8 @@ pub struct Applied {
     pub dns: Option<Arc<DnsSpec>>,
     /// Admin listener in service.
     pub web: Option<WebSpec>,
+    /// Being found by name; the inner `None`: it is not.
+    pub mdns: Option<Option<MdnsSpec>>,
 }
 
 impl Applied {
@@ -36,12 +39,13 @@ impl Applied {
             leaf: Some(spec.leaf.clone()),
             dns: Some(Arc::clone(&spec.dns)),
             web: Some(spec.web.clone()),
+            mdns: Some(spec.mdns.clone()),
         }
     }
 }
 
 impl Applied {
-    /// Whether every part is known.
+    /// Whether every essential part is known.
     pub fn is_complete(&self) -> bool {
         let Self {
             firewall,
@@ -50,6 +54,7 @@ impl Applied {
             leaf,
             dns,
             web,
+            mdns: _,
         } = self;
         firewall.is_some()
             && network.is_some()
@@ -135,7 +140,7 @@ impl<'a, K: Ord, V: PartialEq> Difference<'a, K, V> {
 }
 
 /// Steps from what is known to what shall be. Access is taken away before it is given: a new generation
-/// of the packet filter comes last, unless nothing but its devices changes, then first.
+/// of the packet filter comes when all behind it is up, unless nothing but its devices changes, then first.
 pub fn diff(applied: &Applied, spec: &BoxSpec) -> Vec<Step> {
     let firewall = firewall(applied.firewall.as_deref(), &spec.firewall);
     let (early, late) = match firewall {
@@ -160,6 +165,10 @@ pub fn diff(applied: &Applied, spec: &BoxSpec) -> Vec<Step> {
         steps.push(Step::Web(spec.web.clone()));
     }
     steps.extend(late.map(Step::Firewall));
+    if applied.mdns.as_ref() != Some(&spec.mdns) {
+        // Nobody is called before the door is open.
+        steps.push(Step::Mdns(spec.mdns.clone()));
+    }
     steps
 }
 
@@ -288,6 +297,7 @@ mod tests {
                 Step::Dns(DnsStep::Replace(_)) => "dns",
                 Step::Dns(DnsStep::PatchNames { .. }) => "dns names",
                 Step::Web(_) => "web",
+                Step::Mdns(_) => "mdns",
             })
             .collect()
     }
@@ -298,7 +308,15 @@ mod tests {
         let steps = diff(&Applied::default(), &spec);
         assert_eq!(
             kinds(&steps),
-            ["network", "wireguard", "leaf", "dns", "web", "firewall"]
+            [
+                "network",
+                "wireguard",
+                "leaf",
+                "dns",
+                "web",
+                "firewall",
+                "mdns"
+            ]
         );
     }
 
@@ -337,7 +355,7 @@ mod tests {
         let applied = Applied::all(&resolve(&sample.input()));
         sample.set_addresses("lan0", &["192.168.99.1/24"]);
         let steps = diff(&applied, &resolve(&sample.input()));
-        assert_eq!(kinds(&steps), ["leaf", "dns", "web", "firewall"]);
+        assert_eq!(kinds(&steps), ["leaf", "dns", "web", "firewall", "mdns"]);
     }
 
     #[test]
@@ -410,6 +428,7 @@ mod tests {
                         zone.names.extend(set);
                     }
                     Step::Web(spec) => applied.web = Some(spec),
+                    Step::Mdns(spec) => applied.mdns = Some(spec),
                 }
             }
         }

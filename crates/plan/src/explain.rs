@@ -59,6 +59,10 @@ fn sentence(step: &Step) -> String {
             let listen: Vec<String> = spec.listen.iter().map(ToString::to_string).collect();
             format!("Serve the admin page on {}.", listen.join(", "))
         }
+        Step::Mdns(Some(spec)) => {
+            format!("Be found at home as {}.", spec.label.local_name())
+        }
+        Step::Mdns(None) => "Be found at home by no name any more.".to_owned(),
     }
 }
 

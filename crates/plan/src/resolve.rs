@@ -8,10 +8,11 @@ use cell_model::Timestamp;
 use cell_model::config::{AddressingConfig, Config, PeerConfig};
 use cell_model::facts::{DhcpFacts, NetworkFacts, StartOptions, is_private};
 use cell_model::key::{PresharedKey, PrivateKey};
-use cell_model::name::{DnsLabel, InterfaceName, PeerName};
+use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName};
 use cell_model::spec::{
-    BoxSpec, DhcpSpec, DnsSpec, FirewallSpec, FirewallVpn, InterfaceSpec, LeafSpec, NetworkSpec,
-    OwnAddresses, PeerAccess, Phase, WebSpec, WireGuardPeerSpec, WireGuardSpec, ZoneSpec,
+    BoxSpec, DhcpSpec, DnsSpec, FirewallSpec, FirewallVpn, InterfaceSpec, LeafSpec, MdnsSpec,
+    NetworkSpec, OwnAddresses, PeerAccess, Phase, WebSpec, WireGuardPeerSpec, WireGuardSpec,
+    ZoneSpec,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -60,6 +61,7 @@ pub fn resolve(input: &Input<'_>) -> BoxSpec {
         dns: Arc::new(dns(input, &home, &peers)),
         leaf: leaf(input, &home),
         web: web(input, &home),
+        mdns: mdns(input, &home),
     }
 }
 
@@ -74,6 +76,8 @@ pub fn closed(input: &Input<'_>) -> FirewallSpec {
 /// The side people at home are on, and what listens where.
 struct Home {
     addresses: BTreeSet<IpAddr>,
+    /// Those of the addresses whose networks are served, with them.
+    served: BTreeSet<IpNet>,
     sources: BTreeSet<IpNet>,
     admin: BTreeSet<SocketAddr>,
     vpn: Vec<IpAddr>,
@@ -89,12 +93,13 @@ impl Home {
             .filter(|net| !net.addr().is_loopback())
             .collect();
         let addresses: BTreeSet<IpAddr> = networks.iter().map(IpNet::addr).collect();
-        let sources = networks
+        let served: BTreeSet<IpNet> = networks
             .iter()
             // On a one-armed box the same wire carries the internet: only private neighbours are people at home.
             .filter(|net| !one_armed || is_private(net.addr()))
-            .map(IpNet::trunc)
+            .copied()
             .collect();
+        let sources = served.iter().map(IpNet::trunc).collect();
         let vpn: Vec<IpAddr> = input.config.map_or_else(Vec::new, |config| {
             vec![config.vpn.address().into(), config.vpn.address6().into()]
         });
@@ -112,6 +117,7 @@ impl Home {
             .collect();
         Self {
             addresses,
+            served,
             sources,
             admin,
             vpn,
@@ -324,7 +330,7 @@ fn names(peers: &[(&PeerName, &PeerConfig)]) -> BTreeMap<DnsLabel, Arc<BTreeSet<
 fn leaf(input: &Input<'_>, home: &Home) -> LeafSpec {
     let mut names = BTreeSet::from(["localhost".to_owned()]);
     names.extend(own_names(input));
-    names.extend(local_name(input));
+    names.extend(local_names(input));
     LeafSpec {
         domain: input.config.map(|config| config.domain.name.clone()),
         names,
@@ -337,16 +343,49 @@ fn web(input: &Input<'_>, home: &Home) -> WebSpec {
         listen: home.admin.clone(),
         hosts: own_names(input)
             .into_iter()
-            .chain(local_name(input))
+            .chain(local_names(input))
             .collect(),
     }
 }
 
-/// The name the box is found by (RFC 6762).
-fn local_name(input: &Input<'_>) -> Option<String> {
-    input
-        .config
-        .map(|config| format!("{}.local", config.cell.name.label()))
+fn mdns(input: &Input<'_>, home: &Home) -> Option<MdnsSpec> {
+    let interface = input.options.home();
+    let facts = input.facts.interfaces.get(interface)?;
+    // Whoever comes by another cable has to be asked whether the name is free (RFC 6762 section 8).
+    if !facts.carrier || home.served.is_empty() {
+        return None;
+    }
+    let listens = |network: &IpNet| {
+        let mut admin = home.admin.iter();
+        admin.any(|address| address.ip() == network.addr())
+    };
+    Some(MdnsSpec {
+        interface: interface.clone(),
+        label: label(input),
+        addresses: home.served.clone(),
+        admin_port: home
+            .served
+            .iter()
+            .any(listens)
+            .then(|| input.options.admin_port()),
+    })
+}
+
+/// The label the box would like to be found by.
+fn label(input: &Input<'_>) -> DnsLabel {
+    input.config.map_or_else(
+        || CellName::before_setup().label(),
+        |config| config.cell.name.label(),
+    )
+}
+
+/// The name the box would like to be found by, and the one it is found by (RFC 6762).
+fn local_names(input: &Input<'_>) -> BTreeSet<String> {
+    [Some(label(input)), input.facts.found_as.clone()]
+        .into_iter()
+        .flatten()
+        .map(|label| label.local_name())
+        .collect()
 }
 
 /// Apex and admin page.
@@ -394,6 +433,48 @@ mod tests {
             .map(ToString::to_string)
             .collect();
         assert_eq!(sources, ["192.168.1.0/24"]);
+    }
+
+    #[test]
+    fn box_is_found_by_its_name_and_before_setup_by_that_of_every_box() {
+        let mut sample = sample::Sample::two_armed();
+        let spec = resolve(&sample.input()).mdns.unwrap();
+        assert_eq!(spec.label.as_str(), "hut");
+        assert_eq!(spec.interface.as_str(), "lan0");
+        assert_eq!(spec.addresses, ["192.168.77.1/24".parse().unwrap()].into());
+        assert_eq!(spec.admin_port, Some(8443));
+        sample.options.admin = Some("127.0.0.1:9443".parse().unwrap());
+        assert_eq!(resolve(&sample.input()).mdns.unwrap().admin_port, None);
+        sample.config = None;
+        let spec = resolve(&sample.input());
+        assert_eq!(spec.mdns.unwrap().label.as_str(), "cell");
+        assert!(spec.web.hosts.contains("cell.local"));
+        assert!(spec.leaf.names.contains("cell.local"));
+    }
+
+    #[test]
+    fn admin_page_answers_to_the_name_that_was_free_too() {
+        let mut sample = sample::Sample::two_armed();
+        sample.facts.found_as = Some("hut-2".parse().unwrap());
+        let spec = resolve(&sample.input());
+        for name in ["hut.local", "hut-2.local"] {
+            assert!(spec.web.hosts.contains(name) && spec.leaf.names.contains(name));
+        }
+        assert_eq!(spec.mdns.unwrap().label.as_str(), "hut");
+    }
+
+    #[test]
+    fn nobody_finds_the_box_where_nobody_is_served() {
+        let mut sample = sample::Sample::two_armed();
+        let lan = "lan0".parse().unwrap();
+        sample.facts.interfaces.get_mut(&lan).unwrap().carrier = false;
+        assert_eq!(resolve(&sample.input()).mdns, None);
+        sample.options.lan = None;
+        assert_eq!(resolve(&sample.input()).mdns, None);
+        sample.set_addresses("wan0", &["192.168.1.5/24", "2001:db8::5/64"]);
+        let spec = resolve(&sample.input()).mdns.unwrap();
+        assert_eq!(spec.interface.as_str(), "wan0");
+        assert_eq!(spec.addresses, ["192.168.1.5/24".parse().unwrap()].into());
     }
 
     #[test]

@@ -43,6 +43,10 @@ pub(crate) async fn execute(parts: &Parts, step: &Step, now: Timestamp) -> Resul
             limited(LIMIT, parts.dns.verify(step)).await
         }
         Step::Web(spec) => limited(LIMIT, parts.listener.apply(spec)).await,
+        Step::Mdns(spec) => {
+            limited(LIMIT, parts.mdns.apply(spec.as_ref())).await?;
+            limited(LIMIT, parts.mdns.verify(spec.as_ref())).await
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use cell_model::Timestamp;
-use cell_model::spec::{BoxSpec, NetworkSpec};
+use cell_model::name::DnsLabel;
+use cell_model::spec::{BoxSpec, MdnsSpec, NetworkSpec};
 use cell_model::status::{ItemStatus, Part, State};
 use cell_model::step::Step;
 use cell_plan::explain::{count, devices};
@@ -62,6 +63,7 @@ pub(crate) fn part_of(step: &Step) -> Part {
         Step::Leaf(_) => Part::Vault,
         Step::Dns(_) => Part::Dns,
         Step::Web(_) => Part::Web,
+        Step::Mdns(_) => Part::Mdns,
     }
 }
 
@@ -95,6 +97,22 @@ pub(crate) fn detail(part: Part, spec: &BoxSpec) -> String {
             let listen: Vec<String> = spec.web.listen.iter().map(ToString::to_string).collect();
             format!("Listens on {}.", listen.join(", "))
         }
+        Part::Mdns => found(spec.mdns.as_ref(), None),
+    }
+}
+
+/// By which name the box is found; the name is not known at once.
+pub(crate) fn found(spec: Option<&MdnsSpec>, found_as: Option<&DnsLabel>) -> String {
+    let Some(spec) = spec else {
+        return "There is nobody at home to find the box by name.".to_owned();
+    };
+    let wanted = spec.label.local_name();
+    match found_as {
+        Some(label) if *label != spec.label => format!(
+            "Another device at home is called {wanted}, so the box is found as {}.",
+            label.local_name()
+        ),
+        _ => format!("The box is found at home as {wanted}."),
     }
 }
 
@@ -137,6 +155,27 @@ mod tests {
     use cell_model::spec::{DhcpSpec, InterfaceSpec};
 
     use super::*;
+
+    #[test]
+    fn name_that_was_taken_is_told_with_the_one_that_was_free() {
+        let label: DnsLabel = "home".parse().unwrap();
+        let spec = MdnsSpec {
+            interface: "lan0".parse().unwrap(),
+            label: label.clone(),
+            addresses: BTreeSet::new(),
+            admin_port: None,
+        };
+        assert!(found(None, None).contains("nobody"));
+        for known in [None, Some(&label)] {
+            assert_eq!(
+                found(Some(&spec), known),
+                "The box is found at home as home.local."
+            );
+        }
+        let other = "home-2".parse().unwrap();
+        let told = found(Some(&spec), Some(&other));
+        assert!(told.ends_with("found as home-2.local."), "{told}");
+    }
 
     #[test]
     fn addresses_are_told_with_how_they_were_come_by() {

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use cell_dns::Dns;
 use cell_firewall::Firewall;
+use cell_mdns::Mdns;
 use cell_model::Timestamp;
 use cell_model::config::Config;
 use cell_model::facts::{NetworkFacts, StartOptions};
@@ -58,6 +59,8 @@ pub struct Parts {
     pub dns: Arc<dyn Dns>,
     /// The admin listener.
     pub listener: Arc<dyn AdminListener>,
+    /// Being found by name.
+    pub mdns: Arc<dyn Mdns>,
 }
 
 /// What the system shall be.

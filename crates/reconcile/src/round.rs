@@ -6,8 +6,9 @@ use std::time::Duration;
 use cell_firewall::FirewallStatus;
 use cell_model::Timestamp;
 use cell_model::facts::{NetworkFacts, StartOptions};
+use cell_model::name::DnsLabel;
 use cell_model::spec::BoxSpec;
-use cell_model::status::{Part, State};
+use cell_model::status::{MdnsStatus, Part, State};
 use cell_model::step::{FirewallStep, Step, WireGuardStep};
 use cell_plan::diff::{Applied, diff};
 use cell_plan::resolve::{Input, closed, resolve};
@@ -15,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::execute::{LIMIT, StepError, chain, limited};
 use crate::in_hand::{Begun, InHand};
-use crate::items::{Items, detail, part_of};
+use crate::items::{Items, detail, found, part_of};
 use crate::{Desired, Parts, Published};
 
 /// No part may hold up the others for longer. A step that takes longer goes on beside them.
@@ -116,15 +117,17 @@ impl Worker {
             Part::Vault => self.applied.leaf = None,
             Part::Dns => self.applied.dns = None,
             Part::Web => self.applied.web = None,
+            Part::Mdns => self.applied.mdns = None,
         }
     }
 
-    /// Whether everything is as asked afterwards.
+    /// Whether everything essential is as asked afterwards.
     pub(crate) async fn round(&mut self, desired: &Desired) -> bool {
         let before = (self.items.clone(), self.facts.clone());
         let mut spec = None;
         let mut settled = false;
         let mut touched = false;
+        let mut tried = false;
         for _ in 0..MAX_PASSES {
             let seen = self.observe().await;
             if !self.guarded && !self.in_hand.has(Part::Firewall) {
@@ -147,14 +150,23 @@ impl Worker {
                 self.hold_back();
                 break;
             }
-            let all = steps.len();
-            steps.retain(|step| !self.in_hand.has(part_of(step)));
-            let postponed = steps.len() < all;
+            let essential = |steps: &[Step]| {
+                let parts = steps.iter().map(part_of);
+                parts.filter(|part| part.is_essential()).count()
+            };
+            let all = essential(&steps);
+            steps.retain(|step| {
+                let part = part_of(step);
+                !self.in_hand.has(part) && (part.is_essential() || !tried)
+            });
+            let postponed = essential(&steps) < all;
             if steps.is_empty() {
                 settled = seen && !postponed;
                 break;
             }
             touched = true;
+            // What can wait is tried once a round.
+            tried |= steps.iter().any(|step| !part_of(step).is_essential());
             if !self.carry_out(steps, &wanted).await {
                 break;
             }
@@ -170,10 +182,9 @@ impl Worker {
                 self.items.set(part, State::Ok, "As asked.".to_owned(), now);
             }
         }
-        let settled = settled
-            && Part::ALL
-                .iter()
-                .all(|&part| self.items.state(part) == State::Ok);
+        let mut essential = Part::ALL.iter().filter(|part| part.is_essential());
+        let settled = settled && essential.all(|&part| self.items.state(part) == State::Ok);
+        self.say_found();
         let unchanged = !touched && before.0 == self.items && before.1 == self.facts;
         self.publish(desired, spec, settled, unchanged);
         settled
@@ -189,7 +200,8 @@ impl Worker {
                 if self.look == Look::Everywhere {
                     self.find_undone(&facts).await;
                 }
-                self.facts = Some(Arc::new(facts));
+                let found_as = self.found_as().await;
+                self.facts = Some(Arc::new(NetworkFacts { found_as, ..facts }));
                 self.look = Look::Nowhere;
                 true
             }
@@ -200,6 +212,40 @@ impl Worker {
                     .set(Part::Network, State::Failed, error.to_string(), now);
                 false
             }
+        }
+    }
+
+    /// The label the box is found by: another one where the one it was to have is somebody else's.
+    async fn found_as(&mut self) -> Option<DnsLabel> {
+        let before = self.facts.as_ref().and_then(|facts| facts.found_as.clone());
+        match &self.applied.mdns {
+            // It is looking for one.
+            None => return before,
+            Some(None) => return None,
+            Some(Some(_)) => {}
+        }
+        match limited(PATIENCE, self.parts.mdns.observe()).await {
+            Ok(MdnsStatus::Answering { label }) => Some(label),
+            Ok(MdnsStatus::Probing) => before,
+            Ok(MdnsStatus::Idle | MdnsStatus::Taken) | Err(_) => {
+                self.forget(Part::Mdns);
+                None
+            }
+        }
+    }
+
+    /// Says under which name the box is found: it may have been given up for another since.
+    fn say_found(&mut self) {
+        if let Some(spec) = &self.applied.mdns
+            && self.items.state(Part::Mdns) == State::Ok
+        {
+            let found_as = self
+                .facts
+                .as_ref()
+                .and_then(|facts| facts.found_as.as_ref());
+            let detail = found(spec.as_ref(), found_as);
+            self.items
+                .set(Part::Mdns, State::Ok, detail, (self.clock)());
         }
     }
 
@@ -293,7 +339,7 @@ impl Worker {
         resolve(&self.input(desired, &facts))
     }
 
-    /// One after the other, in their order; one that takes long is put aside. Whether all of them worked.
+    /// One after the other, in their order; one that takes long is put aside. Whether all essential ones worked.
     async fn carry_out(&mut self, steps: Vec<Step>, spec: &Arc<BoxSpec>) -> bool {
         let mut all = true;
         for step in steps {
@@ -303,7 +349,13 @@ impl Worker {
             let part = part_of(&step);
             let now = (self.clock)();
             self.in_hand.begin(&self.parts, step, Arc::clone(spec), now);
-            all &= self.wait_for(part).await;
+            if part.is_essential() {
+                all &= self.wait_for(part).await;
+            } else if self.items.state(part) != State::Failed {
+                // Others on the wire are given a second to speak up, and nobody waits for that.
+                let detail = "It finds out whether the name is free.".to_owned();
+                self.items.set(part, State::Pending, detail, now);
+            }
         }
         all
     }
@@ -397,6 +449,11 @@ impl Worker {
             }
             Step::Dns(_) => self.applied.dns = Some(Arc::clone(&spec.dns)),
             Step::Web(web) => self.applied.web = Some(web.clone()),
+            Step::Mdns(mdns) => {
+                // Which name was free is among the facts that certificate and admin page follow from.
+                self.look = Look::AfterStep;
+                self.applied.mdns = Some(mdns.clone());
+            }
         }
     }
 

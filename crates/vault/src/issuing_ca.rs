@@ -64,12 +64,13 @@ impl IssuingCa {
         domain: &Domain,
         now: Timestamp,
     ) -> Result<Self, CaError> {
-        let permitted: BTreeSet<String> = [
-            domain.as_str().to_owned(),
-            format!("{}.local", cell_name.label()),
-            "localhost".to_owned(),
-        ]
-        .into();
+        // The box may be found by an alternative of its name, where another device has it.
+        let found_by = cell_name.label();
+        let found_by = found_by.alternatives().map(|label| label.local_name());
+        let permitted: BTreeSet<String> = [domain.as_str().to_owned(), "localhost".to_owned()]
+            .into_iter()
+            .chain(found_by)
+            .collect();
         let mut validity = Validity::of_authority(now, LIFE);
         validity.not_after = validity.not_after.min(root.authority().not_after());
         let name = root_ca::short(cell_name);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use cell_control::action::LogLevel;
 use cell_control::channel::{Channel, ChannelError, Handler};
-use cell_core::LogBuffer;
+use cell_core::{LogBuffer, part_of};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -210,6 +210,8 @@ impl Keeper {
                 while let Ok(Some(line)) = lines.next_line().await {
                     logging::pass_on(&line);
                     let (level, text) = parse(&line);
+                    // A role may carry more than the part it is named after.
+                    let part = part_of(text).unwrap_or(part);
                     logs.push(Some(part), level, text.to_owned());
                 }
             });

@@ -38,6 +38,7 @@ pub(crate) fn part_name(part: Part) -> &'static str {
         Part::Vault => "Keys and certificates",
         Part::Dns => "Name server",
         Part::Web => "Admin page",
+        Part::Mdns => "Found by name",
     }
 }
 

@@ -82,6 +82,7 @@ impl Home {
             vault: core.vault(),
             dns: Arc::new(FakeDns::new()),
             listener: Arc::new(NoListener),
+            mdns: Arc::new(cell_mdns::fake::FakeMdns::new()),
         };
         let reconciler =
             cell_reconcile::start(options(), parts.clone(), core.desired(), Timestamp::now);

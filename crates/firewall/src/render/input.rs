@@ -48,6 +48,18 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
             );
         }
     }
+    if !spec.local_sources.is_empty() {
+        // Over IPv6, neighbours ask for names from their link-local addresses, which belong to no network above.
+        chains.rule(
+            "input",
+            [
+                arrives(name(home)),
+                equals(Family::V6.source(), link_local()),
+                equals(field("udp", "dport"), port(MDNS)),
+                accept(),
+            ],
+        );
+    }
     if let Some(vpn) = &spec.vpn {
         chains.rule("input", [arrives(name(&vpn.interface)), jump("device")]);
         if spec.phase == Phase::Open {

@@ -3,6 +3,7 @@
 mod certificate;
 mod dns;
 mod firewall;
+mod mdns;
 mod network;
 mod web;
 mod wireguard;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use certificate::LeafSpec;
 pub use dns::{DnsSpec, OwnAddresses, ZoneSpec};
 pub use firewall::{FirewallSpec, FirewallVpn, PeerAccess, Phase, ServiceAddress};
+pub use mdns::MdnsSpec;
 pub use network::{DhcpSpec, InterfaceSpec, NetworkSpec};
 pub use web::WebSpec;
 pub use wireguard::{WireGuardPeerSpec, WireGuardSpec};
@@ -33,4 +35,6 @@ pub struct BoxSpec {
     pub leaf: LeafSpec,
     /// The admin listener.
     pub web: WebSpec,
+    /// What makes the box be found by name; `None` while there is nobody to find it.
+    pub mdns: Option<MdnsSpec>,
 }

@@ -10,7 +10,7 @@ use cell_network::Network;
 
 use super::running::{Running, config, desired, state};
 use super::world::{clock, interface, let_days_pass};
-use crate::Nudge;
+use crate::{Nudge, Published};
 
 #[tokio::test(start_paused = true)]
 async fn added_device_is_three_patches() {
@@ -59,7 +59,7 @@ async fn new_address_of_the_home_side_reaches_everything_that_follows_from_it() 
         .clone();
     assert_eq!(
         running.world.done(),
-        ["leaf", "dns", "web", "firewall open"]
+        ["leaf", "dns", "web", "firewall open", "mdns"]
     );
     assert_eq!(
         *running.world.web.lock().unwrap(),
@@ -89,6 +89,7 @@ async fn restarted_part_is_brought_up_and_no_other() {
         (Part::Dns, &["dns"]),
         (Part::Web, &["web"]),
         (Part::Vault, &["leaf", "web"]),
+        (Part::Mdns, &["mdns"]),
     ] {
         let nudge = Nudge::Restart(part);
         running.reconciler.nudge.send(nudge).await.unwrap();
@@ -211,4 +212,29 @@ async fn last_of_many_quick_changes_wins() {
     let spec = published.spec.as_ref().unwrap();
     assert_eq!(spec.wireguard.as_ref().unwrap().peers.len(), 47);
     assert_eq!(running.world.done().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn name_that_is_somebody_elses_is_told_and_the_one_that_was_free_is_served() {
+    let world = World::new();
+    world.mdns.meet(1);
+    let running = Running::start(world, desired(1, config([2])));
+    let served = |published: &Published| {
+        let spec = published.spec.as_ref()?;
+        let mut found = spec
+            .web
+            .hosts
+            .iter()
+            .filter(|name| name.ends_with(".local"));
+        (spec.leaf.names.contains(found.next_back()?)).then(|| spec.web.hosts.clone())
+    };
+    let published = running
+        .until(|published| served(published).is_some_and(|hosts| hosts.contains("hut-2.local")))
+        .await;
+    let detail = &published.items[Part::Mdns as usize].detail;
+    assert_eq!(
+        detail,
+        "Another device at home is called hut.local, so the box is found as hut-2.local."
+    );
+    assert!(served(&published).unwrap().contains("hut.local"));
 }

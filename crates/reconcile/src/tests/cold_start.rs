@@ -22,7 +22,7 @@ async fn box_comes_up_closed_and_is_opened_last() {
             "web"
         ]
     );
-    assert!(Part::ALL.map(|part| state(&published, part)) == [State::Ok; 6]);
+    assert!(Part::ALL.map(|part| state(&published, part)) == [State::Ok; 7]);
     let rules = running.world.firewall.steps();
     assert!(matches!(
         rules.last().unwrap(),

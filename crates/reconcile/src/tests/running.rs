@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cell_dns::Dns;
 use cell_firewall::Firewall;
+use cell_mdns::Mdns;
 use cell_model::config::{
     CellConfig, Config, DnsConfig, DomainConfig, DomainMode, NetworkConfig, PeerConfig, VpnConfig,
 };
@@ -38,6 +39,7 @@ impl Running {
             vault: Arc::clone(&world) as Arc<dyn Vault>,
             dns: Arc::clone(&world) as Arc<dyn Dns>,
             listener: Arc::clone(&world) as Arc<dyn AdminListener>,
+            mdns: Arc::clone(&world) as Arc<dyn Mdns>,
         };
         let (desired, receiver) = watch::channel(desired);
         Self {

@@ -11,10 +11,12 @@ use cell_dns::fake::FakeDns;
 use cell_dns::{Dns, DnsError};
 use cell_firewall::fake::FakeFirewall;
 use cell_firewall::{Firewall, FirewallError, FirewallStatus};
+use cell_mdns::fake::FakeMdns;
+use cell_mdns::{Mdns, MdnsError};
 use cell_model::Timestamp;
 use cell_model::facts::{InterfaceFacts, NetworkFacts};
-use cell_model::spec::{LeafSpec, NetworkSpec, Phase, WebSpec, WireGuardSpec};
-use cell_model::status::{DnsStatus, Part, WireGuardBackend, WireGuardStatus};
+use cell_model::spec::{LeafSpec, MdnsSpec, NetworkSpec, Phase, WebSpec, WireGuardSpec};
+use cell_model::status::{DnsStatus, MdnsStatus, Part, WireGuardBackend, WireGuardStatus};
 use cell_model::step::{DnsStep, FirewallStep, NetworkStep, WireGuardStep};
 use cell_network::fake::FakeNetwork;
 use cell_network::{Network, NetworkError, NetworkPlan};
@@ -45,6 +47,7 @@ pub(super) struct World {
     pub(super) wireguard: FakeWireGuard,
     pub(super) vault: FakeVault,
     pub(super) dns: FakeDns,
+    pub(super) mdns: FakeMdns,
     pub(super) web: Mutex<Option<WebSpec>>,
     log: Mutex<Vec<&'static str>>,
     broken: Mutex<BTreeSet<Part>>,
@@ -84,6 +87,7 @@ impl World {
             wireguard: FakeWireGuard::new(),
             vault: FakeVault::default(),
             dns: FakeDns::new(),
+            mdns: FakeMdns::new(),
             web: Mutex::default(),
             log: Mutex::default(),
             broken: Mutex::default(),
@@ -271,5 +275,23 @@ impl AdminListener for World {
             false => return Err(ListenerError::Process("gone".to_owned())),
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Mdns for World {
+    async fn observe(&self) -> Result<MdnsStatus, MdnsError> {
+        self.mdns.observe().await
+    }
+
+    async fn apply(&self, spec: Option<&MdnsSpec>) -> Result<(), MdnsError> {
+        match self.act(Part::Mdns, "mdns").await {
+            true => self.mdns.apply(spec).await,
+            false => Err(MdnsError::PortTaken),
+        }
+    }
+
+    async fn verify(&self, spec: Option<&MdnsSpec>) -> Result<(), MdnsError> {
+        self.mdns.verify(spec).await
     }
 }

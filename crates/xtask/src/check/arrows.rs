@@ -33,6 +33,7 @@ const CRATES: &[(Layer, &[&str])] = &[
             "firewall",
             "wireguard",
             "dns",
+            "mdns",
             "dhcp",
             "clock",
             "vault",
