@@ -13,7 +13,15 @@ import socket
 import sys
 import time
 
-from zeroconf import DNSOutgoing, DNSQuestion, IPVersion, ServiceBrowser, ServiceInfo, Zeroconf
+from zeroconf import (
+    DNSOutgoing,
+    DNSQuestion,
+    IPVersion,
+    ServiceBrowser,
+    ServiceInfo,
+    Zeroconf,
+    current_time_millis,
+)
 
 QUERY = 0
 A = 1
@@ -25,7 +33,7 @@ PATIENCE = 3
 
 def remembered(zeroconf, name):
     records = zeroconf.cache.get_all_by_details(name, A, IN)
-    now = time.time() * 1000
+    now = current_time_millis()
     return sorted(socket.inet_ntoa(each.address) for each in records if not each.is_expired(now))
 
 

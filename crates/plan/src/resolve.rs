@@ -381,11 +381,12 @@ fn label(input: &Input<'_>) -> DnsLabel {
 
 /// The name the box would like to be found by, and the one it is found by (RFC 6762).
 fn local_names(input: &Input<'_>) -> BTreeSet<String> {
-    [Some(label(input)), input.facts.found_as.clone()]
-        .into_iter()
-        .flatten()
-        .map(|label| label.local_name())
-        .collect()
+    let wanted = label(input);
+    let found_as = input.facts.found_as.clone();
+    // A name from before the box was renamed is none of its own any more.
+    let found_as = found_as.filter(|found| wanted.alternatives().any(|label| label == *found));
+    let names = [Some(wanted), found_as].into_iter().flatten();
+    names.map(|label| label.local_name()).collect()
 }
 
 /// Apex and admin page.
@@ -461,6 +462,8 @@ mod tests {
             assert!(spec.web.hosts.contains(name) && spec.leaf.names.contains(name));
         }
         assert_eq!(spec.mdns.unwrap().label.as_str(), "hut");
+        sample.facts.found_as = Some("cell".parse().unwrap());
+        assert!(!resolve(&sample.input()).web.hosts.contains("cell.local"));
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Wire {
         wire
     }
 
-    /// Lets time pass; whatever a box tells everybody over IPv4, the others hear.
+    /// Lets time pass; what a box says to everybody or to another over IPv4, is heard.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
@@ -68,12 +68,14 @@ impl Wire {
     }
 
     fn deliver(&mut self, from: usize, message: Outgoing) {
-        if message.to == Target::Group(Via::V4) {
-            let source = address_of(&self.boxes[from]);
-            for (index, other) in self.boxes.iter_mut().enumerate() {
-                if index != from {
-                    other.receive(&message.bytes, source, self.now);
-                }
+        let source = address_of(&self.boxes[from]);
+        for (index, other) in self.boxes.iter_mut().enumerate() {
+            let hears = match message.to {
+                Target::Group(via) => via == Via::V4 && index != from,
+                Target::One(address) => address == address_of(other),
+            };
+            if hears {
+                other.receive(&message.bytes, source, self.now);
             }
         }
         self.said.push((from, message));
@@ -340,7 +342,7 @@ fn only_neighbours_are_heard() {
 #[test]
 fn name_that_another_has_is_left_to_it() {
     let mut wire = Wire::settled(home());
-    let newcomer = spec("Home".to_lowercase().as_str(), &["192.168.77.2/24"]);
+    let newcomer = spec("home", &["192.168.77.2/24"]);
     wire.boxes.push(Responder::new(newcomer, 7, wire.now));
     wire.pass(Duration::from_secs(5));
     assert_eq!(wire.labels(), ["home", "home-2"]);
