@@ -205,7 +205,7 @@ impl Performer {
         notices.extend(status.iter().flat_map(|status| status.notices.clone()));
         Situation {
             admin: match &seen {
-                Some(seen) => admin(seen, &interfaces, &start),
+                Some(seen) => by_name(seen, admin(seen, &interfaces, &start)),
                 None => Vec::new(),
             },
             daemon,
@@ -246,6 +246,17 @@ fn interfaces() -> Vec<Interface> {
     let found = runtime.map(|runtime| runtime.block_on(machine::interfaces()));
     // A kernel that does not answer shows as a box without interfaces; there is nothing a person could do.
     found.ok().and_then(Result::ok).unwrap_or_default()
+}
+
+/// The same with the box's name behind the first, for computers that find it by that.
+fn by_name(seen: &Seen, mut urls: Vec<String>) -> Vec<String> {
+    if let (Some(name), Some((_, port))) = (
+        &seen.local_name,
+        urls.first().and_then(|url| url.rsplit_once(':')),
+    ) {
+        urls.insert(1, format!("https://{name}:{port}"));
+    }
+    urls
 }
 
 /// Where the admin page is. Before setup nobody may ask the daemon, so it is where it listens by default.

@@ -67,6 +67,8 @@ pub struct SetupView {
     pub vpn_subnet6: Option<String>,
     /// Seconds until a code is accepted again.
     pub paused_s: Option<u32>,
+    /// The name the box is found by at home, such as `cell.local`; none while it is not known to be free.
+    pub local_name: Option<String>,
     /// The clock, as the box has it.
     #[schemars(with = "String")]
     pub clock: Timestamp,
@@ -202,6 +204,8 @@ pub struct NetworkView {
     pub admin: Vec<SocketAddr>,
     /// Where DNS listens.
     pub dns: Vec<SocketAddr>,
+    /// The name the box is found by at home, such as `cell.local`.
+    pub local_name: Option<String>,
 }
 
 /// What a DHCP client knows.

@@ -18,7 +18,7 @@ use cell_model::account::{Identity, Role};
 use cell_model::config::Config;
 use cell_model::facts::DhcpFacts;
 use cell_model::key::PublicKey;
-use cell_model::name::{InterfaceName, PeerName};
+use cell_model::name::{DnsLabel, InterfaceName, PeerName};
 use cell_model::problem::Problem;
 use cell_model::status::{ItemStatus, Part, State, WireGuardPeerStatus, WireGuardStatus};
 use cell_plan::resolve::vpn_interface;
@@ -290,7 +290,14 @@ impl Core {
                 .iter()
                 .flat_map(|spec| spec.dns.listen.iter().copied())
                 .collect(),
+            local_name: self.local_name(),
         }
+    }
+
+    /// The name the box is found by at home.
+    pub(crate) fn local_name(&self) -> Option<String> {
+        let facts = self.facts();
+        facts.found_as.as_ref().map(DnsLabel::local_name)
     }
 
     fn dhcp(&self, known: &DhcpFacts) -> DhcpView {
@@ -470,8 +477,8 @@ impl Core {
                 }
             }
             (Part::Mdns, Some(_)) => {
-                let found_as = self.facts().found_as.clone();
-                facts.extend(found_as.map(|label| ("Found as".to_owned(), label.local_name())));
+                let name = self.local_name();
+                facts.extend(name.map(|name| ("Found as".to_owned(), name)));
             }
             (Part::Dns, Some(system)) => dns = answered(system.parts.dns.observe()).await.ok(),
             _ => {}

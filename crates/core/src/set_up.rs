@@ -201,6 +201,7 @@ impl Core {
                 vpn_subnet: None,
                 vpn_subnet6: None,
                 paused_s: None,
+                local_name: None,
                 clock,
             };
         }
@@ -216,6 +217,7 @@ impl Core {
             paused_s: Some(paused)
                 .filter(|paused| !paused.is_zero())
                 .map(whole_seconds),
+            local_name: self.local_name(),
             clock,
         }
     }

@@ -45,6 +45,8 @@ pub struct Seen {
     pub status: Option<StatusView>,
     /// Interfaces and listeners; `None` before setup.
     pub network: Option<NetworkView>,
+    /// The name the box is found by at home.
+    pub local_name: Option<String>,
 }
 
 impl DaemonCell {
@@ -85,17 +87,21 @@ impl DaemonCell {
     /// When the daemon does not answer.
     pub fn look(&self) -> Result<Seen, Refusal> {
         self.within(QUESTION, async |control, caller| {
-            if !ask(control, caller, Setup).await?.complete {
+            let setup = ask(control, caller, Setup).await?;
+            if !setup.complete {
                 return Ok(Seen {
                     set_up: false,
                     status: None,
                     network: None,
+                    local_name: setup.local_name,
                 });
             }
+            let network = ask(control, caller, Network).await?;
             Ok(Seen {
                 set_up: true,
                 status: Some(ask(control, caller, Status).await?),
-                network: Some(ask(control, caller, Network).await?),
+                local_name: network.local_name.clone(),
+                network: Some(network),
             })
         })
     }

@@ -47,6 +47,7 @@ fn full_screen_with_the_daemon() {
     console.sees("https://192.168.77.1:8443");
 
     console.leads("1", "CA fingerprint (SHA-256):");
+    console.sees("https://home.local:8443");
     console.sees("wan0: 203.0.113.2/24");
     console.leads(ESC, "1  Status");
 

@@ -58,6 +58,7 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
             vpn_subnet: Some("10.31.7.0/24".to_owned()),
             vpn_subnet6: Some("fd31:7::/64".to_owned()),
             paused_s: None,
+            local_name: Some("cell.local".to_owned()),
             clock: NOW,
         }),
         Query::RootCertificate(_) => Answer::RootCertificate(RootCertificateView {
@@ -250,6 +251,7 @@ fn network() -> NetworkView {
         )],
         admin: vec![known("192.168.1.1:8443")],
         dns: vec![known("192.168.1.1:53")],
+        local_name: Some("home.local".to_owned()),
     }
 }
 

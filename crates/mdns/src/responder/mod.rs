@@ -306,8 +306,12 @@ impl Responder {
     /// Who has our names? With what they would stand for, should another ask at the same time (section 8.2).
     fn question(&self) -> Message {
         let mut message = Message::new(0, MessageType::Query, OpCode::Query);
-        for name in self.records.names() {
-            let mut query = Query::query(name.clone(), RecordType::ANY);
+        let names = self.records.names().map(|name| (name, RecordType::ANY));
+        // Some answer for their addresses to nothing else, python-zeroconf and with it Home Assistant among them.
+        let host = self.records.names().next();
+        let host = host.map(|name| (name, RecordType::A));
+        for (name, record_type) in names.chain(host) {
+            let mut query = Query::query(name.clone(), record_type);
             query.set_mdns_unicast_response(true);
             message.add_query(query);
         }
