@@ -136,12 +136,15 @@ impl<L: ServerLink> Mdns for ProcessMdns<L> {
     async fn apply(&self, spec: Option<&MdnsSpec>) -> Result<(), MdnsError> {
         let mut wanted = self.wanted.lock().await;
         let before = wanted.take();
-        match spec {
-            Some(spec) => {
-                let opened = wanted.insert(Wanted::new(spec, before)?);
-                self.hand_over(opened).await
+        let stop = self.link.call(Command::Stop, Vec::new());
+        match spec.map(|spec| Wanted::new(spec, before)) {
+            Some(Ok(opened)) => self.hand_over(wanted.insert(opened)).await,
+            Some(Err(error)) => {
+                // What it said before is no longer so, or not for sure.
+                let _ = stop.await;
+                Err(error)
             }
-            None => done(self.link.call(Command::Stop, Vec::new()).await?),
+            None => done(stop.await?),
         }
     }
 

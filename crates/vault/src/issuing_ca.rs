@@ -245,6 +245,8 @@ mod tests {
             "admin.home.cell",
             "*.home.cell",
             "home.local",
+            "home-2.local",
+            "home-9.local",
             "localhost",
         ] {
             assert!(issuing.permits(own), "{own}");
@@ -255,6 +257,7 @@ mod tests {
             "home.cell.evil",
             "local",
             "a.local",
+            "home-10.local",
             "",
         ] {
             assert!(!issuing.permits(other), "{other}");

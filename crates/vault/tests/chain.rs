@@ -43,9 +43,15 @@ fn cell() -> Cell {
 fn leaf(cell: &Cell) -> Leaf {
     let spec = LeafSpec {
         domain: Some("home.cell".parse().unwrap()),
-        names: ["home.cell", "admin.home.cell", "home.local", "localhost"]
-            .map(str::to_owned)
-            .into(),
+        names: [
+            "home.cell",
+            "admin.home.cell",
+            "home.local",
+            "home-2.local",
+            "localhost",
+        ]
+        .map(str::to_owned)
+        .into(),
         addresses: ["192.168.1.1", "10.5.0.1", "127.0.0.1", "fd00::1", "::1"]
             .map(|address| address.parse().unwrap())
             .into(),
@@ -136,6 +142,7 @@ fn openssl_takes_the_leaf_under_every_name_it_has() {
         ["-verify_hostname", "home.cell"],
         ["-verify_hostname", "admin.home.cell"],
         ["-verify_hostname", "home.local"],
+        ["-verify_hostname", "home-2.local"],
         ["-verify_hostname", "localhost"],
         ["-verify_ip", "192.168.1.1"],
         ["-verify_ip", "fd00::1"],

@@ -29,7 +29,7 @@ pub(crate) use keeper::{Keeper, NotRunning};
 /// One of the daemon's own processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Role {
-    /// Answers DNS.
+    /// Answers DNS, and to the box's own name on the home side's wire.
     Dns,
     /// Serves pages and REST.
     Web,
