@@ -108,18 +108,31 @@ pub(crate) enum Profile {
 
 /// Builds the daemon and says where it is.
 pub(crate) fn build_celld(profile: Profile) -> Result<PathBuf, XtaskError> {
-    build_program("cell-firmware", "celld", profile, None)
+    build_program("cell-firmware", "celld", profile)
 }
 
-/// Builds a program of ours, with this machine's compiler or for another processor, and says where it is.
+/// Builds a program of ours, with this machine's compiler, and says where it is.
 pub(crate) fn build_program(
     package: &str,
     program: &str,
     profile: Profile,
-    compiler: Option<&Compiler>,
 ) -> Result<PathBuf, XtaskError> {
+    let mut built = build_programs(&[(package, program)], profile, None)?;
+    Ok(built.remove(0))
+}
+
+/// Builds programs of ours, by package and name, with this machine's compiler or for another processor, and says where
+/// they are. All at once: what they share is built once.
+pub(crate) fn build_programs(
+    programs: &[(&str, &str)],
+    profile: Profile,
+    compiler: Option<&Compiler>,
+) -> Result<Vec<PathBuf>, XtaskError> {
     let mut build = cargo();
-    build.args(["build", "--package", package, "--bin", program]);
+    build.arg("build");
+    for (package, program) in programs {
+        build.args(["--package", package, "--bin", program]);
+    }
     if profile == Profile::Release {
         build.arg("--release");
     }
@@ -135,7 +148,10 @@ pub(crate) fn build_program(
         Profile::Dev => "debug",
         Profile::Release => "release",
     });
-    Ok(folder.join(program))
+    Ok(programs
+        .iter()
+        .map(|(_, program)| folder.join(program))
+        .collect())
 }
 
 /// The command as one would type it.

@@ -67,7 +67,7 @@ enum BaseKind {
 pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     if options.base == BaseKind::Buildroot {
         setup::ensure_buildroot()?;
-        let assembler = cargo::build_program("cell-os", "cell-os", Profile::Release, None)?;
+        let assembler = cargo::build_program("cell-os", "cell-os", Profile::Release)?;
         let mut folder = buildroot::image(&options.board, &assembler)?;
         if let Some(out) = &options.out {
             cargo::succeed(
@@ -218,12 +218,7 @@ fn programs(board: &Board) -> Result<Vec<PathBuf>, XtaskError> {
         println!("building the programs for {}", board.meta.rust_target);
     }
     let compiler = sources(Vec::new()).compiler(board, step)?;
-    PROGRAMS
-        .iter()
-        .map(|(package, program)| {
-            cargo::build_program(package, program, Profile::Release, compiler.as_ref())
-        })
-        .collect()
+    cargo::build_programs(PROGRAMS, Profile::Release, compiler.as_ref())
 }
 
 fn step(text: &str) {
