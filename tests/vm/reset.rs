@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use cell_tests::observe;
 use cell_tests::vm::Appliance;
 
 /// How long a few boots may take on a busy machine.
@@ -43,6 +44,28 @@ fn vm_long_factory_reset_forgets_everything_and_the_box_can_be_set_up_again() {
         appliance.get("/api/peers")["items"][0]["name"],
         serde_json::Value::Null
     );
+}
+
+#[test]
+#[ignore = "boots five times; run by `cargo xtask test --long vm_long`"]
+fn vm_long_factory_reset_goes_on_after_each_of_two_power_cuts() {
+    let mut appliance = Appliance::start();
+    appliance.set_up();
+    let serial = appliance.machine.serial();
+    serial.sees("7  Factory reset", PATIENCE).unwrap();
+    appliance.leads("7", "to erase everything");
+    serial.send("RESET\r").unwrap();
+    for after in [0, 150] {
+        let serial = appliance.machine.serial();
+        serial
+            .wait("factory reset: state and data are wiped", PATIENCE)
+            .unwrap();
+        observe(Duration::from_millis(after));
+        appliance.power_cycle();
+    }
+    appliance.wait_healthy();
+    assert_eq!(appliance.owner.get("/api/peers").unwrap().status, 428);
+    appliance.set_up();
 }
 
 #[test]

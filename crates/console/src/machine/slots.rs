@@ -65,7 +65,7 @@ impl Slots for LoaderSlots {
         if !is_whole || wanted.unreadable.contains(&other) {
             return Err(Refusal::new(
                 format!("There is no whole system in slot {other}."),
-                "Update the box first: that fills the other slot.",
+                "After a good start the box fills it by itself within minutes; then try again.",
             ));
         }
         self.0.begin_trial(other).map_err(refusal)

@@ -15,7 +15,8 @@ pub(super) fn assumed(running: &Running) -> Selection {
     Selection {
         number: 0,
         primary,
-        other: Some(primary.opposite()),
+        // Nobody knows what the other holds: it is filled anew. What fell back from a trial is whole.
+        other: trial.map(|_| primary.opposite()),
         trial,
         last: None,
     }
