@@ -52,12 +52,16 @@ pub(crate) enum XtaskError {
     Machine(#[from] cell_testkit::vm::MachineError),
     #[error("the machine ended or its admin page never answered; what it said is above")]
     NoAnswer,
+    #[error("no slow test has `{set}` in its name")]
+    NoTest { set: String },
     #[error("no bench `{name}`; there are: {available}")]
     NoBench { name: String, available: String },
     #[error("the image cannot be made")]
     Image(#[from] cell_os::OsError),
     #[error("the same inputs gave another image: SHA-256 {first}, then {second}")]
     NotReproduced { first: String, second: String },
+    #[error("{option} is for images on the Debian base; leave it out, or --base buildroot")]
+    DebianOnly { option: &'static str },
     #[error("the Buildroot base")]
     Buildroot(#[from] BuildrootError),
     #[error("cannot sign {path}, or use that key")]

@@ -66,6 +66,15 @@ enum BaseKind {
 
 pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     if options.base == BaseKind::Buildroot {
+        for (given, option) in [
+            (options.downloads, "--downloads"),
+            (options.twice, "--twice"),
+            (options.update_lock, "--update-lock"),
+        ] {
+            if given {
+                return Err(XtaskError::DebianOnly { option });
+            }
+        }
         setup::ensure_buildroot()?;
         let assembler = cargo::build_program("cell-os", "cell-os", Profile::Release)?;
         let mut folder = buildroot::image(&options.board, &assembler)?;
@@ -92,7 +101,7 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
         .unwrap_or_else(|| image_dir(&options.board));
     let made = make(&options.board, &out)?;
     if options.twice {
-        compare(&made, &options.board)?;
+        compare(&made, &options.board, &out)?;
     }
     if options.downloads {
         downloads::make(&made, &options.board, &out, &toolbox()?)?;
@@ -101,11 +110,11 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes the image again where nothing of the first is left, and holds one against the other.
-fn compare(first: &Path, board: &str) -> Result<(), XtaskError> {
-    let elsewhere = tempfile::tempdir_in(image_dir(board)).map_err(|source| {
+/// Puts the image together again, from the same programs and packages, and holds one against the other.
+fn compare(first: &Path, board: &str, out: &Path) -> Result<(), XtaskError> {
+    let elsewhere = tempfile::tempdir_in(out).map_err(|source| {
         XtaskError::Image(OsError::Write {
-            path: image_dir(board),
+            path: out.to_owned(),
             source,
         })
     })?;

@@ -30,6 +30,8 @@ pub(crate) enum FlashError {
     Terminal(#[source] io::Error),
     #[error("cannot read the image {path}")]
     Image { path: PathBuf, source: io::Error },
+    #[error("cannot make a copy of the image with the seed in it; nothing was written")]
+    Copy(#[source] io::Error),
     #[error("cannot read the seed {path}")]
     ReadSeed { path: PathBuf, source: io::Error },
     #[error(

@@ -65,9 +65,15 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
         .len();
     device.check(size, options.not_removable)?;
     confirm(&device, options.confirm.as_deref(), &mut io::stdin().lock())?;
-    flash(&image, &device.path, size)?;
-    if let Some(seed) = &options.seed {
-        add_seed(seed, &device.path)?;
+    match &options.seed {
+        None => flash(&image, &device.path, size)?,
+        Some(seed) => {
+            // Before anything is written, and read back with all the rest.
+            let folder = tempfile::tempdir().map_err(FlashError::Copy)?;
+            let seeded = with_seed(&image, seed, folder.path())?;
+            flash(&seeded, &device.path, size)?;
+            println!("\nseeded from {}", seed.display());
+        }
     }
     println!("\ndone: take it out, put it into the box, switch the box on");
     Ok(ExitCode::SUCCESS)
@@ -134,7 +140,7 @@ fn flash(image: &Path, device: &Path, size: u64) -> Result<(), FlashError> {
     write::verify(image, &target, size, progress("reading back"))
 }
 
-/// As the box will read it: nobody shall find out at the box that it is wrong.
+/// As the box will read it: nobody shall find out at the box that it is written wrongly.
 fn check_seed(path: &Path) -> Result<(), FlashError> {
     let content = std::fs::read(path).map_err(|source| FlashError::ReadSeed {
         path: path.to_owned(),
@@ -149,16 +155,18 @@ fn check_seed(path: &Path) -> Result<(), FlashError> {
     }
 }
 
-/// Settings for the first start go into the partition `select`, by way of the toolbox.
-fn add_seed(seed: &Path, device: &Path) -> Result<(), XtaskError> {
+/// A copy of the image with the seed in its partition `select`.
+fn with_seed(image: &Path, seed: &Path, folder: &Path) -> Result<PathBuf, XtaskError> {
+    let toolbox = image::toolbox()?;
+    let copy = folder.join("seeded.img");
+    std::fs::copy(image, &copy).map_err(FlashError::Copy)?;
     let select = FatFiles {
-        toolbox: &image::toolbox()?,
-        image: device,
+        toolbox: &toolbox,
+        image: &copy,
         at: cell_os::disk::offset_of("select"),
     };
     select.put(seed, "seed/cell.toml")?;
-    println!("\nseeded from {}", seed.display());
-    Ok(())
+    Ok(copy)
 }
 
 /// Shows how far it has come, a line that is overwritten.

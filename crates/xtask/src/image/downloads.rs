@@ -1,6 +1,6 @@
 //! What is put on a web page for people: packed and virtual forms of the image, their checksums, and a signature of these.
 //!
-//! The signature is minisign's, so that whoever downloads needs nothing of ours: `minisign -V -m SHA256SUMS -p cell.pub`.
+//! The signature is minisign's, so that whoever downloads needs nothing of ours: `minisign -V -m cell-BOARD.SHA256SUMS -p cell.pub`.
 //! Without `CELL_SIGNING_KEY` a development key is taken, made once a machine, outside the tree.
 
 use std::fs;
@@ -34,12 +34,14 @@ pub(super) fn make(
         println!("  making {name}.{}", form.suffix());
         files.push(form.make(disk, &name, out, toolbox)?);
     }
-    let key = Signer::find()?;
-    sign(&files, out, &key)
+    // What else is offered beside them.
+    files.extend(["img", "spdx.json", "lock"].map(|suffix| out.join(format!("{name}.{suffix}"))));
+    sign(&name, &files, out, &Signer::find()?)
 }
 
 /// Writes what `sha256sum --check` and `minisign -V` read.
-fn sign(files: &[PathBuf], out: &Path, key: &Signer) -> Result<(), XtaskError> {
+fn sign(name: &str, files: &[PathBuf], out: &Path, key: &Signer) -> Result<(), XtaskError> {
+    let list = out.join(format!("{name}.{SUMS}"));
     let mut sums = String::new();
     for file in files {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -53,16 +55,16 @@ fn sign(files: &[PathBuf], out: &Path, key: &Signer) -> Result<(), XtaskError> {
         Some("signature of the Personal Internet Cell's downloads"),
     )
     .map_err(|source| XtaskError::Sign {
-        path: out.join(SUMS),
+        path: list.clone(),
         source,
     })?;
     let public = key.public.to_box().map_err(|source| XtaskError::Sign {
         path: out.join(PUBLIC),
         source,
     })?;
-    super::write(&out.join(SUMS), &sums)?;
+    super::write(&list, &sums)?;
     super::write(
-        &out.join(format!("{SUMS}.minisig")),
+        &out.join(format!("{name}.{SUMS}.minisig")),
         &signature.into_string(),
     )?;
     super::write(&out.join(PUBLIC), &public.into_string())
@@ -143,7 +145,7 @@ mod tests {
         let file = out.join("cell-board.img.xz");
         fs::write(&file, "the system").unwrap();
         let key = Signer::development(&out.join("keys")).unwrap();
-        sign(std::slice::from_ref(&file), out, &key).unwrap();
+        sign("cell-board", std::slice::from_ref(&file), out, &key).unwrap();
         let again = Signer::development(&out.join("keys")).unwrap();
         assert_eq!(again.public, key.public, "the key is made once");
 
@@ -152,13 +154,14 @@ mod tests {
             let output = command.args(arguments).current_dir(out).output().unwrap();
             output.status.success()
         };
-        let verify = ["-V", "-q", "-m", SUMS, "-p", PUBLIC];
+        let list = "cell-board.SHA256SUMS";
+        let verify = ["-V", "-q", "-m", list, "-p", PUBLIC];
         assert!(check("minisign", &verify));
-        assert!(check("sha256sum", &["--check", "--quiet", SUMS]));
+        assert!(check("sha256sum", &["--check", "--quiet", list]));
         fs::write(&file, "another system").unwrap();
-        assert!(!check("sha256sum", &["--check", "--quiet", SUMS]));
-        let sums = fs::read_to_string(out.join(SUMS)).unwrap();
-        fs::write(out.join(SUMS), sums.replace("cell", "cull")).unwrap();
+        assert!(!check("sha256sum", &["--check", "--quiet", list]));
+        let sums = fs::read_to_string(out.join(list)).unwrap();
+        fs::write(out.join(list), sums.replace("cell", "cull")).unwrap();
         assert!(!check("minisign", &verify));
     }
 }

@@ -1,7 +1,8 @@
 //! The slow tests: one process each, two at a time, and none again that has passed with the very same programs.
 //!
 //! So a set that was interrupted goes on where it stopped, and a set of an hour is not begun anew because its last test
-//! failed. What passed is remembered outside the tree, by the SHA-256 of everything the test runs.
+//! failed. What passed is remembered outside the tree, by the SHA-256 of the test's program, the daemon, and what the
+//! image was made from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
@@ -113,6 +114,11 @@ pub(super) fn run(set: &str, settings: &[Setting]) -> Result<Summary, XtaskError
             }
         }
     }
+    if tests.is_empty() {
+        return Err(XtaskError::NoTest {
+            set: set.to_owned(),
+        });
+    }
     perform(tests, &Ledger(cargo::cache_dir().join("passed")))
 }
 
@@ -151,7 +157,10 @@ fn perform(tests: Vec<Test>, ledger: &Ledger) -> Result<Summary, XtaskError> {
         let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
         workers
             .into_iter()
-            .try_for_each(|worker| worker.join().unwrap_or(Ok(())))
+            .try_for_each(|worker| match worker.join() {
+                Ok(outcome) => outcome,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
     })?;
     Ok(summary.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
@@ -255,6 +264,12 @@ impl Binary {
             program: self.executable.display().to_string(),
             source,
         })?;
+        if !output.status.success() {
+            return Err(XtaskError::Ended {
+                program: self.executable.display().to_string(),
+                status: output.status,
+            });
+        }
         let text = String::from_utf8_lossy(&output.stdout);
         let names = text.lines().filter_map(|line| line.strip_suffix(": test"));
         Ok(names.map(str::to_owned).collect())
