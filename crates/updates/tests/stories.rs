@@ -294,7 +294,10 @@ fn without_a_readable_selection_what_runs_is_taken_for_right() {
     }
     let repaired = boot.repair(Health::Starting).unwrap();
     assert_eq!(repaired.rewritten, StateFile::ALL.into());
-    assert_eq!(boot.wanted().unwrap().primary, Slot::B);
+    let wanted = boot.wanted().unwrap();
+    assert_eq!(wanted.primary, Slot::B);
+    // What the other slot holds is not known any more: it is filled anew.
+    assert_eq!(wanted.vacant(&boot.current().unwrap()), Some(Slot::A));
 }
 
 #[test]
@@ -321,7 +324,7 @@ fn files_in_a_folder_are_made_mended_and_written_in_place() {
     assert_eq!(repaired.rewritten, StateFile::ALL.into());
     let path = |file: StateFile| folder.path().join(file.path());
     let selection = std::fs::read(path(StateFile::Selection0)).unwrap();
-    assert_eq!(selection, encode("000001.a.b.-.---"));
+    assert_eq!(selection, encode("000001.a.-.-.---"));
 
     std::fs::write(path(StateFile::Selection0), &selection[..500]).unwrap();
     std::fs::remove_file(path(StateFile::Tries1)).unwrap();
