@@ -9,7 +9,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cell_os::board::Board;
 use cell_os::fat::FatFiles;
@@ -24,6 +24,8 @@ pub const HOST: &str = "10.9.9.1";
 /// Where the admin page is forwarded from. QEMU shows the box who asks, unless that is the host itself: then the asker
 /// looks like the router beside the box, which is at home.
 const ADMIN: &str = "127.0.0.1";
+/// How long a person looks at a screen that is not what they wait for.
+const READING: Duration = Duration::from_secs(15);
 /// What the console says before the code.
 const CODE: &str = "Setup code: ";
 
@@ -239,9 +241,12 @@ impl Appliance {
     pub fn leads(&self, keys: &str, text: &str) {
         let serial = self.machine.serial();
         serial.send(keys).unwrap();
-        serial
-            .sees(text, PATIENCE)
-            .unwrap_or_else(|error| panic!("after {keys:?}: {error}"));
+        let limit = Instant::now() + PATIENCE;
+        while let Err(error) = serial.sees(text, READING) {
+            assert!(Instant::now() < limit, "after {keys:?}: {error}");
+            // QEMU's serial port says a character twice now and then; a person has the screen drawn anew, by Ctrl-L.
+            serial.send("\x0c").unwrap();
+        }
     }
 
     /// Opens the shell of the menu with the owner's password.
