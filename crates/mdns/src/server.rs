@@ -206,12 +206,10 @@ impl Sockets {
     }
 }
 
-fn readable(socket: Option<&UdpSocket>) -> impl Future<Output = ()> {
-    async move {
-        match socket {
-            // An error is reported, and taken off the socket, by the attempt to read.
-            Some(socket) => drop(socket.readable().await),
-            None => std::future::pending().await,
-        }
+async fn readable(socket: Option<&UdpSocket>) {
+    match socket {
+        // An error is reported, and taken off the socket, by the attempt to read.
+        Some(socket) => drop(socket.readable().await),
+        None => std::future::pending().await,
     }
 }

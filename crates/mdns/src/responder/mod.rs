@@ -1,7 +1,7 @@
 //! What is said when, without sockets and clock: messages and the time go in, messages come out.
 //!
-//! A name is asked for three times ([`Phase::Probing`]); when nobody has it, it is told twice and answered from then
-//! on ([`Phase::Answering`]). Start at [`Responder::due`], [`Responder::receive`] and [`Responder::update`].
+//! A name is asked for three times (`Phase::Probing`); when nobody has it, it is told twice and answered from then
+//! on (`Phase::Answering`). Start at [`Responder::due`], [`Responder::receive`] and [`Responder::update`].
 
 mod answer;
 mod conflict;
