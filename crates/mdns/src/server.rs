@@ -1,7 +1,6 @@
 //! The answering itself. Runs without any right in a process of its own: sockets are handed in, and none is opened.
 
 use std::collections::hash_map::RandomState;
-use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::net::SocketAddr;
