@@ -9,7 +9,7 @@ use cell_model::status::{Part, State};
 use cell_network::Network;
 
 use super::running::{Running, config, desired, state};
-use super::world::{clock, interface, let_days_pass};
+use super::world::{World, clock, interface, let_days_pass};
 use crate::{Nudge, Published};
 
 #[tokio::test(start_paused = true)]
