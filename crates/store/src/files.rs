@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::fs::{FlockOperation, IFlags, flock, ioctl_getflags, ioctl_setflags, statvfs};
+use rustix::io::Errno;
 
 use crate::StoreError;
 
@@ -61,7 +62,7 @@ pub(crate) fn lock_existing(dir: &Path) -> Result<Option<File>, StoreError> {
 fn hold(file: File, dir: &Path) -> Result<File, StoreError> {
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Locked(dir.to_owned())),
+        Err(Errno::WOULDBLOCK) => Err(StoreError::Locked(dir.to_owned())),
         Err(error) => Err(StoreError::file("lock", dir)(error.into())),
     }
 }
@@ -131,6 +132,46 @@ pub(crate) fn sync_parent(path: &Path) -> Result<(), StoreError> {
 /// Makes the entries of a directory durable.
 pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Has the file system write through whatever is done to a directory and to the files in it, also to later ones: the
+/// attribute `S` of chattr(1), which ext4 keeps and hands on. File systems that cannot are left as they are.
+pub(crate) fn write_through(dir: &Path) -> io::Result<()> {
+    set_write_through(dir)?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            write_through(&entry.path())?;
+        } else {
+            set_write_through(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn set_write_through(path: &Path) -> io::Result<()> {
+    let file = File::open(path)?;
+    let set = ioctl_getflags(&file).and_then(|flags| match flags.contains(IFlags::SYNC) {
+        true => Ok(()),
+        false => ioctl_setflags(&file, flags | IFlags::SYNC),
+    });
+    match set {
+        Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+        set => Ok(set?),
+    }
+}
+
+/// Makes everything in a directory durable.
+pub(crate) fn sync_all(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_all(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_dir(dir)
 }
 
 /// Takes every right on the files of a directory from others. sled makes its files with the process's umask.

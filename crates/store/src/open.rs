@@ -19,9 +19,9 @@ pub(crate) fn open(
     let lock = take(dir)?;
     let store = dir.join(files::STORE);
     if !exists(&store)? {
-        // Built aside, so that a store without a schema number can only be damage.
+        // Built aside, so that a store that is not whole can only be damage.
         let next = dir.join(files::NEXT);
-        files::make_dir(&next)?;
+        Database::open(&next)?.close()?;
         files::write_schema(&next, SCHEMA)?;
         place(dir, None)?;
     }

@@ -12,6 +12,7 @@
 
 pub mod celld;
 pub mod client;
+pub mod cut_disk;
 pub mod dns;
 pub mod namespace;
 pub mod vm;
@@ -22,6 +23,7 @@ pub mod world;
 
 pub use celld::{Celld, CelldOptions};
 pub use client::{Client, Reply, Request};
+pub use cut_disk::CutDisk;
 pub use dns::DnsServer;
 pub use namespace::Namespace;
 pub use wait::wait_for;
