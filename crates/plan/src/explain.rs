@@ -148,7 +148,8 @@ mod tests {
             &Applied::default(),
             &resolve(&Sample::two_armed().input()),
         ));
-        assert_eq!(words.len(), 6);
+        assert_eq!(words.len(), 7);
+        assert_eq!(words[6], "Be found at home as hut.local.");
         assert_eq!(words[1], "Set up the VPN interface wg0 with 0 devices.");
     }
 

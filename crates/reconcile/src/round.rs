@@ -157,7 +157,8 @@ impl Worker {
             let all = essential(&steps);
             steps.retain(|step| {
                 let part = part_of(step);
-                !self.in_hand.has(part) && (part.is_essential() || !tried)
+                let failed = tried && self.items.state(part) == State::Failed;
+                !self.in_hand.has(part) && (part.is_essential() || !failed)
             });
             let postponed = essential(&steps) < all;
             if steps.is_empty() {
@@ -165,7 +166,7 @@ impl Worker {
                 break;
             }
             touched = true;
-            // What can wait is tried once a round.
+            // What can wait and fails is tried once a round.
             tried |= steps.iter().any(|step| !part_of(step).is_essential());
             if !self.carry_out(steps, &wanted).await {
                 break;
