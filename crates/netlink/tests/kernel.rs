@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use cell_model::name::InterfaceName;
 use cell_netlink::{MAIN_TABLE, Netlink, NetlinkError, Route, Scope};
-use cell_testkit::Namespace;
+use cell_testkit::{Namespace, wait_for};
 use ipnet::IpNet;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -191,16 +191,21 @@ fn listed_addresses_have_interface_and_scope() {
     let namespace = wired();
     ip(&namespace, "link set lo up");
     ip(&namespace, "addr add 192.168.7.1/24 dev left");
-    let addresses = inside(&namespace, async |netlink| {
-        netlink.addresses().await.unwrap()
-    });
+    // An IPv6 address is listed once the kernel knows that nobody else has it.
+    let addresses = wait_for(PATIENCE, || {
+        let listed = inside(&namespace, async |netlink| {
+            netlink.addresses().await.unwrap()
+        });
+        let is_settled = listed.iter().any(|found| found.scope == Scope::Link);
+        is_settled.then_some(listed)
+    })
+    .expect("the wire has a link-local address");
     let scope = |text: &str| {
         let found = addresses.iter().find(|found| found.address == net(text))?;
         Some((found.interface.as_str(), found.scope))
     };
     assert_eq!(scope("192.168.7.1/24"), Some(("left", Scope::Global)));
     assert_eq!(scope("127.0.0.1/8"), Some(("lo", Scope::Host)));
-    assert!(addresses.iter().any(|found| found.scope == Scope::Link));
 }
 
 #[test]
