@@ -3,7 +3,7 @@
 //!
 //! Promises:
 //! - [`Store::commit`] is one transaction: all of a [`Batch`] or nothing, also across a crash, and on disk
-//!   (`fdatasync`, so across a power cut too) before it returns;
+//!   (so across a power cut too, at any moment: `tests/power`) before it returns;
 //! - a reader never sees what is not on disk yet;
 //! - every change of the config gets the next revision number, and any kept revision can be rebuilt;
 //! - the cost of a commit depends on what changes, not on what is stored;
