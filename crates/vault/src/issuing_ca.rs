@@ -214,8 +214,13 @@ mod tests {
             })
             .collect();
         permitted.sort();
+        let alternatives = (2..=9).map(|number| format!("home-{number}.local"));
+        let (found_by, rest): (Vec<String>, Vec<String>) = permitted
+            .into_iter()
+            .partition(|name| name.starts_with("home-"));
+        assert_eq!(found_by, alternatives.collect::<Vec<_>>());
         assert_eq!(
-            permitted,
+            rest,
             [
                 // ::1
                 format!("{}1{}", "0".repeat(31), "f".repeat(32)),
