@@ -88,8 +88,13 @@ def main():
         time.sleep(600)
     elif what == "keep":
         name, file = rest[0] + ".", rest[1]
-        ask(zeroconf, name)
+        known, asked = False, 0
         while True:
+            known = known or bool(remembered(zeroconf, name))
+            # What everybody was told a moment ago is not told again at once.
+            if not known and time.monotonic() - asked > 1:
+                ask(zeroconf, name)
+                asked = time.monotonic()
             with open(file + ".new", "w") as new:
                 print(*remembered(zeroconf, name), file=new)
             os.rename(file + ".new", file)
