@@ -10,18 +10,17 @@ use fastrand::Rng;
 
 use crate::judge::{Known, Look, judge};
 use crate::owner::{self, Act, Task};
-use crate::script::Script;
+use crate::script::{Mix, Script};
 
 /// The state directory on the disk.
 pub(crate) const STATE: &str = "cell";
 /// One cut in so many is looked at closely.
 const CLOSE: usize = 8;
-/// One cut in so many falls into the opening, which is short and does much.
-const EARLY: usize = 3;
 
 /// How long a life is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
+    pub(crate) mix: Mix,
     /// Starts, each on what a cut of the one before left.
     pub(crate) starts: usize,
     /// Changes in each.
@@ -36,6 +35,7 @@ pub(crate) struct Life<'a> {
     /// Where disks are mounted, and what is left of them is put.
     folder: &'a Path,
     seed: u64,
+    mix: Mix,
     random: Rng,
     script: Script,
     /// What is on the disk before the next start, and what is known of it.
@@ -54,12 +54,13 @@ pub(crate) struct Start {
 
 impl<'a> Life<'a> {
     /// An empty disk.
-    pub(crate) fn new(folder: &'a Path, seed: u64) -> Self {
+    pub(crate) fn new(folder: &'a Path, seed: u64, mix: Mix) -> Self {
         Self {
             folder,
             seed,
+            mix,
             random: Rng::with_seed(seed),
-            script: Script::new(seed),
+            script: Script::new(seed, mix),
             remains: Image::empty(),
             known: Known::default(),
             cuts: 0,
@@ -73,10 +74,13 @@ impl<'a> Life<'a> {
             let start = self.start(number, Act::Change(plan.changes));
             let (recording, before) = (&start.recording, self.known);
             let opened = start.notes.first().map_or(recording.len(), |note| note.0);
+            // The opening is short and does much, and in a large transaction much may be lost.
+            let random = &mut self.random;
             let mut moments: Vec<_> = (0..plan.cuts)
-                .map(|cut| match cut.is_multiple_of(EARLY) {
-                    true => self.random.usize(..=opened),
-                    false => self.random.usize(..=recording.len()),
+                .map(|cut| match cut % 3 {
+                    0 => recording.any_moment(random),
+                    1 => recording.any_byte(random),
+                    _ => random.usize(..=opened),
                 })
                 .collect();
             moments.sort_unstable();
@@ -113,6 +117,7 @@ impl<'a> Life<'a> {
         let task = Task {
             dir: path.join(STATE),
             seed: self.seed,
+            mix: self.mix,
             start: number,
             known: self.known,
             act,

@@ -23,10 +23,21 @@ use fastrand::Rng;
 
 use self::life::{Life, Plan, STATE};
 use self::owner::{Act, Task};
+use self::script::Mix;
 
-const PLAN: Plan = Plan {
+/// Changes of every kind.
+const MIXED: Plan = Plan {
+    mix: Mix::Everything,
     starts: 4,
     changes: 12,
+    cuts: 15,
+};
+
+/// Few changes, or the store would get so large that looking at what was left takes long.
+const LARGE: Plan = Plan {
+    mix: Mix::Large,
+    starts: 2,
+    changes: 4,
     cuts: 15,
 };
 
@@ -35,7 +46,17 @@ fn some_hundred_power_cuts_lose_nothing_acknowledged() {
     in_own_mounts(
         "some_hundred_power_cuts_lose_nothing_acknowledged",
         |folder| {
-            survive(folder, 4);
+            survive(folder, 5, MIXED);
+        },
+    );
+}
+
+#[test]
+fn power_cut_in_a_large_change_loses_nothing_acknowledged() {
+    in_own_mounts(
+        "power_cut_in_a_large_change_loses_nothing_acknowledged",
+        |folder| {
+            survive(folder, 3, LARGE);
         },
     );
 }
@@ -46,7 +67,8 @@ fn long_thousands_of_power_cuts_lose_nothing_acknowledged() {
     in_own_mounts(
         "long_thousands_of_power_cuts_lose_nothing_acknowledged",
         |folder| {
-            survive(folder, 90);
+            survive(folder, 70, MIXED);
+            survive(folder, 30, LARGE);
         },
     );
 }
@@ -54,7 +76,7 @@ fn long_thousands_of_power_cuts_lose_nothing_acknowledged() {
 #[test]
 fn power_cut_during_a_migration_loses_nothing() {
     in_own_mounts("power_cut_during_a_migration_loses_nothing", |folder| {
-        let mut life = Life::new(folder, new_seed());
+        let mut life = Life::new(folder, new_seed(), MIXED.mix);
         (life.remains, life.known) = life.start(100, Act::Change(6)).end();
         // Schema 0 is schema 1 without the count of its history, which its migration overwrites.
         life.remains
@@ -63,6 +85,7 @@ fn power_cut_during_a_migration_loses_nothing() {
             starts: 3,
             changes: 0,
             cuts: 10,
+            ..MIXED
         };
         assert_unharmed(&[life.run(plan)]);
     });
@@ -73,7 +96,7 @@ fn power_cut_during_a_restore_leaves_the_store_or_the_export() {
     in_own_mounts(
         "power_cut_during_a_restore_leaves_the_store_or_the_export",
         |folder| {
-            let mut life = Life::new(folder, new_seed());
+            let mut life = Life::new(folder, new_seed(), MIXED.mix);
             (life.remains, life.known) = life.start(100, Act::Change(6)).end();
             let (early, export) = (life.known, folder.join("export"));
             life.remains.write_to(&folder.join("early")).unwrap();
@@ -123,11 +146,11 @@ fn new_seed() -> u64 {
     fastrand::u64(..1 << 48)
 }
 
-fn survive(folder: &Path, lives: u64) {
+fn survive(folder: &Path, lives: u64, plan: Plan) {
     let first = new_seed();
     let lives = first..first + lives;
     let lives: Vec<_> = lives
-        .map(|seed| Life::new(folder, seed).run(PLAN))
+        .map(|seed| Life::new(folder, seed, plan.mix).run(plan))
         .collect();
     assert_unharmed(&lives);
 }

@@ -11,7 +11,7 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::{Known, Opened, number};
-use crate::script::Script;
+use crate::script::{Mix, Script};
 
 /// The variable that holds its task.
 pub(crate) const TASK: &str = "CELL_STORE_POWER_TASK";
@@ -25,6 +25,7 @@ const SNAPSHOTS: usize = 2;
 pub(crate) struct Task {
     pub(crate) dir: PathBuf,
     pub(crate) seed: u64,
+    pub(crate) mix: Mix,
     pub(crate) start: usize,
     pub(crate) known: Known,
     pub(crate) act: Act,
@@ -59,7 +60,7 @@ impl Task {
 
     fn change(self, changes: usize) -> Result<(), String> {
         let mut random = Rng::with_seed(self.seed.rotate_left(32) ^ self.start as u64);
-        let mut script = Script::new(self.seed);
+        let mut script = Script::new(self.seed, self.mix);
         let mut opened = Opened::at(&self.dir)?;
         let mut known = self.known;
         known.kept = opened.compare(&mut script, known)?;

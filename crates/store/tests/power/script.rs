@@ -7,6 +7,7 @@ use cell_audit::AuditEvent;
 use cell_model::Timestamp;
 use cell_store::{Batch, Tree};
 use fastrand::Rng;
+use serde::{Deserialize, Serialize};
 
 pub(crate) const THINGS: Tree = Tree::new("things");
 
@@ -21,10 +22,20 @@ pub(crate) struct Held {
     pub(crate) things: BTreeMap<String, String>,
 }
 
+/// What a stream is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Mix {
+    Everything,
+    /// Documents that fill ten or so of sled's segments each time. Pages are written more than once then, so that
+    /// segments are free and used again within one transaction.
+    Large,
+}
+
 /// The stream of a seed.
 #[derive(Debug)]
 pub(crate) struct Script {
     seed: u64,
+    mix: Mix,
     /// After each number of changes.
     held: Vec<Held>,
 }
@@ -38,9 +49,10 @@ struct Change {
 }
 
 impl Script {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, mix: Mix) -> Self {
         Self {
             seed,
+            mix,
             held: vec![Held::default()],
         }
     }
@@ -115,17 +127,21 @@ impl Script {
         let random = &mut random;
         let held = &self.held[number - 1];
         let mut change = Change::default();
+        if self.mix == Mix::Large {
+            change.some_documents(number, random, 2..5, 200_000..700_000);
+            return change;
+        }
         match random.u8(..20) {
             // A record of something that changed nothing.
             0 => {}
-            1..=4 => change.some_documents(number, random, 1..4, 20..400),
-            5 | 6 => change.some_documents(number, random, 1..3, 10_000..80_000),
+            1 | 2 => change.some_documents(number, random, 1..4, 20..400),
+            4 | 5 => change.some_documents(number, random, 1..3, 10_000..80_000),
             // Several segments in one transaction.
-            7 => change.some_documents(number, random, 2..4, 100_000..400_000),
+            6 | 7 => change.some_documents(number, random, 2..4, 100_000..400_000),
             8 => change.documents = removals(held.documents.keys(), random),
-            9..=11 => change.secret(random, 32..200),
-            12 => change.secret(random, 4_000..60_000),
-            13 => change.secrets = removals(held.secrets.keys(), random),
+            9 | 10 => change.secret(random, 32..200),
+            11 => change.secret(random, 4_000..60_000),
+            12 | 13 => change.secrets = removals(held.secrets.keys(), random),
             14 | 15 => change.some_things(number, random, 1..3),
             16 => change.some_things(number, random, 40..120),
             17 => change.things = removals(held.things.keys(), random),
@@ -204,7 +220,10 @@ fn removals<'a, T>(
 /// Every byte counts: text that repeats would hide a sector that was lost.
 fn text(random: &mut Rng, length: std::ops::Range<usize>) -> String {
     let length = random.usize(length);
-    std::iter::repeat_with(|| random.alphanumeric())
-        .take(length)
-        .collect()
+    let mut text = String::with_capacity(length + 16);
+    while text.len() < length {
+        text.push_str(&format!("{:016x}", random.u64(..)));
+    }
+    text.truncate(length);
+    text
 }

@@ -47,6 +47,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use fastrand::Rng;
 use fuser::{BackgroundSession, Config, MountOption};
 use rustix::mount::{UnmountFlags, unmount};
 
@@ -171,6 +172,29 @@ impl Recording {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
+    }
+
+    /// Any moment.
+    #[must_use]
+    pub fn any_moment(&self, random: &mut Rng) -> usize {
+        random.usize(..=self.events.len())
+    }
+
+    /// A moment right after any of the bytes that were written: where much is written at once, most of them are.
+    #[must_use]
+    pub fn any_byte(&self, random: &mut Rng) -> usize {
+        let bytes = |event: &Event| match event {
+            Event::Write { data, .. } => data.len(),
+            _ => 0,
+        };
+        let written: usize = self.events.iter().map(bytes).sum();
+        let mut byte = random.usize(..=written);
+        let before = self.events.iter().take_while(|event| {
+            let is_before = byte >= bytes(event);
+            byte = byte.saturating_sub(bytes(event));
+            is_before
+        });
+        before.count()
     }
 
     /// Goes through what happened, from the start.

@@ -3,8 +3,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 
-use fastrand::Rng;
-
 use super::content::BLOCK;
 use super::*;
 
@@ -326,4 +324,24 @@ fn attribute_has_every_change_written_through() {
             assert_eq!(contents(&recording, "file").len(), 2);
         },
     );
+}
+
+#[test]
+fn most_bytes_are_written_where_much_is_written_at_once() {
+    let write = |length| Event::Write {
+        file: 2,
+        offset: 0,
+        data: vec![0; length],
+    };
+    let recording = Recording {
+        start: Image::empty(),
+        events: vec![write(1), write(98), write(1)],
+    };
+    let mut random = Rng::with_seed(7);
+    let mut moments = [0; 4];
+    for _ in 0..CUTS {
+        moments[recording.any_byte(&mut random)] += 1;
+    }
+    assert!(moments[1] > 1_800, "{moments:?}");
+    assert!(moments.iter().all(|count| *count > 0), "{moments:?}");
 }
