@@ -1,5 +1,9 @@
 //! Text as terminals can show it.
 
+use std::borrow::Cow;
+
+use textwrap::Options;
+
 /// What stands for a character the terminal may not have.
 const UNKNOWN: char = '?';
 
@@ -56,45 +60,17 @@ fn is_invisible(character: char) -> bool {
     matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Breaks a line between words so that no piece is wider than `width` characters; a longer word is cut. Pieces after the
-/// first are indented like it.
+/// Breaks a line between words so that no piece is wider than `width` columns; a longer word is cut. Pieces after the
+/// first are indented like it, by no more than half of the width.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
-    let indent = text
-        .chars()
-        .take_while(|c| *c == ' ')
-        .count()
-        .min(width / 2);
-    let indent = " ".repeat(indent);
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split_inclusive(' ') {
-        let mut word = word.to_owned();
-        if length(&line) + length(word.trim_end()) > width && !line.trim().is_empty() {
-            lines.push(
-                std::mem::replace(&mut line, indent.clone())
-                    .trim_end()
-                    .to_owned(),
-            );
-        }
-        while length(&line) + length(word.trim_end()) > width {
-            let room = width.saturating_sub(length(&line)).max(1);
-            let end = word
-                .char_indices()
-                .nth(room)
-                .map_or(word.len(), |(end, _)| end);
-            let rest = word.split_off(end);
-            lines.push(std::mem::replace(&mut line, indent.clone()) + &word);
-            word = rest;
-        }
-        line.push_str(&word);
-    }
-    lines.push(line.trim_end().to_owned());
-    lines
-}
-
-fn length(text: &str) -> usize {
-    text.chars().count()
+    let words = text.trim_start_matches(' ');
+    let indent = " ".repeat((text.len() - words.len()).min(width / 2));
+    let options = Options::new(width)
+        .initial_indent(&indent)
+        .subsequent_indent(&indent);
+    let pieces = textwrap::wrap(words, options).into_iter();
+    pieces.map(Cow::into_owned).collect()
 }
 
 #[cfg(test)]
@@ -136,13 +112,15 @@ mod tests {
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("  indented text", 10), ["  indented", "  text"]);
         assert_eq!(wrap("", 10), [""]);
+        assert_eq!(wrap("      deep", 4), ["  de", "  ep"]);
+        assert_eq!(wrap(" x", 1), ["x"]);
     }
 
     proptest! {
         #[test]
-        fn no_piece_is_too_wide_and_no_word_is_lost(text in ".{0,200}", width in 1..90_usize) {
+        fn no_piece_is_too_wide_and_no_word_is_lost(text in ".{0,200}", width in 2..90_usize) {
             let pieces = wrap(&text, width);
-            prop_assert!(pieces.iter().all(|piece| length(piece) <= width));
+            prop_assert!(pieces.iter().all(|piece| textwrap::core::display_width(piece) <= width));
             let visible = |text: &str| text.chars().filter(|c| *c != ' ').collect::<String>();
             prop_assert_eq!(visible(&pieces.concat()).replace(char::is_whitespace, ""),
                 visible(&text).replace(char::is_whitespace, ""));

@@ -72,7 +72,8 @@ pub fn draw(view: &View, charset: Charset, buffer: &mut Buffer) -> Option<Positi
             cursor = Some(Position::new(line.x + column, line.y));
         }
     }
-    cursor.filter(|_| !view.working)
+    // A screen of one column is all margin: nothing typed is seen on it.
+    cursor.filter(|cursor| !view.working && area.contains(*cursor))
 }
 
 /// Answers how many rows were used.

@@ -197,6 +197,13 @@ fn long_log_scrolls_to_its_last_line() {
     );
 }
 
+#[test]
+fn cursor_is_never_beside_the_screen() {
+    let view = sitting(situation(), &["7"]).view();
+    let mut buffer = Buffer::empty(Rect::new(0, 0, 1, 41));
+    assert_eq!(full::draw(&view, Charset::Utf8, &mut buffer), None);
+}
+
 proptest! {
     #[test]
     fn no_page_breaks_a_screen_of_any_size(
