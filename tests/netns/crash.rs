@@ -41,7 +41,7 @@ fn ten_kills_lose_nothing_acknowledged_and_never_open_the_firewall() {
 }
 
 #[test]
-#[ignore = "takes several minutes"]
+#[ignore = "kills 200 times; run by `cargo xtask test --long long_`"]
 fn long_two_hundred_kills_lose_nothing_acknowledged_and_never_open_the_firewall() {
     survive(200);
 }

@@ -1,9 +1,9 @@
 //! The files around the database: the lock, the schema number, rights, room on the disk.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{FlockOperation, IFlags, flock, ioctl_getflags, ioctl_setflags, statvfs};
 use rustix::io::Errno;
@@ -82,29 +82,14 @@ pub(crate) fn read_schema(store: &Path) -> Result<Option<u32>, StoreError> {
 
 /// Writes the schema number of a store directory; the last step of making one.
 pub(crate) fn write_schema(store: &Path, number: u32) -> Result<(), StoreError> {
-    replace(&store.join(SCHEMA), format!("{number}\n").as_bytes())
+    let path = store.join(SCHEMA);
+    cell_durable::replace(&path, format!("{number}\n").as_bytes(), 0o600)
+        .map_err(StoreError::file("write", path))
 }
 
 /// Whether a file of a store directory is the schema number and not the database's.
 pub(crate) fn is_schema(name: &std::ffi::OsStr) -> bool {
     name == SCHEMA
-}
-
-/// Puts a whole file in place: a reader, now or after a power cut, sees the old or the new one.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
-    let next = partial(path);
-    new_file(&next)
-        .and_then(|mut file| {
-            file.write_all(content)?;
-            file.sync_all()
-        })
-        .map_err(StoreError::file("write", &next))?;
-    publish(&next, path)
-}
-
-/// The name a file has while it is written.
-pub(crate) fn partial(path: &Path) -> PathBuf {
-    path.with_extension("partial")
 }
 
 /// An empty file, 0600, for writing.
@@ -125,8 +110,7 @@ pub(crate) fn publish(from: &Path, to: &Path) -> Result<(), StoreError> {
 
 /// Makes the entries of the directory that holds `path` durable.
 pub(crate) fn sync_parent(path: &Path) -> Result<(), StoreError> {
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    sync_dir(parent).map_err(StoreError::file("sync directory", parent))
+    cell_durable::sync_parent(path).map_err(StoreError::file("sync the directory of", path))
 }
 
 /// Makes the entries of a directory durable.

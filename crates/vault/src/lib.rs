@@ -10,7 +10,6 @@
 
 mod encoding;
 pub mod fake;
-mod file;
 mod issuing_ca;
 mod leaf;
 mod random;

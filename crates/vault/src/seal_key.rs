@@ -9,7 +9,6 @@ use cell_model::secret::Secret;
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use crate::file;
 use crate::random::{self, RandomError};
 
 /// Name of the key's file in the state directory.
@@ -79,7 +78,7 @@ impl SealKey {
         match read(&path) {
             Err(SealKeyError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 let key = Secret::new(random::random_bytes()?);
-                match file::create(&path, key.expose(), 0o600) {
+                match cell_durable::create(&path, key.expose(), 0o600) {
                     Ok(()) => Ok(Self::Disk(key)),
                     Err(source) => Err(SealKeyError::Write { path, source }),
                 }

@@ -10,7 +10,6 @@ use cell_model::name::{CellName, Domain};
 use cell_model::spec::LeafSpec;
 
 use crate::encoding;
-use crate::file;
 use crate::issuing_ca::IssuingCa;
 use crate::leaf::{Leaf, LeafInfo};
 use crate::root_ca::RootCa;
@@ -239,9 +238,11 @@ impl CellVault {
     /// Tells clients whom to trust.
     fn publish(&self, certificate_der: &[u8]) -> Result<(), VaultError> {
         let pem = encoding::pem(certificate_der);
-        file::replace(&self.ca_file, pem.as_bytes(), 0o644).map_err(|source| VaultError::Publish {
-            path: self.ca_file.clone(),
-            source,
+        cell_durable::replace(&self.ca_file, pem.as_bytes(), 0o644).map_err(|source| {
+            VaultError::Publish {
+                path: self.ca_file.clone(),
+                source,
+            }
         })
     }
 

@@ -1,36 +1,8 @@
-//! Small files, read with a limit and written whole.
+//! Small files, read with a limit.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-
-/// Puts a whole file in place: a reader, now or after a power cut, sees the old or the new one.
-pub(super) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let next = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(mode)
-        .open(&next)?;
-    // One that was left by a cut has the rights it had.
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&next, path)?;
-    File::open(folder)?.sync_all()
-}
-
-/// Removes a file for good; one that is not there is no error.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    }
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
-}
 
 /// The first `limit` bytes, as text.
 pub(super) fn read_start(path: &Path, limit: u64) -> io::Result<String> {
@@ -55,21 +27,9 @@ pub(super) fn read_end(path: &Path, limit: u64) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
 
-    #[test]
-    fn replaced_file_has_the_new_content_and_rights() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("keys");
-        fs::write(&path, "old").unwrap();
-        fs::write(path.with_extension("new"), "left by a power cut").unwrap();
-        replace(&path, b"new", 0o600).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        remove(&path).unwrap();
-        remove(&path).unwrap();
-    }
+    use super::*;
 
     #[test]
     fn end_of_a_long_file_starts_with_a_whole_line() {

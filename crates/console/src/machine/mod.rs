@@ -96,7 +96,7 @@ impl Machine {
     /// When it cannot be written.
     pub fn mark_factory_reset(&self) -> Result<(), Refusal> {
         let path = self.partition.join(FACTORY_RESET);
-        file::replace(&path, b"asked for at the console\n", 0o600).map_err(|error| {
+        cell_durable::replace(&path, b"asked for at the console\n", 0o600).map_err(|error| {
             Refusal::new(
                 format!("{} cannot be written: {error}.", path.display()),
                 "Nothing was erased. Restart the box and try again; flash the image anew if it stays.",

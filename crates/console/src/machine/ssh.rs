@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use ssh_key::{Algorithm, HashAlg, PublicKey};
 
-use super::file;
 use crate::refusal::Refusal;
 
 /// The fewest bits of an RSA key: what dropbear takes, and what is still safe (NIST SP 800-57 part 1, table 2).
@@ -133,7 +132,8 @@ impl SshKeys {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
             made.map_err(|error| self.failed(&error))?;
         }
-        file::replace(&self.path, text.as_bytes(), 0o600).map_err(|error| self.failed(&error))?;
+        cell_durable::replace(&self.path, text.as_bytes(), 0o600)
+            .map_err(|error| self.failed(&error))?;
         Ok(describe(&key))
     }
 
@@ -142,7 +142,7 @@ impl SshKeys {
     /// # Errors
     /// When the file cannot be removed.
     pub fn clear(&self) -> Result<(), Refusal> {
-        file::remove(&self.path).map_err(|error| self.failed(&error))
+        cell_durable::remove(&self.path).map_err(|error| self.failed(&error))
     }
 
     fn failed(&self, error: &io::Error) -> Refusal {

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use cell_model::name::InterfaceName;
 
-use super::file;
 use crate::effect::Side;
 use crate::refusal::Refusal;
 
@@ -42,7 +41,7 @@ impl StartConf {
     }
 
     pub(super) fn write(&self, path: &Path) -> Result<(), Refusal> {
-        file::replace(path, self.render().as_bytes(), 0o644).map_err(|error| {
+        cell_durable::replace(path, self.render().as_bytes(), 0o644).map_err(|error| {
             Refusal::new(
                 format!("{} cannot be written: {error}.", path.display()),
                 "Nothing was changed. Restart the box and try again.",

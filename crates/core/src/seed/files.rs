@@ -1,8 +1,8 @@
 //! The seed's own file, and files that are whole or absent whenever the power goes.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use cell_model::secret::Secret;
@@ -58,7 +58,7 @@ impl SeedFile {
         }
         // A name that came back after its content was wiped.
         if !content.is_empty() && content.iter().all(|byte| *byte == 0) {
-            return Ok(Found::Used(remove(path)));
+            return Ok(Found::Used(cell_durable::remove(path)));
         }
         Ok(Found::Seed(Self {
             path: path.to_owned(),
@@ -96,13 +96,9 @@ impl SeedFile {
         let used = used(&self.path);
         moment("before the seed is renamed")?;
         fs::rename(&self.path, &used)?;
-        sync_folder(&used)?;
+        cell_durable::sync_parent(&used)?;
         overwrite(&used, moment)?;
-        let error = self.path.with_file_name(ERROR);
-        match error.exists() {
-            true => remove(&error),
-            false => Ok(()),
-        }
+        cell_durable::remove(&self.path.with_file_name(ERROR))
     }
 }
 
@@ -120,7 +116,7 @@ fn overwrite(path: &Path, moment: &mut Moment<'_>) -> io::Result<()> {
     io::copy(&mut io::repeat(0).take(length - written), &mut file)?;
     file.sync_all()?;
     moment("before the seed is removed")?;
-    remove(path)
+    cell_durable::remove(path)
 }
 
 /// Makes a folder for the core alone, and those around it.
@@ -128,41 +124,10 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Writes a file so that readers see the old content or the new one.
+/// Writes a file, in a folder for the core alone where there is none yet.
 pub(super) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         make_folder(folder)?;
     }
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let new = PathBuf::from(new);
-    match fs::remove_file(&new) {
-        // Left behind by a power cut.
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&new)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    sync_folder(path)
-}
-
-/// Removes a file, and waits until that is on disk.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    fs::remove_file(path)?;
-    sync_folder(path)
-}
-
-/// A name is on disk only when its folder is.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    cell_durable::replace(path, content, mode)
 }

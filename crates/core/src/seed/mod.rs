@@ -240,7 +240,7 @@ impl<'a> Home<'a> {
             }
         }
         moment("before the mark is removed")
-            .and_then(|()| files::remove(&mark))
+            .and_then(|()| cell_durable::remove(&mark))
             .map_err(failed(&mark))
     }
 

@@ -62,7 +62,7 @@ fn power_cut_in_a_large_change_loses_nothing_acknowledged() {
 }
 
 #[test]
-#[ignore = "takes several minutes"]
+#[ignore = "cuts the power 5,100 times; run by `cargo xtask test --long long_`"]
 fn long_thousands_of_power_cuts_lose_nothing_acknowledged() {
     in_own_mounts(
         "long_thousands_of_power_cuts_lose_nothing_acknowledged",

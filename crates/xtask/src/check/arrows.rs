@@ -28,6 +28,7 @@ const CRATES: &[(Layer, &[&str])] = &[
     (
         Do,
         &[
+            "durable",
             "netlink",
             "network",
             "firewall",
@@ -68,9 +69,10 @@ use End::{All, One};
 const ARROWS: &[(End, &[End])] = &[
     (All(Words), &[All(Words)]),
     (All(Think), &[All(Words)]),
-    // Parts never see each other nor the store: what one needs of another comes as a Spec or a Fact.
-    (All(Do), &[All(Words), One("netlink")]),
-    (All(Keep), &[All(Words), All(Keep)]),
+    // Parts never see each other nor the store: what one needs of another comes as a Spec or a Fact. Two are tools of
+    // the others: for the kernel's links and for files.
+    (All(Do), &[All(Words), One("netlink"), One("durable")]),
+    (All(Keep), &[All(Words), All(Keep), One("durable")]),
     // The door is words and a wire; behind it stands the core, which plans for a preview, keeps what was submitted,
     // and asks the parts how they are.
     (One("control"), &[All(Words)]),
@@ -86,7 +88,13 @@ const ARROWS: &[(End, &[End])] = &[
     // Recovery works when the daemon is dead (ADR 0012).
     (
         One("console"),
-        &[All(Keep), One("plan"), One("netlink"), One("updates")],
+        &[
+            All(Keep),
+            One("plan"),
+            One("netlink"),
+            One("durable"),
+            One("updates"),
+        ],
     ),
     (
         All(Root),

@@ -1,27 +1,60 @@
 //! Files that are whole or absent, whenever the power goes.
+//!
+//! Promises: a reader, now or after a power cut, sees the old content or the new one; what returned `Ok` is on disk.
+//! Must never: leave a file with wider rights than asked for. A cut may leave the name with `.new` behind it, which the
+//! next write takes away. At most one writer of a file at a time.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Writes a file so that readers see the old content or the new one. `mode` is that of the new file.
-pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+/// Writes a file in the place of the one that is there, if any. `mode` is that of the new file.
+///
+/// # Errors
+/// What the file system says; the file is the old one or, when only the last sync failed, the new one.
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let new = beside(path);
     write_new(&new, content, mode)?;
     fs::rename(&new, path)?;
-    sync_directory(path)
+    sync_parent(path)
 }
 
-/// Writes a file unless it exists: then `AlreadyExists`, and the file stays as it is.
-pub(crate) fn create(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+/// Writes a file unless it exists.
+///
+/// # Errors
+/// `AlreadyExists` when it does, and the file stays as it is; or what the file system says.
+pub fn create(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let new = beside(path);
     write_new(&new, content, mode)?;
     // A link fails where a rename would overwrite.
     let linked = fs::hard_link(&new, path);
     fs::remove_file(&new)?;
     linked?;
-    sync_directory(path)
+    sync_parent(path)
+}
+
+/// Removes a file; one that is not there is no error.
+///
+/// # Errors
+/// What the file system says.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_parent(path),
+    }
+}
+
+/// Waits until a name that was made, changed or removed is so on disk: it is only when its directory is.
+///
+/// # Errors
+/// What the file system says.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 /// The name the content has until it is whole.
@@ -32,12 +65,8 @@ fn beside(path: &Path) -> PathBuf {
 }
 
 fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    match fs::remove_file(path) {
-        // Left behind by a power cut.
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
+    // Left behind by a power cut, with the rights it had then.
+    remove(path)?;
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -45,14 +74,6 @@ fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         .open(path)?;
     file.write_all(content)?;
     file.sync_all()
-}
-
-/// A new name is on disk only when its directory is.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(directory) => File::open(directory)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -74,6 +95,16 @@ mod tests {
             0o600
         );
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn removed_file_may_be_removed_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys");
+        replace(&path, b"one", 0o600).unwrap();
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]
