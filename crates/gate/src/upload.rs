@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use cell_model::problem::Problem;
-use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 
 use crate::route::Body;
@@ -132,6 +132,15 @@ pub(crate) fn check_type(body: Body, headers: &HeaderMap, read: &[u8]) -> Result
             .filter(|byte| !byte.is_ascii_whitespace())
             .eq(b"{}")
     };
+    let is_coded = |line: &HeaderValue| !line.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().any(is_coded) {
+        return Err(Problem::new(
+            415,
+            "unsupported_encoding",
+            "The body is packed",
+            "Send it as it is, without Content-Encoding.",
+        ));
+    }
     if body == Body::None && !empty_object() {
         return Err(Problem::new(
             400,
@@ -186,7 +195,6 @@ fn too_slow() -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
     use http_body_util::Full;
 
     fn typed(values: &[&'static str]) -> HeaderMap {
@@ -225,6 +233,18 @@ mod tests {
             status(Body::Json, &["application/json", "application/json"], b"{}"),
             415
         );
+    }
+
+    #[test]
+    fn packed_body_is_not_taken_for_a_plain_one() {
+        let mut headers = typed(&["application/json"]);
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("Identity"));
+        assert!(check_type(Body::Json, &headers, b"{}").is_ok());
+        headers.append(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        let problem = check_type(Body::Json, &headers, b"{}").unwrap_err();
+        assert_eq!(problem.status, 415);
+        assert_eq!(problem.code, "unsupported_encoding");
+        assert!(check_type(Body::Json, &headers, b"").is_ok());
     }
 
     #[test]
