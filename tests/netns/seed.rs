@@ -18,7 +18,7 @@ const KEY: &str =
 
 fn seed() -> String {
     format!(
-        "hostname = \"home\"\n[network]\nwan = \"wan0\"\nlan = \"lan0\"\n[ssh]\nauthorized_keys = [\"{KEY}\"]\n\
+        "hostname = \"home\"\n[network]\nwan = \"wan0\"\nlan = \"lan0\"\nlan_addressing = {{ address = \"192.168.77.1/24\" }}\n[ssh]\nauthorized_keys = [\"{KEY}\"]\n\
          [setup.answers]\ndomain_mode = \"lan\"\ndomain = \"{DOMAIN}\"\nvpn_subnet = \"{VPN_SUBNET}\"\n\
          admin_username = \"{OWNER}\"\nadmin_password_hash = \"{PASSWORD_HASH}\"\ntimezone = \"Europe/Vienna\"\n"
     )

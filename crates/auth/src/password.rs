@@ -91,6 +91,18 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
+impl PasswordHash {
+    /// How much work it is to check a password against it: KiB of memory, times passes over it. 0: not readable.
+    pub fn work(&self) -> u64 {
+        let params = phc::PasswordHash::new(&self.0)
+            .ok()
+            .and_then(|parsed| Params::try_from(&parsed).ok());
+        params.map_or(0, |params| {
+            u64::from(params.m_cost()) * u64::from(params.t_cost())
+        })
+    }
+}
+
 /// Takes a hash that was made elsewhere as it is. Its parameters are bounded by its type, so that checking a password
 /// against it is neither quick to guess nor slow to answer.
 impl From<&PhcHash> for PasswordHash {
@@ -143,8 +155,8 @@ pub fn hash_password(password: &Secret<String>) -> Result<PasswordHash, Password
         .map_err(|error| PasswordError::Hash(error.to_string()))
 }
 
-/// Whether the password belongs to the hash; `None`, for an account that does not exist, costs the same time and
-/// never matches. Takes as long as [`hash_password`].
+/// Whether the password belongs to the hash; `None`, where there is no account at all, never matches and takes as long
+/// as [`hash_password`]. A hash that was made elsewhere takes as long as its parameters say.
 pub fn verify_password(hash: Option<&PasswordHash>, password: &Secret<String>) -> bool {
     let text = hash.map_or(NOBODY, |hash| hash.0.as_str());
     let password = password.expose().as_bytes();
@@ -216,6 +228,8 @@ mod tests {
         let hash = PasswordHash::from(&text.parse::<PhcHash>().unwrap());
         assert!(verify_password(Some(&hash), &secret("correct horse")));
         assert!(!verify_password(Some(&hash), &secret("correct hors")));
+        let own = hash_password(&secret("correct horse")).unwrap();
+        assert_eq!((hash.work(), own.work()), (49_152, 38_912));
     }
 
     #[test]

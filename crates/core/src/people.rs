@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cell_auth::{Account, RandomError, Session, SessionTable, SetupCode, SetupGate, Throttle};
+use cell_auth::{
+    Account, PasswordHash, RandomError, Session, SessionTable, SetupCode, SetupGate, Throttle,
+};
 use cell_model::account::Role;
 use cell_model::name::Username;
 use cell_store::{Store, StoreError, Tree};
@@ -14,7 +16,7 @@ pub(crate) const ACCOUNTS: Tree = Tree::new("accounts");
 /// Sessions by the hash of their token.
 pub(crate) const SESSIONS: Tree = Tree::new("sessions");
 
-/// So many passwords are hashed at once: each takes 19 MiB and a core.
+/// So many passwords are hashed at once: each takes a core and 19 MiB, one that a seed brought up to 128 MiB.
 pub(crate) static HASHING: Semaphore = Semaphore::const_new(2);
 
 /// Why people cannot be loaded.
@@ -54,6 +56,12 @@ impl People {
         };
         people.read_anew(store, before_setup, seeded_code)?;
         Ok(people)
+    }
+
+    /// The hash whose check takes longest: a name that nobody has is not told by the time its refusal takes.
+    pub(crate) fn costliest_hash(&self) -> Option<PasswordHash> {
+        let hashes = self.accounts.values().map(|account| &account.password_hash);
+        hashes.max_by_key(|hash| hash.work()).cloned()
     }
 
     /// Takes over what the store says. What was tried and failed stays counted.

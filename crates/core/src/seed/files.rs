@@ -83,7 +83,8 @@ impl SeedFile {
         );
         let path = self.path.with_file_name(ERROR);
         // A stick is not worn by starting a box again and again.
-        if fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
+        let same_length = fs::metadata(&path).is_ok_and(|there| there.len() == text.len() as u64);
+        if same_length && fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
             return;
         }
         if let Err(error) = replace(&path, text.as_bytes(), 0o600) {
@@ -98,7 +99,10 @@ impl SeedFile {
         fs::rename(&self.path, &used)?;
         cell_durable::sync_parent(&used)?;
         overwrite(&used, moment)?;
-        cell_durable::remove(&self.path.with_file_name(ERROR))
+        if let Err(error) = cell_durable::remove(&self.path.with_file_name(ERROR)) {
+            tracing::warn!(%error, "what was said of an earlier seed stays beside it");
+        }
+        Ok(())
     }
 }
 
@@ -110,7 +114,8 @@ fn overwrite(path: &Path, moment: &mut Moment<'_>) -> io::Result<()> {
     moment("before the seed is overwritten")?;
     // In place: the old content must not stay in freed blocks.
     let mut file = OpenOptions::new().write(true).open(path)?;
-    let length = file.metadata()?.len();
+    // No seed was ever longer.
+    let length = file.metadata()?.len().min(MAX_BYTES as u64);
     let written = io::copy(&mut io::repeat(0).take(length / 2), &mut file)?;
     moment("while the seed is overwritten")?;
     io::copy(&mut io::repeat(0).take(length - written), &mut file)?;

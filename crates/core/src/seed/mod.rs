@@ -156,16 +156,15 @@ fn take(
     let home = Home::open(request)?;
     home.finish(moment)?;
     let sha256 = HEXLOWER.encode(&Sha256::digest(file.content()));
-    if home
-        .store
-        .records::<Timestamp>(SEEDS)
-        .get(&sha256)?
-        .is_some()
-    {
+    let applied = home.store.records::<Timestamp>(SEEDS).get(&sha256)?;
+    if applied.is_some() && settings(&home.store)?.sha256 == sha256 {
         return Ok(SeedOutcome::AppliedBefore(file.wipe(moment)));
     }
     if documents::read(&home.store.current()?.1)?.is_some() {
         return Ok(SeedOutcome::SetUpAlready);
+    }
+    if applied.is_some() {
+        return Ok(SeedOutcome::Superseded);
     }
     let planned = Seed::parse(file.content())
         .map_err(SeedFailure::Wrong)

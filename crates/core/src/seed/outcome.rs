@@ -27,6 +27,8 @@ pub enum SeedOutcome {
     },
     /// This very seed was applied at an earlier start, which could not remove it any more.
     AppliedBefore(io::Result<()>),
+    /// This very seed was applied, and another since; it was left alone.
+    Superseded,
     /// Somebody set the box up; the seed was left alone.
     SetUpAlready,
 }
@@ -37,6 +39,12 @@ impl fmt::Display for SeedOutcome {
             Self::Nothing => return Ok(()),
             Self::SetUpAlready => {
                 return f.write_str("the box is set up already; the seed was left alone");
+            }
+            Self::Superseded => {
+                return f.write_str(
+                    "the seed was applied before, and another since; it was left alone: to apply it again, \
+                     change something in it, a comment does",
+                );
             }
             Self::Applied { set_up, wiped } => {
                 f.write_str("the seed was applied")?;

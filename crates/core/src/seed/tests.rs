@@ -235,6 +235,15 @@ fn same_seed_is_applied_once_and_another_before_setup_adds_to_it() {
     assert!(settings.wan.is_some());
     home.core();
     assert_eq!(home.read("run/setup-code").unwrap(), "H7K2M4PX\n");
+    let records = home.audit().len();
+
+    // What the last one said is not taken back by one before it, and that one is not lost.
+    home.put(CODE_SEED);
+    let said = home.apply().unwrap();
+    assert!(said.contains("another since; it was left alone"), "{said}");
+    assert_eq!(home.read("seed/cell.toml").unwrap(), CODE_SEED);
+    assert_eq!(home.read("state/start.conf").unwrap(), "WAN=eth7\n");
+    assert_eq!(home.audit().len(), records);
 }
 
 #[test]

@@ -95,6 +95,18 @@ impl Reader<'_> {
                 );
             }
         }
+        match (section.find("lan"), section.find("lan_addressing")) {
+            // Left out, nobody at home could reach the box: no address is there to be adopted.
+            (Some((key, _)), None) => self.report(
+                key.span().start,
+                "network.lan needs network.lan_addressing beside it; for example: lan_addressing = { address = \"192.168.77.1/24\" }",
+            ),
+            (None, Some((key, _))) if wan.is_some() => self.report(
+                key.span().start,
+                "network.lan_addressing needs network.lan beside it; for example: lan = \"eth1\"",
+            ),
+            _ => {}
+        }
         seed.interfaces = wan.map(|wan| SeedInterfaces { wan, lan });
         seed.wan_addressing = self.addressing(section, WAN_ADDRESSING, "network.wan_addressing");
         seed.lan_addressing = self.addressing(section, LAN_ADDRESSING, "network.lan_addressing");

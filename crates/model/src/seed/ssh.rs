@@ -97,7 +97,9 @@ impl FromStr for SshKey {
             .decode(words.next().unwrap_or_default())
             .map_err(|_| SshKeyError::Damaged)?;
         check(kind, fields, &blob)?;
-        Ok(Self(text.to_owned()))
+        // The SSH server wants one blank each.
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        Ok(Self(words.join(" ")))
     }
 }
 
@@ -110,11 +112,14 @@ fn check(kind: &str, fields: usize, blob: &[u8]) -> Result<(), SshKeyError> {
     let mut last: &[u8] = &[];
     for index in 0..fields {
         let value = field(&mut rest)?;
-        let wanted = match (kind, index) {
-            ("ssh-ed25519" | "sk-ssh-ed25519@openssh.com", 0) => Some(32),
-            _ => None,
+        let right = match (kind, index, curve(kind)) {
+            ("ssh-ed25519" | "sk-ssh-ed25519@openssh.com", 0, _) => value.len() == 32,
+            (_, 0, Some((name, _))) => value == name.as_bytes(),
+            // A point in full (SEC 1 section 2.3.3): OpenSSH writes no other.
+            (_, 1, Some((_, bytes))) => value.len() == 2 * bytes + 1 && value.first() == Some(&4),
+            _ => !value.is_empty(),
         };
-        if value.is_empty() || wanted.is_some_and(|wanted| value.len() != wanted) {
+        if !right {
             return Err(SshKeyError::Damaged);
         }
         last = value;
@@ -131,6 +136,16 @@ fn check(kind: &str, fields: usize, blob: &[u8]) -> Result<(), SshKeyError> {
         }
     }
     Ok(())
+}
+
+/// Name of a kind's curve, and the bytes of one coordinate (RFC 5656 section 10.1).
+fn curve(kind: &str) -> Option<(&'static str, usize)> {
+    match kind {
+        "ecdsa-sha2-nistp256" | "sk-ecdsa-sha2-nistp256@openssh.com" => Some(("nistp256", 32)),
+        "ecdsa-sha2-nistp384" => Some(("nistp384", 48)),
+        "ecdsa-sha2-nistp521" => Some(("nistp521", 66)),
+        _ => None,
+    }
 }
 
 /// The next field: four bytes of length, then so many (RFC 4251 section 5).
@@ -154,21 +169,44 @@ mod tests {
         text.parse()
     }
 
-    fn rsa(bytes: usize) -> String {
+    fn key(kind: &str, fields: &[&[u8]]) -> String {
         let mut blob = Vec::new();
-        let modulus = [&[0][..], &vec![0xc1; bytes]].concat();
-        for field in [&b"ssh-rsa"[..], &[1, 0, 1], &modulus] {
+        for field in [&[kind.as_bytes()], fields].concat() {
             blob.extend(u32::try_from(field.len()).unwrap().to_be_bytes());
             blob.extend(field);
         }
-        format!("ssh-rsa {}", STANDARD.encode(blob))
+        format!("{kind} {}", STANDARD.encode(blob))
+    }
+
+    fn rsa(bytes: usize) -> String {
+        let modulus = [&[0][..], &vec![0xc1; bytes]].concat();
+        key("ssh-rsa", &[&[1, 0, 1], &modulus])
     }
 
     #[test]
     fn key_is_kept_as_the_line_it_was() {
         assert_eq!(read(GOOD).unwrap().as_str(), GOOD);
         assert_eq!(read(&format!("  {GOOD}\r\n")).unwrap().as_str(), GOOD);
+        let wide = GOOD.replace(' ', "   ");
+        assert_eq!(read(&wide).unwrap().as_str(), GOOD);
         assert!(read(&rsa(256)).is_ok());
+    }
+
+    #[test]
+    fn point_is_of_the_curve_that_the_kind_names() {
+        let point = |bytes: usize| [&[4][..], &vec![7; bytes - 1]].concat();
+        let kind = "ecdsa-sha2-nistp384";
+        assert!(read(&key(kind, &[b"nistp384", &point(97)])).is_ok());
+        let token = [&b"nistp256"[..], &point(65), b"ssh:"];
+        assert!(read(&key("sk-ecdsa-sha2-nistp256@openssh.com", &token)).is_ok());
+        for (curve, point) in [
+            ("nistp256", point(97)),
+            ("nistp384", point(65)),
+            ("nistp384", vec![2; 97]),
+        ] {
+            let text = key(kind, &[curve.as_bytes(), &point]);
+            assert_eq!(read(&text), Err(SshKeyError::Damaged));
+        }
     }
 
     #[test]

@@ -52,6 +52,18 @@ fn each_wrong_value_is_told_with_its_place() {
             "network.lan needs network.wan",
         ),
         (
+            "lan_addressing = { address = \"192.168.77.1/24\" }\n",
+            "",
+            (6, 1),
+            "network.lan needs network.lan_addressing",
+        ),
+        (
+            "lan = \"eth1\"\n",
+            "",
+            (7, 1),
+            "network.lan_addressing needs network.lan",
+        ),
+        (
             "192.168.1.5/24",
             "192.168.1.5",
             (7, 30),
