@@ -4,7 +4,9 @@
 
 mod downloads;
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -209,6 +211,16 @@ fn make(name: &str, out: &Path) -> Result<PathBuf, XtaskError> {
         scratch: scratch.join("assembly"),
         epoch: sources.epoch,
     };
+    // What is there is of other inputs from here on, also when this is interrupted.
+    match fs::remove_file(&stamp) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            return Err(XtaskError::Image(OsError::Write {
+                path: stamp,
+                source,
+            }));
+        }
+        _ => {}
+    }
     let image = assemble(&base, &assembly, out, step)?;
     write_contents(&sources, &board, &packages.lock, out)?;
     let _ = fs::remove_dir_all(&scratch);
@@ -282,9 +294,17 @@ fn crates(target: &str) -> Result<Vec<sbom::Crate>, XtaskError> {
     let metadata = cargo::metadata(&["--filter-platform", target])?;
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
     let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
+    let ours = PROGRAMS.iter().map(|(package, _)| *package);
+    let roots = packages.iter().filter(|package| {
+        let name = package["name"].as_str();
+        name.is_some_and(|name| ours.clone().any(|program| program == name))
+    });
+    let roots = roots.filter_map(|package| text(&package["id"]));
+    let used = reached(&metadata["resolve"]["nodes"], roots.collect());
     let mut crates: Vec<sbom::Crate> = packages
         .iter()
         .filter(|package| !package["source"].is_null())
+        .filter(|package| text(&package["id"]).is_some_and(|id| used.contains(&id)))
         .filter_map(|package| {
             Some(sbom::Crate {
                 name: text(&package["name"])?,
@@ -295,6 +315,27 @@ fn crates(target: &str) -> Result<Vec<sbom::Crate>, XtaskError> {
         .collect();
     crates.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
     Ok(crates)
+}
+
+/// What these packages are built from, themselves included: not what only tests or build scripts use.
+fn reached(nodes: &serde_json::Value, mut open: Vec<String>) -> BTreeSet<String> {
+    let nodes = nodes.as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_built_in = |dependency: &&serde_json::Value| {
+        let kinds = dependency["dep_kinds"].as_array();
+        kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"].is_null()))
+    };
+    let mut reached = BTreeSet::new();
+    while let Some(id) = open.pop() {
+        let node = nodes.iter().find(|node| node["id"] == *id);
+        let dependencies = node.and_then(|node| node["deps"].as_array());
+        if reached.insert(id) {
+            let built_in = dependencies.into_iter().flatten().filter(is_built_in);
+            open.extend(
+                built_in.filter_map(|dependency| dependency["pkg"].as_str().map(str::to_owned)),
+            );
+        }
+    }
+    reached
 }
 
 /// Seconds since 1970 as RFC 3339 has them, by way of `date`.
@@ -350,6 +391,8 @@ mod tests {
     fn the_list_of_contents_names_what_we_build_on() {
         let crates = crates("aarch64-unknown-linux-gnu").unwrap();
         assert!(crates.iter().any(|part| part.name == "hickory-server"));
-        assert!(crates.iter().all(|part| part.name != "cell-model"));
+        for absent in ["cell-model", "fuser", "minisign", "proptest", "vt100"] {
+            assert!(crates.iter().all(|part| part.name != absent), "{absent}");
+        }
     }
 }

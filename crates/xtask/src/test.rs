@@ -7,7 +7,7 @@ mod long;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use self::long::{Choice, EVERY_BOARD, Setting};
+use self::long::{Choice, Setting};
 use crate::cargo;
 use crate::error::XtaskError;
 use crate::image;
@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// machine for every board. What passed with the same programs is not run again
     #[arg(long, value_name = "SET", num_args = 0..=1)]
     long: Option<Option<String>>,
+    /// Run what passed before once more
+    #[arg(long, requires = "long")]
+    again: bool,
 }
 
 pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
@@ -35,7 +38,7 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
         passed &= cargo::finish(quick().envs(default.iter().cloned()))?.success();
     }
     if let Some(set) = options.set() {
-        let summary = long::run(set, &settings(set, default)?)?;
+        let summary = long::run(set, &settings(set, default)?, options.again)?;
         println!("\n{summary}");
         passed &= summary.failed.is_empty();
     }
@@ -91,7 +94,7 @@ fn settings(set: &str, default: Environment) -> Result<Vec<Setting>, XtaskError>
         programs: programs(image::DEFAULT_BOARD),
         choice: Choice::Slow,
     }];
-    if concerns_every_board(set) {
+    if long::concerns_other_boards(set)? {
         for board in image::board_names()? {
             if board != image::DEFAULT_BOARD {
                 settings.push(Setting {
@@ -104,11 +107,6 @@ fn settings(set: &str, default: Environment) -> Result<Vec<Setting>, XtaskError>
         }
     }
     Ok(settings)
-}
-
-/// Whether there may be a test of this set that every board must pass: otherwise no image is made for them.
-fn concerns_every_board(set: &str) -> bool {
-    EVERY_BOARD.contains(set) || set.starts_with(EVERY_BOARD)
 }
 
 #[cfg(test)]
@@ -139,15 +137,5 @@ mod tests {
             chosen(&["--long", "kill"]),
             (false, Some("kill".to_owned()))
         );
-    }
-
-    #[test]
-    fn images_for_other_boards_are_made_only_where_a_test_may_need_them() {
-        for set in ["", "vm_", "vm_long", "vm_long_seed"] {
-            assert!(concerns_every_board(set), "{set}");
-        }
-        for set in ["vm_power", "long_two_hundred_kills"] {
-            assert!(!concerns_every_board(set), "{set}");
-        }
     }
 }

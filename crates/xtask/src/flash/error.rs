@@ -30,6 +30,10 @@ pub(crate) enum FlashError {
     Terminal(#[source] io::Error),
     #[error("cannot read the image {path}")]
     Image { path: PathBuf, source: io::Error },
+    #[error(
+        "nothing was written: {0} is no disk image; take cell-BOARD.img, and if its name ends in .xz, unpack it first (unxz)"
+    )]
+    NoImage(PathBuf),
     #[error("cannot make a copy of the image with the seed in it; nothing was written")]
     Copy(#[source] io::Error),
     #[error("cannot read the seed {path}")]

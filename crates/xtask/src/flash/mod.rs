@@ -7,9 +7,9 @@ mod device;
 mod error;
 mod write;
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,6 +18,7 @@ use cell_os::fat::FatFiles;
 use device::{Device, Host};
 pub(crate) use error::FlashError;
 
+use crate::cargo;
 use crate::error::XtaskError;
 use crate::image;
 
@@ -57,19 +58,14 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
         Some(image) => image.clone(),
         None => image::current(&options.board)?,
     };
-    let size = std::fs::metadata(&image)
-        .map_err(|source| FlashError::Image {
-            path: image.clone(),
-            source,
-        })?
-        .len();
+    let size = size_of(&image)?;
     device.check(size, options.not_removable)?;
     confirm(&device, options.confirm.as_deref(), &mut io::stdin().lock())?;
     match &options.seed {
         None => flash(&image, &device.path, size)?,
         Some(seed) => {
             // Before anything is written, and read back with all the rest.
-            let folder = tempfile::tempdir().map_err(FlashError::Copy)?;
+            let folder = tempfile::tempdir_in(cargo::cache_dir()).map_err(FlashError::Copy)?;
             let seeded = with_seed(&image, seed, folder.path())?;
             flash(&seeded, &device.path, size)?;
             println!("\nseeded from {}", seed.display());
@@ -77,6 +73,22 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     }
     println!("\ndone: take it out, put it into the box, switch the box on");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Bytes of an image; anything else is refused, such as one that is still packed.
+fn size_of(image: &Path) -> Result<u64, FlashError> {
+    let failed = |source| FlashError::Image {
+        path: image.to_owned(),
+        source,
+    };
+    let file = File::open(image).map_err(failed)?;
+    let mut header = [0; 8];
+    // The second block of a disk begins so (UEFI Specification 2.10, section 5.3.2).
+    match file.read_exact_at(&mut header, 512) {
+        Ok(()) if header == *b"EFI PART" => Ok(file.metadata().map_err(failed)?.len()),
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(failed(error)),
+        _ => Err(FlashError::NoImage(image.to_owned())),
+    }
 }
 
 /// Which devices could be meant.
@@ -223,6 +235,22 @@ mod tests {
         let refused = perform(&options).unwrap_err();
         let reason = std::error::Error::source(&refused).unwrap().to_string();
         assert!(reason.contains("cannot read the seed"), "{reason}");
+    }
+
+    #[test]
+    fn packed_image_is_refused_before_anything_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cell.img.xz");
+        for content in [b"\xfd7zXZ\0".to_vec(), vec![0; 4096]] {
+            std::fs::write(&path, content).unwrap();
+            let refused = size_of(&path).unwrap_err().to_string();
+            assert!(refused.contains("unpack it first"), "{refused}");
+        }
+        let mut disk = vec![0; 4096];
+        disk[512..520].copy_from_slice(b"EFI PART");
+        std::fs::write(&path, disk).unwrap();
+        assert_eq!(size_of(&path).unwrap(), 4096);
+        assert!(size_of(&folder.path().join("absent")).is_err());
     }
 
     #[test]

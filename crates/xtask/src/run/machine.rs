@@ -1,14 +1,16 @@
 //! The image in a virtual machine, its admin page and VPN on this machine's loopback.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use cell_testkit::vm::{Emulator, Forward, Machine, MachineOptions, Nic, PATIENCE, Processor};
 
 use super::{Options, TICK, admin_url};
+use crate::cargo;
 use crate::error::XtaskError;
 use crate::image;
 use crate::setup::{self, Need};
@@ -23,7 +25,10 @@ const CODE: &str = "Setup code: ";
 pub(super) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     setup::ensure(Need::Image)?;
     let processor = Processor::of(&image::board(&options.board)?)?;
-    let disk = image::current(&options.board)?;
+    let mut disk = image::current(&options.board)?;
+    if let Some(kept) = &options.disk {
+        disk = base_of(kept, disk)?;
+    }
     let emulator = Emulator::new(image::toolbox()?);
     let stop = StopRequest::listen()?;
     let forward = |protocol, outside, inside| Forward {
@@ -64,6 +69,24 @@ pub(super) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
     }
     println!("\nswitching the machine off");
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a kept disk holds its changes to: the image it began with, which is not replaced when another is made.
+fn base_of(kept: &Path, image: PathBuf) -> Result<PathBuf, XtaskError> {
+    let mut base = kept.as_os_str().to_owned();
+    base.push(".base");
+    let base = PathBuf::from(base);
+    if !kept.exists() {
+        let _ = fs::remove_file(&base);
+        // Another file system cannot hold the same file.
+        if fs::hard_link(&image, &base).is_err() {
+            let mut copy = Command::new("cp");
+            copy.args(["--sparse=always", "--reflink=auto"])
+                .args([&image, &base]);
+            cargo::succeed(&mut copy)?;
+        }
+    }
+    Ok(base)
 }
 
 /// Says where everything is.
@@ -113,7 +136,7 @@ fn fingerprint(address: SocketAddr) -> Option<String> {
 struct Shown(File);
 
 impl Shown {
-    fn open(path: &std::path::Path) -> Result<Self, XtaskError> {
+    fn open(path: &Path) -> Result<Self, XtaskError> {
         let open = File::open(path);
         Ok(Self(open.map_err(|source| XtaskError::Read {
             path: path.to_owned(),

@@ -44,7 +44,7 @@ pub(crate) struct Options {
         conflicts_with = "namespaces"
     )]
     vpn: SocketAddr,
-    /// Keep the machine's disk in this file, and go on with it next time
+    /// Keep the machine's disk in this file, with the image it began with in FILE.base, and go on with it next time
     #[arg(long, value_name = "FILE", conflicts_with = "namespaces")]
     disk: Option<PathBuf>,
 }

@@ -44,7 +44,7 @@ pub(super) enum Choice {
 /// The beginning of the names of test programs that start virtual machines.
 const MACHINES: &str = "vm_";
 /// The beginning of the names of slow tests that every board must pass.
-pub(super) const EVERY_BOARD: &str = "vm_long";
+const EVERY_BOARD: &str = "vm_long";
 
 /// A test program, as cargo built it.
 #[derive(Debug, Clone)]
@@ -93,8 +93,19 @@ impl std::fmt::Display for Summary {
     }
 }
 
-/// Runs the slow tests whose name holds `set`, with each of the settings that they are for.
-pub(super) fn run(set: &str, settings: &[Setting]) -> Result<Summary, XtaskError> {
+/// Whether there is a test of this set that every board must pass: otherwise no image is made for them.
+pub(super) fn concerns_other_boards(set: &str) -> Result<bool, XtaskError> {
+    for binary in binaries()? {
+        if !binary.tests(set, Choice::OtherBoard)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Runs the slow tests whose name holds `set`, with each of the settings that they are for; what passed before with the
+/// same programs only when asked to.
+pub(super) fn run(set: &str, settings: &[Setting], again: bool) -> Result<Summary, XtaskError> {
     let mut tests = Vec::new();
     let mut digests = Digests::default();
     for binary in binaries()? {
@@ -119,11 +130,14 @@ pub(super) fn run(set: &str, settings: &[Setting]) -> Result<Summary, XtaskError
             set: set.to_owned(),
         });
     }
-    perform(tests, &Ledger(cargo::cache_dir().join("passed")))
+    perform(tests, &Ledger(cargo::cache_dir().join("passed")), again)
 }
 
-fn perform(tests: Vec<Test>, ledger: &Ledger) -> Result<Summary, XtaskError> {
-    let known = ledger.read();
+fn perform(tests: Vec<Test>, ledger: &Ledger, again: bool) -> Result<Summary, XtaskError> {
+    let known = match again {
+        true => BTreeSet::new(),
+        false => ledger.read(),
+    };
     let (before, mut open): (Vec<_>, Vec<_>) = tests
         .into_iter()
         .partition(|test| known.contains(&test.key));
@@ -355,7 +369,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let ledger = Ledger(folder.join("passed"));
-        let summary = |key| perform(vec![test(folder, key)], &ledger).unwrap();
+        let summary = |key| perform(vec![test(folder, key)], &ledger, false).unwrap();
         let runs = || fs::read_to_string(folder.join("runs")).unwrap();
 
         fs::write(folder.join("fails"), "").unwrap();
@@ -378,6 +392,8 @@ mod tests {
             "it is not run again"
         );
         assert_eq!(summary("2 long_walk").passed, 1, "another program");
+        let again = perform(vec![test(folder, "2 long_walk")], &ledger, true).unwrap();
+        assert_eq!((again.known, again.passed), (0, 1));
     }
 
     #[test]
