@@ -6,17 +6,24 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use cell_testkit::WgClient;
 use cell_testkit::vm::PATIENCE;
+use cell_testkit::{WgClient, wait_for};
+use cell_tests::observe;
 use cell_tests::probe::connect;
 use cell_tests::vm::Appliance;
 
 /// A host on the internet, as far as the box can tell: the machine that QEMU runs on has it.
 const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 8080);
-/// How long the transfer goes on after the daemon is back.
+/// How long the transfer goes on before the daemon ends, and after it is back.
+const BEFORE: Duration = Duration::from_secs(5);
 const AFTERWARDS: Duration = Duration::from_secs(5);
+/// Bytes that are read at once.
+const BLOCK: usize = 1024;
 
 /// Sends numbers to whoever comes, for ever.
 fn serve_numbers(appliance: &Appliance) {
@@ -45,77 +52,113 @@ fn vm_long_transfer_through_the_kernels_tunnel_does_not_notice_that_the_daemon_w
     appliance.set_up();
     let peer = appliance.add_peer("phone");
     let _tunnel = WgClient::up(&appliance.phone, peer["config"].as_str().unwrap()).unwrap();
-    let mut flow = connect(&appliance.phone, SERVER, PATIENCE).expect("the transfer begins");
-    flow.set_read_timeout(Some(PATIENCE)).unwrap();
+    let flow = connect(&appliance.phone, SERVER, PATIENCE).expect("the transfer begins");
 
     appliance.open_shell_as_owner();
-    let interface = |appliance: &Appliance| {
-        let serial = appliance.machine.serial();
-        let mark = serial.mark();
-        serial
-            .send("echo \"index\"-of-it=$(cat /sys/class/net/wg0/ifindex)\r")
-            .unwrap();
-        serial.wait_after(mark, "index-of-it=", PATIENCE).unwrap()
-    };
     let made = interface(&appliance);
-    let before = read_for(&mut flow, 0, Duration::from_secs(3));
+    let reader = Reader::start(flow);
+    let begun = Instant::now();
+    observe(BEFORE);
     let serial = appliance.machine.serial();
-    let mark = serial.mark();
+    let (mark, killed) = (serial.mark(), Instant::now());
     serial.send("kill -9 $(pidof celld)\r").unwrap();
-    let (mut next, mut longest) = (before.next, Duration::ZERO);
-    let mut away = 0;
-    let limit = Instant::now() + PATIENCE;
     // Init says that it ended, then it starts anew.
-    loop {
-        let part = read_for(&mut flow, next, Duration::from_millis(200));
-        let has_ended = serial.text()[mark..].contains("celld ended");
-        let is_back = has_ended && appliance.is_healthy();
-        if has_ended && !is_back {
-            away += part.next - next;
+    serial
+        .wait_drawn_after(mark, "celld ended", PATIENCE)
+        .unwrap();
+    let (ended, mut away_until) = (Instant::now(), Instant::now());
+    let back = wait_for(PATIENCE, || {
+        let asked = Instant::now();
+        if appliance.is_healthy() {
+            return Some(asked);
         }
-        (next, longest) = (part.next, longest.max(part.longest_pause));
-        if is_back {
-            break;
-        }
-        assert!(Instant::now() < limit, "the daemon does not come back");
-    }
-    let after = read_for(&mut flow, next, AFTERWARDS);
-    longest = longest.max(after.longest_pause);
-    let kib = |numbers: u64| numbers * 8 / 1024;
+        // Whoever was asked then was not there yet.
+        away_until = asked;
+        None
+    });
+    assert!(back.is_some(), "the daemon does not come back");
+    observe(AFTERWARDS);
+    let arrivals = reader.end();
+
+    let away = away_until - ended;
+    let blocks = count(&arrivals, ended, away_until);
+    let pause_before = longest_pause(&arrivals, begun, killed);
+    let pause_away = longest_pause(&arrivals, killed, away_until);
     println!(
-        "{} KiB before, {} KiB while the daemon was away, {} KiB after; longest pause {:?} before, {longest:?} since",
-        kib(before.next),
-        kib(away),
-        kib(after.next - next),
-        before.longest_pause,
+        "{} KiB before, {blocks} KiB in {away:?} while the daemon was away, {} KiB in all; longest pause \
+         {pause_before:?} before, {pause_away:?} while it was away, {:?} since",
+        count(&arrivals, begun, killed),
+        arrivals.len(),
+        longest_pause(&arrivals, away_until, Instant::now()),
     );
-    assert!(away > 0, "it stood still while the daemon was away");
+    assert!(blocks > 0, "it stood still while the daemon was away");
+    // Whatever slows the machine down lengthens both; a transfer that needs the daemon waits for all of that time.
+    assert!(
+        pause_away <= pause_before + away / 3,
+        "it stood still for {pause_away:?} of {away:?}"
+    );
     assert_eq!(interface(&appliance), made, "the interface was made anew");
     appliance.sign_in();
     assert_eq!(appliance.get("/api/wireguard/status")["backend"], "kernel");
 }
 
-struct Part {
-    next: u64,
-    longest_pause: Duration,
+/// The kernel's number of the tunnel's interface: another one when it is made anew.
+fn interface(appliance: &Appliance) -> u32 {
+    let serial = appliance.machine.serial();
+    let mark = serial.mark();
+    serial
+        .send("echo \"index\"-of-it=$(cat /sys/class/net/wg0/ifindex)\r")
+        .unwrap();
+    let said = serial.wait_after(mark, "index-of-it=", PATIENCE).unwrap();
+    said.parse().expect("the interface has a number")
 }
 
-/// Reads for so long; every number must follow the one before.
-fn read_for(flow: &mut TcpStream, mut next: u64, time: Duration) -> Part {
-    let (begun, mut last) = (Instant::now(), Instant::now());
-    let mut longest_pause = Duration::ZERO;
-    let mut block = [0; 8 * 128];
-    while begun.elapsed() < time {
-        flow.read_exact(&mut block).expect("the transfer goes on");
-        longest_pause = longest_pause.max(last.elapsed());
-        last = Instant::now();
-        for number in block.chunks_exact(8) {
-            assert_eq!(number, next.to_be_bytes());
-            next += 1;
-        }
+/// Reads the numbers all the time, whatever else the test waits for.
+struct Reader {
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<Instant>>,
+}
+
+impl Reader {
+    fn start(mut flow: TcpStream) -> Self {
+        flow.set_read_timeout(Some(PATIENCE)).unwrap();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&is_over);
+        let thread = std::thread::spawn(move || {
+            let (mut arrivals, mut next) = (Vec::new(), 0_u64);
+            let mut block = [0; BLOCK];
+            while !seen.load(Ordering::Relaxed) {
+                flow.read_exact(&mut block).expect("the transfer goes on");
+                arrivals.push(Instant::now());
+                for number in block.chunks_exact(8) {
+                    assert_eq!(number, next.to_be_bytes());
+                    next += 1;
+                }
+            }
+            arrivals
+        });
+        Self { is_over, thread }
     }
-    Part {
-        next,
-        longest_pause,
+
+    /// When each block came.
+    fn end(self) -> Vec<Instant> {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.join().expect("every number follows the last")
     }
+}
+
+/// How many blocks came between the two.
+fn count(arrivals: &[Instant], from: Instant, to: Instant) -> usize {
+    let within = |at: &&Instant| (from..to).contains(*at);
+    arrivals.iter().filter(within).count()
+}
+
+/// The longest time without a block that lies at least partly between the two.
+fn longest_pause(arrivals: &[Instant], from: Instant, to: Instant) -> Duration {
+    let pauses = arrivals.windows(2).map(|pair| (pair[0], pair[1]));
+    let touching = pauses.filter(|(last, next)| *next >= from && *last <= to);
+    touching
+        .map(|(last, next)| next - last)
+        .max()
+        .unwrap_or_default()
 }
