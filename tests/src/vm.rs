@@ -27,7 +27,11 @@ const ADMIN: &str = "127.0.0.1";
 /// How long a person looks at a screen that is not what they wait for.
 const READING: Duration = Duration::from_secs(15);
 /// What the console says before the code.
-const CODE: &str = "Setup code: ";
+pub const CODE: &str = "Setup code: ";
+/// Characters of the code, of Crockford's base 32.
+const CODE_LENGTH: usize = 8;
+/// Ctrl-L. QEMU's serial port says a character twice now and then; a person has the screen drawn anew.
+const REDRAW: &str = "\x0c";
 
 /// A box and what is around it.
 #[derive(Debug)]
@@ -153,15 +157,27 @@ impl Appliance {
             .unwrap();
     }
 
-    /// The code on the console: the last, where several were shown.
+    /// The code on the console: the last, where several were shown. One that was drawn half, or with a character said
+    /// twice, is drawn anew.
     #[must_use]
     pub fn setup_code(&self) -> String {
         let serial = self.machine.serial();
         serial.wait(CODE, PATIENCE).unwrap();
-        let text = serial.text();
-        // The menu draws it too, with more behind it on the line.
-        let (_, shown) = text.rsplit_once(CODE).unwrap();
-        shown.chars().take(8).collect()
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            let code = wait_for(READING, || last_code(&serial.text()));
+            if let Some(code) = code {
+                return code;
+            }
+            assert!(Instant::now() < limit, "no whole setup code is shown");
+            serial.send(REDRAW).unwrap();
+        }
+    }
+
+    /// Whether the code was shown since power-on, which is when a box that is not set up has started.
+    #[must_use]
+    pub fn has_shown_code(&self) -> bool {
+        self.machine.serial().text().contains(CODE)
     }
 
     /// Waits until the admin page answers.
@@ -244,8 +260,7 @@ impl Appliance {
         let limit = Instant::now() + PATIENCE;
         while let Err(error) = serial.sees(text, READING) {
             assert!(Instant::now() < limit, "after {keys:?}: {error}");
-            // QEMU's serial port says a character twice now and then; a person has the screen drawn anew, by Ctrl-L.
-            serial.send("\x0c").unwrap();
+            serial.send(REDRAW).unwrap();
         }
     }
 
@@ -279,6 +294,16 @@ impl Appliance {
     }
 }
 
+/// The code that was said last, if it is whole; the menu draws it too, with more behind it on the line.
+fn last_code(text: &str) -> Option<String> {
+    let (_, shown) = text.rsplit_once(CODE)?;
+    let end = shown.find(|character: char| !character.is_ascii_alphanumeric())?;
+    let code = &shown[..end];
+    let is_crockford =
+        |byte: u8| matches!(byte, b'0'..=b'9' | b'A'..=b'Z') && !b"ILOU".contains(&byte);
+    (code.len() == CODE_LENGTH && code.bytes().all(is_crockford)).then(|| code.to_owned())
+}
+
 fn admin_url() -> String {
     format!("https://{ADMIN}:8443")
 }
@@ -296,4 +321,29 @@ fn outside() -> (Namespace, Namespace) {
         .ip("link set lo up\naddr add 10.9.9.2/24 dev eth0\nlink set eth0 up")
         .unwrap();
     (host, phone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_setup_code_is_taken() {
+        for (text, code) in [
+            ("Setup code: VDDYHH3G\n", Some("VDDYHH3G")),
+            ("Setup code: VDDYHH3G\x1b[K", Some("VDDYHH3G")),
+            (
+                "Setup code: 00000000\nSetup code: VDDYHH3G  ",
+                Some("VDDYHH3G"),
+            ),
+            // Half of it is there; whether more follows is not known; one character was said twice.
+            ("Setup code: 00000000\nSetup code: VDDY", None),
+            ("Setup code: VDDYHH3G", None),
+            ("Setup code: VDDYYHH3G\n", None),
+            ("Setup code: VDDYHH3U\n", None),
+            ("nothing", None),
+        ] {
+            assert_eq!(last_code(text).as_deref(), code, "{text:?}");
+        }
+    }
 }
