@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cell_os::board::Board;
-use cell_os::fat::FatFiles;
+use cell_os::fat;
 use cell_testkit::vm::{Emulator, Forward, Machine, MachineOptions, Nic, PATIENCE, Processor};
 use cell_testkit::{Client, Namespace, Reply, wait_for};
 use serde_json::{Value, json};
@@ -69,14 +69,7 @@ pub fn image() -> PathBuf {
 pub fn seeded_image(folder: &Path, seed: &str) -> PathBuf {
     let (file, copy) = (folder.join("cell.toml"), folder.join("seeded.img"));
     fs::write(&file, seed).unwrap();
-    fs::copy(image(), &copy).unwrap();
-    let emulator = emulator();
-    let select = FatFiles {
-        toolbox: emulator.toolbox(),
-        image: &copy,
-        at: cell_os::disk::offset_of("select"),
-    };
-    select.put(&file, "seed/cell.toml").unwrap();
+    fat::with_seed(&image(), &file, &copy, emulator().toolbox()).unwrap();
     copy
 }
 

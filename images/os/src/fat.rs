@@ -1,9 +1,10 @@
 //! FAT file systems made as files: the select partition and the boot partition of a slot; and files in them.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::disk;
 use crate::error::{self, OsError};
 use crate::toolbox::{Toolbox, run};
 
@@ -74,6 +75,20 @@ impl FatFiles<'_> {
         ));
         Ok(command)
     }
+}
+
+/// Copies a disk image to `to` with this seed in its partition `select`, where the box looks for one.
+///
+/// # Errors
+/// That it cannot be copied; what mtools says.
+pub fn with_seed(image: &Path, seed: &Path, to: &Path, toolbox: &Toolbox) -> Result<(), OsError> {
+    fs::copy(image, to).map_err(error::write(to))?;
+    let select = FatFiles {
+        toolbox,
+        image: to,
+        at: disk::offset_of("select"),
+    };
+    select.put(seed, "seed/cell.toml")
 }
 
 /// A FAT file system to be made.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use cell_model::seed::Seed;
-use cell_os::fat::FatFiles;
+use cell_os::fat;
 use device::{Device, Host};
 pub(crate) use error::FlashError;
 
@@ -66,7 +66,8 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
         Some(seed) => {
             // Before anything is written, and read back with all the rest.
             let folder = tempfile::tempdir_in(cargo::cache_dir()).map_err(FlashError::Copy)?;
-            let seeded = with_seed(&image, seed, folder.path())?;
+            let seeded = folder.path().join("seeded.img");
+            fat::with_seed(&image, seed, &seeded, &image::toolbox()?)?;
             flash(&seeded, &device.path, size)?;
             println!("\nseeded from {}", seed.display());
         }
@@ -165,20 +166,6 @@ fn check_seed(path: &Path) -> Result<(), FlashError> {
             findings,
         }),
     }
-}
-
-/// A copy of the image with the seed in its partition `select`.
-fn with_seed(image: &Path, seed: &Path, folder: &Path) -> Result<PathBuf, XtaskError> {
-    let toolbox = image::toolbox()?;
-    let copy = folder.join("seeded.img");
-    std::fs::copy(image, &copy).map_err(FlashError::Copy)?;
-    let select = FatFiles {
-        toolbox: &toolbox,
-        image: &copy,
-        at: cell_os::disk::offset_of("select"),
-    };
-    select.put(seed, "seed/cell.toml")?;
-    Ok(copy)
 }
 
 /// Shows how far it has come, a line that is overwritten.
