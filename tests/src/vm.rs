@@ -142,6 +142,11 @@ impl Appliance {
         self.machine = Machine::start(&self.emulator, &self.options).unwrap();
     }
 
+    /// Makes the box of something else from the next start on.
+    pub fn change(&mut self, change: impl FnOnce(&mut MachineOptions)) {
+        change(&mut self.options);
+    }
+
     /// Overwrites some bytes of a partition, while the box is off.
     pub fn damage(&self, partition: &str, offset: u64, length: u64) {
         let at = cell_os::disk::offset_of(partition) + offset;
@@ -271,6 +276,30 @@ impl Appliance {
         self.leads("", "8  Open a shell");
         self.leads("8", "the setup code opens the shell");
         self.leads(&format!("{code}\r"), "# ");
+    }
+
+    /// What a command prints in the shell of the menu, on one line.
+    #[must_use]
+    pub fn answer(&self, command: &str) -> String {
+        let serial = self.machine.serial();
+        let ask = || {
+            let mark = serial.mark();
+            // In two pieces, so that what is typed is not taken for what is answered.
+            serial
+                .send(&format!("echo \"answer\"-is=$({command})\r"))
+                .unwrap();
+            serial.wait_after(mark, "answer-is=", READING).ok()
+        };
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            // The port says a character twice now and then, but hardly the same one again.
+            if let Some(said) = ask()
+                && ask().as_ref() == Some(&said)
+            {
+                return said;
+            }
+            assert!(Instant::now() < limit, "no answer to {command:?}");
+        }
     }
 
     /// Waits until both slots hold the system, which they do soon after the first start.

@@ -104,12 +104,7 @@ fn vm_long_transfer_through_the_kernels_tunnel_does_not_notice_that_the_daemon_w
 
 /// The kernel's number of the tunnel's interface: another one when it is made anew.
 fn interface(appliance: &Appliance) -> u32 {
-    let serial = appliance.machine.serial();
-    let mark = serial.mark();
-    serial
-        .send("echo \"index\"-of-it=$(cat /sys/class/net/wg0/ifindex)\r")
-        .unwrap();
-    let said = serial.wait_after(mark, "index-of-it=", PATIENCE).unwrap();
+    let said = appliance.answer("cat /sys/class/net/wg0/ifindex");
     said.parse().expect("the interface has a number")
 }
 

@@ -97,6 +97,8 @@ pub struct MachineOptions {
     pub nics: Vec<Nic>,
     /// A second disk: a raw file, seen as a USB stick.
     pub stick: Option<PathBuf>,
+    /// One more disk beside the first: a raw image that keeps nothing of what the machine writes to it.
+    pub twin: Option<PathBuf>,
     /// Where QEMU runs; without it on the machine itself.
     pub namespace: Option<Namespace>,
 }
@@ -112,6 +114,7 @@ impl MachineOptions {
             memory: 1024,
             nics: vec![nic],
             stick: None,
+            twin: None,
             namespace: None,
         }
     }
@@ -146,6 +149,12 @@ impl MachineOptions {
             format!("if=virtio,format=qcow2,file={}", disk.display()),
         ] {
             add(format!("-drive {drive}"));
+        }
+        if let Some(twin) = &self.twin {
+            add(format!(
+                "-drive if=virtio,format=raw,snapshot=on,file={}",
+                twin.display()
+            ));
         }
         if let Some(stick) = &self.stick {
             add("-device qemu-xhci -device usb-storage,drive=stick".to_owned());
@@ -265,6 +274,16 @@ impl Emulator {
             .arg(format!("of={}", file.display()));
         super::run(&mut read)?;
         std::fs::read(&file).map_err(|source| MachineError::File { path: file, source })
+    }
+
+    /// Makes a machine's disk larger by so many bytes; the machine must be off.
+    ///
+    /// # Errors
+    /// What QEMU's tool says.
+    pub fn enlarge(&self, disk: &Path, by: u64) -> Result<(), MachineError> {
+        let mut resize = self.program("qemu-img")?;
+        resize.args(["resize", "-q", "-f", "qcow2"]);
+        super::run(resize.arg(disk).arg(format!("+{by}")))
     }
 
     /// Makes a raw image of what a machine's disk holds, which other machines can begin with; the machine must be off.
