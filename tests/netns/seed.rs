@@ -9,18 +9,15 @@ use std::process::Output;
 
 use cell_testkit::{Celld, CelldOptions, World};
 use cell_tests::probe::lookup;
-use cell_tests::{
-    Cell, DOMAIN, OWNER, PASSWORD_HASH, VPN_SUBNET, expect_status, setup_form, start_fresh,
-};
+use cell_tests::{Cell, DOMAIN, OWNER, expect_status, seed_answers, setup_form, start_fresh};
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti anna@laptop";
 
 fn seed() -> String {
     format!(
-        "hostname = \"home\"\n[network]\nwan = \"wan0\"\nlan = \"lan0\"\nlan_addressing = {{ address = \"192.168.77.1/24\" }}\n[ssh]\nauthorized_keys = [\"{KEY}\"]\n\
-         [setup.answers]\ndomain_mode = \"lan\"\ndomain = \"{DOMAIN}\"\nvpn_subnet = \"{VPN_SUBNET}\"\n\
-         admin_username = \"{OWNER}\"\nadmin_password_hash = \"{PASSWORD_HASH}\"\ntimezone = \"Europe/Vienna\"\n"
+        "hostname = \"home\"\n[network]\nwan = \"wan0\"\nlan = \"lan0\"\nlan_addressing = {{ address = \"192.168.77.1/24\" }}\n[ssh]\nauthorized_keys = [\"{KEY}\"]\n{}",
+        seed_answers()
     )
 }
 

@@ -34,7 +34,7 @@ pub const VPN_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 31, 7, 1);
 pub const OWNER: &str = "anna";
 /// The owner's password.
 pub const PASSWORD: &str = "a long and quiet river";
-/// What a seed says of it: `argon2 saltsaltsalt -id -t 2 -k 19456 -p 1 -e`.
+/// What a seed says of it, as in [`seed_answers`]: `argon2 saltsaltsalt -id -t 2 -k 19456 -p 1 -e`.
 pub const PASSWORD_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$i6oG9C2kR+klmffCjyQT2UGGGAJOBmLF+QHkzV34POU";
 
@@ -151,11 +151,11 @@ pub fn start_fresh(world: &World, options: CelldOptions) -> Celld {
     Celld::start_with(world, options).unwrap()
 }
 
-/// The answers of the setup wizard.
+/// The answers of the setup wizard, with this code.
 #[must_use]
-pub fn setup_form(celld: &Celld) -> Value {
+pub fn setup_answers(code: &str) -> Value {
     json!({
-        "setup_code": celld.setup_code().unwrap(),
+        "setup_code": code,
         "cell_name": "home",
         "domain_mode": "lan",
         "domain": DOMAIN,
@@ -164,6 +164,21 @@ pub fn setup_form(celld: &Celld) -> Value {
         "admin_password": PASSWORD,
         "timezone": "Europe/Vienna",
     })
+}
+
+/// The answers of the setup wizard to a daemon.
+#[must_use]
+pub fn setup_form(celld: &Celld) -> Value {
+    setup_answers(&celld.setup_code().unwrap())
+}
+
+/// The same answers in a seed.
+#[must_use]
+pub fn seed_answers() -> String {
+    format!(
+        "[setup.answers]\ndomain_mode = \"lan\"\ndomain = \"{DOMAIN}\"\nvpn_subnet = \"{VPN_SUBNET}\"\n\
+         admin_username = \"{OWNER}\"\nadmin_password_hash = \"{PASSWORD_HASH}\"\ntimezone = \"Europe/Vienna\"\n"
+    )
 }
 
 /// Completes setup from `namespace` and signs the owner in there.

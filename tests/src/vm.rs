@@ -17,13 +17,15 @@ use cell_testkit::vm::{Emulator, Forward, Machine, MachineOptions, Nic, PATIENCE
 use cell_testkit::{Client, Namespace, Reply, wait_for};
 use serde_json::{Value, json};
 
-use crate::{DOMAIN, OWNER, PASSWORD, VPN_SUBNET, expect_status};
+use crate::{OWNER, PASSWORD, expect_status, setup_answers};
 
 /// The host's address on the phone's side.
 pub const HOST: &str = "10.9.9.1";
 /// Where the admin page is forwarded from. QEMU shows the box who asks, unless that is the host itself: then the asker
 /// looks like the router beside the box, which is at home.
 const ADMIN: &str = "127.0.0.1";
+/// How long a few boots may take on a busy machine.
+pub const BOOTS: Duration = Duration::from_secs(900);
 /// How long a person looks at a screen that is not what they wait for.
 const READING: Duration = Duration::from_secs(15);
 /// What the console says before the code.
@@ -199,17 +201,9 @@ impl Appliance {
     /// The answers of the setup wizard, with the code on the box's console.
     #[must_use]
     pub fn setup_form(&self) -> Value {
-        json!({
-            "setup_code": self.setup_code(),
-            "cell_name": "home",
-            "domain_mode": "lan",
-            "domain": DOMAIN,
-            "vpn_subnet": VPN_SUBNET,
-            "admin_username": OWNER,
-            "admin_password": PASSWORD,
-            "timezone": "Europe/Vienna",
-            "endpoint": format!("{HOST}:51820"),
-        })
+        let mut form = setup_answers(&self.setup_code());
+        form["endpoint"] = json!(format!("{HOST}:51820"));
+        form
     }
 
     /// Sets the box up and signs the owner in.

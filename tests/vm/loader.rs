@@ -10,18 +10,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use cell_os::disk::{offset_of, size_of};
 use cell_os::fat::FatFiles;
+use cell_testkit::vm::PATIENCE;
 use cell_tests::vm::{Appliance, emulator};
 use cell_updates::boot_state::{
     BLOCK_SIZE, Loader, Selection, Slot, StateFile, Step, Tries, decode, encode, first_files,
 };
-
-/// How long one boot may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// Bytes of the partition `select`.
-const SELECT: u64 = 64 << 20;
 
 #[test]
 #[ignore = "boots eight times; run by `cargo xtask test --long vm_long`"]
@@ -179,7 +175,7 @@ fn put_files(files: &Files, disk: &Path, folder: &Path) {
     let select = FatFiles {
         toolbox: emulator.toolbox(),
         image: disk,
-        at: cell_os::disk::offset_of("select"),
+        at: offset_of("select"),
     };
     for name in StateFile::ALL {
         match files.get(&name) {
@@ -219,8 +215,8 @@ fn vm_long_loaders_files_in_any_state_boot_something_and_are_mended() {
         let select = emulator()
             .read(
                 appliance.machine.disk(),
-                cell_os::disk::offset_of("select"),
-                SELECT,
+                offset_of("select"),
+                size_of("select"),
             )
             .unwrap();
         let copy = folder.path().join("select.fat");

@@ -10,22 +10,20 @@ use std::time::Duration;
 
 use cell_testkit::wait_for;
 use cell_tests::observe;
-use cell_tests::vm::Appliance;
+use cell_tests::vm::{Appliance, BOOTS, CODE};
 
-/// How long a few boots may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(900);
 /// What the box says when it begins to wipe.
 const WIPES: &str = "factory reset: state and data are wiped";
 
 /// Asks for a factory reset in the full-screen menu on the serial port, and waits until the box has started anew.
 fn reset(appliance: &mut Appliance) {
     let serial = appliance.machine.serial();
-    serial.sees("7  Factory reset", PATIENCE).unwrap();
+    serial.sees("7  Factory reset", BOOTS).unwrap();
     let mark = serial.mark();
     appliance.leads("7", "to erase everything");
     serial.send("RESET\r").unwrap();
-    serial.wait_after(mark, WIPES, PATIENCE).unwrap();
-    serial.wait_after(mark, "Setup code: ", PATIENCE).unwrap();
+    serial.wait_after(mark, WIPES, BOOTS).unwrap();
+    serial.wait_after(mark, CODE, BOOTS).unwrap();
     appliance.wait_healthy();
     // Nobody is set up: everything but the setup is closed.
     assert_eq!(appliance.owner.get("/api/peers").unwrap().status, 428);
@@ -51,10 +49,10 @@ fn vm_long_factory_reset_goes_on_after_each_of_two_power_cuts() {
     let mut appliance = Appliance::start();
     appliance.set_up();
     let serial = appliance.machine.serial();
-    serial.sees("7  Factory reset", PATIENCE).unwrap();
+    serial.sees("7  Factory reset", BOOTS).unwrap();
     appliance.leads("7", "to erase everything");
     serial.send("RESET\r").unwrap();
-    appliance.machine.serial().wait(WIPES, PATIENCE).unwrap();
+    appliance.machine.serial().wait(WIPES, BOOTS).unwrap();
     appliance.power_cycle();
     // A fast machine has nothing left to wipe then.
     let goes_on = wipes_on(&appliance);
@@ -71,7 +69,7 @@ fn vm_long_factory_reset_goes_on_after_each_of_two_power_cuts() {
 /// Waits until a box that was just switched on says that it wipes, or shows the code of one that has forgotten all.
 fn wipes_on(appliance: &Appliance) -> bool {
     let serial = appliance.machine.serial();
-    let said = wait_for(PATIENCE, || {
+    let said = wait_for(BOOTS, || {
         let wipes = serial.text().contains(WIPES);
         (wipes || appliance.has_shown_code()).then_some(wipes)
     });
@@ -88,9 +86,9 @@ fn vm_long_state_beyond_repair_leads_to_recovery_and_a_reset_starts_anew() {
     appliance.power_on();
     let serial = appliance.machine.serial();
     serial
-        .wait("a factory reset at the console starts anew", PATIENCE)
+        .wait("a factory reset at the console starts anew", BOOTS)
         .unwrap();
-    serial.wait("recovery mode", PATIENCE).unwrap();
-    serial.sees("RECOVERY MODE", PATIENCE).unwrap();
+    serial.wait("recovery mode", BOOTS).unwrap();
+    serial.sees("RECOVERY MODE", BOOTS).unwrap();
     reset(&mut appliance);
 }

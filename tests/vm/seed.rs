@@ -1,20 +1,17 @@
 //! A seed on the box's own disk and on a stick: applied once, wiped, explained where it is wrong.
 //!
 //! Each test boots several times: `cargo xtask test --long vm_long`.
+use cell_os::disk::{offset_of, size_of};
 use cell_testkit::vm::{PATIENCE, Stick};
 use cell_tests::vm::{Appliance, emulator, seeded_image};
-use cell_tests::{DOMAIN, OWNER, PASSWORD_HASH, VPN_SUBNET};
+use cell_tests::{PASSWORD_HASH, seed_answers};
 
-const CODE: &str = "Q4ZT9V2C";
-/// Bytes of the partition `select`.
-const SELECT: u64 = 64 << 20;
+/// A code that its owner chose.
+const CHOSEN: &str = "Q4ZT9V2C";
 
 /// Answers of the whole setup.
 fn answers() -> String {
-    format!(
-        "hostname = \"hut\"\n[setup.answers]\ndomain_mode = \"lan\"\ndomain = \"{DOMAIN}\"\nvpn_subnet = \"{VPN_SUBNET}\"\n\
-         admin_username = \"{OWNER}\"\nadmin_password_hash = \"{PASSWORD_HASH}\"\ntimezone = \"Europe/Vienna\"\n"
-    )
+    format!("hostname = \"hut\"\n{}", seed_answers())
 }
 
 fn holds(bytes: &[u8], text: &str) -> bool {
@@ -43,8 +40,8 @@ fn vm_long_seed_on_the_disk_sets_the_box_up_and_is_wiped() {
     let select = emulator()
         .read(
             appliance.machine.disk(),
-            cell_os::disk::offset_of("select"),
-            SELECT,
+            offset_of("select"),
+            size_of("select"),
         )
         .unwrap();
     assert!(holds(&select, "README"), "the partition was read");
@@ -84,19 +81,19 @@ fn vm_long_seed_on_a_stick_is_explained_when_wrong_and_taken_once_when_right() {
     stick
         .put(
             "cell.toml",
-            &format!("hostname = \"hut\"\n[setup]\ncode = \"{CODE}\"\n"),
+            &format!("hostname = \"hut\"\n[setup]\ncode = \"{CHOSEN}\"\n"),
         )
         .unwrap();
     appliance.power_on();
     let serial = appliance.machine.serial();
     serial.wait("the seed was applied", PATIENCE).unwrap();
     appliance.machine.cut_power().unwrap();
-    assert!(!holds(&stick.bytes().unwrap(), CODE), "the code is wiped");
+    assert!(!holds(&stick.bytes().unwrap(), CHOSEN), "the code is wiped");
     assert_eq!(stick.read("cell.toml"), None);
     assert_eq!(stick.read("cell-error.txt"), None);
 
     appliance.power_on();
-    assert_ne!(random, CODE);
-    assert_eq!(appliance.setup_code(), CODE);
+    assert_ne!(random, CHOSEN);
+    assert_eq!(appliance.setup_code(), CHOSEN);
     appliance.set_up();
 }

@@ -2,12 +2,7 @@
 //!
 //! Each test boots several times: `cargo xtask test --long vm_long`.
 
-use std::time::Duration;
-
-use cell_tests::vm::Appliance;
-
-/// How long a few boots may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(900);
+use cell_tests::vm::{Appliance, BOOTS};
 
 #[test]
 #[ignore = "boots five times; run by `cargo xtask test --long vm_long`"]
@@ -20,8 +15,8 @@ fn vm_long_flipped_byte_in_a_block_that_nobody_needs_leads_to_the_other_slot() {
     appliance.damage("root-a", 37 << 20, 1);
     appliance.power_on();
     let serial = appliance.machine.serial();
-    serial.wait("is corrupted", PATIENCE).unwrap();
-    serial.wait("slot b is good", PATIENCE).unwrap();
+    serial.wait("is corrupted", BOOTS).unwrap();
+    serial.wait("slot b is good", BOOTS).unwrap();
     appliance.wait_healthy();
     let text = appliance.machine.serial().text();
     // The firmware shows the loader's lines on the serial port too, so each may be there twice; the kernel's are not.
@@ -41,7 +36,7 @@ fn vm_long_boot_partition_that_cannot_be_read_is_passed_over_at_once() {
     appliance
         .machine
         .serial()
-        .wait("slot b is good", PATIENCE)
+        .wait("slot b is good", BOOTS)
         .unwrap();
     let text = appliance.machine.serial().text();
     assert!(

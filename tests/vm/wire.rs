@@ -7,7 +7,7 @@
 
 use cell_testkit::vm::{Nic, PATIENCE};
 use cell_tests::vm::{Appliance, seeded_image};
-use cell_tests::{DOMAIN, OWNER, PASSWORD_HASH, VPN_SUBNET};
+use cell_tests::{DOMAIN, seed_answers};
 
 /// The box between the wire and the internet.
 const ROUTER: &str = "192.168.77.1";
@@ -16,9 +16,8 @@ const INNER: &str = "192.168.77.2";
 
 fn router() -> String {
     format!(
-        "hostname = \"router\"\n[network]\nwan = \"eth0\"\nlan = \"eth1\"\nlan_addressing = {{ address = \"{ROUTER}/24\" }}\n\
-         [setup.answers]\ndomain_mode = \"lan\"\ndomain = \"{DOMAIN}\"\nvpn_subnet = \"{VPN_SUBNET}\"\n\
-         admin_username = \"{OWNER}\"\nadmin_password_hash = \"{PASSWORD_HASH}\"\ntimezone = \"Europe/Vienna\"\n"
+        "hostname = \"router\"\n[network]\nwan = \"eth0\"\nlan = \"eth1\"\nlan_addressing = {{ address = \"{ROUTER}/24\" }}\n{}",
+        seed_answers()
     )
 }
 
