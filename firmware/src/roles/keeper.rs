@@ -124,7 +124,7 @@ impl Keeper {
 
     /// Tells the process how much to log. One that starts later is told with its start.
     pub(crate) async fn set_verbosity(&self) {
-        let level = self.logs.level(self.role.part());
+        let level = self.level();
         let told = async {
             let channel = self.channel().await.ok_or(ChannelError::Closed)?;
             let said = Said::<()>::LogLevel(level);
@@ -136,6 +136,12 @@ impl Keeper {
                 "its process does not take over how much to log"
             );
         }
+    }
+
+    /// How much the process says: as much as any part it carries is asked for.
+    fn level(&self) -> LogLevel {
+        let levels = self.role.parts().iter().map(|part| self.logs.level(*part));
+        levels.max().unwrap_or(LogLevel::Info)
     }
 
     /// The channel to the process, once there is one.
@@ -178,7 +184,7 @@ impl Keeper {
         command
             .arg0("celld")
             .args(["role", self.role.word(), "--log-level"])
-            .arg(self.logs.level(self.role.part()).as_str())
+            .arg(self.level().as_str())
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
@@ -208,11 +214,13 @@ impl Keeper {
             tokio::spawn(async move {
                 let mut lines = BufReader::new(stderr).lines();
                 while let Ok(Some(line)) = lines.next_line().await {
-                    logging::pass_on(&line);
                     let (level, text) = parse(&line);
                     // A role may carry more than the part it is named after.
                     let part = part_of(text).unwrap_or(part);
-                    logs.push(Some(part), level, text.to_owned());
+                    if level <= logs.level(part) {
+                        logging::pass_on(&line);
+                        logs.push(Some(part), level, text.to_owned());
+                    }
                 }
             });
         }

@@ -47,12 +47,21 @@ impl Role {
         }
     }
 
-    /// The part it carries.
+    /// The part it is named after.
     pub(crate) fn part(self) -> Part {
         match self {
             Self::Dns => Part::Dns,
             Self::Web => Part::Web,
             Self::Wireguard => Part::Wireguard,
+        }
+    }
+
+    /// The parts it carries.
+    fn parts(self) -> &'static [Part] {
+        match self {
+            Self::Dns => &[Part::Dns, Part::Mdns],
+            Self::Web => &[Part::Web],
+            Self::Wireguard => &[Part::Wireguard],
         }
     }
 
