@@ -1,12 +1,13 @@
 //! Answering questions (RFC 6762 sections 5 to 7).
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{DNSClass, Record, RecordType};
 
-use super::records::{Owned, Role, written};
+use super::records::{Owned, Role};
 use super::{Outgoing, PORT, Phase, Responder, Target, Via, outgoing};
 
 /// The longest life that those are told who do not hear when it ends (section 6.7).
@@ -48,13 +49,14 @@ impl Responder {
         }
         let via = Via::of(source.ip());
         let plain = source.port() != PORT;
+        let known = self.known(&message.answers);
         let (mut to_one, mut to_all) = (Vec::new(), Vec::new());
         for query in &message.queries {
             for index in self.answers(query) {
                 let Some(owned) = self.records.get(index) else {
                     continue;
                 };
-                if is_known(owned, &message.answers) {
+                if known.contains(&index) {
                     continue;
                 }
                 // Who wants to be told alone is, but for what everybody should be reminded of (section 5.4).
@@ -129,15 +131,22 @@ impl Responder {
 
     /// The rest of what a questioner knows (section 7.2).
     fn forget_known(&mut self, message: &Message, source: IpAddr) {
-        let records = &self.records;
+        let known = self.known(&message.answers);
         for pending in &mut self.pending {
             if pending.source == source {
-                pending.records.retain(|&index| {
-                    let owned = records.get(index);
-                    owned.is_some_and(|owned| !is_known(owned, &message.answers))
-                });
+                pending.records.retain(|index| !known.contains(index));
             }
         }
+    }
+
+    /// Which records stand among the answers of a question, with half of their life left (section 7.1).
+    fn known(&self, answers: &[Record]) -> BTreeSet<usize> {
+        let known = answers.iter().filter_map(|answer| {
+            let index = self.records.same_as(answer)?;
+            let half = self.records.get(index)?.record.ttl / 2;
+            (answer.ttl >= half).then_some(index)
+        });
+        known.collect()
     }
 
     /// Answers whose time has come.
@@ -225,11 +234,4 @@ pub(super) fn message(answers: impl Iterator<Item = Record>) -> Message {
     message.metadata.authoritative = true;
     message.add_answers(answers);
     message
-}
-
-/// Whether it stands among the answers of a question, with half of its life left (section 7.1).
-fn is_known(owned: &Owned, answers: &[Record]) -> bool {
-    let half = owned.record.ttl / 2;
-    let mut long = answers.iter().filter(|answer| answer.ttl >= half);
-    long.any(|answer| owned.is(answer, &written(&answer.data)))
 }

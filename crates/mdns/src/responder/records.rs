@@ -159,8 +159,19 @@ impl Records {
 
     /// Whether one of the box's records says the same.
     pub(super) fn says(&self, record: &Record) -> bool {
+        self.same_as(record).is_some()
+    }
+
+    /// Which of the box's records says the same, whatever its life. The data is written once at most, and only where
+    /// there is something to compare it to: strangers choose how long it is.
+    pub(super) fn same_as(&self, record: &Record) -> Option<usize> {
+        let all = self.all.iter().enumerate();
+        let mut alike = all.filter(|(_, owned)| owned.is_alike(record)).peekable();
+        alike.peek()?;
         let data = written(&record.data);
-        self.all.iter().any(|owned| owned.is(record, &data))
+        alike
+            .find(|(_, owned)| owned.data == data)
+            .map(|(index, _)| index)
     }
 
     /// Records of `before` that are not among these.
@@ -175,11 +186,9 @@ impl Records {
 }
 
 impl Owned {
-    /// Whether it is this record, whatever its life.
-    pub(super) fn is(&self, record: &Record, data: &[u8]) -> bool {
-        self.record.name == record.name
-            && self.record.record_type() == record.record_type()
-            && self.data == data
+    /// Whether it is of the same name and type.
+    fn is_alike(&self, record: &Record) -> bool {
+        self.record.record_type() == record.record_type() && self.record.name == record.name
     }
 
     /// Whether everybody was told over this protocol since then.
@@ -198,8 +207,16 @@ fn name(labels: &[&str]) -> Option<Name> {
     Some(name)
 }
 
+/// How often data was written: for tests of what a message costs.
+#[cfg(test)]
+thread_local! {
+    pub(super) static WRITTEN: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Data of a record, names in full.
 pub(super) fn written(data: &RData) -> Vec<u8> {
+    #[cfg(test)]
+    WRITTEN.set(WRITTEN.get() + 1);
     let mut bytes = Vec::new();
     // Alone in its message there is nothing a name could point to.
     let emitted = data.emit(&mut BinEncoder::new(&mut bytes));

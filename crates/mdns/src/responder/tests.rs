@@ -495,6 +495,45 @@ fn waiting_answers_are_bounded() {
     assert!(wire.boxes[0].pending.len() <= 32);
 }
 
+/// As many questions and known answers as a message holds: names are pointers to two that stand there once.
+fn crammed(questions: u16, answers: u16) -> Vec<u8> {
+    const HEADER: usize = 12;
+    let pointer = |at: usize| (0xc000 | u16::try_from(at).unwrap()).to_be_bytes();
+    let (ptr, any, class) = ([0, 12], [0, 255], [0, 1]);
+    let long = [&b"\x01a".repeat(127)[..], b"\x00"].concat();
+    let instance = HEADER + long.len() + 4;
+    let mut bytes = [0; HEADER].to_vec();
+    bytes[4..6].copy_from_slice(&(questions + 2).to_be_bytes());
+    bytes[6..8].copy_from_slice(&answers.to_be_bytes());
+    bytes.extend([&long[..], &ptr, &class].concat());
+    let service = b"\x04home\x06_https\x04_tcp\x05local\x00";
+    bytes.extend([&service[..], &any, &class].concat());
+    for _ in 0..questions {
+        bytes.extend([pointer(instance), any, class].concat());
+    }
+    for owner in [instance, instance + 5]
+        .into_iter()
+        .cycle()
+        .take(answers.into())
+    {
+        bytes.extend([pointer(owner), ptr, class].concat());
+        // A long life, and the long name as its data.
+        bytes.extend([&[0, 0, 255, 255, 0, 2][..], &pointer(HEADER)].concat());
+    }
+    bytes
+}
+
+#[test]
+fn message_costs_no_more_than_its_length() {
+    let mut wire = Wire::settled(home());
+    let bytes = crammed(700, 300);
+    assert!(bytes.len() < 9_000, "{}", bytes.len());
+    records::WRITTEN.set(0);
+    wire.boxes[0].receive(&bytes, LAPTOP.parse().unwrap(), wire.now);
+    assert_eq!(records::WRITTEN.get(), 150, "the instance has no pointer");
+    assert_eq!(wire.boxes[0].pending.len(), 1);
+}
+
 /// A right message with a few wrong bytes, cut somewhere.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
     let claim = response(vec![a("home.local.", "192.168.77.99")]);
