@@ -120,6 +120,10 @@ pub struct Responder {
     alternative: usize,
     records: Records,
     phase: Phase,
+    /// What everybody was told and has not been taken back, whatever the phase.
+    announced: Vec<Record>,
+    /// What takes back a name that was lost, and since when it is to be said.
+    goodbye: Option<(Instant, Vec<Outgoing>)>,
     pending: Vec<Pending>,
     /// When others claimed a name that was the box's already.
     fights: Vec<Instant>,
@@ -134,6 +138,8 @@ impl Responder {
             spec,
             alternative: 0,
             phase: Phase::Taken,
+            announced: Vec::new(),
+            goodbye: None,
             pending: Vec::new(),
             fights: Vec::new(),
             // Xorshift stays at zero.
@@ -161,13 +167,14 @@ impl Responder {
             Phase::Answering { left, next } => (left > 0).then_some(next),
             Phase::Taken => None,
         };
+        let goodbye = self.goodbye.iter().map(|(since, _)| *since);
         let answers = self.pending.iter().map(|pending| pending.due);
-        next.into_iter().chain(answers).min()
+        next.into_iter().chain(goodbye).chain(answers).min()
     }
 
     /// What is to be said now.
     pub fn due(&mut self, now: Instant) -> Vec<Outgoing> {
-        let mut outgoing = Vec::new();
+        let mut outgoing = self.goodbyes();
         match self.phase {
             Phase::Probing { asked, next } if next <= now && asked < PROBES => {
                 self.phase = Phase::Probing {
@@ -186,7 +193,8 @@ impl Responder {
                     left: ANNOUNCEMENTS,
                     next: now,
                 };
-                return self.due(now);
+                outgoing.extend(self.due(now));
+                return outgoing;
             }
             Phase::Answering {
                 left: left @ 1..,
@@ -196,6 +204,7 @@ impl Responder {
                     left: left - 1,
                     next: now + ANNOUNCE_EVERY,
                 };
+                self.announced = self.records.retractable().cloned().collect();
                 let announcement = answer::message(self.records.all().map(answer::told));
                 for via in Via::BOTH {
                     self.records.all_told(via, now);
@@ -248,23 +257,35 @@ impl Responder {
             return outgoing;
         }
         self.spec = spec;
-        let records = Records::new(&self.spec, &self.label());
-        let gone = records.missing_from(&self.records);
-        self.records = records;
+        self.records = Records::new(&self.spec, &self.label());
         self.pending.clear();
         self.phase = Phase::Answering {
             left: ANNOUNCEMENTS,
             next: now,
         };
-        take_back(gone)
+        let mut outgoing = self.goodbyes();
+        outgoing.extend(self.take_back_stale());
+        outgoing
     }
 
     /// Takes back everything that was told.
-    pub fn farewell(&self) -> Vec<Outgoing> {
-        match self.phase {
-            Phase::Answering { .. } => take_back(self.records.all().map(answer::told).collect()),
-            Phase::Probing { .. } | Phase::Taken => Vec::new(),
-        }
+    pub fn farewell(&mut self) -> Vec<Outgoing> {
+        let mut outgoing = self.goodbyes();
+        outgoing.extend(take_back(std::mem::take(&mut self.announced)));
+        outgoing
+    }
+
+    /// What takes back a name that was lost, once.
+    fn goodbyes(&mut self) -> Vec<Outgoing> {
+        self.goodbye.take().map_or_else(Vec::new, |(_, said)| said)
+    }
+
+    /// Takes back what was told and is no longer so.
+    fn take_back_stale(&mut self) -> Vec<Outgoing> {
+        let announced = std::mem::take(&mut self.announced).into_iter();
+        let (so, gone) = announced.partition(|record| self.records.says(record));
+        self.announced = so;
+        take_back(gone)
     }
 
     /// The label it is at.
@@ -287,6 +308,8 @@ impl Responder {
 
     /// Leaves the label to whoever has it.
     fn next_alternative(&mut self, now: Instant) {
+        let goodbye = self.farewell();
+        self.goodbye = (!goodbye.is_empty()).then_some((now, goodbye));
         self.fights.clear();
         self.alternative += 1;
         if self
@@ -329,7 +352,7 @@ impl Responder {
     }
 }
 
-/// Section 10.1: a life of nothing.
+/// Section 10.1: a life of nothing. Without a word on what others say of the name, which may be theirs by now.
 fn take_back(records: Vec<Record>) -> Vec<Outgoing> {
     if records.is_empty() {
         return Vec::new();

@@ -174,14 +174,14 @@ impl Records {
             .map(|(index, _)| index)
     }
 
-    /// Records of `before` that are not among these.
-    pub(super) fn missing_from(&self, before: &Self) -> Vec<Record> {
-        let records = before.all.iter().map(|owned| &owned.record);
-        // That there are no other types is replaced by the next such record, not taken back.
-        records
-            .filter(|record| record.record_type() != RecordType::NSEC && !self.says(record))
-            .cloned()
-            .collect()
+    /// What is to be taken back when it is no longer so. Not that there are no other types, which the next such record
+    /// replaces; nor that there are services of the type, which others may have as well.
+    pub(super) fn retractable(&self) -> impl Iterator<Item = &Record> {
+        let own = self.all.iter().filter(|owned| {
+            let kept = [Role::NoOthersOfHost, Role::NoOthersOfService, Role::Type];
+            !kept.contains(&owned.role)
+        });
+        own.map(|owned| &owned.record)
     }
 }
 
@@ -207,9 +207,9 @@ fn name(labels: &[&str]) -> Option<Name> {
     Some(name)
 }
 
-/// How often data was written: for tests of what a message costs.
 #[cfg(test)]
 thread_local! {
+    /// How often data was written: for tests of what a message costs.
     pub(super) static WRITTEN: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 

@@ -402,6 +402,55 @@ fn name_is_fought_over_a_few_times_and_then_left() {
     assert_eq!(wire.labels(), ["home-2"]);
 }
 
+/// What everybody was told to forget.
+fn taken_back(messages: &[(Target, Message)]) -> Vec<String> {
+    let records = messages.iter().flat_map(|(_, message)| &message.answers);
+    let gone: Vec<&Record> = records.filter(|record| record.ttl == 0).collect();
+    assert!(gone.iter().all(|record| !record.mdns_cache_flush));
+    let gone: Vec<Record> = gone.into_iter().cloned().collect();
+    texts(&gone)
+}
+
+#[test]
+fn name_that_is_lost_is_taken_back() {
+    let mut wire = Wire::settled(home());
+    let claim = response(vec![a("home.local.", "192.168.77.99")]);
+    let other = "192.168.77.99:5353".parse().unwrap();
+    wire.boxes[0].receive(&claim, other, wire.now);
+    wire.pass(Duration::from_millis(10));
+    assert!(taken_back(&wire.heard()).is_empty(), "it asks once more");
+    wire.boxes[0].receive(&claim, other, wire.now);
+    assert_eq!(wire.boxes[0].deadline(), Some(wire.now));
+    wire.pass(Duration::ZERO);
+    let gone = taken_back(&wire.heard());
+    assert_eq!(gone.len(), 2 * 7);
+    assert!(gone.contains(&"A 192.168.77.1".to_owned()));
+    assert!(!gone.contains(&"PTR _https._tcp.local.".to_owned()));
+    wire.pass(Duration::from_secs(5));
+    assert_eq!(wire.labels(), ["home-2"]);
+    assert_eq!(taken_back(&wire.heard()).len(), 2 * 7, "once");
+}
+
+#[test]
+fn name_that_is_asked_for_again_is_taken_back_when_the_box_stops() {
+    let claim = response(vec![a("home.local.", "192.168.77.99")]);
+    let other = "192.168.77.99:5353".parse().unwrap();
+    let lose = |times| {
+        let mut wire = Wire::settled(home());
+        for _ in 0..times {
+            wire.boxes[0].receive(&claim, other, wire.now);
+        }
+        wire
+    };
+    for times in [1, 2] {
+        assert_eq!(lose(times).boxes[0].farewell().len(), 2, "{times}");
+        let mut wire = lose(times);
+        let now = wire.now;
+        let goodbye = wire.boxes[0].update(spec("hut", &["192.168.77.1/24"]), now);
+        assert_eq!(goodbye.len(), 2, "{times}");
+    }
+}
+
 #[test]
 fn same_words_of_another_and_words_of_the_past_are_no_conflict() {
     let mut wire = Wire::settled(home());
@@ -474,12 +523,15 @@ fn new_address_is_told_at_once_and_the_old_one_taken_back() {
 
 #[test]
 fn box_that_stops_takes_everything_back() {
-    let wire = Wire::settled(home());
+    let mut wire = Wire::settled(home());
     let goodbye = wire.boxes[0].farewell();
     assert_eq!(goodbye.len(), 2);
     let answers = Message::from_vec(&goodbye[1].bytes).unwrap().answers;
-    assert_eq!(answers.len(), 10);
-    assert!(answers.iter().all(|record| record.ttl == 0));
+    assert_eq!(answers.len(), 7, "all that is of this box alone");
+    for record in &answers {
+        assert!(record.ttl == 0 && !record.mdns_cache_flush, "{record}");
+    }
+    assert!(wire.boxes[0].farewell().is_empty());
     assert!(Wire::of(&[home()]).boxes[0].farewell().is_empty());
 }
 
