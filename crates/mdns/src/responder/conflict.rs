@@ -1,12 +1,15 @@
 //! Others with the same name (RFC 6762 sections 8.1, 8.2 and 9).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::{DNSClass, Record, RecordType};
 
 use super::records::written;
 use super::{DEFERRED, FIGHTS, FIGHTS_WITHIN, Phase, Responder};
+
+/// Who hears that a record was taken back keeps it for a second still (section 10.1).
+const REMIND_WITHIN: Duration = Duration::from_millis(100);
 
 /// Type and data of a record, in the order that decides (section 8.2).
 type Claim = (u16, Vec<u8>);
@@ -15,6 +18,9 @@ impl Responder {
     /// Hears what another says of itself.
     pub(super) fn hear(&mut self, message: &Message, now: Instant) {
         let said = message.answers.iter().chain(&message.additionals);
+        if said.clone().any(|record| self.is_cut_short(record)) {
+            self.remind(now);
+        }
         let mut said = said.filter(|record| self.is_of_ours(record) && record.ttl > 0);
         match self.phase {
             Phase::Probing { .. } => {
@@ -62,6 +68,21 @@ impl Responder {
             self.probe(now);
         } else {
             self.next_alternative(now);
+        }
+    }
+
+    /// Whether others will soon forget a record of the box's that another has as well (section 6.6).
+    fn is_cut_short(&self, record: &Record) -> bool {
+        let same = self.records.same_as(record);
+        let ours = same.and_then(|index| self.records.get(index));
+        ours.is_some_and(|owned| record.ttl < owned.record.ttl / 2)
+    }
+
+    /// Announces once more, by chance not together with everybody else who has heard the same.
+    fn remind(&mut self, now: Instant) {
+        if let Phase::Answering { left: 0, next } = self.phase {
+            let next = next.max(now + self.random.part_of(REMIND_WITHIN));
+            self.phase = Phase::Answering { left: 1, next };
         }
     }
 

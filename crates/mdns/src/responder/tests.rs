@@ -452,6 +452,27 @@ fn name_that_is_asked_for_again_is_taken_back_when_the_box_stops() {
 }
 
 #[test]
+fn what_another_takes_back_and_the_box_has_too_is_told_again() {
+    let mut wire = Wire::settled(home());
+    let data = RData::PTR(PTR(name("_https._tcp.local.")));
+    let all_types = name("_services._dns-sd._udp.local.");
+    let mut record = Record::from_rdata(all_types, 4_500, data);
+    let other = LAPTOP.parse().unwrap();
+    wire.boxes[0].receive(&response(vec![record.clone()]), other, wire.now);
+    wire.pass(SECOND);
+    assert!(wire.said.is_empty(), "it lives as long as ours");
+    record.ttl = 0;
+    let goodbye = response(vec![record]);
+    for _ in 0..100 {
+        wire.boxes[0].receive(&goodbye, other, wire.now);
+        wire.pass(Duration::from_millis(20));
+    }
+    let heard = wire.heard();
+    assert!((4..=6).contains(&heard.len()), "{}", heard.len());
+    assert_eq!(heard[0].1.answers.len(), 10);
+}
+
+#[test]
 fn same_words_of_another_and_words_of_the_past_are_no_conflict() {
     let mut wire = Wire::settled(home());
     let mut gone = a("home.local.", "192.168.77.99");
