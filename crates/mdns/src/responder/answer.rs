@@ -19,22 +19,37 @@ const AGAIN_TO_PROBE: Duration = Duration::from_millis(250);
 const SHARED: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(100));
 /// More of what the questioner knows is on its way (section 7.2).
 const MORE_KNOWN: (Duration, Duration) = (Duration::from_millis(400), Duration::from_millis(100));
-/// So many answers wait at most; who asks when there are more may ask again.
+/// So many answers wait at most over each protocol, one for each questioner. Another goes along with one of them: it is for everybody too.
 const WAITING: usize = 32;
+/// So many are to be said at once at most. They are said before the next message is taken, so more are not meant well.
+const AT_ONCE: usize = 32;
 
 /// An answer that waits for its time.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) due: Instant,
     to: Target,
-    /// Who asked.
-    source: IpAddr,
+    /// Who asked, if it was one alone.
+    source: Option<IpAddr>,
     /// Which records.
     records: Vec<usize>,
     /// Everybody is not told what they were told so short a time ago.
     again: Duration,
     /// The question, for one that speaks plain DNS and wants it back.
     plain: Option<(u16, Vec<Query>)>,
+}
+
+impl Pending {
+    /// Says what another would as well, at the earlier of both times.
+    fn join(&mut self, other: Self) {
+        self.due = self.due.min(other.due);
+        self.again = self.again.min(other.again);
+        for index in other.records {
+            if !self.records.contains(&index) {
+                self.records.push(index);
+            }
+        }
+    }
 }
 
 impl Responder {
@@ -74,7 +89,7 @@ impl Responder {
         let pending = |due, to, records| Pending {
             due,
             to,
-            source: source.ip(),
+            source: Some(source.ip()),
             records,
             again: match message.authorities.is_empty() {
                 true => AGAIN,
@@ -86,8 +101,42 @@ impl Responder {
         let one = pending(now, Target::One(source), to_one);
         let all = pending(now + wait, Target::Group(via), to_all);
         for answer in [one, all] {
-            if !answer.records.is_empty() && self.pending.len() < WAITING {
-                self.pending.push(answer);
+            if !answer.records.is_empty() {
+                self.make_note(answer, now);
+            }
+        }
+    }
+
+    /// Makes a note of an answer, in one with another to the same questioner where there is one.
+    fn make_note(&mut self, answer: Pending, now: Instant) {
+        let at_once = |pending: &Pending| pending.due <= now;
+        let alike = |pending: &&mut Pending| {
+            at_once(pending) == at_once(&answer)
+                && pending.to == answer.to
+                && pending.plain.is_none()
+        };
+        let mut notes = self.pending.iter_mut().filter(alike);
+        let same = notes.find(|pending| pending.source == answer.source);
+        if let Some(same) = same.filter(|_| answer.plain.is_none()) {
+            same.join(answer);
+            return;
+        }
+        let so_many = match at_once(&answer) {
+            true => self.pending.iter().filter(|each| at_once(each)).count(),
+            false => {
+                let waiting = self.pending.iter().filter(|each| !at_once(each));
+                waiting.filter(|each| each.to == answer.to).count()
+            }
+        };
+        match (at_once(&answer), so_many) {
+            (true, ..AT_ONCE) | (false, ..WAITING) => self.pending.push(answer),
+            (true, _) => {}
+            (false, _) => {
+                if let Some(other) = self.pending.iter_mut().find(alike) {
+                    // What one of them knows is no reason to keep it from the other.
+                    other.source = None;
+                    other.join(answer);
+                }
             }
         }
     }
@@ -133,7 +182,7 @@ impl Responder {
     fn forget_known(&mut self, message: &Message, source: IpAddr) {
         let known = self.known(&message.answers);
         for pending in &mut self.pending {
-            if pending.source == source {
+            if pending.source == Some(source) {
                 pending.records.retain(|index| !known.contains(index));
             }
         }

@@ -565,7 +565,45 @@ fn waiting_answers_are_bounded() {
     for _ in 0..10_000 {
         wire.boxes[0].receive(&bytes, LAPTOP.parse().unwrap(), wire.now);
     }
-    assert!(wire.boxes[0].pending.len() <= 32);
+    assert_eq!(wire.boxes[0].pending.len(), 1, "one questioner has one");
+    for source in (0..2_000).map(|port| SocketAddr::from(([192, 168, 77, 9], 10_000 + port))) {
+        wire.boxes[0].receive(&bytes, source, wire.now);
+    }
+    assert!(wire.boxes[0].pending.len() <= 1 + 32);
+}
+
+#[test]
+fn many_who_wait_keep_nobody_from_an_answer() {
+    let mut wire = Wire::settled(home());
+    let mut asked = question("_https._tcp.local.", RecordType::PTR);
+    asked.metadata.truncation = true;
+    let bytes = asked.to_vec().unwrap();
+    for source in (10..=u8::MAX).map(|host| SocketAddr::from(([192, 168, 77, host], PORT))) {
+        wire.boxes[0].receive(&bytes, source, wire.now);
+    }
+    assert_eq!(wire.boxes[0].pending.len(), 32);
+    let types = question("_services._dns-sd._udp.local.", RecordType::PTR);
+    for (asked, waits) in [
+        (question("home.local.", RecordType::A), false),
+        (types, true),
+    ] {
+        let bytes = asked.to_vec().unwrap();
+        wire.said.clear();
+        let source = "192.168.77.9:5353".parse().unwrap();
+        wire.boxes[0].receive(&bytes, source, wire.now);
+        wire.pass(Duration::ZERO);
+        assert_eq!(wire.said.is_empty(), waits);
+    }
+    wire.pass(SECOND);
+    let told = wire
+        .heard()
+        .into_iter()
+        .flat_map(|(_, message)| message.answers);
+    let told = texts(&told.collect::<Vec<_>>());
+    assert!(
+        told.contains(&"PTR _https._tcp.local.".to_owned()),
+        "{told:?}"
+    );
 }
 
 /// As many questions and known answers as a message holds: names are pointers to two that stand there once.
