@@ -19,10 +19,39 @@ const AGAIN_TO_PROBE: Duration = Duration::from_millis(250);
 const SHARED: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(100));
 /// More of what the questioner knows is on its way (section 7.2).
 const MORE_KNOWN: (Duration, Duration) = (Duration::from_millis(400), Duration::from_millis(100));
-/// So many answers wait at most over each protocol, one for each questioner. Another goes along with one of them: it is for everybody too.
+/// So many answers wait at most over each protocol, one for each questioner. Another goes along with one of them: it is
+/// for everybody too.
 const WAITING: usize = 32;
 /// So many are to be said at once at most. They are said before the next message is taken, so more are not meant well.
 const AT_ONCE: usize = 32;
+
+/// So many answers to one alone are given within this time, all questioners together: a source can be made up, and
+/// what goes to everybody is told once a second anyway.
+const ALONE: u8 = 30;
+const ALONE_WITHIN: Duration = Duration::from_secs(1);
+
+/// How many answers to one alone were given of late.
+#[derive(Debug, Default)]
+pub(super) struct Budget {
+    since: Option<Instant>,
+    given: u8,
+}
+
+impl Budget {
+    /// Whether there may be another.
+    fn spend(&mut self, now: Instant) -> bool {
+        let since = *self.since.get_or_insert(now);
+        if now.duration_since(since) >= ALONE_WITHIN {
+            *self = Self {
+                since: Some(now),
+                given: 0,
+            };
+        }
+        let left = self.given < ALONE;
+        self.given += u8::from(left);
+        left
+    }
+}
 
 /// An answer that waits for its time.
 #[derive(Debug)]
@@ -85,6 +114,11 @@ impl Responder {
                     list.push(index);
                 }
             }
+        }
+        if !to_one.is_empty() && !self.alone.spend(now) {
+            // A plain resolver does not hear what everybody is told.
+            to_one.retain(|index| !plain && !to_all.contains(index));
+            to_all.append(&mut to_one);
         }
         let pending = |due, to, records| Pending {
             due,

@@ -20,7 +20,7 @@ use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Record, RecordType};
 use serde::{Deserialize, Serialize};
 
-use answer::Pending;
+use answer::{Budget, Pending};
 use records::Records;
 
 /// RFC 6762 section 3.
@@ -125,6 +125,7 @@ pub struct Responder {
     /// What takes back a name that was lost, and since when it is to be said.
     goodbye: Option<(Instant, Vec<Outgoing>)>,
     pending: Vec<Pending>,
+    alone: Budget,
     /// When others claimed a name that was the box's already.
     fights: Vec<Instant>,
     random: Random,
@@ -141,6 +142,7 @@ impl Responder {
             announced: Vec::new(),
             goodbye: None,
             pending: Vec::new(),
+            alone: Budget::default(),
             fights: Vec::new(),
             // Xorshift stays at zero.
             random: Random(seed | 1),

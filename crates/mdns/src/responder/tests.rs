@@ -297,6 +297,34 @@ fn plain_resolver_gets_its_question_back_and_a_short_life() {
 }
 
 #[test]
+fn answers_to_one_alone_are_few_and_then_for_everybody() {
+    let mut wire = Wire::settled(home());
+    let mut asked = question("home.local.", RecordType::A);
+    asked.queries[0].set_mdns_unicast_response(true);
+    let bytes = asked.to_vec().unwrap();
+    let mut ask = |port| {
+        wire.said.clear();
+        for host in 10..210 {
+            let source = SocketAddr::from(([192, 168, 77, host], port));
+            wire.boxes[0].receive(&bytes, source, wire.now);
+            wire.pass(Duration::ZERO);
+        }
+        let (alone, to_all): (Vec<_>, Vec<_>) = wire
+            .heard()
+            .into_iter()
+            .partition(|(to, _)| matches!(to, Target::One(_)));
+        wire.pass(Duration::from_secs(2));
+        (alone.len(), to_all.len())
+    };
+    assert_eq!(ask(PORT), (30, 1));
+    assert_eq!(
+        ask(40_000),
+        (30, 0),
+        "plain resolvers do not hear everybody's"
+    );
+}
+
+#[test]
 fn what_the_questioner_knows_is_not_repeated() {
     let mut wire = Wire::settled(home());
     let mut asked = question("home.local.", RecordType::A);
