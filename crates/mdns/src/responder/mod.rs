@@ -259,12 +259,18 @@ impl Responder {
             return outgoing;
         }
         self.spec = spec;
-        self.records = Records::new(&self.spec, &self.label());
-        self.pending.clear();
-        self.phase = Phase::Answering {
-            left: ANNOUNCEMENTS,
-            next: now,
-        };
+        let records = Records::new(&self.spec, &self.label());
+        if records.names().all(|name| self.records.has_name(name)) {
+            self.records = records;
+            self.pending.clear();
+            self.phase = Phase::Answering {
+                left: ANNOUNCEMENTS,
+                next: now,
+            };
+        } else {
+            // The service is new, and so is its name.
+            self.probe(now);
+        }
         let mut outgoing = self.goodbyes();
         outgoing.extend(self.take_back_stale());
         outgoing

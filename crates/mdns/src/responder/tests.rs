@@ -571,6 +571,29 @@ fn new_address_is_told_at_once_and_the_old_one_taken_back() {
 }
 
 #[test]
+fn name_of_a_new_service_is_asked_for_first() {
+    let without = MdnsSpec {
+        admin_port: None,
+        ..home()
+    };
+    let mut wire = Wire::settled(without.clone());
+    let now = wire.now;
+    assert!(wire.boxes[0].update(home(), now).is_empty());
+    assert_eq!(wire.labels(), ["Probing"]);
+    wire.pass(Duration::from_secs(5));
+    let asked = &wire.heard()[0].1.queries;
+    assert!(
+        asked
+            .iter()
+            .any(|query| *query.name() == name("home._https._tcp.local."))
+    );
+    assert_eq!(wire.labels(), ["home"]);
+    let now = wire.now;
+    assert_eq!(wire.boxes[0].update(without, now).len(), 2);
+    assert_eq!(wire.labels(), ["home"], "nothing new");
+}
+
+#[test]
 fn box_that_stops_takes_everything_back() {
     let mut wire = Wire::settled(home());
     let goodbye = wire.boxes[0].farewell();
