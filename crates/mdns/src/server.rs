@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cell_model::spec::MdnsSpec;
 use cell_model::status::MdnsStatus;
@@ -16,6 +16,9 @@ use crate::responder::{Outgoing, Responder, Target, Via};
 
 /// The largest message, IP and UDP headers aside (RFC 6762 section 17).
 const LARGEST: usize = 9_000;
+
+/// A message that the wire does not take by then is lost, which is ordinary: nobody is to wait for it to stop.
+const SENT_WITHIN: Duration = Duration::from_millis(100);
 
 /// Answers until it is dropped or stopped.
 pub struct MdnsServer {
@@ -182,9 +185,12 @@ impl Sockets {
             Via::V4 => &self.v4,
             Via::V6 => &self.v6,
         };
-        if let Some(socket) = socket
-            && let Err(error) = socket.send_to(&message.bytes, address).await
-        {
+        let Some(socket) = socket else {
+            return;
+        };
+        let sent = socket.send_to(&message.bytes, address);
+        let sent = tokio::time::timeout(SENT_WITHIN, sent).await;
+        if let Err(error) = sent.unwrap_or_else(|late| Err(late.into())) {
             // No route yet, or no address of this protocol: who asks again is answered then.
             tracing::debug!(%via, %error, "nothing was sent");
         }
