@@ -9,7 +9,8 @@
 //! - The process that reads messages of strangers opens no port and holds no right: the core opens the sockets and
 //!   hands them in.
 //!
-//! It must never answer on a WAN or in a tunnel, ask others for names on somebody's behalf, or keep what they say.
+//! It must never answer in a tunnel, ask others for names on somebody's behalf, or keep what they say. Nor on a WAN, but
+//! where it is the only wire: there a one-armed box answers neighbours with private and link-local addresses.
 //!
 //! Start at [`Mdns`] (what the rest of the daemon sees) and [`ProcessMdns`] (how it is done), then [`server`] (what
 //! runs in the process). What is said when is the pure part: [`responder`].
