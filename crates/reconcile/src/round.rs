@@ -235,6 +235,15 @@ impl Worker {
         }
     }
 
+    /// The box is found by no name: whether the last one is free is not known any more.
+    fn lose_name(&mut self) {
+        if let Some(facts) = &mut self.facts
+            && facts.found_as.is_some()
+        {
+            Arc::make_mut(facts).found_as = None;
+        }
+    }
+
     /// Says under which name the box is found: it may have been given up for another since.
     fn say_found(&mut self) {
         if let Some(spec) = &self.applied.mdns
@@ -403,6 +412,9 @@ impl Worker {
             Err(error) => {
                 tracing::debug!(part = part.as_str(), %error, "step failed");
                 self.know_nothing_of(part);
+                if part == Part::Mdns {
+                    self.lose_name();
+                }
                 self.items.set(part, State::Failed, error.to_string(), now);
                 false
             }
@@ -423,6 +435,7 @@ impl Worker {
         self.published.send_replace(Arc::new(Published {
             generation: last.generation + 1,
             items: self.items.list(),
+            facts: self.facts.clone().unwrap_or_default(),
             ..Published::clone(&last)
         }));
         worked || outdated

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use cell_model::status::{Part, State};
 
+use crate::Published;
+
 use super::running::{Running, config, desired, state};
 use super::world::{World, interface, let_days_pass, no_interface};
 
@@ -227,4 +229,20 @@ async fn box_that_cannot_be_found_by_name_is_ready_and_tries_again_without_hurry
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     let tries = running.world.failures();
     assert!((60..=125).contains(&tries), "{tries}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn name_is_told_no_longer_when_it_is_not_known_to_be_free() {
+    let running = Running::with(config([2])).await;
+    let found = |published: &Published| published.facts.found_as.is_some();
+    running.until(|published| found(published)).await;
+    running.world.break_part(Part::Mdns);
+    let nudge = crate::Nudge::Restart(Part::Mdns);
+    running.reconciler.nudge.send(nudge).await.unwrap();
+    let published = running
+        .until(|published| state(published, Part::Mdns) == State::Failed)
+        .await;
+    assert!(!found(&published));
+    running.world.mend();
+    running.until(|published| found(published)).await;
 }
