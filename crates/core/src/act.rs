@@ -82,6 +82,12 @@ impl Core {
         let system = self.system.get().ok_or_else(Problem::unavailable)?;
         let restart = async {
             system.processes.restart(part).await;
+            if part == Part::Mdns
+                && let Err(error) = system.parts.mdns.apply(None).await
+            {
+                // It has no process of its own to end, and told the same again it would go on as it is.
+                tracing::debug!(%error, "it did not stop");
+            }
             system.nudge.send(Nudge::Restart(part)).await
         };
         match tokio::time::timeout(RESTART, restart).await {

@@ -19,6 +19,8 @@ pub struct FakeMdns {
 struct Inner {
     spec: Option<MdnsSpec>,
     others: usize,
+    /// So many had a name when it was asked for: one that was found is kept.
+    met: usize,
 }
 
 impl FakeMdns {
@@ -27,7 +29,7 @@ impl FakeMdns {
         Self::default()
     }
 
-    /// So many other devices have the name and its first alternatives.
+    /// So many other devices have the name and its first alternatives when they are asked for next.
     pub fn meet(&self, others: usize) {
         self.inner().others = others;
     }
@@ -46,13 +48,18 @@ impl Mdns for FakeMdns {
             Some(spec) => spec
                 .label
                 .alternatives()
-                .nth(inner.others)
+                .nth(inner.met)
                 .map_or(MdnsStatus::Taken, |label| MdnsStatus::Answering { label }),
         })
     }
 
     async fn apply(&self, spec: Option<&MdnsSpec>) -> Result<(), MdnsError> {
-        self.inner().spec = spec.cloned();
+        let taken = matches!(self.observe().await?, MdnsStatus::Taken);
+        let mut inner = self.inner();
+        if taken || inner.spec.as_ref() != spec {
+            inner.met = inner.others;
+        }
+        inner.spec = spec.cloned();
         Ok(())
     }
 

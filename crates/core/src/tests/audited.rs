@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use cell_audit::Outcome;
 use cell_control::action::{Action, LogLevel, Verbosity};
 use cell_control::caller::Caller;
@@ -131,6 +133,24 @@ async fn acts_that_change_something_have_a_record() {
             row("auth.logout", None),
         ]
     );
+}
+
+#[tokio::test]
+async fn restarted_box_asks_for_its_first_name_again() {
+    let home = Home::set_up().await;
+    let owner = home.sign_in(OWNER, PASSWORD).await.unwrap();
+    for (others, expected) in [(1, "hut-2.local"), (0, "hut.local")] {
+        home.mdns.meet(others);
+        let restart = Action::RestartPart { part: Part::Mdns };
+        home.core.act(&owner, restart).await.unwrap();
+        let found = async {
+            while home.core.local_name().as_deref() != Some(expected) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(10), found).await;
+        found.expect(expected);
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use cell_control::caller::{Caller, Credential, now_since_boot};
 use cell_control::change::{Change, PeerForm, Receipt, SetupForm};
 use cell_dns::fake::FakeDns;
 use cell_firewall::fake::FakeFirewall;
+use cell_mdns::fake::FakeMdns;
 use cell_model::Timestamp;
 use cell_model::account::Role;
 use cell_model::config::Config;
@@ -39,6 +40,7 @@ pub(super) struct Home {
     pub(super) firewall: Arc<FakeFirewall>,
     pub(super) network: Arc<FakeNetwork>,
     pub(super) restarted: Arc<Restarted>,
+    pub(super) mdns: Arc<FakeMdns>,
     reconciler: Reconciler,
 }
 
@@ -75,6 +77,7 @@ impl Home {
         let core = Core::open_with(settings, logs, Timestamp::now, confirm_within)?;
         let firewall = Arc::new(FakeFirewall::new());
         let network = Arc::new(FakeNetwork::new(facts()));
+        let mdns = Arc::new(FakeMdns::new());
         let parts = Parts {
             firewall: Arc::clone(&firewall) as Arc<dyn cell_firewall::Firewall>,
             network: Arc::clone(&network) as Arc<dyn cell_network::Network>,
@@ -82,7 +85,7 @@ impl Home {
             vault: core.vault(),
             dns: Arc::new(FakeDns::new()),
             listener: Arc::new(NoListener),
-            mdns: Arc::new(cell_mdns::fake::FakeMdns::new()),
+            mdns: Arc::clone(&mdns) as Arc<dyn cell_mdns::Mdns>,
         };
         let reconciler =
             cell_reconcile::start(options(), parts.clone(), core.desired(), Timestamp::now);
@@ -99,6 +102,7 @@ impl Home {
             firewall,
             network,
             restarted,
+            mdns,
             reconciler,
         })
     }
