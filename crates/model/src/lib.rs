@@ -16,6 +16,7 @@ pub mod problem;
 pub mod secret;
 pub mod seed;
 pub mod spec;
+pub mod ssh_key;
 pub mod status;
 pub mod step;
 pub mod subnet;

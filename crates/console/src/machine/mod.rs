@@ -18,7 +18,7 @@ pub use logs::{MAX_FILE, kernel_line};
 pub use network::interfaces;
 pub use power::{Power, Programs};
 pub use slots::{LoaderSlots, Slots, ThisMachine};
-pub use ssh::{KeyError, SshKeys, parse_key};
+pub use ssh::SshKeys;
 pub use start_conf::StartConf;
 pub use usb::Usb;
 

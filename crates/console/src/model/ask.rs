@@ -4,13 +4,13 @@ use cell_auth::check_password_rules;
 use cell_model::config::AddressingConfig;
 use cell_model::name::Username;
 use cell_model::secret::Secret;
+use cell_model::ssh_key::SshKey;
 use ipnet::Ipv4Net;
 
 use super::Model;
 use super::menu::Choice;
 use super::page::{Account, Page};
 use crate::effect::{Effect, Proof, Side};
-use crate::machine::parse_key;
 
 /// Typed instead of the box's name to confirm a factory reset.
 const RESET: &str = "RESET";
@@ -118,7 +118,8 @@ pub(super) fn answer(model: &Model, text: &Secret<String>) -> Result<Choice, Str
             }))
         }
         Page::SshKey => {
-            parse_key(typed).map_err(|error| format!("{error}."))?;
+            let key = typed.parse::<SshKey>();
+            key.map_err(|error| format!("The key {error}."))?;
             Ok(Choice::Do(Effect::AddKey(typed.to_owned())))
         }
         Page::FactoryReset => {

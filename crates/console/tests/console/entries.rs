@@ -183,7 +183,7 @@ fn plain_lines_without_the_daemon() {
     console.line("", " 1  Status");
     console.line("6", "SSH is off");
     console.line("1", "Paste the public key");
-    console.line("ssh-ed25519 AAAA", "no public key");
+    console.line("ssh-ed25519 AAAA", "The key is damaged");
     console.line(KEY, "SSH is on for");
     console.line("", "2  Switch SSH off");
     console.line("", " 1  Status");

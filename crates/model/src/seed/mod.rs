@@ -9,7 +9,6 @@ mod finding;
 mod read;
 mod reader;
 mod setup;
-mod ssh;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -17,18 +16,16 @@ mod text;
 use ipnet::Ipv4Net;
 
 pub use finding::{Finding, Position, SeedError};
-pub use ssh::{SshKey, SshKeyError};
 
 use crate::config::{AddressingConfig, DomainMode};
 use crate::endpoint::Endpoint;
 use crate::name::{CellName, Domain, InterfaceName, TimeZoneName, Username};
 use crate::password_hash::PhcHash;
 use crate::secret::Secret;
+use crate::ssh_key::SshKey;
 
 /// The most bytes of a seed: far above what anybody would say, far below what would cost memory.
 pub const MAX_BYTES: usize = 64 * 1024;
-/// The most keys that may sign in over SSH.
-pub const MAX_SSH_KEYS: usize = 32;
 
 /// What a seed says. What it does not say stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::finding::SeedError;
 use super::reader::{Field, Reader, Section, field};
-use super::{MAX_SSH_KEYS, Seed, SeedInterfaces, SshKey};
+use super::{Seed, SeedInterfaces};
 use crate::config::{AddressingConfig, AddressingError};
+use crate::ssh_key::{MAX_SSH_KEYS, SshKey};
 
 const HOSTNAME: Field = field("hostname", "\"home\"");
 pub(super) const CELL_NAME: Field = field("cell_name", "\"home\"");

@@ -3,25 +3,25 @@
 use std::fmt;
 use std::str::FromStr;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use ssh_key::{HashAlg, PublicKey};
 
 /// The most bytes of a line: an RSA key of 16,384 bits takes 2,800.
 const MAX_LINE: usize = 4096;
 /// Bits an RSA key must have at least, and may have at most: more would only slow the box down.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=16384;
 
-/// Kinds of keys the box's SSH server takes, each with how many fields follow its name (RFC 4253 section 6.6, RFC 5656
-/// section 3.1, RFC 8709 section 4, PROTOCOL.u2f of OpenSSH).
-const KINDS: [(&str, usize); 7] = [
-    ("ssh-ed25519", 1),
-    ("ssh-rsa", 2),
-    ("ecdsa-sha2-nistp256", 2),
-    ("ecdsa-sha2-nistp384", 2),
-    ("ecdsa-sha2-nistp521", 2),
-    ("sk-ssh-ed25519@openssh.com", 2),
-    ("sk-ecdsa-sha2-nistp256@openssh.com", 3),
+/// Kinds of keys the box's SSH server takes.
+const KINDS: [&str; 7] = [
+    "ssh-ed25519",
+    "ssh-rsa",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
+/// The most keys that may sign in over SSH: a person pastes one or two.
+pub const MAX_SSH_KEYS: usize = 32;
 
 /// Why a text is no public key that may be let in. The text is fit to be shown beside the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -55,18 +55,36 @@ pub enum SshKeyError {
 
 /// A public key, as a line of `authorized_keys` without options.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SshKey(String);
+pub struct SshKey {
+    line: String,
+    key: PublicKey,
+}
 
 impl SshKey {
     /// The line, without its end.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.line
+    }
+
+    /// Whether it is the same key, whatever it is called.
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        self.key.key_data() == other.key.key_data()
+    }
+
+    /// Kind, fingerprint and comment, as `ssh-keygen -l` shows them.
+    pub fn description(&self) -> String {
+        let kind = self.key.algorithm();
+        let text = format!("{kind} {}", self.key.fingerprint(HashAlg::Sha256));
+        match self.key.comment() {
+            "" => text,
+            comment => format!("{text} {comment}"),
+        }
     }
 }
 
 impl fmt::Display for SshKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.line)
     }
 }
 
@@ -84,83 +102,32 @@ impl FromStr for SshKey {
         if text.chars().any(char::is_control) {
             return Err(SshKeyError::Line);
         }
-        let mut words = text.split_ascii_whitespace();
-        let kind_of = |word: &str| KINDS.into_iter().find(|(kind, _)| *kind == word);
-        let first = words.next().unwrap_or_default();
-        let Some((kind, fields)) = kind_of(first) else {
-            return Err(match words.any(|word| kind_of(word).is_some()) {
+        // The SSH server wants one blank each.
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        if !words.first().is_some_and(|first| KINDS.contains(first)) {
+            return Err(match words.iter().any(|word| KINDS.contains(word)) {
                 true => SshKeyError::Options,
                 false => SshKeyError::Kind,
             });
-        };
-        let blob = STANDARD
-            .decode(words.next().unwrap_or_default())
-            .map_err(|_| SshKeyError::Damaged)?;
-        check(kind, fields, &blob)?;
-        // The SSH server wants one blank each.
-        let words: Vec<&str> = text.split_ascii_whitespace().collect();
-        Ok(Self(words.join(" ")))
-    }
-}
-
-/// The name once more, then so many fields, then nothing.
-fn check(kind: &str, fields: usize, blob: &[u8]) -> Result<(), SshKeyError> {
-    let mut rest = blob;
-    if field(&mut rest)? != kind.as_bytes() {
-        return Err(SshKeyError::Damaged);
-    }
-    let mut last: &[u8] = &[];
-    for index in 0..fields {
-        let value = field(&mut rest)?;
-        let right = match (kind, index, curve(kind)) {
-            ("ssh-ed25519" | "sk-ssh-ed25519@openssh.com", 0, _) => value.len() == 32,
-            (_, 0, Some((name, _))) => value == name.as_bytes(),
-            // A point in full (SEC 1 section 2.3.3): OpenSSH writes no other.
-            (_, 1, Some((_, bytes))) => value.len() == 2 * bytes + 1 && value.first() == Some(&4),
-            _ => !value.is_empty(),
-        };
-        if !right {
-            return Err(SshKeyError::Damaged);
         }
-        last = value;
-    }
-    if !rest.is_empty() {
-        return Err(SshKeyError::Damaged);
-    }
-    if kind == "ssh-rsa" {
-        let zeros = last.iter().take_while(|byte| **byte == 0).count();
-        let first = last.get(zeros).copied().unwrap_or_default();
-        let bits = (last.len() - zeros) * 8 - first.leading_zeros() as usize % 8;
-        if !RSA_BITS.contains(&bits) {
-            return Err(SshKeyError::RsaBits);
+        let line = words.join(" ");
+        let key = PublicKey::from_openssh(&line).map_err(|_| SshKeyError::Damaged)?;
+        if let Some(rsa) = key.key_data().rsa() {
+            let modulus = rsa.n.as_positive_bytes().unwrap_or_default();
+            if !RSA_BITS.contains(&(modulus.len() * 8)) {
+                return Err(SshKeyError::RsaBits);
+            }
         }
+        Ok(Self { line, key })
     }
-    Ok(())
-}
-
-/// Name of a kind's curve, and the bytes of one coordinate (RFC 5656 section 10.1).
-fn curve(kind: &str) -> Option<(&'static str, usize)> {
-    match kind {
-        "ecdsa-sha2-nistp256" | "sk-ecdsa-sha2-nistp256@openssh.com" => Some(("nistp256", 32)),
-        "ecdsa-sha2-nistp384" => Some(("nistp384", 48)),
-        "ecdsa-sha2-nistp521" => Some(("nistp521", 66)),
-        _ => None,
-    }
-}
-
-/// The next field: four bytes of length, then so many (RFC 4251 section 5).
-fn field<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], SshKeyError> {
-    let (length, behind) = rest.split_first_chunk::<4>().ok_or(SshKeyError::Damaged)?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| SshKeyError::Damaged)?;
-    let (value, behind) = behind
-        .split_at_checked(length)
-        .ok_or(SshKeyError::Damaged)?;
-    *rest = behind;
-    Ok(value)
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+
     use super::*;
 
     const GOOD: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti anna@laptop";
@@ -229,6 +196,24 @@ mod tests {
             (&rsa(2049), SshKeyError::RsaBits),
         ] {
             assert_eq!(read(text), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn key_is_shown_as_ssh_keygen_shows_it() {
+        let key = read(GOOD).unwrap();
+        assert_eq!(
+            key.description(),
+            "ssh-ed25519 SHA256:UCUiLr7Pjs9wFFJMDByLgc3NrtdU344OgUM45wZPcIQ anna@laptop"
+        );
+        let elsewhere = read(&GOOD.replace("laptop", "desk")).unwrap();
+        assert!(key.is_same_key(&elsewhere) && key != elsewhere);
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_the_reader_panic(line in "(ssh-rsa |ssh-ed25519 |)[ -~]{0,120}") {
+            let _ = read(&line);
         }
     }
 }
