@@ -196,8 +196,9 @@ const BUILDROOT_TOOLS: &[Tool] = &[
     ),
 ];
 
-/// What browser tests need of npm, pinned: the rules for accessible pages are part of what a test says.
-const NPM_PACKAGES: &[(&str, &str)] = &[("axe-core", "4.14.1"), ("playwright-core", "1.64.1")];
+/// What browser tests need of npm, pinned: the rules for accessible pages are part of what a test says. From 1.62 on
+/// playwright-core wants a later Node.js than Debian 12 has.
+const NPM_PACKAGES: &[(&str, &str)] = &[("axe-core", "4.14.1"), ("playwright-core", "1.61.1")];
 
 /// Makes sure that everything for `need` is there.
 pub(crate) fn ensure(need: Need) -> Result<(), XtaskError> {
