@@ -140,6 +140,12 @@ const TOOLS: &[Tool] = &[
     ),
     tool(
         Need::Test,
+        "xz",
+        "xz-utils",
+        "unpacks a download as a person would",
+    ),
+    tool(
+        Need::Test,
         "npm",
         "npm",
         "fetches playwright-core, which node drives the browser with, and axe-core, which finds barriers in pages",
