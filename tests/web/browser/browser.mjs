@@ -19,9 +19,16 @@ export async function start() {
   });
 }
 
-// Opens a page; how it answered.
+// Opens a page; how it answered. Chromium gives up a page when an address of its machine becomes usable meanwhile, as
+// happens in a world that was just made; a person's browser loads it again by itself.
 export async function open(page, path) {
-  return (await page.goto(given.base + path)).status();
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return (await page.goto(given.base + path)).status();
+    } catch (error) {
+      if (attempt === 5 || !error.message.includes('ERR_NETWORK_CHANGED')) throw error;
+    }
+  }
 }
 
 // Fills fields in by name; `true` ticks a box, and the value of a radio button is the one to choose.
