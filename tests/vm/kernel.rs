@@ -98,6 +98,8 @@ fn vm_long_transfer_through_the_kernels_tunnel_does_not_notice_that_the_daemon_w
         "it stood still for {pause_away:?} of {away:?}"
     );
     assert_eq!(interface(&appliance), made, "the interface was made anew");
+    let log = appliance.answer("[ -p /run/log/celld.fifo ] && pidof syslogd | wc -w");
+    assert_eq!(log, "1", "one keeps the log of both");
     appliance.sign_in();
     assert_eq!(appliance.get("/api/wireguard/status")["backend"], "kernel");
 }
