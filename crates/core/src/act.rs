@@ -82,10 +82,10 @@ impl Core {
         let system = self.system.get().ok_or_else(Problem::unavailable)?;
         let restart = async {
             system.processes.restart(part).await;
+            // The box's name has no process of its own to end; told the same again, it would go on as it is.
             if part == Part::Mdns
                 && let Err(error) = system.parts.mdns.apply(None).await
             {
-                // It has no process of its own to end, and told the same again it would go on as it is.
                 tracing::debug!(%error, "it did not stop");
             }
             system.nudge.send(Nudge::Restart(part)).await

@@ -33,7 +33,7 @@ impl Core {
         // A name nobody can have still costs a try and the time of a hash.
         let username: Option<Username> = typed.parse().ok();
         let counted = username.clone().unwrap_or_else(nobody);
-        let (account, stand_in) = {
+        let (account, hash) = {
             let mut people = self.people();
             if people.accounts.is_empty() {
                 return Err(no_accounts());
@@ -44,12 +44,13 @@ impl Core {
             let account = username
                 .as_ref()
                 .and_then(|username| people.accounts.get(username).cloned());
-            (account, people.costliest_hash())
+            let hash = match &account {
+                Some(account) => Some(account.password_hash.clone()),
+                None => people.costliest_hash(),
+            };
+            (account, hash)
         };
-        let hash = account
-            .as_ref()
-            .map(|account| account.password_hash.clone());
-        let right = verified(hash.or(stand_in), password).await?;
+        let right = verified(hash, password).await?;
         let now = (self.clock)();
         let writer = self.writer.lock().await;
         // It may have gone, or been given another password, while this one was looked at.

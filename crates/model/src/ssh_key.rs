@@ -114,7 +114,8 @@ impl FromStr for SshKey {
         let key = PublicKey::from_openssh(&line).map_err(|_| SshKeyError::Damaged)?;
         if let Some(rsa) = key.key_data().rsa() {
             let modulus = rsa.n.as_positive_bytes().unwrap_or_default();
-            if !RSA_BITS.contains(&(modulus.len() * 8)) {
+            let unused = modulus.first().map_or(0, |first| first.leading_zeros());
+            if !RSA_BITS.contains(&(modulus.len() * 8 - unused as usize)) {
                 return Err(SshKeyError::RsaBits);
             }
         }
@@ -150,6 +151,8 @@ mod tests {
         key("ssh-rsa", &[&[1, 0, 1], &modulus])
     }
 
+    const ECDSA: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBHwf2HMM5TRXvo2SQJjsNkiDD5KqiiNjrGVv3UUh+mMT5RHxiRtOnlqvjhQtBq0VpmpCV/PwUdhOig4vkbqAcEc= user";
+
     #[test]
     fn key_is_kept_as_the_line_it_was() {
         assert_eq!(read(GOOD).unwrap().as_str(), GOOD);
@@ -157,6 +160,11 @@ mod tests {
         let wide = GOOD.replace(' ', "   ");
         assert_eq!(read(&wide).unwrap().as_str(), GOOD);
         assert!(read(&rsa(256)).is_ok());
+        assert_eq!(read(&format!("  {ECDSA}\r\n")).unwrap().as_str(), ECDSA);
+        for name in ["", "anna", "Anna's old laptop", "änna"] {
+            let named = GOOD.replace("anna@laptop", name);
+            assert_eq!(read(&named).unwrap().as_str(), named.trim_end());
+        }
     }
 
     #[test]
@@ -183,6 +191,15 @@ mod tests {
         let other_kind = GOOD.replacen("ssh-ed25519", "ssh-rsa", 1);
         for (text, expected) in [
             ("", SshKeyError::Kind),
+            ("hello", SshKeyError::Kind),
+            (
+                "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAQQC7 x",
+                SshKeyError::Damaged,
+            ),
+            (
+                &key("ssh-rsa", &[&[1, 0, 1], &[0x7f; 256]]),
+                SshKeyError::RsaBits,
+            ),
             ("ssh-ed25519", SshKeyError::Damaged),
             ("ssh-dss AAAA", SshKeyError::Kind),
             (&GOOD.replacen('s', "ѕ", 1), SshKeyError::Kind),

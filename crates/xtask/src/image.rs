@@ -114,12 +114,7 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
 
 /// Puts the image together again, from the same programs and packages, and holds one against the other.
 fn compare(first: &Path, board: &str, out: &Path) -> Result<(), XtaskError> {
-    let elsewhere = tempfile::tempdir_in(out).map_err(|source| {
-        XtaskError::Image(OsError::Write {
-            path: out.to_owned(),
-            source,
-        })
-    })?;
+    let elsewhere = tempfile::tempdir_in(out).map_err(unwritten(out))?;
     let second = make(board, elsewhere.path())?;
     let [first, second] = [cell_os::digest_of(first)?, cell_os::digest_of(&second)?];
     if first != second {
@@ -212,15 +207,7 @@ fn make(name: &str, out: &Path) -> Result<PathBuf, XtaskError> {
         epoch: sources.epoch,
     };
     // What is there is of other inputs from here on, also when this is interrupted.
-    match fs::remove_file(&stamp) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            return Err(XtaskError::Image(OsError::Write {
-                path: stamp,
-                source,
-            }));
-        }
-        _ => {}
-    }
+    cell_durable::remove(&stamp).map_err(unwritten(&stamp))?;
     let image = assemble(&base, &assembly, out, step)?;
     write_contents(&sources, &board, &packages.lock, out)?;
     let _ = fs::remove_dir_all(&scratch);
@@ -294,13 +281,13 @@ fn crates(target: &str) -> Result<Vec<sbom::Crate>, XtaskError> {
     let metadata = cargo::metadata(&["--filter-platform", target])?;
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
     let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
-    let ours = PROGRAMS.iter().map(|(package, _)| *package);
-    let roots = packages.iter().filter(|package| {
-        let name = package["name"].as_str();
-        name.is_some_and(|name| ours.clone().any(|program| program == name))
-    });
-    let roots = roots.filter_map(|package| text(&package["id"]));
-    let used = reached(&metadata["resolve"]["nodes"], roots.collect());
+    let is_ours = |package: &&serde_json::Value| {
+        let mut programs = PROGRAMS.iter();
+        programs.any(|(name, _)| package["name"] == *name)
+    };
+    let roots = packages.iter().filter(is_ours);
+    let roots = roots.filter_map(|package| text(&package["id"])).collect();
+    let used = reached(&metadata["resolve"]["nodes"], roots);
     let mut crates: Vec<sbom::Crate> = packages
         .iter()
         .filter(|package| !package["source"].is_null())
@@ -370,12 +357,12 @@ fn inputs(sources: &Sources, board: &Board) -> Result<String, XtaskError> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), XtaskError> {
-    fs::write(path, text).map_err(|source| {
-        XtaskError::Image(OsError::Write {
-            path: path.to_owned(),
-            source,
-        })
-    })
+    fs::write(path, text).map_err(unwritten(path))
+}
+
+fn unwritten(path: &Path) -> impl FnOnce(io::Error) -> XtaskError {
+    let path = path.to_owned();
+    |source| XtaskError::Image(OsError::Write { path, source })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod long;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use self::long::{Choice, Setting};
+use self::long::{Binary, Choice, Setting};
 use crate::cargo;
 use crate::error::XtaskError;
 use crate::image;
@@ -38,7 +38,9 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
         passed &= cargo::finish(quick().envs(default.iter().cloned()))?.success();
     }
     if let Some(set) = options.set() {
-        let summary = long::run(set, &settings(set, default)?, options.again)?;
+        let binaries = long::binaries()?;
+        let settings = settings(set, default, &binaries)?;
+        let summary = long::run(set, &settings, &binaries, options.again)?;
         println!("\n{summary}");
         passed &= summary.failed.is_empty();
     }
@@ -86,7 +88,11 @@ fn quick() -> Command {
 }
 
 /// The slow tests run with the default board's image, and those for machines with every other board's too.
-fn settings(set: &str, default: Environment) -> Result<Vec<Setting>, XtaskError> {
+fn settings(
+    set: &str,
+    default: Environment,
+    binaries: &[Binary],
+) -> Result<Vec<Setting>, XtaskError> {
     let programs = |board: &str| vec![daemon(), image::made_from(board)];
     let mut settings = vec![Setting {
         label: String::new(),
@@ -94,7 +100,7 @@ fn settings(set: &str, default: Environment) -> Result<Vec<Setting>, XtaskError>
         programs: programs(image::DEFAULT_BOARD),
         choice: Choice::Slow,
     }];
-    if long::concerns_other_boards(set)? {
+    if long::concerns_other_boards(set, binaries)? {
         for board in image::board_names()? {
             if board != image::DEFAULT_BOARD {
                 settings.push(Setting {

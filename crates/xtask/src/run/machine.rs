@@ -73,6 +73,11 @@ pub(super) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
 
 /// What a kept disk holds its changes to: the image it began with, which is not replaced when another is made.
 fn base_of(kept: &Path, image: PathBuf) -> Result<PathBuf, XtaskError> {
+    // The kept disk would look for another path beside itself.
+    let kept = std::path::absolute(kept).map_err(|source| XtaskError::Read {
+        path: kept.to_owned(),
+        source,
+    })?;
     let mut base = kept.as_os_str().to_owned();
     base.push(".base");
     let base = PathBuf::from(base);

@@ -48,7 +48,7 @@ const EVERY_BOARD: &str = "vm_long";
 
 /// A test program, as cargo built it.
 #[derive(Debug, Clone)]
-struct Binary {
+pub(super) struct Binary {
     executable: PathBuf,
     /// Where cargo would run it.
     folder: PathBuf,
@@ -94,8 +94,8 @@ impl std::fmt::Display for Summary {
 }
 
 /// Whether there is a test of this set that every board must pass: otherwise no image is made for them.
-pub(super) fn concerns_other_boards(set: &str) -> Result<bool, XtaskError> {
-    for binary in binaries()? {
+pub(super) fn concerns_other_boards(set: &str, binaries: &[Binary]) -> Result<bool, XtaskError> {
+    for binary in binaries {
         if !binary.tests(set, Choice::OtherBoard)?.is_empty() {
             return Ok(true);
         }
@@ -105,10 +105,15 @@ pub(super) fn concerns_other_boards(set: &str) -> Result<bool, XtaskError> {
 
 /// Runs the slow tests whose name holds `set`, with each of the settings that they are for; what passed before with the
 /// same programs only when asked to.
-pub(super) fn run(set: &str, settings: &[Setting], again: bool) -> Result<Summary, XtaskError> {
+pub(super) fn run(
+    set: &str,
+    settings: &[Setting],
+    binaries: &[Binary],
+    again: bool,
+) -> Result<Summary, XtaskError> {
     let mut tests = Vec::new();
     let mut digests = Digests::default();
-    for binary in binaries()? {
+    for binary in binaries {
         for setting in settings {
             for name in binary.tests(set, setting.choice)? {
                 let mut hash = Sha256::new();
@@ -211,7 +216,7 @@ impl Test {
 }
 
 /// Every test program of the workspace, built.
-fn binaries() -> Result<Vec<Binary>, XtaskError> {
+pub(super) fn binaries() -> Result<Vec<Binary>, XtaskError> {
     let mut build = cargo::cargo();
     build
         .args(["test", "--workspace", "--no-run"])
@@ -416,6 +421,15 @@ mod tests {
         }
         assert_eq!(chosen(&binary, "long_reset"), ["vm_long_reset"]);
         assert!(chosen(&binary, "vm_power").is_empty());
+
+        // Images for other boards are made only where such a test may need them.
+        let binaries = [binary];
+        for set in ["", "vm_", "vm_long", "vm_long_reset", "reset"] {
+            assert!(concerns_other_boards(set, &binaries).unwrap(), "{set}");
+        }
+        for set in ["vm_power", "long_two_hundred_kills"] {
+            assert!(!concerns_other_boards(set, &binaries).unwrap(), "{set}");
+        }
     }
 
     #[test]
