@@ -65,7 +65,9 @@ fn is_invisible(character: char) -> bool {
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let words = text.trim_start_matches(' ');
-    let indent = " ".repeat((text.len() - words.len()).min(width / 2));
+    // A character may take two columns.
+    let most = (width / 2).min(width.saturating_sub(2));
+    let indent = " ".repeat((text.len() - words.len()).min(most));
     let options = Options::new(width)
         .initial_indent(&indent)
         .subsequent_indent(&indent);
@@ -115,6 +117,7 @@ mod tests {
         assert_eq!(wrap("", 10), [""]);
         assert_eq!(wrap("      deep", 4), ["  de", "  ep"]);
         assert_eq!(wrap(" x", 1), ["x"]);
+        assert_eq!(wrap(" 𠀀", 2), ["𠀀"]);
     }
 
     proptest! {
@@ -122,8 +125,9 @@ mod tests {
         fn no_piece_is_too_wide_and_no_word_is_lost(text in ".{0,200}", width in 1..90_usize) {
             let pieces = wrap(&text, width);
             // A character of two columns has no place in one.
-            let fits = |piece: &String| display_width(piece) <= width || piece.chars().count() == 1;
-            prop_assert!(pieces.iter().all(fits));
+            let widest = text.chars().map(|c| display_width(&c.to_string())).max();
+            let most = width.max(widest.unwrap_or_default());
+            prop_assert!(pieces.iter().all(|piece| display_width(piece) <= most));
             let visible = |text: &str| text.chars().filter(|c| *c != ' ').collect::<String>();
             prop_assert_eq!(visible(&pieces.concat()).replace(char::is_whitespace, ""),
                 visible(&text).replace(char::is_whitespace, ""));
