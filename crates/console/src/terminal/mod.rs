@@ -169,6 +169,7 @@ impl Console {
         if self.signals.end.rang() {
             return Ok(true);
         }
+        self.screen.hold()?;
         if self.kernel.untidy() && self.screen.is_full() {
             self.screen.redraw()?;
         }

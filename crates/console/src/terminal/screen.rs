@@ -82,6 +82,11 @@ impl Screen {
         Ok(())
     }
 
+    /// Keeps the terminal as [`begin`](Self::begin) took it.
+    pub(super) fn hold(&self) -> io::Result<()> {
+        self.tty.hold()
+    }
+
     /// Gives the terminal away as it was found.
     pub(super) fn end(&mut self) {
         if self.terminal.take().is_some() {

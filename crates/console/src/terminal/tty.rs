@@ -1,5 +1,6 @@
 //! The terminal's modes and size.
 
+use std::cell::RefCell;
 use std::io::{self, IsTerminal};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
@@ -23,12 +24,15 @@ pub(super) enum Kind {
 pub(super) struct Tty {
     /// As it was found; `None`: standard input is no terminal.
     before: Option<Termios>,
+    /// As it was set; `None` while somebody else has it.
+    set: RefCell<Option<Termios>>,
 }
 
 impl Tty {
     pub(super) fn open() -> Self {
         Self {
             before: tcgetattr(io::stdin()).ok(),
+            set: RefCell::default(),
         }
     }
 
@@ -68,6 +72,20 @@ impl Tty {
     pub(super) fn restore(&self) {
         // A terminal that is gone needs no modes.
         let _ = self.set(|_| {});
+        self.set.take();
+    }
+
+    /// Sets the modes anew if another program has changed them: on a machine's console others may do so at any time.
+    pub(super) fn hold(&self) -> io::Result<()> {
+        let set = self.set.borrow();
+        let Some(modes) = &*set else {
+            return Ok(());
+        };
+        if is_same(&tcgetattr(io::stdin())?, modes) {
+            return Ok(());
+        }
+        // At once: what is still to be sent need not wait for it.
+        Ok(tcsetattr(io::stdin(), OptionalActions::Now, modes)?)
     }
 
     fn set(&self, change: impl FnOnce(&mut Termios)) -> io::Result<()> {
@@ -77,7 +95,9 @@ impl Tty {
         let mut modes = before.clone();
         change(&mut modes);
         // What was typed ahead stays.
-        Ok(tcsetattr(io::stdin(), OptionalActions::Drain, &modes)?)
+        tcsetattr(io::stdin(), OptionalActions::Drain, &modes)?;
+        self.set.replace(Some(modes));
+        Ok(())
     }
 }
 
@@ -85,6 +105,13 @@ impl Drop for Tty {
     fn drop(&mut self) {
         self.restore();
     }
+}
+
+/// Whether two have the same modes of input, output and line; speed and size are the line's own.
+fn is_same(one: &Termios, other: &Termios) -> bool {
+    one.input_modes == other.input_modes
+        && one.output_modes == other.output_modes
+        && one.local_modes == other.local_modes
 }
 
 /// Whether the terminal can be drawn on: every one with a name but `dumb` moves its cursor as ECMA-48 has it.

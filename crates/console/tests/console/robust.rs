@@ -68,6 +68,16 @@ fn interrupt_leads_back_to_the_menu() {
 }
 
 #[test]
+fn modes_that_others_change_come_back() {
+    let empty = EmptyBox::new();
+    let mut screen = Sitting::start(&Setting::screen(&empty.runtime_dir, &empty.state_dir));
+    screen.sees("9  Restart or power off");
+    screen.set_line_modes();
+    screen.leads("6", "SSH is off");
+    screen.echoes(false);
+}
+
+#[test]
 fn garbage_changes_nothing() {
     let empty = EmptyBox::new();
     // No digits, Enter or letters among them: those may lead somewhere.

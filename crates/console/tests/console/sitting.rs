@@ -15,7 +15,7 @@ use cell_testkit::{Namespace, wait_for};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 use tempfile::TempDir;
 
 /// How long something may take to appear; generous, since machines differ.
@@ -212,6 +212,14 @@ impl Sitting {
             (modes.contains(LocalModes::ECHO) == echo).then_some(())
         });
         assert!(found.is_some(), "the echo stays {}", !echo);
+    }
+
+    /// Does to its modes what `stty sane` does.
+    pub(crate) fn set_line_modes(&self) {
+        let mut modes = tcgetattr(&self.terminal).unwrap();
+        let whole = LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
+        modes.local_modes.insert(whole);
+        tcsetattr(&self.terminal, OptionalActions::Now, &modes).unwrap();
     }
 
     /// How often one of the programs was started that would end this machine.
