@@ -48,7 +48,9 @@ impl FromStr for PublicKey {
     fn from_str(text: &str) -> Result<Self, SignedError> {
         let bytes = HEXLOWER.decode(text.as_bytes()).ok();
         let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-        Ok(Self(bytes.ok_or_else(|| SignedError::Key(text.to_owned()))?))
+        Ok(Self(
+            bytes.ok_or_else(|| SignedError::Key(text.to_owned()))?,
+        ))
     }
 }
 

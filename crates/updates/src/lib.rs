@@ -15,3 +15,5 @@
 //! [`boot_state::BootState`], then `board/common/grub.cfg`, which is the other half of it.
 
 pub mod boot_state;
+pub mod bundle;
+pub mod install;
