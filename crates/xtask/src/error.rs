@@ -40,6 +40,10 @@ pub(crate) enum XtaskError {
         address: SocketAddr,
         source: io::Error,
     },
+    #[error(
+        "these are a developer's keys, and boxes of others must not trust them; make some with\n    cargo xtask bundle new-keys DIR\nand name them with --keys DIR"
+    )]
+    DevelopmentKeys,
     #[error("cannot catch signals")]
     Signals(#[source] io::Error),
     #[error("cannot read {path}")]

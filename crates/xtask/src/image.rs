@@ -14,12 +14,14 @@ use cell_os::OsError;
 use cell_os::assemble::{Assembly, assemble};
 use cell_os::board::Board;
 use cell_os::debian::{Lock, Sources};
-use cell_os::fat::FatFiles;
 use cell_os::sbom;
 use cell_os::toolbox::Toolbox;
+use cell_signed::Envelope;
+use cell_updates::bundle::{Digest, Release, size_with_tree};
 use clap::ValueEnum;
 
 use crate::buildroot;
+use crate::bundle::{self, KeyOptions};
 use crate::cargo::{self, Profile};
 use crate::error::XtaskError;
 use crate::setup;
@@ -56,6 +58,8 @@ pub(crate) struct Options {
     /// Take the newest packages, and write down which these are
     #[arg(long)]
     update_lock: bool,
+    #[command(flatten)]
+    keys: KeyOptions,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -79,7 +83,8 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
         }
         setup::ensure_buildroot()?;
         let assembler = cargo::build_program("cell-os", "cell-os", Profile::Release)?;
-        let mut folder = buildroot::image(&options.board, &assembler)?;
+        let keys = options.keys.keyring()?;
+        let mut folder = buildroot::image(&options.board, &assembler, &keys.path)?;
         if let Some(out) = &options.out {
             cargo::succeed(
                 Command::new("cp")
@@ -101,10 +106,11 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
         .out
         .clone()
         .unwrap_or_else(|| image_dir(&options.board));
-    let made = make(&options.board, &out)?;
+    let made = make(&options.board, &out, &options.keys)?;
     if options.twice {
-        compare(&made, &options.board, &out)?;
+        compare(&made, options, &out)?;
     }
+    bundle::beside(&made, &options.board, &options.keys)?;
     if options.downloads {
         downloads::make(&made, &options.board, &out, &toolbox()?)?;
     }
@@ -113,9 +119,9 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
 }
 
 /// Puts the image together again, from the same programs and packages, and holds one against the other.
-fn compare(first: &Path, board: &str, out: &Path) -> Result<(), XtaskError> {
+fn compare(first: &Path, options: &Options, out: &Path) -> Result<(), XtaskError> {
     let elsewhere = tempfile::tempdir_in(out).map_err(unwritten(out))?;
-    let second = make(board, elsewhere.path())?;
+    let second = make(&options.board, elsewhere.path(), &options.keys)?;
     let [first, second] = [cell_os::digest_of(first)?, cell_os::digest_of(&second)?];
     if first != second {
         return Err(XtaskError::NotReproduced { first, second });
@@ -126,7 +132,22 @@ fn compare(first: &Path, board: &str, out: &Path) -> Result<(), XtaskError> {
 
 /// The image of a board, made if it is not there or something that goes into it has changed.
 pub(crate) fn current(board: &str) -> Result<PathBuf, XtaskError> {
-    make(board, &image_dir(board))
+    make_with_keys(board, &KeyOptions::default())
+}
+
+/// The same, for boxes that take what these keys sign.
+pub(crate) fn make_with_keys(board: &str, keys: &KeyOptions) -> Result<PathBuf, XtaskError> {
+    make(board, &image_dir(board), keys)
+}
+
+/// Which version an image of this tree is.
+pub(crate) fn release(board: &str) -> Release {
+    Release {
+        board: board.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        sequence: epoch(),
+        schema: cell_store::SCHEMA,
+    }
 }
 
 /// The file that says what a board's current image was made from: another image, another content.
@@ -184,12 +205,13 @@ fn epoch() -> u64 {
         .unwrap_or_default()
 }
 
-fn make(name: &str, out: &Path) -> Result<PathBuf, XtaskError> {
+fn make(name: &str, out: &Path, keys: &KeyOptions) -> Result<PathBuf, XtaskError> {
     let board = board(name)?;
+    let keys = keys.keyring()?.chain;
     let sources = sources(programs(&board)?);
     let disk = out.join(format!("cell-{name}.img"));
     let stamp = out.join(STAMP);
-    let inputs = inputs(&sources, &board)?;
+    let inputs = inputs(&sources, &board, &keys)?;
     if disk.exists() && fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == inputs) {
         return Ok(disk);
     }
@@ -203,6 +225,8 @@ fn make(name: &str, out: &Path) -> Result<PathBuf, XtaskError> {
         board: board.clone(),
         common: boards().join("common"),
         toolbox,
+        release: release(name),
+        keys,
         scratch: scratch.join("assembly"),
         epoch: sources.epoch,
     };
@@ -235,23 +259,9 @@ fn step(text: &str) {
 
 /// Bytes of the root slot, hash tree included, as the disk's loader has them.
 pub(crate) fn root_size(disk: &Path, toolbox: &Toolbox) -> Result<u64, XtaskError> {
-    let boot = FatFiles {
-        toolbox,
-        image: disk,
-        at: cell_os::disk::offset_of("boot-a"),
-    };
-    let text = boot.read("slot.cfg")?;
-    let words = text.split(|end: char| end.is_whitespace() || end == '"');
-    let root = words
-        .filter_map(|word| word.strip_prefix("cell.root="))
-        .next();
-    let blocks = root.and_then(|root| root.rsplit(':').next()?.parse().ok());
-    let blocks = blocks.ok_or_else(|| OsError::Answer {
-        program: "slot.cfg".to_owned(),
-        what: "the size of the root",
-        output: text.clone(),
-    })?;
-    Ok(cell_os::size_with_tree(blocks))
+    Ok(size_with_tree(
+        cell_os::bundle::verity(disk, toolbox)?.data_blocks,
+    ))
 }
 
 /// The list of what is in the image, beside it.
@@ -339,7 +349,7 @@ fn rfc3339(seconds: u64) -> String {
 }
 
 /// Everything the image is made from, as one text: names and digests.
-fn inputs(sources: &Sources, board: &Board) -> Result<String, XtaskError> {
+fn inputs(sources: &Sources, board: &Board, keys: &[Envelope]) -> Result<String, XtaskError> {
     let tree = &sources.tree;
     let mut text = format!("version {} epoch {}\n", sources.version, sources.epoch);
     for path in &sources.programs {
@@ -353,6 +363,8 @@ fn inputs(sources: &Sources, board: &Board) -> Result<String, XtaskError> {
         text.push_str(&cell_os::digest_below(&tree.join(folder))?);
     }
     text.push_str(&cell_os::digest_below(&board.folder)?);
+    let keys = serde_json::to_vec(keys).unwrap_or_default();
+    text.push_str(&format!("keys {}\n", Digest::of(&keys)));
     Ok(text)
 }
 

@@ -1,4 +1,4 @@
-//! The development commands: `cargo xtask ci | test | run | image | flash | bench | buildroot | check-arrows | setup`.
+//! The development commands: `cargo xtask ci | test | run | image | bundle | flash | bench | buildroot | check-arrows | setup`.
 //!
 //! Promises: everything a command builds is kept outside the tree (`CARGO_TARGET_DIR`, or a folder of its own in the
 //! cache), everything it starts is gone when it ends, and a failure is exit status 1 with what to do.
@@ -14,6 +14,7 @@
 
 mod bench;
 mod buildroot;
+mod bundle;
 mod cargo;
 mod check;
 mod error;
@@ -55,6 +56,8 @@ enum Task {
     Bench(bench::Options),
     /// Make the disk image of a board
     Image(image::Options),
+    /// Make the update bundle of a board; sign one; make the keys for it
+    Bundle(bundle::Options),
     /// Write an image to an SD card or USB stick, and read it back
     Flash(flash::Options),
     /// Install the programs that run and test need
@@ -82,6 +85,7 @@ fn perform(task: Task) -> Result<ExitCode, XtaskError> {
         Task::Run(options) => run::perform(&options),
         Task::Bench(options) => bench::perform(&options),
         Task::Image(options) => image::perform(&options),
+        Task::Bundle(options) => bundle::perform(&options),
         Task::Flash(options) => flash::perform(&options),
         Task::Buildroot(task) => buildroot::perform(&task),
         Task::Setup => setup::ensure(setup::Need::Test).map(|()| ExitCode::SUCCESS),

@@ -3,15 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cell_signed::Envelope;
 use cell_updates::boot_state::first_files;
+use cell_updates::bundle::{BLOCK, KEYS, RELEASE, Release, Verity};
+use serde::Serialize;
 
 use crate::board::Board;
 use crate::disk::{self, Filling};
 use crate::error::{self, OsError};
 use crate::fat::Fat;
 use crate::toolbox::Toolbox;
-use crate::verity::{self, Verity};
-use crate::{digest, files, loader, squash};
+use crate::{digest, files, loader, squash, verity};
 
 /// What a base hands over.
 #[derive(Debug, Clone)]
@@ -33,6 +35,10 @@ pub struct Assembly {
     pub common: PathBuf,
     /// The programs that make file systems.
     pub toolbox: Toolbox,
+    /// Which version it is.
+    pub release: Release,
+    /// The chain of key lists whose bundles it takes; none when it is never to be updated.
+    pub keys: Vec<Envelope>,
     /// Room for what is made on the way; emptied before.
     pub scratch: PathBuf,
     /// Time of all files in seconds since 1970: part of the bytes.
@@ -64,11 +70,16 @@ pub fn assemble(
         board,
         common,
         toolbox,
+        release,
+        keys,
         scratch,
         epoch,
     } = assembly;
     files::empty_folder(scratch)?;
     files::make_folder(out)?;
+
+    write_json(&base.root.join(RELEASE), release)?;
+    write_json(&base.root.join(KEYS), keys)?;
 
     progress("packing the root file system");
     let root = scratch.join("root.squashfs");
@@ -136,6 +147,14 @@ pub fn assemble(
     })
 }
 
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), OsError> {
+    let text = serde_json::to_vec(value).map_err(|source| OsError::Write {
+        path: path.to_owned(),
+        source: source.into(),
+    })?;
+    files::write(path, text, 0o644)
+}
+
 /// What a person finds who looks at the stick on another machine.
 const SEED_README: &str = "Put a file cell.toml into this folder to set the box up before its first start.\r\n\
      What may be in it: docs/admin/seed.md of the project.\r\n";
@@ -155,9 +174,9 @@ fn slot_cfg(verity: &Verity, initramfs: bool, cmdline: &str) -> String {
     }
     // The kernel makes the device itself (Documentation/admin-guide/device-mapper/dm-init.rst). The loader's script knows
     // the partition it came from, and how many after it the slot's root is.
-    let sectors = data_blocks * verity::BLOCK / 512;
+    let sectors = data_blocks * BLOCK / 512;
     let hash_start = data_blocks + 1;
-    let block = verity::BLOCK;
+    let block = BLOCK;
     let device = "PARTUUID=$cell_uuid/PARTNROFF=$cell_root_after";
     format!(
         "set slot_args=\"{cmdline} root=/dev/dm-0 ro dm-mod.waitfor={device} dm-mod.create=\\\"root,,,ro,0 {sectors} verity 1 {device} \
@@ -166,13 +185,58 @@ fn slot_cfg(verity: &Verity, initramfs: bool, cmdline: &str) -> String {
     )
 }
 
+/// What the side file of a slot says of its root, in either of its forms.
+pub(crate) fn verity_of(slot_cfg: &str) -> Result<Verity, OsError> {
+    let words: Vec<&str> = slot_cfg
+        .split(|c: char| c.is_whitespace() || c == '"' || c == '\\')
+        .collect();
+    let with_initramfs = || {
+        let word = words
+            .iter()
+            .find_map(|word| word.strip_prefix("cell.root="))?;
+        let [hash, salt, blocks] = word.split(':').collect::<Vec<_>>().try_into().ok()?;
+        Some((hash, salt, blocks))
+    };
+    let without = || {
+        let at = words.iter().position(|word| *word == "sha256")?;
+        Some((
+            *words.get(at + 1)?,
+            *words.get(at + 2)?,
+            *words.get(at.checked_sub(2)?)?,
+        ))
+    };
+    let found = with_initramfs()
+        .or_else(without)
+        .and_then(|(hash, salt, blocks)| {
+            Some(Verity {
+                root_hash: hash.parse().ok()?,
+                salt: salt.to_owned(),
+                data_blocks: blocks.parse().ok()?,
+            })
+        });
+    found.ok_or_else(|| OsError::Answer {
+        program: "slot.cfg".to_owned(),
+        what: "what its root is checked against",
+        output: slot_cfg.to_owned(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn side_files_say_what_their_roots_are_checked_against() {
+        for initramfs in [true, false] {
+            let text = slot_cfg(&verity(), initramfs, "quiet panic=5");
+            assert_eq!(verity_of(&text).unwrap(), verity());
+        }
+        assert!(verity_of("set slot_args=\"quiet\"\n").is_err());
+    }
+
     fn verity() -> Verity {
         Verity {
-            root_hash: "aa".repeat(32),
+            root_hash: "aa".repeat(32).parse().unwrap(),
             salt: "bb".repeat(32),
             data_blocks: 10,
         }

@@ -10,6 +10,7 @@
 
 pub mod assemble;
 pub mod board;
+pub mod bundle;
 pub mod debian;
 mod digest;
 pub mod disk;
@@ -18,6 +19,7 @@ pub mod error;
 pub mod fat;
 mod files;
 mod initramfs;
+pub mod keyring;
 mod loader;
 mod root;
 pub mod sbom;
@@ -27,4 +29,3 @@ mod verity;
 
 pub use digest::{below as digest_below, of_file as digest_of};
 pub use error::OsError;
-pub use verity::size_with_tree;

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use cell_os::OsError;
 use cell_os::assemble::{Assembly, Base, assemble};
 use cell_os::board::Board;
+use cell_os::keyring;
 use cell_os::toolbox::Toolbox;
+use cell_updates::bundle::Release;
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Debug, Parser)]
@@ -42,6 +44,9 @@ struct AssembleArguments {
     /// The folder `board` of the source tree.
     #[arg(long, value_name = "DIR", default_value = "board")]
     boards: PathBuf,
+    /// The chain of key lists whose updates the system takes; without it, it takes none.
+    #[arg(long, value_name = "FILE", env = "CELL_KEYS")]
+    keys: Option<PathBuf>,
     /// Time of all files in seconds since 1970.
     #[arg(long, env = "SOURCE_DATE_EPOCH", default_value_t = 0)]
     epoch: u64,
@@ -62,7 +67,15 @@ fn main() -> ExitCode {
 }
 
 fn perform(arguments: AssembleArguments) -> Result<(), OsError> {
+    let keys = arguments.keys.as_deref().map(keyring::read_chain);
     let assembly = Assembly {
+        release: Release {
+            board: arguments.board.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            sequence: arguments.epoch,
+            schema: cell_store::SCHEMA,
+        },
+        keys: keys.transpose()?.unwrap_or_default(),
         board: Board::read(&arguments.boards, &arguments.board)?,
         common: arguments.boards.join("common"),
         toolbox: Toolbox::new(arguments.toolbox),

@@ -7,6 +7,8 @@ use super::{BundleError, Manifest};
 
 /// What a bundle begins with, and the length of its header.
 pub const PREFIX: usize = 12;
+/// The file of an image that says which version it is: a [`Release`](super::Release) as JSON.
+pub const RELEASE: &str = "usr/share/cell/release.json";
 /// The file of an image that says whose bundles it takes: the chain of key lists, as JSON.
 pub const KEYS: &str = "usr/share/cell/keys.json";
 

@@ -10,11 +10,12 @@ use super::make::Make;
 use super::source;
 use crate::cargo;
 
-/// Builds the image of `board` with the assembler's program `cell_os`, and gives the folder with what it made.
+/// Builds the image of `board` with the assembler's program `cell_os`, for boxes that take updates which the chain of
+/// key lists in the file `keys` vouches for; gives the folder with what it made.
 ///
 /// Needs the internet: Buildroot downloads about 100 sources, 1.5 GB, and builds a compiler first. What was built stays
 /// in the cache and is used again.
-pub(crate) fn image(board: &str, cell_os: &Path) -> Result<PathBuf, BuildrootError> {
+pub(crate) fn image(board: &str, cell_os: &Path, keys: &Path) -> Result<PathBuf, BuildrootError> {
     let root = cargo::root();
     let board = board::find(&root, board)?;
     let checkout = checkout::obtain(&checkout::pin(&root)?)?;
@@ -35,6 +36,7 @@ pub(crate) fn image(board: &str, cell_os: &Path) -> Result<PathBuf, BuildrootErr
         ("BR2_DL_DIR", cache.join("dl")),
         ("CELLD_OVERRIDE_SRCDIR", celld),
         ("CELL_OS", cell_os.to_owned()),
+        ("CELL_KEYS", keys.to_owned()),
     ])?;
     let (asked, _) = board.kernel(&root)?;
     refuse(fragment::dropped(&asked, &read(&kernel_config(&out)?)?))?;

@@ -37,13 +37,6 @@ pub(crate) enum BuildrootTask {
     Check,
     /// Write the defconfigs anew from their fragments
     Defconfigs,
-    /// Build the image of BOARD with the assembler CELL_OS; needs the internet and hours
-    Image {
-        /// As its folder in board/ is named
-        board: String,
-        /// The program cell-os
-        cell_os: PathBuf,
-    },
 }
 
 /// Performs one of the tasks.
@@ -51,12 +44,6 @@ pub(crate) fn perform(task: &BuildrootTask) -> Result<ExitCode, XtaskError> {
     match task {
         BuildrootTask::Check => check_all(),
         BuildrootTask::Defconfigs => write_defconfigs(&cargo::root()).map(|()| ExitCode::SUCCESS),
-        BuildrootTask::Image { board, cell_os } => {
-            setup::ensure_buildroot()?;
-            let folder = image(board, cell_os)?;
-            println!("{}", folder.display());
-            Ok(ExitCode::SUCCESS)
-        }
     }
 }
 
