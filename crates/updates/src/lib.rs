@@ -17,3 +17,4 @@
 pub mod boot_state;
 pub mod bundle;
 pub mod install;
+pub mod kept_state;
