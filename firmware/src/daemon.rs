@@ -28,7 +28,7 @@ use crate::roles::dns::{DnsLink, MdnsLink};
 use crate::roles::web::ProcessListener;
 use crate::roles::wireguard::WireGuardLink;
 use crate::roles::{Keeper, Role};
-use crate::{logging, ready};
+use crate::{appliance, logging, ready};
 
 /// Looks a state directory over.
 pub(crate) fn check(state_dir: &Path) -> Result<(), Box<dyn Error>> {
@@ -76,6 +76,13 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
     // Takes the lock on the state directory, so it comes before anything of another run could be touched.
     let core = Core::open(settings, Arc::clone(&logs), Timestamp::now)?;
     ready::clear(&options.runtime_dir)?;
+    let appliance = match &options.slots {
+        Some(folder) => Some(appliance::in_folder(folder, &options.runtime_dir)?),
+        None => appliance::of_this_machine(&options.runtime_dir),
+    };
+    if let Some(appliance) = appliance {
+        core.set_appliance(appliance);
+    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), wan = %options.start.wan, "celld starts");
 
     let control: Arc<dyn Control> = Arc::clone(&core) as Arc<dyn Control>;

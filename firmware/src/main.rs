@@ -6,8 +6,10 @@
 //! Must never: decide anything about config, names or packets.
 //! Start reading at [`daemon::run`], then [`roles`].
 
+mod appliance;
 mod control_socket;
 mod daemon;
+mod health;
 mod logging;
 mod options;
 mod ready;

@@ -88,6 +88,9 @@ pub(crate) struct RunArguments {
     /// looked at once the box is set up. Without it, addresses that are there stay.
     #[arg(long, value_name = "FILE", hide = true)]
     initial_config: Option<PathBuf>,
+    /// A made-up disk with two slots, for tests: files in the place of partitions.
+    #[arg(long, value_name = "DIR", hide = true)]
+    slots: Option<PathBuf>,
 }
 
 /// Everything a run needs.
@@ -95,6 +98,7 @@ pub(crate) struct RunArguments {
 pub(crate) struct RunOptions {
     pub(crate) state_dir: PathBuf,
     pub(crate) runtime_dir: PathBuf,
+    pub(crate) slots: Option<PathBuf>,
     pub(crate) start: StartOptions,
 }
 
@@ -116,6 +120,7 @@ impl RunArguments {
             runtime_dir: self
                 .runtime_dir
                 .ok_or_else(|| missing("--runtime-dir <DIR>"))?,
+            slots: self.slots,
             start: StartOptions {
                 wan: self.wan.ok_or_else(|| missing("--wan <IF>"))?,
                 lan: self.lan,

@@ -1,20 +1,27 @@
 //! `celld slot`: what init tells the loader's state, and asks of it. Works without the daemon.
 
 use std::error::Error;
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use cell_updates::boot_state::{
     BootState, GrubBootState, Health, Mode, MountedSelect, Running, Wanted, select_device,
 };
+use cell_updates::kept_state::{self, Chosen, Reader};
 use clap::ValueEnum;
 
-use crate::logging;
+use crate::appliance::COMMITTED;
+use crate::{health, logging};
 
 /// Where the kernel says how it was started.
-const COMMAND_LINE: &str = "/proc/cmdline";
+pub(crate) const COMMAND_LINE: &str = "/proc/cmdline";
 /// Where the partition `select` is mounted for the occasion.
-const MOUNT_POINT: &str = "/run/select";
+pub(crate) const MOUNT_POINT: &str = "/run/select";
+
+/// The mounted partition of that name, and the daemon's runtime directory there.
+const STATE: &str = "/state";
+const RUNTIME: &str = "/run/cell";
 
 /// What init has to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,6 +38,8 @@ pub(crate) enum Occasion {
     Filled,
     /// Boot the other slot next, on trial.
     Other,
+    /// Print the folder of what is kept that this run is to use: a copy for a version on trial.
+    State,
 }
 
 /// Does it, and says what was done.
@@ -51,7 +60,11 @@ pub(crate) fn run(occasion: Occasion) -> Result<(), Box<dyn Error>> {
         Occasion::Healthy => {
             // A healthy fallback stays a fallback: which slot is the committed one is for a person, or the next update.
             if running.mode == Mode::Trial {
+                health::prove(Path::new(RUNTIME))?;
+                // Before the loader is told: until then the word counts for nothing.
+                kept_state::mark_committed(Path::new(STATE), running.slot)?;
                 state.commit()?;
+                fs::write(Path::new(RUNTIME).join(COMMITTED), "")?;
             }
             state.repair(Health::Healthy)?;
         }
@@ -62,9 +75,45 @@ pub(crate) fn run(occasion: Occasion) -> Result<(), Box<dyn Error>> {
             }
         }
         Occasion::Filled => state.restore_other()?,
+        Occasion::State => {
+            let chosen = choose(&running, &state)?;
+            if chosen.is_earlier {
+                logging::pass_on(
+                    "this version cannot read what a later one has kept: it goes on with what it had left",
+                );
+            }
+            writeln!(io::stdout(), "{}", chosen.path.display())?;
+        }
         Occasion::Other => state.begin_trial(running.slot.opposite())?,
     }
     Ok(())
+}
+
+/// A loader's state that cannot be reached keeps nothing but a trial from starting.
+fn choose(running: &Running, state: &dyn BootState) -> Result<Chosen, Box<dyn Error>> {
+    let reader = Reader {
+        schema: cell_store::SCHEMA,
+        schema_of: &|folder| cell_store::schema_of(folder),
+    };
+    let chosen = state.wanted().map_err(Into::into).and_then(|wanted| {
+        Ok(kept_state::prepare(
+            Path::new(STATE),
+            running,
+            &wanted,
+            reader,
+        )?)
+    });
+    match chosen {
+        Err(error) if running.mode != Mode::Trial => {
+            let error: Box<dyn Error> = error;
+            logging::pass_on(&format!("what is kept was not looked through: {error}"));
+            Ok(Chosen {
+                path: Path::new(STATE).join("cell"),
+                is_earlier: false,
+            })
+        }
+        chosen => chosen,
+    }
 }
 
 fn show(running: &Running, wanted: &Wanted) {

@@ -96,6 +96,14 @@ fn operation(row: &Row, problem: &Value, generator: &mut SchemaGenerator) -> Val
             "content": { "application/json": { "schema": schema, "example": example } },
         });
     }
+    if row.stream {
+        operation["requestBody"] = json!({
+            "required": true,
+            "content": {
+                "application/octet-stream": { "schema": { "type": "string", "format": "binary" } },
+            },
+        });
+    }
     operation
 }
 
@@ -111,7 +119,7 @@ fn problems(row: &Row) -> Vec<u16> {
     // Any query, and any request without a host, can be refused with 400.
     let mut statuses = vec![400, 405, 421];
     statuses.extend(row.problems);
-    if row.request.is_some() {
+    if row.request.is_some() || row.stream {
         statuses.push(408);
     }
     // An operation without a body refuses one.
@@ -142,10 +150,10 @@ fn parameters(row: &Row) -> Vec<Value> {
         json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
     });
     let query = row.query.iter().map(|parameter| {
-        let kind = if parameter.kind == Kind::Number {
-            "integer"
-        } else {
-            "string"
+        let kind = match parameter.kind {
+            Kind::Number => "integer",
+            Kind::Boolean => "boolean",
+            _ => "string",
         };
         json!({
             "name": parameter.name,

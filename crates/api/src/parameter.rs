@@ -38,6 +38,13 @@ impl Parameter {
         }
     }
 
+    pub(crate) const fn flag(name: &'static str, about: &'static str) -> Self {
+        Self {
+            kind: Kind::Boolean,
+            ..Self::text(name, about)
+        }
+    }
+
     pub(crate) const fn required(self) -> Self {
         Self {
             required: true,
@@ -122,6 +129,15 @@ pub(crate) fn number(query: &Form, name: &str) -> Result<Option<u64>, Problem> {
         .transpose()
 }
 
+/// `true` or `false`; `false` when not said.
+pub(crate) fn flag(query: &Form, name: &str) -> Result<bool, Problem> {
+    match query.get(name) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Problem::field(name, "must be true or false")),
+    }
+}
+
 /// A text without control characters, of at least one character and at most `max`.
 pub(crate) fn text(query: &Form, name: &str, max: usize) -> Result<Option<String>, Problem> {
     let Some(text) = query.get(name) else {
@@ -190,6 +206,17 @@ mod tests {
                 (400, "limit"),
                 "{bad}"
             );
+        }
+    }
+
+    #[test]
+    fn flags_are_said_in_whole_words() {
+        let read = |text: &str| flag(&form(text), "force");
+        assert_eq!(read(""), Ok(false));
+        assert_eq!(read("force=true"), Ok(true));
+        assert_eq!(read("force=false"), Ok(false));
+        for bad in ["force=", "force=1", "force=True"] {
+            assert_eq!(read(bad).unwrap_err().status, 400, "{bad}");
         }
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct Row {
     pub(crate) access: Access,
     pub(crate) limit: usize,
     pub(crate) request: Option<Request>,
+    /// Takes bytes as they come, instead.
+    pub(crate) stream: bool,
     pub(crate) query: &'static [Parameter],
     pub(crate) answer: Answer,
     /// Answers 202 when the change returns by itself unless confirmed.
@@ -119,6 +121,7 @@ impl Row {
             access: Access::SignedIn,
             limit: Route::LIMIT,
             request: None,
+            stream: false,
             query: asked.query,
             answer: Answer::Nothing,
             waits: false,
@@ -143,6 +146,13 @@ impl Row {
         self
     }
 
+    /// Takes bytes as they come, at most so many.
+    pub(crate) const fn takes_stream(mut self, limit: usize) -> Self {
+        self.stream = true;
+        self.limit = limit;
+        self
+    }
+
     /// Takes as much as a whole config.
     pub(crate) const fn takes_much(mut self) -> Self {
         self.limit = CONFIG_LIMIT;
@@ -158,6 +168,12 @@ impl Row {
     /// Answers 201 and JSON of this shape.
     pub(crate) const fn creates<T: JsonSchema>(mut self) -> Self {
         self.answer = Answer::Json(201, SchemaGenerator::subschema_for::<T>);
+        self
+    }
+
+    /// Answers 202 and JSON of this shape: what was asked for goes on.
+    pub(crate) const fn begins<T: JsonSchema>(mut self) -> Self {
+        self.answer = Answer::Json(202, SchemaGenerator::subschema_for::<T>);
         self
     }
 
@@ -195,6 +211,7 @@ impl Row {
 
     pub(crate) fn body(&self) -> Body {
         match self.request {
+            _ if self.stream => Body::Stream,
             Some(_) => Body::Json,
             None => Body::None,
         }

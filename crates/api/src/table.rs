@@ -3,8 +3,9 @@
 use cell_control::action::{AccountForm, PasswordChange, PasswordReset, TestResult, Verbosity};
 use cell_control::change::{PeerForm, PeerUpdate, Preview, SettingsUpdate, SetupForm};
 use cell_control::view::{
-    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, LogPage, Page, PartView,
-    PeerView, RevisionView, SessionView, SetupView, StatusView, VerbosityView, WireGuardView,
+    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, LogPage, Page,
+    PartView, PeerView, RevisionView, SessionView, SetupView, StatusView, VerbosityView,
+    WireGuardView,
 };
 use cell_gate::Access;
 use cell_model::account::Role;
@@ -17,7 +18,7 @@ use crate::openapi;
 use crate::parameter::{CURSOR, LIMIT};
 use crate::routes::auth::LoginForm;
 use crate::routes::setup::StepForm;
-use crate::routes::{audit, auth, config, parts, peers, services, setup};
+use crate::routes::{audit, auth, config, firmware, parts, peers, services, setup};
 use crate::row::{CHANGE, OWN, READ, Row, handler};
 
 const SETUP: &str = r#"{"setup_code":"ABCD2345","cell_name":"home","domain_mode":"lan","domain":"home.cell",
@@ -31,6 +32,9 @@ const SETTINGS: &str = r#"{
     "vpn":{"subnet":"10.31.7.0/24","subnet6":"fd31:7::/64"},
     "dns":{"upstreams":[{"address":"192.0.2.53","port":53}],
         "records":[{"name":"printer","type":"A","value":"192.168.1.30"}]}}"#;
+
+/// Bytes of the longest bundle: both partitions of a slot, all different, and a header.
+const BUNDLE_LIMIT: usize = 700 << 20;
 
 /// The table.
 pub(crate) static ROWS: &[Row] = &[
@@ -320,6 +324,58 @@ pub(crate) static ROWS: &[Row] = &[
     )
     .is(READ, "Installed services.")
     .answers::<Page<ServiceAnswer>>(),
+    // The system.
+    Row::get("/api/firmware", "firmware", handler!(firmware::show))
+        .is(
+            READ,
+            "Which version runs, and what becomes of the next one.",
+        )
+        .answers::<FirmwareView>(),
+    Row::post(
+        "/api/firmware/bundle",
+        "installFirmware",
+        handler!(
+            firmware::receive,
+            &[firmware::ALLOW_OLDER, firmware::ALLOW_EXPIRED]
+        ),
+    )
+    .is(
+        CHANGE,
+        "Write a version into the other slot; it is tried at the next start.",
+    )
+    .takes_stream(BUNDLE_LIMIT)
+    .begins::<FirmwareView>()
+    .refuses(&[409, 422]),
+    Row::delete(
+        "/api/firmware/bundle",
+        "dropFirmware",
+        handler!(firmware::drop_bundle),
+    )
+    .is(
+        CHANGE,
+        "Drop the version that is to be tried, or is on trial.",
+    )
+    .refuses(&[409]),
+    Row::post(
+        "/api/firmware/other",
+        "tryOtherSlot",
+        handler!(firmware::other),
+    )
+    .is(
+        CHANGE,
+        "Try the version in the other slot at the next start.",
+    )
+    .refuses(&[409]),
+    Row::post(
+        "/api/firmware/restart",
+        "restartBox",
+        handler!(firmware::restart),
+    )
+    .is(
+        CHANGE,
+        "Restart the box, into the version that is to be tried if there is one.",
+    )
+    .refuses(&[409]),
     // Audit and logs.
     Row::get(
         "/api/audit",

@@ -57,6 +57,21 @@ pub enum Action {
     },
     /// How much a part says in the log, until the next start.
     SetVerbosity(Verbosity),
+    /// Restarts the box: into the version that is to be tried, if there is one.
+    Restart,
+    /// Drops the version that is to be tried, or stops its trial: the one before it counts.
+    DropFirmware,
+    /// Has the other slot tried at the next start.
+    TryOtherSlot,
+}
+
+/// A firmware bundle on its way, and what its sender knowingly allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct IncomingBundle {
+    /// A version that is not newer than the running one.
+    pub allow_older: bool,
+    /// One whose time is over.
+    pub allow_expired: bool,
 }
 
 /// A new password for oneself.

@@ -15,14 +15,17 @@ pub mod query;
 pub mod remote;
 pub mod view;
 
+use std::os::fd::OwnedFd;
+
 use async_trait::async_trait;
 use cell_model::account::Identity;
 use cell_model::problem::Problem;
 
-use crate::action::{Action, Outcome};
+use crate::action::{Action, IncomingBundle, Outcome};
 use crate::caller::Caller;
 use crate::change::{Change, Preview, Receipt};
 use crate::query::{Answer, Query, Question};
+use crate::view::FirmwareView;
 
 /// What the core offers to every face. Implemented by the core itself and, over a socket, by [`remote::Remote`].
 #[async_trait]
@@ -48,6 +51,15 @@ pub trait Control: Send + Sync {
 
     /// Does something that is no change of the config: sign in, test a part, restart it.
     async fn act(&self, caller: &Caller, action: Action) -> Result<Outcome, Problem>;
+
+    /// Takes in a firmware bundle from the other end of `stream` (a Unix stream socket), and answers once all of it is
+    /// here and was found to be right; writing goes on by itself then.
+    async fn receive(
+        &self,
+        caller: &Caller,
+        bundle: IncomingBundle,
+        stream: OwnedFd,
+    ) -> Result<FirmwareView, Problem>;
 
     /// Waits until the published status is newer than `seen` (at most half a minute) and answers its number.
     async fn changed(&self, caller: &Caller, seen: u64) -> Result<u64, Problem>;

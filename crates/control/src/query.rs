@@ -5,9 +5,9 @@ use cell_model::status::Part;
 use serde::{Deserialize, Serialize};
 
 use crate::view::{
-    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, LogPage, NetworkView, Page,
-    PartView, PeerView, RevisionView, RootCertificateView, SessionsView, SetupView, StatusView,
-    VerbosityView, WireGuardView,
+    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, LogPage,
+    NetworkView, Page, PartView, PeerView, RevisionView, RootCertificateView, SessionsView,
+    SetupView, StatusView, VerbosityView, WireGuardView,
 };
 
 /// A question and the answer that belongs to it.
@@ -85,6 +85,8 @@ questions! {
     Logs -> LogPage;
     /// How much each part says.
     VerbosityLevels -> VerbosityView;
+    /// Which version runs, and what becomes of the next one.
+    Firmware -> FirmwareView;
 }
 
 /// Where in a list to start and how much to answer.
@@ -225,6 +227,10 @@ pub struct Logs {
     /// Only lines that contain this text, either case.
     pub text: Option<String>,
 }
+
+/// See [`Query::Firmware`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Firmware;
 
 /// See [`Query::VerbosityLevels`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

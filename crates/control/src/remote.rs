@@ -7,17 +7,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cell_model::account::Identity;
 use cell_model::problem::Problem;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::net::UnixStream;
 
 use crate::Control;
-use crate::action::{Action, Outcome};
+use crate::action::{Action, IncomingBundle, Outcome};
 use crate::caller::{Caller, Credential};
 use crate::change::{Change, Preview, Receipt};
 use crate::channel::{Channel, Handler};
 use crate::query::{Answer, Query};
+use crate::view::FirmwareView;
 
 /// One call of the control protocol.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,6 +39,7 @@ enum Request {
     Revert,
     Act(Action),
     Changed(u64),
+    Receive(IncomingBundle),
 }
 
 /// The core, seen from another process.
@@ -63,11 +65,20 @@ impl Remote {
         caller: &Caller,
         request: Request,
     ) -> Result<R, Problem> {
+        self.call_with(caller, request, Vec::new()).await
+    }
+
+    async fn call_with<R: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        request: Request,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<R, Problem> {
         let call = Call {
             caller: caller.clone(),
             request,
         };
-        let reply: Result<Result<R, Problem>, _> = self.channel.call(&call, Vec::new()).await;
+        let reply: Result<Result<R, Problem>, _> = self.channel.call(&call, descriptors).await;
         reply.unwrap_or_else(|error| {
             tracing::warn!(%error, "the core did not answer");
             Err(Problem::unavailable())
@@ -108,6 +119,16 @@ impl Control for Remote {
     async fn changed(&self, caller: &Caller, seen: u64) -> Result<u64, Problem> {
         self.call(caller, Request::Changed(seen)).await
     }
+
+    async fn receive(
+        &self,
+        caller: &Caller,
+        bundle: IncomingBundle,
+        stream: OwnedFd,
+    ) -> Result<FirmwareView, Problem> {
+        let request = Request::Receive(bundle);
+        self.call_with(caller, request, vec![stream]).await
+    }
 }
 
 /// Who is at the other end of a connection, as the kernel knows it.
@@ -131,7 +152,11 @@ impl Responder {
         Self { control, trust }
     }
 
-    async fn answer(&self, body: &RawValue) -> Result<Box<RawValue>, serde_json::Error> {
+    async fn answer(
+        &self,
+        body: &RawValue,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<Box<RawValue>, serde_json::Error> {
         let call: Call = match serde_json::from_str(body.get()) {
             Ok(call) => call,
             Err(error) => return refusal(&error),
@@ -152,17 +177,23 @@ impl Responder {
             Request::Revert => reply(control.revert(&caller).await),
             Request::Act(action) => reply(control.act(&caller, action).await),
             Request::Changed(seen) => reply(control.changed(&caller, seen).await),
+            Request::Receive(bundle) => match descriptors.into_iter().next() {
+                Some(stream) => reply(control.receive(&caller, bundle, stream).await),
+                None => refusal(&serde_json::Error::custom("the stream is missing")),
+            },
         }
     }
 }
 
 #[async_trait]
 impl Handler for Responder {
-    async fn handle(&self, body: Box<RawValue>, _: Vec<OwnedFd>) -> Box<RawValue> {
-        self.answer(&body).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "an answer could not be encoded");
-            RawValue::NULL.to_owned()
-        })
+    async fn handle(&self, body: Box<RawValue>, descriptors: Vec<OwnedFd>) -> Box<RawValue> {
+        self.answer(&body, descriptors)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::error!(%error, "an answer could not be encoded");
+                RawValue::NULL.to_owned()
+            })
     }
 }
 

@@ -53,6 +53,9 @@ impl Core {
         caller: &Caller,
         action: Action,
     ) -> Result<Outcome, Problem> {
+        if keeps_something(&action) {
+            self.refuse_during_trial()?;
+        }
         match action {
             Action::SignIn { .. } | Action::CheckSetupCode { .. } => {
                 self.act_as_stranger(caller, action).await
@@ -67,6 +70,9 @@ impl Core {
             }
             Action::TestPart { part } => Ok(Outcome::Tested(self.test(part).await)),
             Action::RestartPart { part } => self.restart(identity, caller, part).await,
+            Action::Restart => self.restart_box(identity, caller).await,
+            Action::DropFirmware => self.drop_firmware(identity, caller).await,
+            Action::TryOtherSlot => self.try_other_slot(identity, caller).await,
             Action::SetVerbosity(verbosity) => {
                 self.set_verbosity(identity, caller, &verbosity).await
             }
@@ -117,6 +123,17 @@ impl Core {
     }
 }
 
+/// Whether it changes what has to outlive a restart, sessions apart.
+fn keeps_something(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::ChangePassword(_)
+            | Action::ResetPassword(_)
+            | Action::AddAccount(_)
+            | Action::RemoveAccount { .. }
+    )
+}
+
 /// The word of the audit, and what it is done to; `None` for acts that keep their own record or need none.
 fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
     Some(match action {
@@ -131,6 +148,9 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
         Action::RemoveAccount { username } => ("account.remove", Some(username.to_string())),
         Action::RestartPart { part } => ("part.restart", Some(part.as_str().to_owned())),
         Action::SetVerbosity(_) => ("logs.verbosity", None),
+        Action::Restart => ("box.restart", None),
+        Action::DropFirmware => ("firmware.drop", None),
+        Action::TryOtherSlot => ("firmware.other", None),
     })
 }
 

@@ -116,6 +116,7 @@ pub(crate) fn role_for(query: &Query) -> Option<Role> {
         | Query::AuditVerify(_)
         | Query::PartDetail(_)
         | Query::Logs(_)
+        | Query::Firmware(_)
         | Query::VerbosityLevels(_) => Some(Role::Helper),
     }
 }
@@ -128,9 +129,12 @@ pub(crate) fn role_to_act(action: &Action) -> Option<Role> {
             Some(Role::Member)
         }
         Action::TestPart { .. } => Some(Role::Helper),
-        Action::ResetPassword(_) | Action::RestartPart { .. } | Action::SetVerbosity(_) => {
-            Some(Role::Admin)
-        }
+        Action::ResetPassword(_)
+        | Action::RestartPart { .. }
+        | Action::SetVerbosity(_)
+        | Action::Restart
+        | Action::DropFirmware
+        | Action::TryOtherSlot => Some(Role::Admin),
         Action::AddAccount(_) | Action::RemoveAccount { .. } => Some(Role::Owner),
     }
 }

@@ -15,6 +15,7 @@ mod diff;
 mod documents;
 mod edit;
 mod file;
+mod firmware;
 mod keys;
 mod logs;
 mod open;
@@ -30,6 +31,7 @@ mod system;
 mod tests;
 mod trial;
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -37,10 +39,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cell_audit::{AuditEvent, AuditLog, Committed};
 use cell_control::Control;
-use cell_control::action::{Action, Outcome};
+use cell_control::action::{Action, IncomingBundle, Outcome};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, Preview, Receipt};
 use cell_control::query::{Answer, Query};
+use cell_control::view::FirmwareView;
 use cell_model::Timestamp;
 use cell_model::account::Identity;
 use cell_model::facts::StartOptions;
@@ -51,6 +54,7 @@ use cell_store::{Batch, Store};
 use cell_vault::{CellVault, Sealer};
 use tokio::sync::watch;
 
+pub use firmware::Appliance;
 pub use logs::{LogBuffer, LogLayer, level_filter, part_of};
 pub use open::{OpenError, check};
 pub use system::{Processes, System};
@@ -84,6 +88,8 @@ pub struct Core {
     confirmation: Mutex<Option<Confirmation>>,
     desired: watch::Sender<Desired>,
     system: OnceLock<System>,
+    appliance: OnceLock<Arc<Appliance>>,
+    update: firmware::Work,
     logs: Arc<LogBuffer>,
     clock: fn() -> Timestamp,
     /// How long a risky change waits for its confirmation.
@@ -198,6 +204,15 @@ impl Control for Core {
 
     async fn act(&self, caller: &Caller, action: Action) -> Result<Outcome, Problem> {
         Core::act(self, caller, action).await
+    }
+
+    async fn receive(
+        &self,
+        caller: &Caller,
+        bundle: IncomingBundle,
+        stream: OwnedFd,
+    ) -> Result<FirmwareView, Problem> {
+        Core::receive(self, caller, bundle, stream).await
     }
 
     async fn changed(&self, caller: &Caller, seen: u64) -> Result<u64, Problem> {

@@ -95,6 +95,8 @@ impl Core {
             confirmation: Mutex::new(confirmation),
             desired: watch::channel(desired).0,
             system: OnceLock::new(),
+            appliance: OnceLock::new(),
+            update: Default::default(),
             logs,
             clock,
             confirm_within,

@@ -34,10 +34,14 @@ impl Core {
         // What a change is judged by is not known before the first look at the network.
         self.wait_until_tried(0).await;
         if let Change::SetUp(form) = &change {
+            self.refuse_during_trial()?;
             return self.set_up(caller, form).await;
         }
         let event = |identity: &Identity| event_of(&change, identity, caller);
         let identity = self.require_for(caller, Role::Admin, event).await?;
+        if let Err(problem) = self.refuse_during_trial() {
+            return Err(self.refuse(event(&identity), problem).await);
+        }
         let writer = self.writer.lock().await;
         let result = self.change(&identity, caller, &change).await;
         drop(writer);

@@ -16,7 +16,7 @@ use http::header::{ALLOW, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body_util::Full;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::form::{Form, encode};
 use crate::protect::{self, Send as SendBody};
@@ -25,10 +25,10 @@ use crate::refusal::{
     bad_query, not_found, setup_complete, setup_required, wrong_method, wrong_role,
 };
 use crate::reply::Reply;
-use crate::route::{Access, Faces, Route};
+use crate::route::{Access, Body, Faces, Route};
 use crate::table::{Match, Table};
 use crate::upload::{self, Upload};
-use crate::visit::Visit;
+use crate::visit::{BodyStream, Visit};
 use crate::{cookie, host, origin};
 
 /// Judges requests and hands on what passes.
@@ -168,11 +168,18 @@ impl Gate {
             Match::Method { .. } => return Err(wrong_method()),
             Match::Nothing => return Err(not_found()),
         };
-        let body = upload.read(route.limit).await?;
+        let body = match route.body {
+            Body::Stream => {
+                upload.check_length(route.limit)?;
+                Bytes::new()
+            }
+            _ => upload.read(route.limit).await?,
+        };
         upload::check_type(route.body, &parts.headers, &body)?;
         let query =
             Form::parse(parts.uri.query().unwrap_or_default().as_bytes()).ok_or_else(bad_query)?;
         let only_headers = parts.method == Method::HEAD;
+        let (pieces, stream) = mpsc::channel(2);
         let visit = Visit {
             control: match only_headers {
                 true => Arc::new(Reading(Arc::clone(&self.control))),
@@ -185,10 +192,19 @@ impl Gate {
             params,
             query,
             body,
+            stream: (route.body == Body::Stream).then(|| BodyStream::new(stream)),
             headers: parts.headers.clone(),
             path: parts.uri.path().to_owned(),
         };
-        (route.handler)(visit).await
+        let mut answering = (route.handler)(visit);
+        if route.body == Body::Stream {
+            // It may answer before it has seen everything, and often after.
+            tokio::select! {
+                answer = &mut answering => return answer,
+                () = upload.pass_on(route.limit, pieces) => {}
+            }
+        }
+        answering.await
     }
 
     /// 428, 410, 401 and 503: whether the box is at the stage the route is for, and who is there.

@@ -30,4 +30,4 @@ pub use reply::Reply;
 pub use route::{Access, Body, Faces, Handler, Route};
 pub use serve::serve;
 pub use tls::tls_config;
-pub use visit::Visit;
+pub use visit::{BodyStream, Visit};

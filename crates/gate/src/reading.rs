@@ -1,13 +1,15 @@
 //! A core that is only read from: for requests that must not have an effect.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use cell_control::Control;
-use cell_control::action::{Action, Outcome};
+use cell_control::action::{Action, IncomingBundle, Outcome};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, Preview, Receipt};
 use cell_control::query::{Answer, Query};
+use cell_control::view::FirmwareView;
 use cell_model::account::Identity;
 use cell_model::problem::Problem;
 
@@ -42,6 +44,15 @@ impl Control for Reading {
     }
 
     async fn act(&self, _: &Caller, _: Action) -> Result<Outcome, Problem> {
+        Err(refused())
+    }
+
+    async fn receive(
+        &self,
+        _: &Caller,
+        _: IncomingBundle,
+        _: OwnedFd,
+    ) -> Result<FirmwareView, Problem> {
         Err(refused())
     }
 

@@ -37,6 +37,8 @@ pub enum Body {
     Form,
     /// `application/octet-stream`.
     Octets,
+    /// `application/octet-stream`, handed over as it comes: what no memory shall hold.
+    Stream,
 }
 
 /// What a handler returns, later.

@@ -8,11 +8,14 @@ use cell_model::problem::Problem;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
+use tokio::sync::mpsc;
 
 use crate::route::Body;
 
 /// How long a body may take: a minute carries a whole 1 MiB config over a poor radio link.
 const READ_TIME: Duration = Duration::from_secs(60);
+/// How long the next piece of a long body may take.
+const PIECE_TIME: Duration = Duration::from_secs(60);
 /// What of a refused body is still taken, so that the sender is not cut off before it reads why.
 const DRAIN_BYTES: u64 = 16 * 1024 * 1024;
 /// How long that may take.
@@ -59,6 +62,43 @@ where
         Ok(self.read.clone())
     }
 
+    /// Hands it over as it comes, at most `limit` bytes. Ends when there is nothing more, or nobody takes any more.
+    pub(crate) async fn pass_on(&mut self, limit: usize, to: mpsc::Sender<Result<Bytes, Problem>>) {
+        let Some(body) = &mut self.body else { return };
+        let mut left = limit;
+        loop {
+            let piece = match tokio::time::timeout(PIECE_TIME, body.frame()).await {
+                Err(_) => Err(too_slow()),
+                Ok(None) => break,
+                Ok(Some(Err(error))) => Err(broken(&error)),
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Err(_) => continue,
+                    Ok(data) => match left.checked_sub(data.len()) {
+                        Some(rest) => {
+                            left = rest;
+                            Ok(data)
+                        }
+                        None => Err(too_large(limit)),
+                    },
+                },
+            };
+            let is_last = piece.is_err();
+            if to.send(piece).await.is_err() || is_last {
+                return;
+            }
+        }
+        self.body = None;
+    }
+
+    /// 413 when it says that it is longer.
+    pub(crate) fn check_length(&self, limit: usize) -> Result<(), Problem> {
+        let cap = u64::try_from(limit).unwrap_or(u64::MAX);
+        match self.declared {
+            Some(length) if length > cap => Err(too_large(limit)),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes in what is left of a refused body and throws it away.
     pub(crate) async fn drain(self) {
         let Some(mut body) = self.body else { return };
@@ -89,15 +129,7 @@ where
 {
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            tracing::debug!(%error, "a body broke off");
-            Problem::new(
-                400,
-                "broken_body",
-                "The request broke off",
-                "Send it again.",
-            )
-        })?;
+        let frame = frame.map_err(|error| broken(&error))?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
@@ -109,15 +141,25 @@ where
     Ok(read.freeze())
 }
 
+fn broken(error: &impl std::fmt::Display) -> Problem {
+    tracing::debug!(%error, "a body broke off");
+    Problem::new(
+        400,
+        "broken_body",
+        "The request broke off",
+        "Send it again.",
+    )
+}
+
 /// Whether a body has the type its route takes. Without a body there is nothing to have a type.
 pub(crate) fn check_type(body: Body, headers: &HeaderMap, read: &[u8]) -> Result<(), Problem> {
-    if read.is_empty() {
+    if read.is_empty() && body != Body::Stream {
         return Ok(());
     }
     let wanted = match body {
         Body::None | Body::Json => "application/json",
         Body::Form => "application/x-www-form-urlencoded",
-        Body::Octets => "application/octet-stream",
+        Body::Octets | Body::Stream => "application/octet-stream",
     };
     if !has_type(headers, wanted) {
         return Err(Problem::new(

@@ -43,6 +43,9 @@ pub enum SignedError {
         /// How many must agree.
         threshold: usize,
     },
+    /// A chain of key lists has none.
+    #[error("there is no key list")]
+    NoList,
     /// The versions of key lists do not follow each other.
     #[error("key list {found} does not follow key list {trusted}")]
     ListVersion {

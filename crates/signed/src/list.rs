@@ -131,6 +131,15 @@ impl KeyList {
         claimed.open(Self::TYPE, envelope)
     }
 
+    /// The newest list of a chain that lies in a trusted place.
+    ///
+    /// # Errors
+    /// The chain is empty or broken.
+    pub fn newest(chain: &[Envelope]) -> Result<Self, SignedError> {
+        let first = chain.first().ok_or(SignedError::NoList)?;
+        Self::anchor(first)?.follow(chain)
+    }
+
     /// Decides only whether a list is looked at.
     fn claimed_version(envelope: &Envelope) -> Result<u64, SignedError> {
         #[derive(Deserialize)]

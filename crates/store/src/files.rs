@@ -67,6 +67,11 @@ fn hold(file: File, dir: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// The schema of what a state directory holds; `None` when there is nothing, or nothing that can be told.
+pub fn schema_of(state_dir: &Path) -> Option<u32> {
+    read_schema(&state_dir.join(STORE)).ok().flatten()
+}
+
 /// The schema number of a store directory; `None` when it has none, which means that it was never finished.
 pub(crate) fn read_schema(store: &Path) -> Result<Option<u32>, StoreError> {
     let path = store.join(SCHEMA);

@@ -40,6 +40,7 @@ pub use commit::HISTORY_LIMIT;
 pub use error::StoreError;
 pub use export::Extent;
 pub use files::FREE_RESERVE;
+pub use files::schema_of;
 pub use migrations::SCHEMA;
 pub use records::{Records, Tree};
 pub use revision::{Change, Revision, RevisionSummary};

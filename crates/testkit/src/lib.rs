@@ -14,6 +14,7 @@ pub mod celld;
 pub mod client;
 pub mod cut_disk;
 pub mod dns;
+pub mod firmware;
 pub mod namespace;
 pub mod vm;
 mod wait;

@@ -45,7 +45,7 @@ pub use files::{Folder, OpenFiles, StateFile, StateFiles};
 pub use grub::{GrubBootState, first_files};
 pub use loader::{Loader, Start};
 pub use mount::MountedSelect;
-pub use place::select_device;
+pub use place::{checked_bytes, partition_device, select_device};
 pub use record::{Outcome, Selection, Stage, Step, TrialEnd, Tries};
 pub use running::Running;
 

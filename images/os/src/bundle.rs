@@ -13,7 +13,7 @@ use crate::assemble::verity_of;
 use crate::disk;
 use crate::error::{self, OsError};
 use crate::fat::FatFiles;
-use crate::keyring::{self, Keyring};
+use crate::keyring::Keyring;
 use crate::toolbox::Toolbox;
 
 /// What a bundle says besides what is in it.
@@ -106,8 +106,7 @@ pub fn add_signature(path: &Path, key: &SigningKey) -> Result<usize, OsError> {
     let mut bytes = vec![0; length];
     from.read_exact(&mut bytes).map_err(error::read(path))?;
     let mut header = Header::parse(&bytes).map_err(|problem| wrong(problem.to_string()))?;
-    let list: KeyList =
-        keyring::newest(&header.keys).map_err(|problem| wrong(problem.to_string()))?;
+    let list = KeyList::newest(&header.keys).map_err(|problem| wrong(problem.to_string()))?;
     if !list.keys.contains(&key.public()) {
         return Err(wrong(format!(
             "key {} is not in its key list",

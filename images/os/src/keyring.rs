@@ -60,7 +60,7 @@ impl Keyring {
     /// They are not there, or do not belong together.
     pub fn read(folder: &Path) -> Result<Self, OsError> {
         let chain = read_chain(&folder.join(CHAIN))?;
-        let list = newest(&chain).map_err(refused(folder))?;
+        let list = KeyList::newest(&chain).map_err(refused(folder))?;
         let mut signers = Vec::new();
         for entry in fs::read_dir(folder).map_err(error::read(folder))? {
             let path = entry.map_err(error::read(folder))?.path();
@@ -114,18 +114,6 @@ pub fn read_chain(path: &Path) -> Result<Vec<Envelope>, OsError> {
         path: path.to_owned(),
         problem: format!("is no chain of key lists: {problem}"),
     })
-}
-
-/// The newest list of a chain.
-///
-/// # Errors
-/// The chain is empty or broken.
-pub fn newest(chain: &[Envelope]) -> Result<KeyList, SignedError> {
-    let first = chain.first().ok_or(SignedError::Threshold {
-        keys: 0,
-        threshold: THRESHOLD,
-    })?;
-    KeyList::anchor(first)?.follow(chain)
 }
 
 /// The secret key in a file.

@@ -1,14 +1,16 @@
 //! A core whose every free text was written by somebody who means harm.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use cell_control::Control;
-use cell_control::action::{Action, Outcome, TestResult};
+use cell_control::action::{Action, IncomingBundle, Outcome, TestResult};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, Pending, Preview, Receipt};
 use cell_control::fake::FakeControl;
 use cell_control::query::{Answer, Query};
+use cell_control::view::FirmwareView;
 use cell_model::account::Identity;
 use cell_model::problem::Problem;
 
@@ -119,6 +121,15 @@ impl Control for Hostile {
             }),
             other => other,
         })
+    }
+
+    async fn receive(
+        &self,
+        caller: &Caller,
+        bundle: IncomingBundle,
+        stream: OwnedFd,
+    ) -> Result<FirmwareView, Problem> {
+        self.0.receive(caller, bundle, stream).await
     }
 
     async fn changed(&self, caller: &Caller, seen: u64) -> Result<u64, Problem> {

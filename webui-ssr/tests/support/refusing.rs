@@ -1,14 +1,16 @@
 //! A core that answers every question and refuses whatever is to be done.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use cell_control::Control;
-use cell_control::action::{Action, Outcome};
+use cell_control::action::{Action, IncomingBundle, Outcome};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, Preview, Receipt};
 use cell_control::fake::FakeControl;
 use cell_control::query::{Answer, Query};
+use cell_control::view::FirmwareView;
 use cell_model::account::Identity;
 use cell_model::problem::Problem;
 
@@ -43,6 +45,15 @@ impl Control for Refusing {
 
     async fn act(&self, _: &Caller, _: Action) -> Result<Outcome, Problem> {
         Err(self.1.clone())
+    }
+
+    async fn receive(
+        &self,
+        caller: &Caller,
+        bundle: IncomingBundle,
+        stream: OwnedFd,
+    ) -> Result<FirmwareView, Problem> {
+        self.0.receive(caller, bundle, stream).await
     }
 
     async fn changed(&self, caller: &Caller, seen: u64) -> Result<u64, Problem> {

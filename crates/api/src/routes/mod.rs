@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod config;
+pub(crate) mod firmware;
 pub(crate) mod parts;
 pub(crate) mod peers;
 pub(crate) mod services;

@@ -6,6 +6,7 @@
 mod sample;
 
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -13,10 +14,11 @@ use cell_model::account::{Identity, Role};
 use cell_model::problem::Problem;
 
 use crate::Control;
-use crate::action::{Action, Outcome, TestResult};
+use crate::action::{Action, IncomingBundle, Outcome, TestResult};
 use crate::caller::{Caller, Credential};
 use crate::change::{Change, Pending, Preview, Receipt};
 use crate::query::{Answer, Query};
+use crate::view::FirmwareView;
 
 /// A scripted core.
 #[derive(Debug)]
@@ -53,6 +55,8 @@ pub enum Call {
     Revert,
     /// An act.
     Act(Action),
+    /// A firmware bundle, with all that came of it.
+    Receive(IncomingBundle, Vec<u8>),
 }
 
 #[derive(Debug, Default)]
@@ -193,6 +197,24 @@ impl Control for FakeControl {
             }),
             _ => Outcome::Done,
         })
+    }
+
+    async fn receive(
+        &self,
+        caller: &Caller,
+        bundle: IncomingBundle,
+        stream: OwnedFd,
+    ) -> Result<FirmwareView, Problem> {
+        let mut stream = std::os::unix::net::UnixStream::from(stream);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            stream.set_nonblocking(false)?;
+            std::io::Read::read_to_end(&mut stream, &mut bytes).map(|_| bytes)
+        });
+        let bytes = read.await.ok().and_then(Result::ok);
+        let bytes = bytes.ok_or_else(Problem::internal)?;
+        self.note(caller, Call::Receive(bundle, bytes))?;
+        Ok(sample::firmware())
     }
 
     async fn changed(&self, _: &Caller, seen: u64) -> Result<u64, Problem> {

@@ -16,10 +16,10 @@ use crate::action::{LogLevel, Outcome};
 use crate::change::{Change, PeerReceipt};
 use crate::query::{Answer, Query};
 use crate::view::{
-    AccountView, AuditVerifyView, AuditView, ConfigView, DhcpView, DiffEntry, DiffView, LeaseView,
-    LogLine, LogPage, NetworkView, Page, PartView, PeerView, RevisionView, RootCertificateView,
-    SessionView, SessionsView, SetupView, StatusView, VerbosityView, WireGuardPeerView,
-    WireGuardView,
+    AccountView, AuditVerifyView, AuditView, ConfigView, DhcpView, DiffEntry, DiffView,
+    FirmwareView, LeaseView, LogLine, LogPage, NetworkView, Page, PartView, PeerView, RevisionView,
+    RootCertificateView, SessionView, SessionsView, SetupView, SlotsView, StatusView, TrialView,
+    UpdateState, UpdateView, VerbosityView, WireGuardPeerView, WireGuardView,
 };
 
 pub(super) const REVISION: u64 = 7;
@@ -46,6 +46,35 @@ pub(super) fn signed_in() -> Outcome {
         token: Secret::new(super::FakeControl::session(Role::Owner)),
         identity: identity(Role::Owner),
         must_change_password: false,
+    }
+}
+
+pub(super) fn firmware() -> FirmwareView {
+    FirmwareView {
+        version: "1.0.0".to_owned(),
+        sequence: Some(1_790_000_000),
+        board: Some("x86_64-uefi".to_owned()),
+        not_updatable: None,
+        slots: Some(SlotsView {
+            running: "a".to_owned(),
+            mode: "normal".to_owned(),
+            primary: "a".to_owned(),
+            other: Some("b".to_owned()),
+            trial: Some("b".to_owned()),
+            notice: None,
+        }),
+        last_trial: Some(TrialView {
+            slot: "b".to_owned(),
+            passed: false,
+            detail: "It was started three times and never got well.".to_owned(),
+        }),
+        update: UpdateView {
+            state: UpdateState::Ready,
+            version: Some("1.1.0".to_owned()),
+            sequence: Some(1_794_000_000),
+            notes: Some("The name server is faster.".to_owned()),
+            ..UpdateView::default()
+        },
     }
 }
 
@@ -105,6 +134,7 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
                 message: "the zone is in service".to_owned(),
             }],
         }),
+        Query::Firmware(_) => Answer::Firmware(firmware()),
         Query::VerbosityLevels(_) => Answer::VerbosityLevels(VerbosityView {
             default: LogLevel::Info,
             parts: vec![(Part::Dns, LogLevel::Debug)],

@@ -61,7 +61,8 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
             (Some(Role::Helper), Some(logs.into()))
         }
         Query::Logs(_) => (Some(Role::Helper), Some(VerbosityLevels.into())),
-        Query::VerbosityLevels(_) => (Some(Role::Helper), None),
+        Query::VerbosityLevels(_) => (Some(Role::Helper), Some(Firmware.into())),
+        Query::Firmware(_) => (Some(Role::Helper), None),
     }
 }
 
@@ -136,7 +137,10 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
             };
             (Some(Role::Admin), Some(Action::SetVerbosity(verbosity)))
         }
-        Action::SetVerbosity(_) => (Some(Role::Admin), None),
+        Action::SetVerbosity(_) => (Some(Role::Admin), Some(Action::DropFirmware)),
+        Action::DropFirmware => (Some(Role::Admin), Some(Action::TryOtherSlot)),
+        Action::TryOtherSlot => (Some(Role::Admin), Some(Action::Restart)),
+        Action::Restart => (Some(Role::Admin), None),
     }
 }
 

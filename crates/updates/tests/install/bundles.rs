@@ -1,7 +1,8 @@
 //! Bundles that are taken, and those that are not, with what becomes of both slots.
 use std::io::{self, Write};
 
-use crate::memory::{Cell, Keys, Version, at, header};
+use crate::memory::Cell;
+use cell_testkit::firmware::{Keys, Version, header};
 use cell_updates::boot_state::{BootState, Health, Mode, Slot, Start};
 use cell_updates::bundle::{BundleError, Chunk, Place, ReleaseChannel};
 use cell_updates::install::{InstallError, Source, Stream};
@@ -231,7 +232,7 @@ fn other_boards_older_and_expired_versions_are_refused() {
             BundleError::NotNewer { .. }
         ));
     }
-    story.cell.now = at("2026-07-01T00:00:00Z");
+    story.cell.now = Version::expires();
     let bundle = story.new.bundle(&story.keys);
     assert!(matches!(
         story.refuses_bundle(&bundle),

@@ -1,6 +1,7 @@
 //! The power fails anywhere while a version is written and put on trial: never a slot that is neither the old version
 //! nor the new and may be booted, and always a way on.
-use crate::memory::{Cell, Keys, Version};
+use crate::memory::Cell;
+use cell_testkit::firmware::{Keys, Version};
 use cell_updates::boot_state::{BootState, Health, Slot};
 
 /// Cuts of the slot's writes; each comes at another byte.

@@ -1,16 +1,15 @@
-//! A box in memory: two slots on a disk whose power can be cut, a loader, keys, and versions of its system as bundles.
+//! A box in memory: two slots on a disk whose power can be cut, and a loader.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cell_model::Timestamp;
-use cell_signed::{Envelope, KeyList, Purpose, SigningKey};
+use cell_signed::KeyList;
+use cell_testkit::firmware::{Keys, Version};
 use cell_updates::boot_state::fake::FakeBootState;
 use cell_updates::boot_state::{BootState, Health, Slot};
-use cell_updates::bundle::{
-    self, BLOCK, Content, Digest, Header, Manifest, Place, Release, ReleaseChannel, Sbom, Verity,
-};
+use cell_updates::bundle::Place;
 use cell_updates::install::{
     Access, Allowances, Index, InstallError, Installed, Offer, Received, SlotFile, SlotPartitions,
     Source, Staging, Stream, receive, write,
@@ -79,153 +78,6 @@ impl Cell {
 
 pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
-}
-
-/// Who signs.
-pub(crate) struct Keys {
-    pub(crate) signers: Vec<SigningKey>,
-    pub(crate) list: KeyList,
-    pub(crate) chain: Vec<Envelope>,
-}
-
-impl Keys {
-    pub(crate) fn new() -> Self {
-        let signers = signers();
-        let list = KeyList {
-            version: 1,
-            purpose: Purpose::Release,
-            threshold: 2,
-            keys: signers.iter().map(SigningKey::public).collect(),
-        };
-        let chain = vec![list.seal(&signers).unwrap()];
-        Self {
-            signers,
-            list,
-            chain,
-        }
-    }
-
-    /// New keys, brought in by these.
-    pub(crate) fn replaced(&self) -> Self {
-        let signers = signers();
-        let list = KeyList {
-            version: self.list.version + 1,
-            keys: signers.iter().map(SigningKey::public).collect(),
-            ..self.list.clone()
-        };
-        let mut chain = self.chain.clone();
-        chain.push(list.seal(&self.signers[..2]).unwrap());
-        Self {
-            signers,
-            list,
-            chain,
-        }
-    }
-}
-
-fn signers() -> Vec<SigningKey> {
-    let key = || SigningKey::from_pkcs8(SigningKey::generate().unwrap().expose()).unwrap();
-    std::iter::repeat_with(key).take(3).collect()
-}
-
-/// A version of the system: what its partitions hold.
-#[derive(Clone)]
-pub(crate) struct Version {
-    pub(crate) release: Release,
-    pub(crate) boot: Vec<u8>,
-    pub(crate) root: Vec<u8>,
-    pub(crate) verity: Verity,
-}
-
-impl Version {
-    /// Of noise; `sequence` is its seed too.
-    pub(crate) fn new(sequence: u64) -> Self {
-        let data = noise(sequence, 250 * BLOCK as usize);
-        Self::of(sequence, noise(sequence + 1_000, 300_000), data)
-    }
-
-    /// The next one, in which some bytes in the middle of the root are others and the rest has moved.
-    pub(crate) fn changed(&self) -> Self {
-        let sequence = self.release.sequence + 1;
-        let mut data = self.root[..250 * BLOCK as usize].to_vec();
-        data.splice(500_000..500_100, noise(sequence, 200));
-        data.truncate(250 * BLOCK as usize);
-        Self::of(sequence, self.boot.clone(), data)
-    }
-
-    fn of(sequence: u64, boot: Vec<u8>, data: Vec<u8>) -> Self {
-        let blocks = data.len() as u64 / BLOCK;
-        let mut verity = Verity {
-            root_hash: Digest::of(b""),
-            salt: "5a".repeat(32),
-            data_blocks: blocks,
-        };
-        verity.root_hash = bundle::root_hash(&data[..], &verity).unwrap();
-        let mut root = data;
-        let tree = bundle::size_with_tree(blocks) as usize - root.len();
-        root.extend(noise(sequence + 2_000, tree));
-        Self {
-            release: Release {
-                board: "pc".to_owned(),
-                version: format!("1.{sequence}.0"),
-                sequence,
-                schema: 3,
-            },
-            boot,
-            root,
-            verity,
-        }
-    }
-
-    pub(crate) fn content(&self, place: Place) -> &[u8] {
-        match place {
-            Place::Boot => &self.boot,
-            Place::Root => &self.root,
-        }
-    }
-
-    pub(crate) fn manifest(&self) -> Manifest {
-        Manifest {
-            release: self.release.clone(),
-            channel: ReleaseChannel::Stable,
-            expires: at("2026-07-01T00:00:00Z"),
-            notes: "What is new.".to_owned(),
-            sbom: Sbom {
-                name: "cell-pc.spdx.json".to_owned(),
-                digest: Digest::of(b"list"),
-            },
-            boot: Content::of(&self.boot[..]).unwrap(),
-            root: Content::of(&self.root[..]).unwrap(),
-            verity: self.verity.clone(),
-        }
-    }
-
-    pub(crate) fn bundle(&self, keys: &Keys) -> Vec<u8> {
-        self.bundle_with(&self.manifest(), keys, 2)
-    }
-
-    pub(crate) fn bundle_with(&self, manifest: &Manifest, keys: &Keys, signers: usize) -> Vec<u8> {
-        let header = header(manifest, keys, signers);
-        let mut bytes = Vec::new();
-        let open = |place| Ok(self.content(place));
-        bundle::write(&header, manifest, open, &mut bytes).unwrap();
-        bytes
-    }
-}
-
-pub(crate) fn header(manifest: &Manifest, keys: &Keys, signers: usize) -> Header {
-    let payload = serde_json::to_vec(manifest).unwrap();
-    Header {
-        keys: keys.chain.clone(),
-        manifest: Envelope::seal(Manifest::TYPE, payload, &keys.signers[..signers]),
-    }
-}
-
-pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut random = fastrand::Rng::with_seed(seed);
-    std::iter::repeat_with(|| random.u8(..))
-        .take(length)
-        .collect()
 }
 
 /// The four partitions. What was written is on the disk only once it was synced; when the power fails, any of the rest

@@ -1,0 +1,85 @@
+//! The system itself.
+
+use bytes::Bytes;
+use cell_control::action::{Action, IncomingBundle};
+use cell_control::ask;
+use cell_control::query::Firmware;
+use cell_gate::{BodyStream, Reply, Visit};
+use cell_model::problem::Problem;
+use http::StatusCode;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+
+use crate::answer::ok;
+use crate::parameter::{self, Parameter};
+
+/// A version that is not newer than the running one.
+pub(crate) const ALLOW_OLDER: Parameter = Parameter::flag(
+    "allow_older",
+    "Take a version that is not newer than the running one.",
+);
+/// One whose time is over.
+pub(crate) const ALLOW_EXPIRED: Parameter =
+    Parameter::flag("allow_expired", "Take a version whose time is over.");
+
+/// GET /api/firmware
+pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
+    ok(&ask(&*visit.control, &visit.caller, Firmware).await?)
+}
+
+/// POST /api/firmware/bundle
+pub(crate) async fn receive(visit: Visit) -> Result<Reply, Problem> {
+    let bundle = IncomingBundle {
+        allow_older: parameter::flag(&visit.query, ALLOW_OLDER.name)?,
+        allow_expired: parameter::flag(&visit.query, ALLOW_EXPIRED.name)?,
+    };
+    let body = visit.stream.clone().ok_or_else(Problem::internal)?;
+    let (ours, theirs) = UnixStream::pair().map_err(|_| Problem::unavailable())?;
+    let theirs = theirs.into_std().map_err(|_| Problem::unavailable())?;
+    let receiving = visit.control.receive(&visit.caller, bundle, theirs.into());
+    tokio::pin!(receiving);
+    let received = tokio::select! {
+        // Refused before all of it was read.
+        received = &mut receiving => received,
+        passed = pass_on(body, ours) => match passed {
+            // The core sees that it broke off; whoever sent it may still hear why.
+            Err(problem) => {
+                let _ = receiving.await;
+                Err(problem)
+            }
+            Ok(()) => receiving.await,
+        },
+    };
+    Reply::json(StatusCode::ACCEPTED, &received?)
+}
+
+/// Every piece, until the core takes no more: then its answer says why.
+async fn pass_on(body: BodyStream, mut to: UnixStream) -> Result<(), Problem> {
+    while let Some(piece) = body.next().await {
+        let piece: Bytes = piece?;
+        if to.write_all(&piece).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// POST /api/firmware/restart
+pub(crate) async fn restart(visit: Visit) -> Result<Reply, Problem> {
+    act(visit, Action::Restart).await
+}
+
+/// DELETE /api/firmware/bundle
+pub(crate) async fn drop_bundle(visit: Visit) -> Result<Reply, Problem> {
+    act(visit, Action::DropFirmware).await
+}
+
+/// POST /api/firmware/other
+pub(crate) async fn other(visit: Visit) -> Result<Reply, Problem> {
+    act(visit, Action::TryOtherSlot).await
+}
+
+async fn act(visit: Visit, action: Action) -> Result<Reply, Problem> {
+    visit.control.act(&visit.caller, action).await?;
+    Ok(Reply::no_content())
+}
