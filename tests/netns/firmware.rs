@@ -1,0 +1,304 @@
+//! A firmware bundle on its way into a box whose slots are files: taken, refused, dropped, and nobody's service stops.
+#![expect(
+    clippy::unwrap_used,
+    reason = "code of tests: what goes wrong ends the test"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use cell_testkit::celld::PATIENCE;
+use cell_testkit::firmware::{Keys, Version};
+use cell_testkit::{CelldOptions, Reply, Request, World, wait_for};
+use cell_tests::probe::answers_dns;
+use cell_tests::{Cell, DOMAIN, expect_status};
+use cell_updates::boot_state::{BootState, Folder, GrubBootState, Health, Slot, first_files};
+use cell_updates::bundle::Place;
+use serde_json::{Value, json};
+
+/// A cell that runs the old version from slot `a`.
+struct Appliance {
+    cell: Cell,
+    slots: tempfile::TempDir,
+    keys: Keys,
+    old: Version,
+}
+
+impl Appliance {
+    fn start() -> Self {
+        let slots = tempfile::tempdir().unwrap();
+        let keys = Keys::new();
+        let old = Version::new(10);
+        let path = |name: &str| slots.path().join(name);
+        for slot in Slot::ALL {
+            for place in Place::ALL {
+                let mut content = old.content(place).to_vec();
+                content.resize(content.len() + (1 << 20), 0);
+                fs::write(path(&format!("{}-{slot}", place.as_str())), content).unwrap();
+            }
+        }
+        fs::create_dir_all(path("select/cell")).unwrap();
+        for (file, block) in first_files(Some(Slot::B)) {
+            fs::write(path("select").join(file.path()), block).unwrap();
+        }
+        let release = serde_json::to_vec(&old.release).unwrap();
+        fs::write(path("release.json"), release).unwrap();
+        fs::write(path("keys.json"), serde_json::to_vec(&keys.chain).unwrap()).unwrap();
+        let appliance = |mode: &str| format!("cell.slot=a cell.mode={mode} cell.select=1\n");
+        fs::write(path("cmdline"), appliance("normal")).unwrap();
+        boot_state(slots.path()).repair(Health::Healthy).unwrap();
+        let options = CelldOptions {
+            arguments: vec!["--slots".to_owned(), slots.path().display().to_string()],
+            ..CelldOptions::default()
+        };
+        Self {
+            cell: Cell::start_in(World::new().unwrap(), options),
+            slots,
+            keys,
+            old,
+        }
+    }
+
+    fn send(&self, bundle: &[u8]) -> Reply {
+        self.send_with(bundle, "")
+    }
+
+    fn send_with(&self, bundle: &[u8], query: &str) -> Reply {
+        let token = self.cell.owner.csrf_token().unwrap().unwrap_or_default();
+        let request = Request::new("POST", format!("/api/firmware/bundle{query}"))
+            .header("content-type", "application/octet-stream")
+            .header("x-csrf-token", token)
+            .body(bundle);
+        self.cell.owner.send(&request).unwrap()
+    }
+
+    fn firmware(&self) -> Value {
+        self.cell.get("/api/firmware")
+    }
+
+    fn wait_update(&self, state: &str) -> Value {
+        let seen = wait_for(PATIENCE, || {
+            let firmware = self.firmware();
+            (firmware["update"]["state"] == state).then_some(firmware)
+        });
+        seen.unwrap_or_else(|| {
+            let firmware = self.firmware();
+            assert_eq!(firmware["update"]["state"], state, "{firmware}");
+            firmware
+        })
+    }
+
+    fn holds(&self, slot: Slot, version: &Version) -> bool {
+        Place::ALL.into_iter().all(|place| {
+            let path = self.slots.path().join(format!("{}-{slot}", place.as_str()));
+            fs::read(path).unwrap().starts_with(version.content(place))
+        })
+    }
+}
+
+fn boot_state(slots: &Path) -> GrubBootState<Folder> {
+    let files = Folder::new(slots.join("select"));
+    GrubBootState::with_command_line(files, &slots.join("cmdline"))
+}
+
+#[test]
+fn bundle_is_taken_while_names_are_answered_and_can_be_dropped_again() {
+    let appliance = Appliance::start();
+    let firmware = appliance.firmware();
+    assert_eq!(firmware["version"], "1.10.0");
+    assert_eq!(firmware["slots"]["running"], "a");
+    assert_eq!(firmware["update"]["state"], "none");
+
+    let new = Version::new(11);
+    let (stop, asked, lost) = (
+        AtomicBool::new(false),
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+    );
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                asked.fetch_add(1, Ordering::Relaxed);
+                let world = &appliance.cell.world;
+                let server = appliance.cell.celld.admin().ip();
+                let answered = answers_dns(&world.laptop, server, &[DOMAIN]);
+                lost.fetch_add(usize::from(!answered), Ordering::Relaxed);
+            }
+        });
+        let reply = appliance.send(&new.bundle(&appliance.keys));
+        assert_eq!(reply.status, 202, "{}", reply.text());
+        assert_eq!(reply.json()["update"]["version"], "1.11.0");
+        let firmware = appliance.wait_update("ready");
+        assert_eq!(firmware["slots"]["trial"], "b");
+        assert_eq!(firmware["update"]["notes"], "What is new.");
+        stop.store(true, Ordering::Relaxed);
+    });
+    let (asked, lost) = (asked.into_inner(), lost.into_inner());
+    assert!(asked > 0 && lost == 0, "{lost} of {asked} lost");
+    assert!(appliance.holds(Slot::A, &appliance.old) && appliance.holds(Slot::B, &new));
+
+    // What waits for the restart can be dropped; nothing is left to be dropped then.
+    expect_status(
+        &appliance.cell.owner.delete("/api/firmware/bundle").unwrap(),
+        204,
+    );
+    let firmware = appliance.firmware();
+    assert_eq!(firmware["update"]["state"], "none");
+    assert_eq!(firmware["slots"]["trial"], Value::Null);
+    let reply = appliance.cell.owner.delete("/api/firmware/bundle").unwrap();
+    assert_eq!(
+        (reply.status, reply.json()["code"].clone()),
+        (409, json!("no_other_version"))
+    );
+    let reply = appliance
+        .cell
+        .owner
+        .post("/api/firmware/other", &json!({}))
+        .unwrap();
+    assert_eq!(reply.status, 409, "what was given up is not gone back to");
+
+    // Sent again, nothing has to be written; then the box restarts into it.
+    expect_status(&appliance.send(&new.bundle(&appliance.keys)), 202);
+    appliance.wait_update("ready");
+    let restart = appliance.slots.path().join("restart");
+    assert!(!restart.exists());
+    expect_status(
+        &appliance
+            .cell
+            .owner
+            .post("/api/firmware/restart", &json!({}))
+            .unwrap(),
+        204,
+    );
+    assert!(restart.exists());
+    let audit = appliance.cell.get("/api/audit").to_string();
+    for action in ["firmware.receive", "firmware.drop", "box.restart"] {
+        assert!(audit.contains(action), "{action}: {audit}");
+    }
+}
+
+#[test]
+fn bundles_that_are_not_taken_are_answered_with_a_reason_and_change_nothing() {
+    let appliance = Appliance::start();
+    let new = Version::new(11);
+    let keys = &appliance.keys;
+    let bundle = new.bundle(keys);
+    let mut flipped = bundle.clone();
+    flipped[bundle.len() - 100_000] ^= 1;
+    let changed = |change: &dyn Fn(&mut cell_updates::bundle::Manifest)| {
+        let mut manifest = new.manifest();
+        change(&mut manifest);
+        new.bundle_with(&manifest, keys, 2)
+    };
+    let past = cell_model::Timestamp::UNIX_EPOCH;
+    let cases: [(&str, Vec<u8>, u16, &str); 10] = [
+        ("nothing", Vec::new(), 400, "not_a_bundle"),
+        ("garbage", vec![7; 300_000], 400, "not_a_bundle"),
+        // Before the next one, which leaves chunks behind that need not be sent again.
+        ("flipped", flipped, 400, "bundle_damaged"),
+        (
+            "cut",
+            bundle[..bundle.len() - 1].to_vec(),
+            400,
+            "bundle_incomplete",
+        ),
+        (
+            "longer",
+            [&bundle[..], b"x"].concat(),
+            400,
+            "bundle_too_long",
+        ),
+        (
+            "one key",
+            new.bundle_with(&new.manifest(), keys, 1),
+            422,
+            "bundle_not_trusted",
+        ),
+        (
+            "strangers",
+            new.bundle(&Keys::new()),
+            422,
+            "bundle_not_trusted",
+        ),
+        (
+            "board",
+            changed(&|it| it.release.board = "pi".to_owned()),
+            422,
+            "wrong_board",
+        ),
+        (
+            "expired",
+            changed(&|it| it.expires = past),
+            422,
+            "bundle_expired",
+        ),
+        (
+            "older",
+            changed(&|it| it.release.sequence = 10),
+            409,
+            "not_newer",
+        ),
+    ];
+    for (name, bytes, status, code) in cases {
+        let reply = appliance.send(&bytes);
+        assert_eq!(reply.status, status, "{name}: {}", reply.text());
+        assert_eq!(reply.json()["code"], code, "{name}: {}", reply.text());
+        let firmware = appliance.firmware();
+        assert_eq!(firmware["update"]["problem"]["code"], code, "{name}");
+        assert_eq!(firmware["slots"]["other"], "b", "{name}");
+        assert!(appliance.holds(Slot::B, &appliance.old), "{name}");
+    }
+    let older = changed(&|it| it.release.sequence = 10);
+    expect_status(&appliance.send_with(&older, "?allow_older=yes"), 400);
+    expect_status(&appliance.send_with(&older, "?allow_older=true"), 202);
+    appliance.wait_update("ready");
+    assert!(appliance.holds(Slot::B, &new));
+}
+
+#[test]
+fn changes_wait_while_a_version_is_on_trial() {
+    let mut appliance = Appliance::start();
+    let slots: PathBuf = appliance.slots.path().to_owned();
+    let new = Version::new(11);
+    expect_status(&appliance.send(&new.bundle(&appliance.keys)), 202);
+    appliance.wait_update("ready");
+    // The restart: the loader goes to slot b, which is on trial now.
+    appliance.cell.celld.terminate().unwrap();
+    fs::write(
+        slots.join("cmdline"),
+        "cell.slot=b cell.mode=trial cell.select=1\n",
+    )
+    .unwrap();
+    appliance.cell.celld.launch().unwrap();
+    appliance.cell.celld.wait_healthy().unwrap();
+    appliance.cell.sign_in();
+    assert_eq!(appliance.firmware()["update"]["state"], "on_trial");
+    let owner = &appliance.cell.owner;
+    let refused = [
+        owner.post("/api/peers", &json!({"name": "phone"})).unwrap(),
+        owner
+            .post(
+                "/api/auth/users",
+                &json!({"username": "ben", "password": "a long and quiet river", "role": "member"}),
+            )
+            .unwrap(),
+        appliance.send(&Version::new(12).bundle(&appliance.keys)),
+    ];
+    for reply in refused {
+        assert_eq!(
+            (reply.status, reply.json()["code"].clone()),
+            (409, json!("trial_running"))
+        );
+    }
+    // It has proven itself.
+    fs::write(appliance.cell.celld.runtime_dir().join("committed"), "").unwrap();
+    expect_status(
+        &appliance
+            .cell
+            .owner
+            .post("/api/peers", &json!({"name": "phone"}))
+            .unwrap(),
+        201,
+    );
+}
