@@ -38,6 +38,8 @@ pub(crate) enum Occasion {
     Filled,
     /// Boot the other slot next, on trial.
     Other,
+    /// The version on trial did not prove itself in time: the one before it counts.
+    GiveUp,
     /// Print the folder of what is kept that this run is to use: a copy for a version on trial.
     State,
 }
@@ -84,6 +86,7 @@ pub(crate) fn run(occasion: Occasion) -> Result<(), Box<dyn Error>> {
             }
             writeln!(io::stdout(), "{}", chosen.path.display())?;
         }
+        Occasion::GiveUp => state.rollback()?,
         Occasion::Other => state.begin_trial(running.slot.opposite())?,
     }
     Ok(())

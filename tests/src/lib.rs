@@ -12,6 +12,7 @@
 
 pub mod probe;
 mod process;
+pub mod version;
 pub mod vm;
 
 use std::net::{IpAddr, Ipv4Addr};

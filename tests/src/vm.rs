@@ -85,7 +85,7 @@ pub fn processor() -> Processor {
     Processor::of(&Board::read(&boards, &name).unwrap()).unwrap()
 }
 
-fn from_environment(name: &str) -> PathBuf {
+pub(crate) fn from_environment(name: &str) -> PathBuf {
     std::env::var_os(name)
         .unwrap_or_else(|| panic!("{name} is not set: run these tests by `cargo xtask test`"))
         .into()

@@ -188,6 +188,12 @@ impl KeyOptions {
     }
 }
 
+/// The folder of this checkout's own keys.
+pub(crate) fn development_keys() -> Result<PathBuf, XtaskError> {
+    let keys = KeyOptions::default().keyring()?;
+    Ok(keys.path.parent().unwrap_or(&keys.path).to_owned())
+}
+
 /// The keys of this checkout; nobody else has a reason to trust them.
 fn development(keys: &Path) -> Result<Keyring, XtaskError> {
     let checkout = cargo::root();

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use self::long::{Binary, Choice, Setting};
+use crate::bundle;
 use crate::cargo;
 use crate::error::XtaskError;
 use crate::image;
@@ -73,6 +74,7 @@ fn environment(board: &str) -> Result<Environment, XtaskError> {
         ("CELL_BOARD", board.into()),
         ("CELL_IMAGE", image::current(board)?),
         ("CELL_TOOLBOX", image::toolbox()?.path("")),
+        ("CELL_KEYS", bundle::development_keys()?),
     ])
 }
 

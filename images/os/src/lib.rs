@@ -21,6 +21,7 @@ mod files;
 mod initramfs;
 pub mod keyring;
 mod loader;
+pub mod rework;
 mod root;
 pub mod sbom;
 mod squash;

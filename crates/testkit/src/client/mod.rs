@@ -171,6 +171,14 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; an error status is a [`Reply`].
     pub fn send(&self, request: &Request) -> Result<Reply, ClientError> {
+        self.send_within(request, PATIENCE)
+    }
+
+    /// As [`send`](Self::send), for what takes longer.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_within(&self, request: &Request, limit: Duration) -> Result<Reply, ClientError> {
         // A folder for each request: clients are shared between threads.
         let folder = tempfile::tempdir_in(self.folder.path()).map_err(ClientError::File)?;
         let (head, body) = (folder.path().join("head"), folder.path().join("body"));
@@ -178,12 +186,7 @@ impl Client {
 
         let mut curl = self.namespace.command("curl");
         curl.args(["--silent", "--show-error", "--path-as-is", "--globoff"]);
-        curl.args([
-            "--noproxy",
-            "*",
-            "--max-time",
-            &PATIENCE.as_secs().to_string(),
-        ]);
+        curl.args(["--noproxy", "*", "--max-time", &limit.as_secs().to_string()]);
         curl.arg("--cookie").arg(&jar).arg("--cookie-jar").arg(&jar);
         curl.arg("--dump-header")
             .arg(&head)
