@@ -175,7 +175,7 @@ impl Gate {
             }
             _ => upload.read(route.limit).await?,
         };
-        upload::check_type(route.body, &parts.headers, &body)?;
+        upload::check_type(route.body, &parts.headers, &body, upload.declared())?;
         let query =
             Form::parse(parts.uri.query().unwrap_or_default().as_bytes()).ok_or_else(bad_query)?;
         let only_headers = parts.method == Method::HEAD;

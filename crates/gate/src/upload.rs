@@ -90,6 +90,11 @@ where
         self.body = None;
     }
 
+    /// Its length, where that is known beforehand.
+    pub(crate) fn declared(&self) -> Option<u64> {
+        self.declared
+    }
+
     /// 413 when it says that it is longer.
     pub(crate) fn check_length(&self, limit: usize) -> Result<(), Problem> {
         let cap = u64::try_from(limit).unwrap_or(u64::MAX);
@@ -152,8 +157,17 @@ fn broken(error: &impl std::fmt::Display) -> Problem {
 }
 
 /// Whether a body has the type its route takes. Without a body there is nothing to have a type.
-pub(crate) fn check_type(body: Body, headers: &HeaderMap, read: &[u8]) -> Result<(), Problem> {
-    if read.is_empty() && body != Body::Stream {
+pub(crate) fn check_type(
+    body: Body,
+    headers: &HeaderMap,
+    read: &[u8],
+    declared: Option<u64>,
+) -> Result<(), Problem> {
+    let is_nothing = match body {
+        Body::Stream => declared == Some(0),
+        _ => read.is_empty(),
+    };
+    if is_nothing {
         return Ok(());
     }
     let wanted = match body {
@@ -248,7 +262,7 @@ mod tests {
     }
 
     fn status(body: Body, values: &[&'static str], read: &[u8]) -> u16 {
-        check_type(body, &typed(values), read).map_or_else(|problem| problem.status, |()| 200)
+        check_type(body, &typed(values), read, None).map_or_else(|problem| problem.status, |()| 200)
     }
 
     #[test]
@@ -281,12 +295,12 @@ mod tests {
     fn packed_body_is_not_taken_for_a_plain_one() {
         let mut headers = typed(&["application/json"]);
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("Identity"));
-        assert!(check_type(Body::Json, &headers, b"{}").is_ok());
+        assert!(check_type(Body::Json, &headers, b"{}", None).is_ok());
         headers.append(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        let problem = check_type(Body::Json, &headers, b"{}").unwrap_err();
+        let problem = check_type(Body::Json, &headers, b"{}", None).unwrap_err();
         assert_eq!(problem.status, 415);
         assert_eq!(problem.code, "unsupported_encoding");
-        assert!(check_type(Body::Json, &headers, b"").is_ok());
+        assert!(check_type(Body::Json, &headers, b"", None).is_ok());
     }
 
     #[test]

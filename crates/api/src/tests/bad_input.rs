@@ -207,7 +207,7 @@ async fn what_is_no_json_object_is_refused() {
 async fn ten_megabytes_are_too_large_for_every_operation() {
     let big = vec![b' '; 10 * 1024 * 1024];
     for operation in operations() {
-        if operation.method == http::Method::GET {
+        if operation.method == http::Method::GET || operation.limit > big.len() {
             continue;
         }
         let world = World::of(&operation);

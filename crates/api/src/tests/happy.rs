@@ -99,7 +99,9 @@ fn check(document: &Value, schema: &Value, value: &Value, place: &str) {
 async fn example_of_every_operation_is_read_whole() {
     for operation in operations() {
         let Some(example) = &operation.example else {
-            assert_eq!(operation.body, cell_gate::Body::None, "{}", operation.id);
+            use cell_gate::Body;
+            let takes_no_json = matches!(operation.body, Body::None | Body::Stream);
+            assert!(takes_no_json, "{}", operation.id);
             continue;
         };
         for name in example.as_object().unwrap().keys() {

@@ -40,6 +40,21 @@ const ECHO: Handler = |visit| {
 const REFUSES: Handler =
     |_| Box::pin(async { Err(Problem::conflict("taken", "That name is taken", "")) });
 
+/// Counts what comes, or answers after the first piece when it is asked to be quick.
+const COUNTS: Handler = |visit| {
+    Box::pin(async move {
+        let stream = visit.stream.clone().unwrap();
+        let mut bytes = 0;
+        while let Some(piece) = stream.next().await {
+            bytes += piece?.len();
+            if visit.query.get("quick").is_some() {
+                break;
+            }
+        }
+        Reply::json(StatusCode::OK, &serde_json::json!({ "bytes": bytes }))
+    })
+};
+
 /// Forgets about `HEAD`.
 const ACTS: Handler = |visit| {
     Box::pin(async move {
@@ -59,7 +74,7 @@ const fn row(method: Method, path: &'static str, access: Access, body: Body) -> 
     }
 }
 
-static API: [Route; 10] = [
+static API: [Route; 11] = [
     row(Method::GET, "/health", Access::Open, Body::None),
     row(
         Method::POST,
@@ -93,6 +108,14 @@ static API: [Route; 10] = [
         Access::Only(Role::Member),
         Body::None,
     ),
+    Route {
+        method: Method::POST,
+        path: "/api/stream",
+        access: Access::AtLeast(Role::Admin),
+        body: Body::Stream,
+        limit: 100_000,
+        handler: COUNTS,
+    },
     Route {
         method: Method::GET,
         path: "/api/acts",

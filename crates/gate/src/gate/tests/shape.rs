@@ -76,3 +76,36 @@ async fn every_answer_is_protected() {
         assert!(!answered.headers.contains_key("www-authenticate"));
     }
 }
+
+fn stream(uri: &str, length: usize) -> Ask {
+    let mut ask = Ask::new("POST", uri)
+        .signed_in_as(Role::Admin)
+        .with_token()
+        .with("content-type", "application/octet-stream");
+    ask.body = vec![7; length];
+    ask
+}
+
+#[tokio::test]
+async fn stream_is_handed_over_up_to_its_limit_and_in_its_type() {
+    let answered = send(stream("/api/stream", 100_000)).await;
+    assert_eq!(
+        (answered.status, answered.body.as_str()),
+        (200, "{\"bytes\":100000}")
+    );
+    let answered = send(stream("/api/stream", 0).without("content-type")).await;
+    assert_eq!(answered.body, "{\"bytes\":0}");
+    let answered = send(stream("/api/stream", 100_001)).await;
+    assert_eq!(
+        (answered.status, answered.code().as_str()),
+        (413, "too_large")
+    );
+    let answered = send(stream("/api/stream", 1).without("content-type")).await;
+    assert_eq!(answered.status, 415);
+    let packed = stream("/api/stream", 1).with("content-encoding", "gzip");
+    assert_eq!(send(packed).await.code(), "unsupported_encoding");
+    let answered = send(stream("/api/stream?quick=1", 90_000)).await;
+    assert_eq!(answered.status, 200, "answered before it was read");
+    let answered = send(stream("/api/stream", 9).signed_in_as(Role::Helper)).await;
+    assert_eq!(answered.status, 403);
+}
