@@ -14,10 +14,14 @@ pub(crate) enum Done {
     PasswordChanged,
     SessionEnded,
     SignedOut,
+    Received,
+    Dropped,
+    Chosen,
+    Restarting,
 }
 
 impl Done {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 14] = [
         Self::Saved,
         Self::Added,
         Self::Removed,
@@ -28,6 +32,10 @@ impl Done {
         Self::PasswordChanged,
         Self::SessionEnded,
         Self::SignedOut,
+        Self::Received,
+        Self::Dropped,
+        Self::Chosen,
+        Self::Restarting,
     ];
 
     /// The word in the address.
@@ -43,6 +51,10 @@ impl Done {
             Self::PasswordChanged => "password-changed",
             Self::SessionEnded => "session-ended",
             Self::SignedOut => "signed-out",
+            Self::Received => "received",
+            Self::Dropped => "dropped",
+            Self::Chosen => "chosen",
+            Self::Restarting => "restarting",
         }
     }
 
@@ -66,6 +78,12 @@ impl Done {
             }
             Self::SessionEnded => "The session has ended.",
             Self::SignedOut => "You are signed out.",
+            Self::Received => {
+                "The new version is here and is being written beside the running one."
+            }
+            Self::Dropped => "The version is dropped. The running one stays.",
+            Self::Chosen => "The other version is tried at the next start.",
+            Self::Restarting => "The box restarts. It is back in a minute or two.",
         }
     }
 }

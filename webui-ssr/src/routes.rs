@@ -11,7 +11,7 @@ use crate::assets;
 use crate::forms::{self, Field};
 use crate::handlers::{
     account, audit, dns, network, overview, parts, peers, people, revisions, settings, setup,
-    sign_in,
+    sign_in, system,
 };
 
 /// One page and the forms that are sent from it.
@@ -38,6 +38,10 @@ pub struct Post {
     pub access: Access,
     /// Its fields, beside the token.
     pub fields: &'static [Field],
+    /// How it is sent.
+    pub body: Body,
+    /// The most bytes of it.
+    pub limit: usize,
     /// What answers.
     pub handler: Handler,
 }
@@ -98,10 +102,26 @@ macro_rules! post {
             path: $path,
             access: $access,
             fields: $fields,
+            body: Body::Form,
+            limit: Route::LIMIT,
             handler: handler!($handler),
         }
     };
 }
+
+/// `upload!(path, access, handler)`: a file.
+macro_rules! upload {
+    ($path:literal, $access:expr, $handler:path) => {
+        Post {
+            body: Body::Upload,
+            limit: UPLOAD_LIMIT,
+            ..post!($path, $access, &[], $handler)
+        }
+    };
+}
+
+/// Bytes of the longest file: a firmware bundle with the form around it.
+const UPLOAD_LIMIT: usize = 700 << 20;
 
 /// Every page, in the order of the menu.
 #[rustfmt::skip]
@@ -145,6 +165,16 @@ pub static PAGES: &[Page] = &[
         post!("/parts/{part}/test", HELPER, &[], parts::test),
         post!("/parts/{part}/restart", ADMIN, &[], parts::restart)
     ]),
+    page!("/system", "System", Some(Group::Care), HELPER, system::show, [
+        upload!("/system", ADMIN, system::receive),
+        post!("/system/drop", ADMIN, &[], system::drop_version)
+    ]),
+    page!("/system/restart", "Restart the box", None, ADMIN, system::ask_restart, [
+        post!("/system/restart", ADMIN, &[], system::restart)
+    ]),
+    page!("/system/other", "Go to the other version", None, ADMIN, system::ask_other, [
+        post!("/system/other", ADMIN, &[], system::other)
+    ]),
     page!("/revisions", "Revisions", Some(Group::Care), HELPER, revisions::list, []),
     page!("/revisions/{number}", "Revision {number}", None, HELPER, revisions::show, []),
     page!("/revisions/{number}/restore", "Restore revision {number}", None, ADMIN, revisions::ask_restore, [
@@ -180,9 +210,10 @@ pub static PAGES: &[Page] = &[
 ];
 
 /// What is fetched and is no page: path, access, handler.
-static FILES: [(&str, Access, Handler); 3] = [
+static FILES: [(&str, Access, Handler); 4] = [
     ("/assets/{file}", Access::Open, handler!(assets::serve)),
     ("/fragments/status", HELPER, handler!(overview::fragment)),
+    ("/fragments/system", HELPER, handler!(system::fragment)),
     ("/ca.pem", Access::SignIn, handler!(setup::root_certificate)),
 ];
 
@@ -197,8 +228,8 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         method: Method::POST,
         path: post.path,
         access: post.access,
-        body: Body::Form,
-        limit: Route::LIMIT,
+        body: post.body,
+        limit: post.limit,
         handler: post.handler,
     });
     pages.chain(files).chain(posts).collect()

@@ -241,3 +241,46 @@ async fn address_says_only_words_of_ours() {
     let foreign = site.get(OWNER, "/peers?done=call+0900").await.body;
     assert!(!foreign.contains("role=\"status\"") && !foreign.contains("0900"));
 }
+
+#[tokio::test]
+async fn bundle_goes_to_the_box_whole_and_its_refusal_comes_back_with_the_page() {
+    let site = Site::new(Stage::Ready);
+    let bundle: Vec<u8> = (0..200_000_u32).map(|number| number as u8).collect();
+    let sent = site.upload(OWNER, "/system", TOKEN, &bundle).await;
+    assert_eq!(
+        (sent.status, sent.location.as_deref()),
+        (303, Some("/system?done=received"))
+    );
+    match &acts(&site)[..] {
+        [Call::Receive(_, bytes)] => assert!(*bytes == bundle, "byte for byte"),
+        calls => panic!("{calls:?}"),
+    }
+
+    let refusal = Problem::new(
+        422,
+        "wrong_board",
+        "The bundle is for another board",
+        "For pi.",
+    );
+    site.core.refuse(refusal);
+    let refused = site.upload(OWNER, "/system", TOKEN, &bundle).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("The bundle is for another board"));
+    assert!(refused.body.contains("type=\"file\""), "to try again");
+    site.core.take_calls();
+
+    let forged = ("csrf_token", "another");
+    let refused = site.upload(OWNER, "/system", forged, &bundle).await;
+    assert_eq!(refused.status, 403);
+    let other = ("name", "value");
+    assert_eq!(
+        site.upload(OWNER, "/system", other, &bundle).await.status,
+        403
+    );
+    let helper = Some(Role::Helper);
+    assert_eq!(
+        site.upload(helper, "/system", TOKEN, &bundle).await.status,
+        403
+    );
+    assert!(acts(&site).is_empty());
+}

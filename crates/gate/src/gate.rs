@@ -26,9 +26,10 @@ use crate::refusal::{
 };
 use crate::reply::Reply;
 use crate::route::{Access, Body, Faces, Route};
+use crate::stream::BodyStream;
 use crate::table::{Match, Table};
 use crate::upload::{self, Upload};
-use crate::visit::{BodyStream, Visit};
+use crate::visit::Visit;
 use crate::{cookie, host, origin};
 
 /// Judges requests and hands on what passes.
@@ -84,7 +85,7 @@ impl Gate {
         connected_at: Duration,
     ) -> Response<Full<Bytes>>
     where
-        B: http_body::Body<Data = Bytes> + Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: std::fmt::Display,
     {
         let (parts, body) = request.into_parts();
@@ -150,7 +151,7 @@ impl Gate {
         upload: &mut Upload<B>,
     ) -> Result<Reply, Problem>
     where
-        B: http_body::Body<Data = Bytes> + Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: std::fmt::Display,
     {
         let authority = host::check(parts, &self.hosts.borrow())?;
@@ -168,12 +169,11 @@ impl Gate {
             Match::Method { .. } => return Err(wrong_method()),
             Match::Nothing => return Err(not_found()),
         };
-        let body = match route.body {
-            Body::Stream => {
-                upload.check_length(route.limit)?;
-                Bytes::new()
-            }
-            _ => upload.read(route.limit).await?,
+        let body = if route.body.is_handed_over() {
+            upload.check_length(route.limit)?;
+            Bytes::new()
+        } else {
+            upload.read(route.limit).await?
         };
         upload::check_type(route.body, &parts.headers, &body, upload.declared())?;
         let query =
@@ -192,12 +192,12 @@ impl Gate {
             params,
             query,
             body,
-            stream: (route.body == Body::Stream).then(|| BodyStream::new(stream)),
+            stream: route.body.is_handed_over().then(|| BodyStream::new(stream)),
             headers: parts.headers.clone(),
             path: parts.uri.path().to_owned(),
         };
         let mut answering = (route.handler)(visit);
-        if route.body == Body::Stream {
+        if route.body.is_handed_over() {
             // It may answer before it has seen everything, and often after.
             tokio::select! {
                 answer = &mut answering => return answer,
@@ -238,7 +238,7 @@ impl Gate {
         upload: &mut Upload<B>,
     ) -> Result<Option<String>, Problem>
     where
-        B: http_body::Body<Data = Bytes> + Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: std::fmt::Display,
     {
         let changes = origin::changes(&parts.method);
@@ -300,13 +300,18 @@ async fn sent_token<B>(
     upload: &mut Upload<B>,
 ) -> Result<Option<String>, Problem>
 where
-    B: http_body::Body<Data = Bytes> + Send,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: std::fmt::Display,
 {
     let mut lines = parts.headers.get_all(origin::TOKEN_HEADER).iter();
     if let Some(line) = lines.next() {
         let only = lines.next().is_none();
         return Ok(line.to_str().ok().filter(|_| only).map(str::to_owned));
+    }
+    if let Match::Route(route, _) = &aim.found
+        && route.body == Body::Upload
+    {
+        return upload.begin_form(&parts.headers, origin::TOKEN_FIELD).await;
     }
     if aim.face == Face::Api
         || !upload::has_type(&parts.headers, "application/x-www-form-urlencoded")

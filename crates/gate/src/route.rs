@@ -37,6 +37,8 @@ pub enum Body {
     Form,
     /// `application/octet-stream`.
     Octets,
+    /// `multipart/form-data`: the token, then one file, which is handed over as it comes.
+    Upload,
     /// `application/octet-stream`, handed over as it comes: what no memory shall hold.
     Stream,
 }
@@ -62,6 +64,13 @@ pub struct Route {
     pub limit: usize,
     /// What answers.
     pub handler: Handler,
+}
+
+impl Body {
+    /// Whether the handler gets it piece by piece.
+    pub(crate) fn is_handed_over(self) -> bool {
+        matches!(self, Self::Stream | Self::Upload)
+    }
 }
 
 impl Route {

@@ -1,5 +1,6 @@
 //! Reading a request's body within limits.
 
+use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use cell_model::problem::Problem;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, HeaderValue};
-use http_body_util::BodyExt;
+use http_body_util::{BodyDataStream, BodyExt};
+use multer::Multipart;
 use tokio::sync::mpsc;
 
 use crate::route::Body;
@@ -16,6 +18,8 @@ use crate::route::Body;
 const READ_TIME: Duration = Duration::from_secs(60);
 /// How long the next piece of a long body may take.
 const PIECE_TIME: Duration = Duration::from_secs(60);
+/// Bytes of the field before a file: a token.
+const LONGEST_FIRST_FIELD: usize = 256;
 /// What of a refused body is still taken, so that the sender is not cut off before it reads why.
 const DRAIN_BYTES: u64 = 16 * 1024 * 1024;
 /// How long that may take.
@@ -24,6 +28,8 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// A body that is still on its way.
 pub(crate) struct Upload<B> {
     body: Option<Pin<Box<B>>>,
+    /// The body, once it was begun as a form with a file in it.
+    form: Option<Multipart<'static>>,
     declared: Option<u64>,
     /// The sender waits for a go-ahead, which asking for the body would give.
     waits: bool,
@@ -32,7 +38,7 @@ pub(crate) struct Upload<B> {
 
 impl<B> Upload<B>
 where
-    B: http_body::Body<Data = Bytes> + Send,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: std::fmt::Display,
 {
     pub(crate) fn new(body: B, headers: &HeaderMap) -> Self {
@@ -43,6 +49,7 @@ where
                 .or(body.size_hint().exact()),
             waits: headers.contains_key(EXPECT),
             body: Some(Box::pin(body)),
+            form: None,
             read: Bytes::new(),
         }
     }
@@ -62,8 +69,80 @@ where
         Ok(self.read.clone())
     }
 
+    /// Begins to read it as a form with a file: what the first field holds, if that is `name`. The file follows.
+    pub(crate) async fn begin_form(
+        &mut self,
+        headers: &HeaderMap,
+        name: &str,
+    ) -> Result<Option<String>, Problem> {
+        let kind = headers.get(CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let Ok(boundary) = multer::parse_boundary(kind) else {
+            return Ok(None);
+        };
+        let Some(body) = self.body.take() else {
+            return Ok(None);
+        };
+        let body = body.map_err(|error| io::Error::other(error.to_string()));
+        let mut form = Multipart::new(BodyDataStream::new(body), boundary);
+        let first = async {
+            let field = form.next_field().await?;
+            let Some(mut field) = field.filter(|field| field.name() == Some(name)) else {
+                return Ok(None);
+            };
+            let mut value = BytesMut::new();
+            while let Some(piece) = field.chunk().await? {
+                if value.len() + piece.len() > LONGEST_FIRST_FIELD {
+                    return Ok(None);
+                }
+                value.extend_from_slice(&piece);
+            }
+            Ok(String::from_utf8(value.to_vec()).ok())
+        };
+        let first = tokio::time::timeout(READ_TIME, first).await;
+        let first = first.map_err(|_| too_slow())?;
+        self.form = Some(form);
+        first.map_err(|error: multer::Error| broken(&error))
+    }
+
+    /// Hands the file of a form over as it comes, at most `limit` bytes.
+    async fn pass_file_on(
+        mut form: Multipart<'static>,
+        limit: usize,
+        to: mpsc::Sender<Result<Bytes, Problem>>,
+    ) {
+        let mut left = limit;
+        let mut file = match tokio::time::timeout(PIECE_TIME, form.next_field()).await {
+            Ok(Ok(Some(file))) => file,
+            Ok(Ok(None)) => return,
+            Ok(Err(error)) => return drop(to.send(Err(broken(&error))).await),
+            Err(_) => return drop(to.send(Err(too_slow())).await),
+        };
+        loop {
+            let piece = match tokio::time::timeout(PIECE_TIME, file.chunk()).await {
+                Err(_) => Err(too_slow()),
+                Ok(Err(error)) => Err(broken(&error)),
+                Ok(Ok(None)) => return,
+                Ok(Ok(Some(data))) => match left.checked_sub(data.len()) {
+                    Some(rest) => {
+                        left = rest;
+                        Ok(data)
+                    }
+                    None => Err(too_large(limit)),
+                },
+            };
+            let is_last = piece.is_err();
+            if to.send(piece).await.is_err() || is_last {
+                return;
+            }
+        }
+    }
+
     /// Hands it over as it comes, at most `limit` bytes. Ends when there is nothing more, or nobody takes any more.
     pub(crate) async fn pass_on(&mut self, limit: usize, to: mpsc::Sender<Result<Bytes, Problem>>) {
+        if let Some(form) = self.form.take() {
+            return Self::pass_file_on(form, limit, to).await;
+        }
         let Some(body) = &mut self.body else { return };
         let mut left = limit;
         loop {
@@ -129,7 +208,7 @@ where
 
 async fn collect<B>(body: &mut Pin<Box<B>>, limit: usize) -> Result<Bytes, Problem>
 where
-    B: http_body::Body<Data = Bytes> + Send,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: std::fmt::Display,
 {
     let mut read = BytesMut::new();
@@ -164,7 +243,7 @@ pub(crate) fn check_type(
     declared: Option<u64>,
 ) -> Result<(), Problem> {
     let is_nothing = match body {
-        Body::Stream => declared == Some(0),
+        Body::Stream | Body::Upload => declared == Some(0),
         _ => read.is_empty(),
     };
     if is_nothing {
@@ -173,6 +252,7 @@ pub(crate) fn check_type(
     let wanted = match body {
         Body::None | Body::Json => "application/json",
         Body::Form => "application/x-www-form-urlencoded",
+        Body::Upload => "multipart/form-data",
         Body::Octets | Body::Stream => "application/octet-stream",
     };
     if !has_type(headers, wanted) {

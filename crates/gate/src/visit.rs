@@ -8,24 +8,9 @@ use cell_control::caller::Caller;
 use cell_model::account::Identity;
 use cell_model::problem::Problem;
 use http::HeaderMap;
-use tokio::sync::{Mutex, mpsc};
 
 use crate::form::Form;
-
-/// A body that comes piece by piece, within the route's limit.
-#[derive(Debug, Clone)]
-pub struct BodyStream(Arc<Mutex<mpsc::Receiver<Result<Bytes, Problem>>>>);
-
-impl BodyStream {
-    pub(crate) fn new(pieces: mpsc::Receiver<Result<Bytes, Problem>>) -> Self {
-        Self(Arc::new(Mutex::new(pieces)))
-    }
-
-    /// The next piece; none after the last. 413, 408 and 400 as for other bodies.
-    pub async fn next(&self) -> Option<Result<Bytes, Problem>> {
-        self.0.lock().await.recv().await
-    }
-}
+use crate::stream::BodyStream;
 
 /// What a handler gets.
 #[derive(Clone)]
@@ -46,7 +31,7 @@ pub struct Visit {
     pub query: Form,
     /// The body, within the route's limit and of its type.
     pub body: Bytes,
-    /// What a [`crate::route::Body::Stream`] route gets instead of a body.
+    /// What a [`crate::route::Body::Stream`] or [`crate::route::Body::Upload`] route gets instead of a body.
     pub stream: Option<BodyStream>,
     /// Headers as sent. Not to be believed about who or from where.
     pub headers: HeaderMap,

@@ -14,6 +14,7 @@ pub(crate) mod revisions;
 pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod sign_in;
+pub(crate) mod system;
 
 use std::str::FromStr;
 

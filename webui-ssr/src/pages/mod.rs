@@ -34,5 +34,8 @@ pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod setup_done;
 pub(crate) mod sign_in;
+pub(crate) mod system;
+pub(crate) mod system_other;
+pub(crate) mod system_restart;
 #[cfg(test)]
 mod tests;

@@ -92,10 +92,43 @@ impl Site {
         path: &str,
         pairs: &[(&str, &str)],
     ) -> Answer {
-        self.send(Method::POST, role, path, encoded(pairs)).await
+        let form = "application/x-www-form-urlencoded";
+        self.send_as(Method::POST, role, path, form, encoded(pairs).into())
+            .await
+    }
+
+    /// Sends a form with a file in it, as a browser does.
+    pub(crate) async fn upload(
+        &self,
+        role: Option<Role>,
+        path: &str,
+        token: (&str, &str),
+        file: &[u8],
+    ) -> Answer {
+        let (name, value) = token;
+        let head = format!(
+            "--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n--edge\r\n\
+             Content-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        let body = [head.as_bytes(), file, b"\r\n--edge--\r\n"].concat();
+        let form = "multipart/form-data; boundary=edge";
+        self.send_as(Method::POST, role, path, form, body.into())
+            .await
     }
 
     async fn send(&self, method: Method, role: Option<Role>, path: &str, body: String) -> Answer {
+        self.send_as(method, role, path, "", body.into()).await
+    }
+
+    async fn send_as(
+        &self,
+        method: Method,
+        role: Option<Role>,
+        path: &str,
+        kind: &str,
+        body: Bytes,
+    ) -> Answer {
         let mut request = Request::builder()
             .method(method.clone())
             .uri(path)
@@ -106,12 +139,10 @@ impl Site {
         }
         if method == Method::POST {
             request = request
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(CONTENT_TYPE, kind)
                 .header("origin", "https://192.168.1.1:8443");
         }
-        let request = request
-            .body(Full::new(Bytes::from(body)))
-            .expect("a request");
+        let request = request.body(Full::new(body)).expect("a request");
         let from = SocketAddr::from((Ipv4Addr::new(192, 168, 1, 20), 40_000));
         let response = self
             .gate

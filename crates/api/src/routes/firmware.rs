@@ -1,14 +1,11 @@
 //! The system itself.
 
-use bytes::Bytes;
 use cell_control::action::{Action, IncomingBundle};
 use cell_control::ask;
 use cell_control::query::Firmware;
-use cell_gate::{BodyStream, Reply, Visit};
+use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
 use http::StatusCode;
-use tokio::io::AsyncWriteExt;
-use tokio::net::UnixStream;
 
 use crate::answer::ok;
 use crate::parameter::{self, Parameter};
@@ -34,34 +31,10 @@ pub(crate) async fn receive(visit: Visit) -> Result<Reply, Problem> {
         allow_expired: parameter::flag(&visit.query, ALLOW_EXPIRED.name)?,
     };
     let body = visit.stream.clone().ok_or_else(Problem::internal)?;
-    let (ours, theirs) = UnixStream::pair().map_err(|_| Problem::unavailable())?;
-    let theirs = theirs.into_std().map_err(|_| Problem::unavailable())?;
-    let receiving = visit.control.receive(&visit.caller, bundle, theirs.into());
-    tokio::pin!(receiving);
-    let received = tokio::select! {
-        // Refused before all of it was read.
-        received = &mut receiving => received,
-        passed = pass_on(body, ours) => match passed {
-            // The core sees that it broke off; whoever sent it may still hear why.
-            Err(problem) => {
-                let _ = receiving.await;
-                Err(problem)
-            }
-            Ok(()) => receiving.await,
-        },
-    };
-    Reply::json(StatusCode::ACCEPTED, &received?)
-}
-
-/// Every piece, until the core takes no more: then its answer says why.
-async fn pass_on(body: BodyStream, mut to: UnixStream) -> Result<(), Problem> {
-    while let Some(piece) = body.next().await {
-        let piece: Bytes = piece?;
-        if to.write_all(&piece).await.is_err() {
-            break;
-        }
-    }
-    Ok(())
+    let received = body
+        .hand_over(|stream| visit.control.receive(&visit.caller, bundle, stream))
+        .await?;
+    Reply::json(StatusCode::ACCEPTED, &received)
 }
 
 /// POST /api/firmware/restart

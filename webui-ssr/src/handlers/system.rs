@@ -1,0 +1,88 @@
+//! The system itself: its version, and the next one.
+
+use cell_control::action::{Action, IncomingBundle};
+use cell_control::ask;
+use cell_control::query::Firmware;
+use cell_control::view::FirmwareView;
+use cell_gate::{Reply, Visit};
+use cell_model::problem::Problem;
+use http::StatusCode;
+
+use super::{done, frame, ok};
+use crate::done::Done;
+use crate::pages;
+
+pub(crate) const PATH: &str = "/system";
+
+pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
+    let frame = frame(&visit).await;
+    Ok(ok(pages::system::render(
+        &frame,
+        &firmware(&visit).await?,
+        None,
+    )))
+}
+
+pub(crate) async fn fragment(visit: Visit) -> Result<Reply, Problem> {
+    let frame = frame(&visit).await;
+    Ok(ok(pages::system::live(&frame, &firmware(&visit).await?)))
+}
+
+/// A bundle from a browser. What is refused comes back with the same page.
+pub(crate) async fn receive(visit: Visit) -> Result<Reply, Problem> {
+    let body = visit.stream.clone().ok_or_else(Problem::internal)?;
+    let bundle = IncomingBundle::default();
+    let received = body
+        .hand_over(|stream| visit.control.receive(&visit.caller, bundle, stream))
+        .await;
+    body.finish().await;
+    match received {
+        Ok(_) => Ok(done(PATH, Done::Received)),
+        Err(problem) if problem.status < 500 => {
+            let frame = frame(&visit).await;
+            let firmware = firmware(&visit).await?;
+            let page = pages::system::render(&frame, &firmware, Some(&problem));
+            let status = StatusCode::from_u16(problem.status);
+            let status = status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+            Ok(Reply::html(status, page.into_string()))
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+pub(crate) async fn drop_version(visit: Visit) -> Result<Reply, Problem> {
+    act(visit, Action::DropFirmware, Done::Dropped).await
+}
+
+pub(crate) async fn ask_other(visit: Visit) -> Result<Reply, Problem> {
+    let frame = frame(&visit).await;
+    Ok(ok(pages::system_other::render(
+        &frame,
+        &firmware(&visit).await?,
+    )))
+}
+
+pub(crate) async fn other(visit: Visit) -> Result<Reply, Problem> {
+    act(visit, Action::TryOtherSlot, Done::Chosen).await
+}
+
+pub(crate) async fn ask_restart(visit: Visit) -> Result<Reply, Problem> {
+    let frame = frame(&visit).await;
+    Ok(ok(pages::system_restart::render(
+        &frame,
+        &firmware(&visit).await?,
+    )))
+}
+
+pub(crate) async fn restart(visit: Visit) -> Result<Reply, Problem> {
+    act(visit, Action::Restart, Done::Restarting).await
+}
+
+async fn act(visit: Visit, action: Action, said: Done) -> Result<Reply, Problem> {
+    visit.control.act(&visit.caller, action).await?;
+    Ok(done(PATH, said))
+}
+
+async fn firmware(visit: &Visit) -> Result<FirmwareView, Problem> {
+    ask(visit.control.as_ref(), &visit.caller, Firmware).await
+}

@@ -1,0 +1,168 @@
+//! The system: which version runs, and what becomes of the next one.
+
+use cell_control::view::{FirmwareView, SlotsView, UpdateState, UpdateView};
+use cell_model::problem::Problem;
+use maud::{Markup, html};
+
+use crate::frame::Frame;
+use crate::parts::action::{Look, button, link, token};
+use crate::parts::shell::page;
+use crate::parts::text::{Weight, facts, notice};
+
+const FRAGMENT: &str = "/fragments/system";
+const POST: &str = "/system";
+
+/// The page; with why a bundle was not taken, if one was sent.
+pub(crate) fn render(frame: &Frame, firmware: &FirmwareView, refused: Option<&Problem>) -> Markup {
+    let content = html! {
+        @if let Some(problem) = refused {
+            div.summary role="alert" tabindex="-1" autofocus aria-labelledby="summary-title" {
+                h2 #summary-title { (problem.title) }
+                p { (problem.detail) }
+            }
+        }
+        div #live data-live=(FRAGMENT) { (live(frame, firmware)) }
+        @if let Some(why) = &firmware.not_updatable {
+            p.quiet { (why) }
+        } @else if frame.may_post(POST) {
+            section {
+                h2 { "Install a version" }
+                (upload(frame))
+            }
+        }
+    };
+    page(frame, &content)
+}
+
+/// What changes by itself.
+pub(crate) fn live(frame: &Frame, firmware: &FirmwareView) -> Markup {
+    let mut pairs = vec![("Version", html! { (firmware.version) })];
+    if let Some(board) = &firmware.board {
+        pairs.push(("For", html! { (board) }));
+    }
+    if let Some(slots) = &firmware.slots {
+        pairs.push(("Slot", html! { (slot(slots)) }));
+    }
+    if let Some(trial) = &firmware.last_trial {
+        let word = if trial.passed { "Passed" } else { "Not passed" };
+        pairs.push(("Last trial", html! { (word) ": " (trial.detail) }));
+    }
+    html! {
+        @if let Some(why) = firmware.slots.as_ref().and_then(|slots| slots.notice.as_ref()) {
+            (notice(Weight::Warning, &html! { p { (why) } }))
+        }
+        (facts(&pairs))
+        @if firmware.update.state != UpdateState::None {
+            (update(frame, &firmware.update))
+        }
+        @if firmware.slots.is_some() {
+            div.buttons {
+                @if frame.may_post("/system/restart") {
+                    (link("/system/restart", "Restart the box", Look::Plain))
+                }
+                @if may_go_back(firmware) && frame.may_post("/system/other") {
+                    (link("/system/other", "Go to the other version", Look::Plain))
+                }
+            }
+        }
+        p { a href="/system" { "Refresh" } }
+    }
+}
+
+fn may_go_back(firmware: &FirmwareView) -> bool {
+    let is_idle = matches!(
+        firmware.update.state,
+        UpdateState::None | UpdateState::Failed
+    );
+    let other = firmware
+        .slots
+        .as_ref()
+        .and_then(|slots| slots.other.as_ref());
+    is_idle && other.is_some()
+}
+
+fn slot(slots: &SlotsView) -> String {
+    let running = format!("{} runs", slots.running);
+    match (&slots.trial, &slots.other) {
+        (Some(trial), _) if *trial == slots.running => format!("{running}, on trial"),
+        (Some(trial), _) => format!("{running}; {trial} is tried at the next start"),
+        (None, Some(other)) => format!("{running}; {other} holds another to fall back to"),
+        (None, None) => format!("{running}; the other one holds nothing to fall back to yet"),
+    }
+}
+
+fn update(frame: &Frame, update: &UpdateView) -> Markup {
+    let UpdateView {
+        state,
+        version,
+        notes,
+        done,
+        total,
+        problem,
+        ..
+    } = update;
+    html! {
+        section {
+            h2 { "New version" @if let Some(version) = version { " " (version) } }
+            p { (sentence(*state)) }
+            @if state.is_busy() && *total > 0 {
+                p {
+                    label for="progress" { (megabytes(*done)) " of " (megabytes(*total)) }
+                    " "
+                    progress #progress value=(done) max=(total) {}
+                }
+            }
+            @if let Some(problem) = problem {
+                p { strong { (problem.title) ": " } (problem.detail) }
+            }
+            @if let Some(notes) = notes.as_ref().filter(|notes| !notes.is_empty()) {
+                h3 { "What has changed" }
+                pre.notes { (notes) }
+            }
+            @if matches!(state, UpdateState::Ready | UpdateState::OnTrial) && frame.may_post("/system/drop") {
+                div.buttons {
+                    @if *state == UpdateState::Ready {
+                        (link("/system/restart", "Restart into it", Look::Main))
+                    }
+                    (button(frame, "/system/drop", "Drop it", Look::Danger, &[]))
+                }
+            }
+        }
+    }
+}
+
+fn sentence(state: UpdateState) -> &'static str {
+    match state {
+        UpdateState::None => "There is none.",
+        UpdateState::Comparing => "The box looks which parts of it are here already.",
+        UpdateState::Receiving => "What is missing is on its way.",
+        UpdateState::Writing => "It is written beside the running one. Everything works on.",
+        UpdateState::Verifying => "What was written is read back.",
+        UpdateState::Ready => {
+            "It is tried at the next start. Should it not get well, the box comes back to this one."
+        }
+        UpdateState::OnTrial => {
+            "It runs on trial. Changes wait until it has proven itself, a minute or two."
+        }
+        UpdateState::Failed => "It was not taken. Nothing was changed.",
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
+}
+
+/// The token goes before the file: it is looked at first.
+fn upload(frame: &Frame) -> Markup {
+    html! {
+        form method="post" action=(POST) enctype="multipart/form-data" {
+            (token(frame))
+            div.field {
+                label for="bundle" { "Bundle" }
+                p.hint #bundle-hint { "A file that ends with .bundle, for this board. It is checked before anything is written." }
+                input #bundle type="file" name="bundle" required aria-describedby="bundle-hint";
+            }
+            button class=(Look::Main.class()) { "Send it to the box" }
+        }
+    }
+}
