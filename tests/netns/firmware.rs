@@ -5,58 +5,29 @@
 )]
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use cell_testkit::celld::PATIENCE;
 use cell_testkit::firmware::{Keys, Version};
-use cell_testkit::{CelldOptions, Reply, Request, World, wait_for};
+use cell_testkit::{Reply, Request, World, wait_for};
 use cell_tests::probe::answers_dns;
+use cell_tests::slots::Slots;
 use cell_tests::{Cell, DOMAIN, expect_status};
-use cell_updates::boot_state::{BootState, Folder, GrubBootState, Health, Slot, first_files};
-use cell_updates::bundle::Place;
+use cell_updates::boot_state::Slot;
 use serde_json::{Value, json};
 
 /// A cell that runs the old version from slot `a`.
 struct Appliance {
     cell: Cell,
-    slots: tempfile::TempDir,
-    keys: Keys,
-    old: Version,
+    slots: Slots,
 }
 
 impl Appliance {
     fn start() -> Self {
-        let slots = tempfile::tempdir().unwrap();
-        let keys = Keys::new();
-        let old = Version::new(10);
-        let path = |name: &str| slots.path().join(name);
-        for slot in Slot::ALL {
-            for place in Place::ALL {
-                let mut content = old.content(place).to_vec();
-                content.resize(content.len() + (1 << 20), 0);
-                fs::write(path(&format!("{}-{slot}", place.as_str())), content).unwrap();
-            }
-        }
-        fs::create_dir_all(path("select/cell")).unwrap();
-        for (file, block) in first_files(Some(Slot::B)) {
-            fs::write(path("select").join(file.path()), block).unwrap();
-        }
-        let release = serde_json::to_vec(&old.release).unwrap();
-        fs::write(path("release.json"), release).unwrap();
-        fs::write(path("keys.json"), serde_json::to_vec(&keys.chain).unwrap()).unwrap();
-        let appliance = |mode: &str| format!("cell.slot=a cell.mode={mode} cell.select=1\n");
-        fs::write(path("cmdline"), appliance("normal")).unwrap();
-        boot_state(slots.path()).repair(Health::Healthy).unwrap();
-        let options = CelldOptions {
-            arguments: vec!["--slots".to_owned(), slots.path().display().to_string()],
-            ..CelldOptions::default()
-        };
+        let slots = Slots::new();
         Self {
-            cell: Cell::start_in(World::new().unwrap(), options),
+            cell: Cell::start_in(World::new().unwrap(), slots.options()),
             slots,
-            keys,
-            old,
         }
     }
 
@@ -88,18 +59,6 @@ impl Appliance {
             firmware
         })
     }
-
-    fn holds(&self, slot: Slot, version: &Version) -> bool {
-        Place::ALL.into_iter().all(|place| {
-            let path = self.slots.path().join(format!("{}-{slot}", place.as_str()));
-            fs::read(path).unwrap().starts_with(version.content(place))
-        })
-    }
-}
-
-fn boot_state(slots: &Path) -> GrubBootState<Folder> {
-    let files = Folder::new(slots.join("select"));
-    GrubBootState::with_command_line(files, &slots.join("cmdline"))
 }
 
 #[test]
@@ -126,7 +85,7 @@ fn bundle_is_taken_while_names_are_answered_and_can_be_dropped_again() {
                 lost.fetch_add(usize::from(!answered), Ordering::Relaxed);
             }
         });
-        let reply = appliance.send(&new.bundle(&appliance.keys));
+        let reply = appliance.send(&new.bundle(&appliance.slots.keys));
         assert_eq!(reply.status, 202, "{}", reply.text());
         assert_eq!(reply.json()["update"]["version"], "1.11.0");
         let firmware = appliance.wait_update("ready");
@@ -136,7 +95,10 @@ fn bundle_is_taken_while_names_are_answered_and_can_be_dropped_again() {
     });
     let (asked, lost) = (asked.into_inner(), lost.into_inner());
     assert!(asked > 0 && lost == 0, "{lost} of {asked} lost");
-    assert!(appliance.holds(Slot::A, &appliance.old) && appliance.holds(Slot::B, &new));
+    assert!(
+        appliance.slots.hold(Slot::A, &appliance.slots.version)
+            && appliance.slots.hold(Slot::B, &new)
+    );
 
     // What waits for the restart can be dropped; nothing is left to be dropped then.
     expect_status(
@@ -159,10 +121,9 @@ fn bundle_is_taken_while_names_are_answered_and_can_be_dropped_again() {
     assert_eq!(reply.status, 409, "what was given up is not gone back to");
 
     // Sent again, nothing has to be written; then the box restarts into it.
-    expect_status(&appliance.send(&new.bundle(&appliance.keys)), 202);
+    expect_status(&appliance.send(&new.bundle(&appliance.slots.keys)), 202);
     appliance.wait_update("ready");
-    let restart = appliance.slots.path().join("restart");
-    assert!(!restart.exists());
+    assert!(!appliance.slots.was_restarted());
     expect_status(
         &appliance
             .cell
@@ -171,7 +132,7 @@ fn bundle_is_taken_while_names_are_answered_and_can_be_dropped_again() {
             .unwrap(),
         204,
     );
-    assert!(restart.exists());
+    assert!(appliance.slots.was_restarted());
     let audit = appliance.cell.get("/api/audit").to_string();
     for action in ["firmware.receive", "firmware.drop", "box.restart"] {
         assert!(audit.contains(action), "{action}: {audit}");
@@ -182,7 +143,7 @@ fn bundle_is_taken_while_names_are_answered_and_can_be_dropped_again() {
 fn bundles_that_are_not_taken_are_answered_with_a_reason_and_change_nothing() {
     let appliance = Appliance::start();
     let new = Version::new(11);
-    let keys = &appliance.keys;
+    let keys = &appliance.slots.keys;
     let bundle = new.bundle(keys);
     let mut flipped = bundle.clone();
     flipped[bundle.len() - 100_000] ^= 1;
@@ -247,29 +208,27 @@ fn bundles_that_are_not_taken_are_answered_with_a_reason_and_change_nothing() {
         let firmware = appliance.firmware();
         assert_eq!(firmware["update"]["problem"]["code"], code, "{name}");
         assert_eq!(firmware["slots"]["other"], "b", "{name}");
-        assert!(appliance.holds(Slot::B, &appliance.old), "{name}");
+        assert!(
+            appliance.slots.hold(Slot::B, &appliance.slots.version),
+            "{name}"
+        );
     }
     let older = changed(&|it| it.release.sequence = 10);
     expect_status(&appliance.send_with(&older, "?allow_older=yes"), 400);
     expect_status(&appliance.send_with(&older, "?allow_older=true"), 202);
     appliance.wait_update("ready");
-    assert!(appliance.holds(Slot::B, &new));
+    assert!(appliance.slots.hold(Slot::B, &new));
 }
 
 #[test]
 fn changes_wait_while_a_version_is_on_trial() {
     let mut appliance = Appliance::start();
-    let slots: PathBuf = appliance.slots.path().to_owned();
     let new = Version::new(11);
-    expect_status(&appliance.send(&new.bundle(&appliance.keys)), 202);
+    expect_status(&appliance.send(&new.bundle(&appliance.slots.keys)), 202);
     appliance.wait_update("ready");
     // The restart: the loader goes to slot b, which is on trial now.
     appliance.cell.celld.terminate().unwrap();
-    fs::write(
-        slots.join("cmdline"),
-        "cell.slot=b cell.mode=trial cell.select=1\n",
-    )
-    .unwrap();
+    appliance.slots.boot("b", "trial");
     appliance.cell.celld.launch().unwrap();
     appliance.cell.celld.wait_healthy().unwrap();
     appliance.cell.sign_in();
@@ -283,7 +242,7 @@ fn changes_wait_while_a_version_is_on_trial() {
                 &json!({"username": "ben", "password": "a long and quiet river", "role": "member"}),
             )
             .unwrap(),
-        appliance.send(&Version::new(12).bundle(&appliance.keys)),
+        appliance.send(&Version::new(12).bundle(&appliance.slots.keys)),
     ];
     for reply in refused {
         assert_eq!(

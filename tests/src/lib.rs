@@ -12,6 +12,7 @@
 
 pub mod probe;
 mod process;
+pub mod slots;
 pub mod version;
 pub mod vm;
 

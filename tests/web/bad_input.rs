@@ -4,6 +4,7 @@
 use cell_api::{Field, Kind, Operation, operations};
 use cell_gate::Access;
 use cell_testkit::{Client, Request};
+use cell_updates::boot_state::Slot;
 use serde_json::{Value, json};
 
 use crate::cell::{Cell, assert_problem};
@@ -232,6 +233,8 @@ fn every_body_is_read_strictly() {
             .unwrap();
         assert_eq!(evil.status, 421, "{what}");
     }
+    let whole = cell.slots.hold(Slot::B, &cell.slots.version);
+    assert!(whole && !cell.slots.was_restarted());
     assert_eq!(cell.state(&owner), before);
 }
 

@@ -18,6 +18,8 @@ use std::process::Stdio;
 
 use cell_model::account::Role;
 use cell_testkit::Client;
+use cell_testkit::Request;
+use cell_testkit::firmware::Version;
 use cell_webui::routes::PAGES;
 use serde_json::{Value, json};
 
@@ -86,6 +88,8 @@ fn person_gets_everything_done_with_javascript_off() {
     let given = json!({
         "setup_code": cell.celld.setup_code().unwrap(),
         "password": PASSWORD,
+        "bundle": cell.slots.bundle_file(&Version::new(11)),
+        "wrong_bundle": cell.celld.ca_pem(),
     });
     let seen = run(&cell, "journey.mjs", given);
     for (step, expected) in [
@@ -97,6 +101,10 @@ fn person_gets_everything_done_with_javascript_off() {
         ),
         ("set up", json!([200, "/setup/done"])),
         ("signed in", json!("/")),
+        ("wrong bundle", json!([400, true])),
+        ("bundle", json!([200, "/system"])),
+        ("ready", json!([true, true])),
+        ("dropped", json!(true)),
         (
             "device",
             json!({ "key": true, "picture is large enough": true }),
@@ -128,6 +136,9 @@ fn person_gets_everything_done_with_javascript_off() {
             json!([
                 "setup.complete",
                 "auth.login",
+                "firmware.receive",
+                "firmware.receive",
+                "firmware.drop",
                 "peer.add",
                 "peer.change",
                 "config.change",
@@ -171,6 +182,14 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
             { "name": "long", "type": "TXT", "value": "v=long".repeat(30) },
         ]);
     });
+
+    let bundle = Version::new(11).bundle(&cell.slots.keys);
+    let token = owner.csrf_token().unwrap().unwrap_or_default();
+    let sent_bundle = Request::new("POST", "/api/firmware/bundle")
+        .header("content-type", "application/octet-stream")
+        .header("x-csrf-token", token)
+        .body(bundle);
+    assert_eq!(owner.send(&sent_bundle).unwrap().status, 202);
 
     let wrong = json!({ "username": "nobody", "password": "not the password" });
     hold(

@@ -1,6 +1,7 @@
 //! A cell that is set up, with an account of each role signed in on the laptop.
 
 use cell_testkit::{Celld, Client, Reply, Request, World};
+use cell_tests::slots::Slots;
 use serde_json::{Value, json};
 
 pub(crate) const PASSWORD: &str = "a long and quiet river";
@@ -13,14 +14,20 @@ pub(crate) const ROLES: [&str; 4] = ["owner", "admin", "helper", "member"];
 pub(crate) struct Cell {
     pub(crate) celld: Celld,
     pub(crate) world: World,
+    pub(crate) slots: Slots,
 }
 
 impl Cell {
     /// Before setup.
     pub(crate) fn fresh() -> Self {
         let world = World::new().unwrap();
-        let celld = Celld::start(&world).unwrap();
-        Self { celld, world }
+        let slots = Slots::new();
+        let celld = Celld::start_with(&world, slots.options()).unwrap();
+        Self {
+            celld,
+            world,
+            slots,
+        }
     }
 
     /// Set up, with one device named `phone`.

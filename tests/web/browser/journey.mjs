@@ -27,6 +27,19 @@ seen['set up'] = [await press(page), at()];
 await signIn(page, 'anna', given.password);
 seen['signed in'] = at();
 
+await open(page, '/system');
+await page.setInputFiles('main [name=bundle]', given.wrong_bundle);
+seen['wrong bundle'] = [await press(page, 'main form:has([name=bundle]) button'), await says('This is no firmware bundle')];
+await page.setInputFiles('main [name=bundle]', given.bundle);
+seen.bundle = [await press(page, 'main form:has([name=bundle]) button'), at()];
+for (let look = 0; look < 100 && !(await says('It is tried at the next start.')); look += 1) {
+  await page.waitForTimeout(100);
+  await open(page, '/system');
+}
+seen.ready = [await says('New version 1.11.0'), await says('What is new.')];
+await press(page, 'main form[action="/system/drop"] button');
+seen.dropped = await says('The version is dropped.');
+
 await open(page, '/peers/new');
 await fill(page, { name: 'phone' });
 await press(page);

@@ -1,0 +1,109 @@
+//! A disk with two slots that is made of files, for a daemon that is not on an appliance.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cell_testkit::CelldOptions;
+use cell_testkit::firmware::{Keys, Version};
+use cell_updates::boot_state::{BootState, Folder, GrubBootState, Health, Slot, first_files};
+use cell_updates::bundle::Place;
+use tempfile::TempDir;
+
+/// Room behind what a partition holds.
+const ROOM: usize = 1 << 20;
+
+/// Two slots with the same version, of which `a` runs.
+#[derive(Debug)]
+pub struct Slots {
+    /// Whose bundles are taken.
+    pub keys: Keys,
+    /// What both slots hold.
+    pub version: Version,
+    folder: TempDir,
+}
+
+impl Slots {
+    /// With a first version, of number 10.
+    #[must_use]
+    pub fn new() -> Self {
+        let slots = Self {
+            keys: Keys::new(),
+            version: Version::new(10),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        for slot in Slot::ALL {
+            for place in Place::ALL {
+                let mut content = slots.version.content(place).to_vec();
+                content.resize(content.len() + ROOM, 0);
+                fs::write(slots.partition(slot, place), content).unwrap();
+            }
+        }
+        fs::create_dir_all(slots.path("select/cell")).unwrap();
+        for (file, block) in first_files(Some(Slot::B)) {
+            fs::write(slots.path("select").join(file.path()), block).unwrap();
+        }
+        let release = serde_json::to_vec(&slots.version.release).unwrap();
+        fs::write(slots.path("release.json"), release).unwrap();
+        let keys = serde_json::to_vec(&slots.keys.chain).unwrap();
+        fs::write(slots.path("keys.json"), keys).unwrap();
+        slots.boot("a", "normal");
+        let files = Folder::new(slots.path("select"));
+        let boot_state = GrubBootState::with_command_line(files, &slots.path("cmdline"));
+        boot_state.repair(Health::Healthy).unwrap();
+        slots
+    }
+
+    /// What the loader would tell the kernel at the next start.
+    pub fn boot(&self, slot: &str, mode: &str) {
+        let words = format!("cell.slot={slot} cell.mode={mode} cell.select=1\n");
+        fs::write(self.path("cmdline"), words).unwrap();
+    }
+
+    /// A daemon on this disk.
+    #[must_use]
+    pub fn options(&self) -> CelldOptions {
+        let folder = self.folder.path().display().to_string();
+        CelldOptions {
+            arguments: vec!["--slots".to_owned(), folder],
+            ..CelldOptions::default()
+        }
+    }
+
+    /// Whether a slot holds all of a version.
+    #[must_use]
+    pub fn hold(&self, slot: Slot, version: &Version) -> bool {
+        Place::ALL.into_iter().all(|place| {
+            let content = fs::read(self.partition(slot, place)).unwrap();
+            content.starts_with(version.content(place))
+        })
+    }
+
+    /// Whether the box was to restart.
+    #[must_use]
+    pub fn was_restarted(&self) -> bool {
+        self.path("restart").exists()
+    }
+
+    /// The bundle of a version as a file.
+    #[must_use]
+    pub fn bundle_file(&self, version: &Version) -> PathBuf {
+        let path = self.path("next.bundle");
+        fs::write(&path, version.bundle(&self.keys)).unwrap();
+        path
+    }
+
+    fn partition(&self, slot: Slot, place: Place) -> PathBuf {
+        self.path(&format!("{}-{slot}", place.as_str()))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        let folder: &Path = self.folder.path();
+        folder.join(name)
+    }
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self::new()
+    }
+}
