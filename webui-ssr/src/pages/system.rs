@@ -57,7 +57,7 @@ pub(crate) fn live(frame: &Frame, firmware: &FirmwareView) -> Markup {
         }
         @if firmware.slots.is_some() {
             div.buttons {
-                @if frame.may_post("/system/restart") {
+                @if firmware.update.state != UpdateState::Ready && frame.may_post("/system/restart") {
                     (link("/system/restart", "Restart the box", Look::Plain))
                 }
                 @if may_go_back(firmware) && frame.may_post("/system/other") {
