@@ -132,7 +132,7 @@ fn vm_long_update_is_tried_kept_and_gone_back_from_with_all_that_was_done() {
 
 /// A version whose trial ends early, so that a test need not wait ten minutes.
 fn impatient(root: &Path) -> io::Result<()> {
-    let path = root.join("usr/libexec/cell/watchdog");
+    let path = root.join("usr/libexec/cell/trial");
     let text = fs::read_to_string(&path)?;
     let short = text.replace("-lt 600", &format!("-lt {DEADLINE_S}"));
     assert_ne!(short, text);
@@ -157,7 +157,7 @@ fn vm_long_versions_that_hang_end_or_answer_no_names_are_left_by_themselves() {
     // Other words than the daemon's own go to the real program.
     let daemon = |instead: &str| {
         format!(
-            "#!/bin/sh\ncase $1 in --state-dir) {instead} ;; esac\nexec -a celld celld-kept \"$@\"\n"
+            "#!/bin/sh\ncase $1 in --state-dir) {instead} ;; esac\nexec celld-kept \"$@\"\n"
         )
     };
     let hangs = daemon("exec sleep 100000");
