@@ -156,9 +156,7 @@ fn vm_long_versions_that_hang_end_or_answer_no_names_are_left_by_themselves() {
     appliance.add_peer("phone");
     // Other words than the daemon's own go to the real program.
     let daemon = |instead: &str| {
-        format!(
-            "#!/bin/sh\ncase $1 in --state-dir) {instead} ;; esac\nexec celld-kept \"$@\"\n"
-        )
+        format!("#!/bin/sh\ncase $1 in --state-dir) {instead} ;; esac\nexec celld-kept \"$@\"\n")
     };
     let hangs = daemon("exec sleep 100000");
     let ends = daemon("exit 134");

@@ -15,7 +15,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR", default_value = "/run/cell")]
     pub runtime_dir: PathBuf,
     /// The daemon's state directory; start.conf, SSH keys and the mark for a factory reset are beside it
-    #[arg(long, value_name = "DIR", default_value = "/state/cell")]
+    #[arg(long, value_name = "DIR", default_value = "/run/state")]
     pub state_dir: PathBuf,
     /// How the box was booted; the kernel's command line says so when this does not
     #[arg(long, value_enum)]
@@ -76,9 +76,12 @@ impl Boot {
 }
 
 impl Options {
-    /// The state partition: what is kept beside the daemon's own state.
-    pub fn partition(&self) -> &Path {
-        self.state_dir.parent().unwrap_or(&self.state_dir)
+    /// The state partition: what is kept beside the daemon's own state, which may be a link to one of several there.
+    pub fn partition(&self) -> PathBuf {
+        // The link says where, whether there is anything or not.
+        let real = std::fs::read_link(&self.state_dir);
+        let real = real.as_ref().unwrap_or(&self.state_dir);
+        real.parent().unwrap_or(real).to_owned()
     }
 }
 
@@ -93,7 +96,14 @@ mod tests {
         Options::command().debug_assert();
         let options = Options::parse_from(["cell-console"]);
         assert_eq!(options.runtime_dir, Path::new("/run/cell"));
-        assert_eq!(options.partition(), Path::new("/state"));
+        assert_eq!(options.state_dir, Path::new("/run/state"));
+        let folder = tempfile::tempdir().unwrap();
+        let trial = folder.path().join("state/cell.trial");
+        let link = folder.path().join("run");
+        std::os::unix::fs::symlink(&trial, &link).unwrap();
+        let line = ["console", "--state-dir", link.to_str().unwrap()];
+        let options = Options::try_parse_from(line).unwrap();
+        assert_eq!(options.partition(), folder.path().join("state"));
         assert_eq!((options.plain, options.mode), (false, None));
     }
 

@@ -53,7 +53,7 @@ pub struct Machine {
 impl Machine {
     /// This machine.
     pub fn new(options: &Options, slots: Box<dyn Slots>) -> Self {
-        let partition = options.partition().to_owned();
+        let partition = options.partition();
         Self {
             // Of the image, of a machine that the daemon was installed on by hand, and what outlives a boot.
             log_folders: vec![
