@@ -1,6 +1,6 @@
 //! The command line, and what the kernel's says about this boot.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
@@ -87,6 +87,8 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::CommandFactory;
 
     use super::*;
