@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use cell_core::Appliance;
 use cell_signed::KeyList;
@@ -13,12 +13,14 @@ use cell_updates::boot_state::{
     Folder, GrubBootState, MountedSelect, Running, checked_bytes, partition_device, select_device,
 };
 use cell_updates::bundle::{BLOCK, KEYS, Place, RELEASE, size_with_tree};
-use cell_updates::install::{PartitionFiles, Staging};
+use cell_updates::install::{PartitionFiles, SlotPartitions, Staging};
 
 use crate::slot::{COMMAND_LINE, MOUNT_POINT};
 
 /// Where what was fetched waits.
 const STAGING: &str = "/data/firmware";
+/// Held by whoever writes the slot that does not run.
+pub(crate) const SLOT_LOCK: &str = "/run/lock/slot";
 /// In the runtime directory, once a trial has passed.
 pub(crate) const COMMITTED: &str = "committed";
 
@@ -34,15 +36,30 @@ pub(crate) fn of_this_machine(runtime_dir: &Path) -> Option<Appliance> {
         keys,
         running,
         boot: Arc::new(GrubBootState::new(MountedSelect::new(select, MOUNT_POINT))),
-        partitions: Arc::new(PartitionFiles(|slot, place: Place| {
-            let name = format!("{}-{slot}", place.as_str());
-            partition_device(&name).ok_or_else(|| io::ErrorKind::NotFound.into())
-        })),
-        root_size: checked_bytes().map(|bytes| size_with_tree(bytes / BLOCK)),
+        partitions: Arc::new(partitions()),
+        root_size: root_size(),
         staging: Staging::new(STAGING),
         committed: runtime_dir.join(COMMITTED),
-        restart: Box::new(|| Command::new("reboot").status().map(drop)),
+        slot_lock: SLOT_LOCK.into(),
+        seen: Mutex::default(),
+        restart: Box::new(|| match Command::new("reboot").status()?.success() {
+            true => Ok(()),
+            false => Err(io::Error::other("reboot did not take the request")),
+        }),
     })
+}
+
+/// Both slots' partitions of this machine's disk.
+pub(crate) fn partitions() -> impl SlotPartitions {
+    PartitionFiles(|slot, place: Place| {
+        let name = format!("{}-{slot}", place.as_str());
+        partition_device(&name).ok_or_else(|| io::ErrorKind::NotFound.into())
+    })
+}
+
+/// Bytes of the running root with its hash tree.
+pub(crate) fn root_size() -> Option<u64> {
+    checked_bytes().map(|bytes| size_with_tree(bytes / BLOCK))
 }
 
 /// A made-up one for tests, with files in the place of partitions: `boot-a`, `boot-b`, `root-a`, `root-b`, the loader's
@@ -62,6 +79,8 @@ pub(crate) fn in_folder(folder: &Path, runtime_dir: &Path) -> Result<Appliance, 
         root_size: None,
         staging: Staging::new(folder.join("staging")),
         committed: runtime_dir.join(COMMITTED),
+        slot_lock: folder.join("slot.lock"),
+        seen: Mutex::default(),
         restart: Box::new(move || fs::write(&restart, "")),
     })
 }

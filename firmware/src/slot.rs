@@ -8,10 +8,11 @@ use std::path::Path;
 use cell_updates::boot_state::{
     BootState, GrubBootState, Health, Mode, MountedSelect, Running, Wanted, select_device,
 };
+use cell_updates::install::{SlotLock, fill};
 use cell_updates::kept_state::{self, Chosen, Reader};
 use clap::ValueEnum;
 
-use crate::appliance::COMMITTED;
+use crate::appliance::{self, COMMITTED, SLOT_LOCK, root_size};
 use crate::{health, logging};
 
 /// Where the kernel says how it was started.
@@ -22,6 +23,8 @@ pub(crate) const MOUNT_POINT: &str = "/run/select";
 /// The mounted partition of that name, and the daemon's runtime directory there.
 const STATE: &str = "/state";
 const RUNTIME: &str = "/run/cell";
+/// There once the running system has proven itself.
+const HEALTHY: &str = "/run/healthy";
 
 /// What init has to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -32,10 +35,8 @@ pub(crate) enum Occasion {
     Healthy,
     /// Print what runs and what shall.
     Show,
-    /// Print the slot that is to be filled from the running one, if there is one.
-    Vacant,
-    /// That slot was filled: it may be fallen back to.
-    Filled,
+    /// Fill the other slot from the running one, if it holds nothing to fall back to.
+    Fill,
     /// Boot the other slot next, on trial.
     Other,
     /// The version on trial did not prove itself in time: the one before it counts.
@@ -46,6 +47,9 @@ pub(crate) enum Occasion {
 
 /// Does it, and says what was done.
 pub(crate) fn run(occasion: Occasion) -> Result<(), Box<dyn Error>> {
+    if occasion == Occasion::State {
+        return print_state();
+    }
     let running = Running::read(Path::new(COMMAND_LINE))?;
     let device = select_device().ok_or("the disk of the running root has no partition `select`")?;
     let state = GrubBootState::new(MountedSelect::new(device, MOUNT_POINT));
@@ -66,57 +70,74 @@ pub(crate) fn run(occasion: Occasion) -> Result<(), Box<dyn Error>> {
                 // Before the loader is told: until then the word counts for nothing.
                 kept_state::mark_committed(Path::new(STATE), running.slot)?;
                 state.commit()?;
+                fs::write(HEALTHY, "")?;
                 fs::write(Path::new(RUNTIME).join(COMMITTED), "")?;
             }
             state.repair(Health::Healthy)?;
         }
         Occasion::Show => show(&running, &state.wanted()?),
-        Occasion::Vacant => {
-            if let Some(slot) = state.wanted()?.vacant(&running) {
+        Occasion::Fill => {
+            let lock = SlotLock::wait(Path::new(SLOT_LOCK))?;
+            let size = root_size().ok_or("the size of the running root is not known")?;
+            if let Some(slot) = fill(&appliance::partitions(), &state, size, &lock)? {
                 writeln!(io::stdout(), "{slot}")?;
             }
         }
-        Occasion::Filled => state.restore_other()?,
-        Occasion::State => {
-            let chosen = choose(&running, &state)?;
-            if chosen.is_earlier {
-                logging::pass_on(
-                    "this version cannot read what a later one has kept: it goes on with what it had left",
-                );
+        Occasion::State => {}
+        Occasion::GiveUp => {
+            // It may have passed in the last moment.
+            if state.wanted()?.trial == Some(running.slot) {
+                state.rollback()?;
             }
-            writeln!(io::stdout(), "{}", chosen.path.display())?;
         }
-        Occasion::GiveUp => state.rollback()?,
         Occasion::Other => state.begin_trial(running.slot.opposite())?,
     }
     Ok(())
 }
 
-/// A loader's state that cannot be reached keeps nothing but a trial from starting.
-fn choose(running: &Running, state: &dyn BootState) -> Result<Chosen, Box<dyn Error>> {
+/// Nothing but a trial is a reason to start without what is kept: what the loader says is not needed for that.
+fn print_state() -> Result<(), Box<dyn Error>> {
+    let state = Path::new(STATE);
+    let running = Running::read(Path::new(COMMAND_LINE));
+    let path = match running.map_err(Into::into).and_then(|running| {
+        let chosen = choose(&running).map_err(|error| (error, running.mode));
+        Ok::<_, Box<dyn Error>>((chosen, running))
+    }) {
+        Ok((Ok(chosen), _)) => {
+            if chosen.is_earlier {
+                logging::pass_on(
+                    "this version cannot read what a later one has kept: it goes on with what it had left",
+                );
+            }
+            chosen.path
+        }
+        Ok((Err((error, Mode::Trial)), _)) => return Err(error),
+        Ok((Err((error, _)), running)) => {
+            logging::pass_on(&format!("what is kept was not looked through: {error}"));
+            kept_state::without_loader(state, Some(&running))
+        }
+        Err(error) => {
+            logging::pass_on(&format!("what is kept was not looked through: {error}"));
+            kept_state::without_loader(state, None)
+        }
+    };
+    writeln!(io::stdout(), "{}", path.display())?;
+    Ok(())
+}
+
+fn choose(running: &Running) -> Result<Chosen, Box<dyn Error>> {
+    let device = select_device().ok_or("the disk of the running root has no partition `select`")?;
+    let wanted = GrubBootState::new(MountedSelect::new(device, MOUNT_POINT)).wanted()?;
     let reader = Reader {
         schema: cell_store::SCHEMA,
         schema_of: &|folder| cell_store::schema_of(folder),
     };
-    let chosen = state.wanted().map_err(Into::into).and_then(|wanted| {
-        Ok(kept_state::prepare(
-            Path::new(STATE),
-            running,
-            &wanted,
-            reader,
-        )?)
-    });
-    match chosen {
-        Err(error) if running.mode != Mode::Trial => {
-            let error: Box<dyn Error> = error;
-            logging::pass_on(&format!("what is kept was not looked through: {error}"));
-            Ok(Chosen {
-                path: Path::new(STATE).join("cell"),
-                is_earlier: false,
-            })
-        }
-        chosen => chosen,
-    }
+    Ok(kept_state::prepare(
+        Path::new(STATE),
+        running,
+        &wanted,
+        reader,
+    )?)
 }
 
 fn show(running: &Running, wanted: &Wanted) {

@@ -81,7 +81,7 @@ impl Done {
             Self::Received => {
                 "The new version is here and is being written beside the running one."
             }
-            Self::Dropped => "The version is dropped. The running one stays.",
+            Self::Dropped => "The version is dropped.",
             Self::Chosen => "The other version is tried at the next start.",
             Self::Restarting => "The box restarts. It is back in a minute or two.",
         }

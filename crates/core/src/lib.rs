@@ -54,7 +54,7 @@ use cell_store::{Batch, Store};
 use cell_vault::{CellVault, Sealer};
 use tokio::sync::watch;
 
-pub use firmware::Appliance;
+pub use firmware::{Appliance, Seen};
 pub use logs::{LogBuffer, LogLayer, level_filter, part_of};
 pub use open::{OpenError, check};
 pub use system::{Processes, System};

@@ -311,6 +311,7 @@ where
     if let Match::Route(route, _) = &aim.found
         && route.body == Body::Upload
     {
+        upload.check_length(route.limit)?;
         return upload.begin_form(&parts.headers, origin::TOKEN_FIELD).await;
     }
     if aim.face == Face::Api

@@ -2,13 +2,17 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use cell_model::problem::Problem;
+use futures_core::Stream;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, HeaderValue};
-use http_body_util::{BodyDataStream, BodyExt};
+use http_body_util::BodyExt;
 use multer::Multipart;
 use tokio::sync::mpsc;
 
@@ -20,6 +24,8 @@ const READ_TIME: Duration = Duration::from_secs(60);
 const PIECE_TIME: Duration = Duration::from_secs(60);
 /// Bytes of the field before a file: a token.
 const LONGEST_FIRST_FIELD: usize = 256;
+/// What a form may send before its file begins: it is held in memory until then.
+const BEFORE_FILE: u64 = 1 << 20;
 /// What of a refused body is still taken, so that the sender is not cut off before it reads why.
 const DRAIN_BYTES: u64 = 16 * 1024 * 1024;
 /// How long that may take.
@@ -29,7 +35,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 pub(crate) struct Upload<B> {
     body: Option<Pin<Box<B>>>,
     /// The body, once it was begun as a form with a file in it.
-    form: Option<Multipart<'static>>,
+    form: Option<(Multipart<'static>, Arc<AtomicU64>)>,
     declared: Option<u64>,
     /// The sender waits for a go-ahead, which asking for the body would give.
     waits: bool,
@@ -83,8 +89,12 @@ where
         let Some(body) = self.body.take() else {
             return Ok(None);
         };
-        let body = body.map_err(|error| io::Error::other(error.to_string()));
-        let mut form = Multipart::new(BodyDataStream::new(body), boundary);
+        let before_file = Arc::new(AtomicU64::new(BEFORE_FILE));
+        let body = Counted {
+            body,
+            left: Arc::clone(&before_file),
+        };
+        let mut form = Multipart::new(body, boundary);
         let first = async {
             let field = form.next_field().await?;
             let Some(mut field) = field.filter(|field| field.name() == Some(name)) else {
@@ -101,13 +111,14 @@ where
         };
         let first = tokio::time::timeout(READ_TIME, first).await;
         let first = first.map_err(|_| too_slow())?;
-        self.form = Some(form);
+        self.form = Some((form, before_file));
         first.map_err(|error: multer::Error| broken(&error))
     }
 
     /// Hands the file of a form over as it comes, at most `limit` bytes.
     async fn pass_file_on(
         mut form: Multipart<'static>,
+        before_file: &AtomicU64,
         limit: usize,
         to: mpsc::Sender<Result<Bytes, Problem>>,
     ) {
@@ -118,6 +129,8 @@ where
             Ok(Err(error)) => return drop(to.send(Err(broken(&error))).await),
             Err(_) => return drop(to.send(Err(too_slow())).await),
         };
+        // From here on every piece is handed over before the next one is taken.
+        before_file.store(u64::MAX, Ordering::Relaxed);
         loop {
             let piece = match tokio::time::timeout(PIECE_TIME, file.chunk()).await {
                 Err(_) => Err(too_slow()),
@@ -140,8 +153,8 @@ where
 
     /// Hands it over as it comes, at most `limit` bytes. Ends when there is nothing more, or nobody takes any more.
     pub(crate) async fn pass_on(&mut self, limit: usize, to: mpsc::Sender<Result<Bytes, Problem>>) {
-        if let Some(form) = self.form.take() {
-            return Self::pass_file_on(form, limit, to).await;
+        if let Some((form, before_file)) = self.form.take() {
+            return Self::pass_file_on(form, &before_file, limit, to).await;
         }
         let Some(body) = &mut self.body else { return };
         let mut left = limit;
@@ -223,6 +236,43 @@ where
         read.extend_from_slice(&data);
     }
     Ok(read.freeze())
+}
+
+/// The pieces of a body, an error after too many bytes.
+struct Counted<B> {
+    body: Pin<Box<B>>,
+    left: Arc<AtomicU64>,
+}
+
+impl<B> Stream for Counted<B>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: std::fmt::Display,
+{
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let data = match ready!(self.body.as_mut().poll_frame(context)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => {
+                    return Poll::Ready(Some(Err(io::Error::other(error.to_string()))));
+                }
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => data,
+                    Err(_) => continue,
+                },
+            };
+            let left = self.left.load(Ordering::Relaxed);
+            let Some(rest) = left.checked_sub(data.len() as u64) else {
+                return Poll::Ready(Some(Err(io::Error::other("no file begins in it"))));
+            };
+            if left != u64::MAX {
+                self.left.store(rest, Ordering::Relaxed);
+            }
+            return Poll::Ready(Some(Ok(data)));
+        }
+    }
 }
 
 fn broken(error: &impl std::fmt::Display) -> Problem {
@@ -429,8 +479,8 @@ mod tests {
 
         fn poll_frame(
             self: Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
             panic!("the body was read");
         }
     }

@@ -18,6 +18,7 @@
 //! their [`Source`], on the network: from async code use `spawn_blocking`.
 
 mod error;
+mod fill;
 mod index;
 mod offer;
 mod receive;
@@ -27,6 +28,7 @@ mod staging;
 mod write;
 
 pub use error::InstallError;
+pub use fill::{SlotLock, fill};
 pub use index::Index;
 pub use offer::{Allowances, Installed, Offer};
 pub use receive::{Received, receive};

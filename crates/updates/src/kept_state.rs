@@ -64,10 +64,12 @@ pub fn prepare(
     let trial = state.join(TRIAL);
     let mark = state.join(COMMITTED);
     let committed = read_mark(&mark);
-    // The mark is written first, so that only the loader's word says that the trial has passed.
-    let passed = committed.filter(|slot| *slot == wanted.primary && wanted.trial.is_none());
+    // The mark is written first, so that only the loader's word says that the trial has passed. Its own run goes on with
+    // the copy; every other start puts it in its place, whatever is to be tried now.
+    let is_own_run = running.mode == Mode::Trial && committed == Some(running.slot);
+    let passed = committed.filter(|slot| *slot == wanted.primary);
     if let Some(slot) = passed
-        && running.mode != Mode::Trial
+        && !is_own_run
     {
         if trial.exists() {
             swap(state, &trial, slot.opposite())?;
@@ -100,6 +102,18 @@ pub fn prepare(
         path: current,
         is_earlier,
     })
+}
+
+/// What [`prepare`] would choose as far as can be told without the loader's word, for a start at which that cannot be
+/// had. Nothing is moved.
+pub fn without_loader(state: &Path, running: Option<&Running>) -> PathBuf {
+    let trial = state.join(TRIAL);
+    let committed = read_mark(&state.join(COMMITTED));
+    let is_own = running.is_some_and(|running| committed == Some(running.slot));
+    match is_own && trial.exists() {
+        true => trial,
+        false => state.join(CURRENT),
+    }
 }
 
 /// Says that the version on trial has passed; to be called before the loader is told.

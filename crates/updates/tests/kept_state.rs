@@ -166,6 +166,30 @@ fn committed_version_that_fails_before_its_first_restart_loses_nothing() {
 }
 
 #[test]
+fn next_version_and_the_way_back_find_what_was_done_though_nothing_was_restarted_between() {
+    for passes in [true, false] {
+        let cell = Cell::new([1, 1]);
+        cell.boot.begin_trial(Slot::B).unwrap();
+        let chosen = cell.start(Slot::B, Mode::Trial);
+        cell.commit();
+        cell.keep(&chosen, "used for weeks");
+        cell.boot.begin_trial(Slot::A).unwrap();
+        let chosen = cell.start(Slot::A, Mode::Trial);
+        assert_eq!(text(&chosen), "used for weeks");
+        if passes {
+            cell.commit();
+            cell.keep(&chosen, "and more");
+            assert_eq!(text(&cell.start(Slot::A, Mode::Normal)), "and more");
+        } else {
+            cell.keep(&chosen, "lost with the trial");
+            cell.boot.rollback().unwrap();
+            let chosen = cell.start(Slot::B, Mode::Normal);
+            assert_eq!(text(&chosen), "used for weeks");
+        }
+    }
+}
+
+#[test]
 fn cut_between_the_two_words_of_a_commit_is_no_commit() {
     let cell = Cell::new([1, 2]);
     cell.boot.begin_trial(Slot::B).unwrap();

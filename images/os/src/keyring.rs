@@ -84,6 +84,13 @@ impl Keyring {
     /// # Errors
     /// Too few of the present keys are on this machine; nothing can be written there.
     pub fn replace(self, folder: &Path) -> Result<Self, OsError> {
+        let (valid, threshold) = (self.signers.len(), self.list.threshold);
+        if valid < threshold {
+            return Err(refused(folder)(SignedError::Signatures {
+                valid,
+                threshold,
+            }));
+        }
         let version = self.list.version + 1;
         let signers = new_keys(folder, version)?;
         let list = list(version, self.list.purpose, &signers);

@@ -124,7 +124,11 @@ fn update(frame: &Frame, update: &UpdateView) -> Markup {
                     @if *state == UpdateState::Ready {
                         (link("/system/restart", "Restart into it", Look::Main))
                     }
-                    (button(frame, "/system/drop", "Drop it", Look::Danger, &[]))
+                    @let label = match state {
+                        UpdateState::OnTrial => "Drop it and restart",
+                        _ => "Drop it",
+                    };
+                    (button(frame, "/system/drop", label, Look::Danger, &[]))
                 }
             }
         }
@@ -144,7 +148,7 @@ fn sentence(state: UpdateState) -> &'static str {
         UpdateState::OnTrial => {
             "It runs on trial. Changes wait until it has proven itself, a minute or two."
         }
-        UpdateState::Failed => "It was not taken. Nothing was changed.",
+        UpdateState::Failed => "It was not taken. The running one stays as it is.",
     }
 }
 

@@ -33,8 +33,9 @@ pub(crate) async fn receive(visit: Visit) -> Result<Reply, Problem> {
     let body = visit.stream.clone().ok_or_else(Problem::internal)?;
     let received = body
         .hand_over(|stream| visit.control.receive(&visit.caller, bundle, stream))
-        .await?;
-    Reply::json(StatusCode::ACCEPTED, &received)
+        .await;
+    body.finish().await;
+    Reply::json(StatusCode::ACCEPTED, &received?)
 }
 
 /// POST /api/firmware/restart

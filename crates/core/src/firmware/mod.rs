@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cell_audit::AuditEvent;
 use cell_control::action::{IncomingBundle, Outcome};
@@ -18,11 +18,11 @@ use cell_model::account::{Identity, Role};
 use cell_model::problem::Problem;
 use cell_signed::KeyList;
 use cell_store::SCHEMA;
-use cell_updates::boot_state::{BootState, Mode, Running, TrialEnd, Wanted};
+use cell_updates::boot_state::{BootState, BootStateError, Mode, Running, TrialEnd, Wanted};
 use cell_updates::bundle::Release;
 use cell_updates::install::{
-    self, Allowances, Index, InstallError, Installed, Offer, Progress, Received, SlotPartitions,
-    Staging, Step, Stream,
+    self, Allowances, Index, InstallError, Installed, Offer, Progress, Received, SlotLock,
+    SlotPartitions, Staging, Step, Stream,
 };
 
 use crate::{Core, chain, submit};
@@ -46,8 +46,12 @@ pub struct Appliance {
     pub root_size: Option<u64>,
     /// Where what was fetched waits.
     pub staging: Staging,
+    /// Held by whoever writes the slot that does not run.
+    pub slot_lock: PathBuf,
     /// The file that is there once a trial has passed.
     pub committed: PathBuf,
+    /// What was last read of what boots next: a page that is looked at must not wear the disk out.
+    pub seen: Mutex<Option<Seen>>,
     /// Restarts the box.
     pub restart: Box<dyn Fn() -> io::Result<()> + Send + Sync>,
 }
@@ -55,7 +59,39 @@ pub struct Appliance {
 /// A version on its way into the other slot. One at a time.
 pub(crate) type Work = Arc<Mutex<UpdateView>>;
 
+/// What boots next, as it was some time ago.
+pub struct Seen {
+    at: Instant,
+    /// Whether a trial had passed then: another process writes that down.
+    committed: bool,
+    wanted: Wanted,
+}
+
+/// How long it is taken for so.
+const SEEN: Duration = Duration::from_secs(60);
+
 impl Appliance {
+    fn wanted(&self) -> Result<Wanted, BootStateError> {
+        let committed = self.committed.exists();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = |seen: &Seen| seen.at.elapsed() < SEEN && seen.committed == committed;
+        if let Some(seen) = seen.as_ref().filter(|seen| is_fresh(seen)) {
+            return Ok(seen.wanted.clone());
+        }
+        let wanted = self.boot.wanted()?;
+        *seen = Some(Seen {
+            at: Instant::now(),
+            committed,
+            wanted: wanted.clone(),
+        });
+        Ok(wanted)
+    }
+
+    /// It was changed just now.
+    fn forget(&self) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Whether the running version still has to prove itself.
     fn is_on_trial(&self) -> bool {
         self.running.mode == Mode::Trial && !self.committed.exists()
@@ -157,10 +193,7 @@ impl Core {
         }
         self.note(submit::event("box.restart", identity, caller))
             .await;
-        (appliance.restart)().map_err(|error| {
-            tracing::error!(%error, "the box could not be restarted");
-            Problem::internal()
-        })?;
+        restart(Arc::clone(appliance)).await?;
         Ok(Outcome::Done)
     }
 
@@ -178,6 +211,14 @@ impl Core {
         )
         .await?;
         *lock(&self.update) = UpdateView::default();
+        // What was dropped is what runs: it ends here.
+        if let Some(appliance) = self
+            .appliance
+            .get()
+            .filter(|appliance| appliance.is_on_trial())
+        {
+            restart(Arc::clone(appliance)).await?;
+        }
         Ok(Outcome::Done)
     }
 
@@ -202,16 +243,19 @@ impl Core {
     async fn change_boot(
         &self,
         event: AuditEvent,
-        change: impl FnOnce(&dyn BootState) -> Result<bool, cell_updates::boot_state::BootStateError>
-        + Send
-        + 'static,
+        change: impl FnOnce(&dyn BootState) -> Result<bool, BootStateError> + Send + 'static,
     ) -> Result<(), Problem> {
         let appliance = self.appliance.get().cloned();
         let appliance = appliance.ok_or_else(|| problem::not_updatable(problem::NO_IMAGE))?;
         if lock(&self.update).state.is_busy() {
             return Err(problem::busy());
         }
-        let changed = tokio::task::spawn_blocking(move || change(&*appliance.boot)).await;
+        let changed = tokio::task::spawn_blocking(move || {
+            let changed = change(&*appliance.boot);
+            appliance.forget();
+            changed
+        })
+        .await;
         match changed.map_err(|_| Problem::internal())? {
             Ok(true) => {
                 self.note(event).await;
@@ -221,6 +265,16 @@ impl Core {
             Err(error) => Err(problem::of(&InstallError::BootState(error))),
         }
     }
+}
+
+async fn restart(appliance: Arc<Appliance>) -> Result<(), Problem> {
+    let restarted = tokio::task::spawn_blocking(move || (appliance.restart)()).await;
+    restarted
+        .map_err(|_| Problem::internal())?
+        .map_err(|error| {
+            tracing::error!(%error, "the box could not be restarted");
+            Problem::internal()
+        })
 }
 
 /// One bundle.
@@ -279,14 +333,18 @@ impl Job {
 
     fn write(&self, offer: &Offer, index: &Index) {
         let appliance = &self.appliance;
-        let written = install::write(
-            offer,
-            &appliance.staging,
-            index,
-            &*appliance.partitions,
-            &*appliance.boot,
-            &mut |progress| self.report(progress),
-        );
+        let written = SlotLock::wait(&appliance.slot_lock).and_then(|lock| {
+            install::write(
+                offer,
+                &appliance.staging,
+                index,
+                &*appliance.partitions,
+                &*appliance.boot,
+                &lock,
+                &mut |progress| self.report(progress),
+            )
+        });
+        appliance.forget();
         match written {
             Ok(slot) => {
                 lock(&self.update).state = UpdateState::Ready;
@@ -345,17 +403,19 @@ fn begin(update: &Work) -> Result<(), Problem> {
 }
 
 fn view(appliance: &Appliance, mut update: UpdateView) -> Result<FirmwareView, Problem> {
-    let wanted = appliance.boot.wanted().map_err(|error| {
+    let wanted = appliance.wanted().map_err(|error| {
         tracing::warn!(error = %chain(&error), "the loader's state could not be read");
         problem::of(&InstallError::BootState(error))
     })?;
     let running = &appliance.running;
     if appliance.is_on_trial() {
         update.state = UpdateState::OnTrial;
-    } else if matches!(update.state, UpdateState::None | UpdateState::Ready) {
-        update.state = match wanted.trial {
-            Some(_) => UpdateState::Ready,
-            None => UpdateState::None,
+    } else if !update.state.is_busy() {
+        // What waits to be tried is more than that another one was not taken.
+        update.state = match (wanted.trial, update.state) {
+            (Some(_), _) => UpdateState::Ready,
+            (None, UpdateState::Failed) => UpdateState::Failed,
+            (None, _) => UpdateState::None,
         };
     }
     Ok(FirmwareView {

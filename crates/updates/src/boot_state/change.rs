@@ -258,8 +258,12 @@ fn trial_tries(tries: Option<&Tries>) -> u8 {
 }
 
 fn refuse_during_trial(selection: &Selection, running: &Running) -> Result<(), BootStateError> {
-    match is_on_trial(selection, running) {
-        true => Err(BootStateError::TrialRunning(running.slot)),
-        false => Ok(()),
+    match running.mode {
+        _ if is_on_trial(selection, running) => Err(BootStateError::TrialRunning(running.slot)),
+        // It only runs on until the restart, and has proven nothing.
+        Mode::Trial if running.slot != selection.primary => {
+            Err(BootStateError::TakenBack(running.slot))
+        }
+        _ => Ok(()),
     }
 }

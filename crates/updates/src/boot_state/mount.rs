@@ -1,5 +1,6 @@
 //! The partition `select`, mounted only while its files are read or written.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -30,8 +31,10 @@ impl StateFiles for MountedSelect {
     fn open(&self) -> Result<Box<dyn OpenFiles + '_>, BootStateError> {
         std::fs::create_dir_all(&self.mount_point)
             .map_err(|source| failure("make", &self.mount_point, source))?;
-        // The lock is on the folder below the mount, so it can be waited for before mounting.
-        let lock = lock(&self.mount_point)?;
+        // Not the folder itself: once mounted over, that is another one.
+        let beside = self.mount_point.with_extension("lock");
+        File::create(&beside).map_err(|source| failure("make", &beside, source))?;
+        let lock = lock(&beside)?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount(
             &self.device,
@@ -57,13 +60,15 @@ impl StateFiles for MountedSelect {
 struct OpenMount<'a> {
     folder: OpenFolder<'a>,
     is_mounted: bool,
-    _lock: std::fs::File,
+    _lock: File,
 }
 
 impl OpenMount<'_> {
     fn unmount(&mut self) -> Result<(), BootStateError> {
         if std::mem::take(&mut self.is_mounted) {
+            // Whoever looks into it for a moment must not keep it mounted.
             unmount(self.folder.path, UnmountFlags::empty())
+                .or_else(|_| unmount(self.folder.path, UnmountFlags::DETACH))
                 .map_err(|errno| failure("unmount", self.folder.path, errno.into()))?;
         }
         Ok(())

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use rustix::fs::statvfs;
 
 use super::slots::SlotFile;
-use super::source::Source;
 use super::{InstallError, Offer};
 use crate::bundle::Planned;
 
@@ -34,19 +33,6 @@ impl Staging {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
-        }
-    }
-
-    /// What was begun, to go on with it. Its signatures are checked anew by who reads it.
-    ///
-    /// # Errors
-    /// [`InstallError::Staging`].
-    pub fn begun(&self) -> Result<Option<Box<dyn Source>>, InstallError> {
-        let path = self.path();
-        match File::open(&path) {
-            Ok(file) => Ok(Some(Box::new(file))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("open", &path)(error)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Fills the other slot, and puts it on trial.
 
+use super::fill::SlotLock;
 use super::index::Index;
 use super::slots::{Access, Reading, SlotFile, SlotPartitions};
 use super::staging::{Staged, Staging};
@@ -18,6 +19,7 @@ pub fn write(
     index: &Index,
     partitions: &dyn SlotPartitions,
     boot: &dyn BootState,
+    _lock: &SlotLock,
     report: &mut dyn FnMut(Progress),
 ) -> Result<Slot, InstallError> {
     let running = boot.current()?.slot;
@@ -35,7 +37,10 @@ pub fn write(
     }
     job.verify_root()?;
     boot.begin_trial(target)?;
-    staging.clear()?;
+    // It is written and armed: what was fetched for it is only in the way.
+    if let Err(error) = staging.clear() {
+        tracing::warn!(%error, "what was fetched stays on the data partition");
+    }
     Ok(target)
 }
 

@@ -5,7 +5,7 @@ use crate::memory::Cell;
 use cell_testkit::firmware::{Keys, Version, header};
 use cell_updates::boot_state::{BootState, Health, Mode, Slot, Start};
 use cell_updates::bundle::{BundleError, Chunk, Place, ReleaseChannel};
-use cell_updates::install::{InstallError, Source, Stream};
+use cell_updates::install::{InstallError, SlotLock, Source, Stream, fill};
 
 struct Story {
     keys: Keys,
@@ -365,4 +365,18 @@ fn source_that_fails_leaves_everything_and_is_gone_on_with() {
     assert!(story.cell.disk.holds(Slot::B, &story.old));
     let received = story.cell.install(&bundle).unwrap();
     assert!(received.fetched < received.total * 3 / 4, "{received:?}");
+}
+
+#[test]
+fn slot_that_was_given_up_is_filled_from_the_running_one() {
+    let story = story();
+    story.cell.install(&story.new.bundle(&story.keys)).unwrap();
+    story.cell.boot.rollback().unwrap();
+    let lock = SlotLock::wait(&story.cell.lock).unwrap();
+    let size = story.old.root.len() as u64;
+    let filled = fill(&story.cell.disk, &story.cell.boot, size, &lock).unwrap();
+    assert_eq!(filled, Some(Slot::B));
+    assert!(story.cell.disk.holds(Slot::B, &story.old) && story.cell.may_boot(Slot::B));
+    let again = fill(&story.cell.disk, &story.cell.boot, size, &lock).unwrap();
+    assert_eq!(again, None, "there is something to fall back to");
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cell_model::Timestamp;
@@ -11,8 +12,8 @@ use cell_updates::boot_state::fake::FakeBootState;
 use cell_updates::boot_state::{BootState, Health, Slot};
 use cell_updates::bundle::Place;
 use cell_updates::install::{
-    Access, Allowances, Index, InstallError, Installed, Offer, Received, SlotFile, SlotPartitions,
-    Source, Staging, Stream, receive, write,
+    Access, Allowances, Index, InstallError, Installed, Offer, Received, SlotFile, SlotLock,
+    SlotPartitions, Source, Staging, Stream, receive, write,
 };
 
 /// The box.
@@ -24,6 +25,7 @@ pub(crate) struct Cell {
     pub(crate) installed: Installed,
     pub(crate) now: Timestamp,
     pub(crate) allow: Allowances,
+    pub(crate) lock: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -49,6 +51,7 @@ impl Cell {
             },
             now: at("2026-06-01T00:00:00Z"),
             allow: Allowances::default(),
+            lock: folder.path().join("lock"),
             _folder: folder,
         }
     }
@@ -65,7 +68,10 @@ impl Cell {
         let index = Index::of(&self.disk, running, None, report)?;
         let received = receive(&offer, bundle, &self.staging, &index, report)?;
         let staging = &self.staging;
-        write(&offer, staging, &index, &self.disk, &self.boot, report)?;
+        let lock = SlotLock::wait(&self.lock)?;
+        write(
+            &offer, staging, &index, &self.disk, &self.boot, &lock, report,
+        )?;
         Ok(received)
     }
 
