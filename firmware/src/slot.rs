@@ -97,13 +97,17 @@ pub(crate) fn run(occasion: Occasion) -> Result<(), Box<dyn Error>> {
 
 /// Nothing but a trial is a reason to start without what is kept: what the loader says is not needed for that.
 fn print_state() -> Result<(), Box<dyn Error>> {
-    let state = Path::new(STATE);
     let running = Running::read(Path::new(COMMAND_LINE));
-    let path = match running.map_err(Into::into).and_then(|running| {
-        let chosen = choose(&running).map_err(|error| (error, running.mode));
-        Ok::<_, Box<dyn Error>>((chosen, running))
-    }) {
-        Ok((Ok(chosen), _)) => {
+    let chosen = match &running {
+        Ok(running) => choose(running),
+        Err(error) => Err(error.to_string().into()),
+    };
+    let running = running.ok();
+    let is_trial = running
+        .as_ref()
+        .is_some_and(|running| running.mode == Mode::Trial);
+    let path = match chosen {
+        Ok(chosen) => {
             if chosen.is_earlier {
                 logging::pass_on(
                     "this version cannot read what a later one has kept: it goes on with what it had left",
@@ -111,14 +115,10 @@ fn print_state() -> Result<(), Box<dyn Error>> {
             }
             chosen.path
         }
-        Ok((Err((error, Mode::Trial)), _)) => return Err(error),
-        Ok((Err((error, _)), running)) => {
-            logging::pass_on(&format!("what is kept was not looked through: {error}"));
-            kept_state::without_loader(state, Some(&running))
-        }
+        Err(error) if is_trial => return Err(error),
         Err(error) => {
             logging::pass_on(&format!("what is kept was not looked through: {error}"));
-            kept_state::without_loader(state, None)
+            kept_state::without_loader(Path::new(STATE), running.as_ref())
         }
     };
     writeln!(io::stdout(), "{}", path.display())?;

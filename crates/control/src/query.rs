@@ -86,7 +86,7 @@ questions! {
     /// How much each part says.
     VerbosityLevels -> VerbosityView;
     /// Which version runs, and what becomes of the next one.
-    Firmware -> FirmwareView;
+    Firmware -> Box<FirmwareView>;
 }
 
 /// Where in a list to start and how much to answer.

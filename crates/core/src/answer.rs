@@ -83,7 +83,7 @@ impl Core {
                 next: None,
                 items: self.logs.search(&query),
             }),
-            Query::Firmware(_) => Answer::Firmware(self.firmware().await?),
+            Query::Firmware(_) => Answer::Firmware(Box::new(self.firmware().await?)),
             Query::VerbosityLevels(_) => Answer::VerbosityLevels(self.logs.verbosity()),
         })
     }

@@ -84,5 +84,5 @@ async fn act(visit: Visit, action: Action, said: Done) -> Result<Reply, Problem>
 }
 
 async fn firmware(visit: &Visit) -> Result<FirmwareView, Problem> {
-    ask(visit.control.as_ref(), &visit.caller, Firmware).await
+    Ok(*ask(visit.control.as_ref(), &visit.caller, Firmware).await?)
 }

@@ -134,7 +134,7 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
                 message: "the zone is in service".to_owned(),
             }],
         }),
-        Query::Firmware(_) => Answer::Firmware(firmware()),
+        Query::Firmware(_) => Answer::Firmware(Box::new(firmware())),
         Query::VerbosityLevels(_) => Answer::VerbosityLevels(VerbosityView {
             default: LogLevel::Info,
             parts: vec![(Part::Dns, LogLevel::Debug)],
