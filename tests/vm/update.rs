@@ -24,7 +24,6 @@ const DEADLINE_S: u32 = 150;
 
 /// Takes the version in, and waits until it is to be tried.
 fn install(appliance: &Appliance, version: &Version) -> Value {
-    let begun = Instant::now();
     let token = appliance.owner.csrf_token().unwrap().unwrap_or_default();
     let request = Request::new("POST", "/api/firmware/bundle")
         .header("content-type", "application/octet-stream")
@@ -37,7 +36,6 @@ fn install(appliance: &Appliance, version: &Version) -> Value {
         let firmware = appliance.get("/api/firmware");
         let state = firmware["update"]["state"].as_str().unwrap().to_owned();
         if state == "ready" {
-            println!("taken in after {:?}: {firmware}", begun.elapsed());
             return firmware;
         }
         assert!(state != "failed" && Instant::now() < limit, "{firmware}");
