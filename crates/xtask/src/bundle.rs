@@ -65,7 +65,7 @@ struct Make {
     /// What has changed, as plain text
     #[arg(long, value_name = "FILE")]
     notes: Option<PathBuf>,
-    /// For how long boxes take it by themselves
+    /// For how long boxes take it
     #[arg(long, value_name = "DAYS", default_value_t = VALID_DAYS)]
     valid_days: u32,
     #[command(flatten)]

@@ -51,7 +51,14 @@ pub fn rework(
         at: disk::offset_of("boot-a"),
     };
     let side = scratch.join("slot.cfg");
-    let text = replaced(&fat.read("slot.cfg")?, &old, &new);
+    let before = fat.read("slot.cfg")?;
+    let text = replaced(&before, &old, &new);
+    if text == before {
+        return Err(OsError::Data {
+            path: "slot.cfg".into(),
+            problem: "does not name its root as images with a first file system do".to_owned(),
+        });
+    }
     files::write(&side, text, 0o644)?;
     fat.put(&side, "slot.cfg")
 }

@@ -80,6 +80,18 @@ impl Control for Hostile {
                 part.facts = vec![(text(), text())];
             }
             Answer::Logs(page) => page.items.iter_mut().for_each(|line| line.message = text()),
+            Answer::Firmware(firmware) => {
+                firmware.version = text();
+                firmware.board = Some(text());
+                if let Some(slots) = &mut firmware.slots {
+                    slots.notice = Some(text());
+                }
+                if let Some(trial) = &mut firmware.last_trial {
+                    trial.detail = text();
+                }
+                firmware.update.version = Some(text());
+                firmware.update.notes = Some(text());
+            }
             Answer::WireGuard(wireguard) => wireguard.interface = text(),
             Answer::Peers(page) => page.next = Some(text()),
             Answer::Accounts(page) => page.next = Some(text()),
