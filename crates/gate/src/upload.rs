@@ -13,7 +13,7 @@ use futures_core::Stream;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
-use multer::Multipart;
+use multer::{Field, Multipart};
 use tokio::sync::mpsc;
 
 use crate::route::Body;
@@ -35,7 +35,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 pub(crate) struct Upload<B> {
     body: Option<Pin<Box<B>>>,
     /// The body, once it was begun as a form with a file in it.
-    form: Option<(Multipart<'static>, Arc<AtomicU64>)>,
+    form: Option<FormWithFile>,
     declared: Option<u64>,
     /// The sender waits for a go-ahead, which asking for the body would give.
     waits: bool,
@@ -111,75 +111,56 @@ where
         };
         let first = tokio::time::timeout(READ_TIME, first).await;
         let first = first.map_err(|_| too_slow())?;
-        self.form = Some((form, before_file));
+        self.form = Some(FormWithFile {
+            form,
+            file: None,
+            held: before_file,
+        });
         first.map_err(|error: multer::Error| broken(&error))
-    }
-
-    /// Hands the file of a form over as it comes, at most `limit` bytes.
-    async fn pass_file_on(
-        mut form: Multipart<'static>,
-        before_file: &AtomicU64,
-        limit: usize,
-        to: mpsc::Sender<Result<Bytes, Problem>>,
-    ) {
-        let mut left = limit;
-        let mut file = match tokio::time::timeout(PIECE_TIME, form.next_field()).await {
-            Ok(Ok(Some(file))) => file,
-            Ok(Ok(None)) => return,
-            Ok(Err(error)) => return drop(to.send(Err(broken(&error))).await),
-            Err(_) => return drop(to.send(Err(too_slow())).await),
-        };
-        // From here on every piece is handed over before the next one is taken.
-        before_file.store(u64::MAX, Ordering::Relaxed);
-        loop {
-            let piece = match tokio::time::timeout(PIECE_TIME, file.chunk()).await {
-                Err(_) => Err(too_slow()),
-                Ok(Err(error)) => Err(broken(&error)),
-                Ok(Ok(None)) => return,
-                Ok(Ok(Some(data))) => match left.checked_sub(data.len()) {
-                    Some(rest) => {
-                        left = rest;
-                        Ok(data)
-                    }
-                    None => Err(too_large(limit)),
-                },
-            };
-            let is_last = piece.is_err();
-            if to.send(piece).await.is_err() || is_last {
-                return;
-            }
-        }
     }
 
     /// Hands it over as it comes, at most `limit` bytes. Ends when there is nothing more, or nobody takes any more.
     pub(crate) async fn pass_on(&mut self, limit: usize, to: mpsc::Sender<Result<Bytes, Problem>>) {
-        if let Some((form, before_file)) = self.form.take() {
-            return Self::pass_file_on(form, &before_file, limit, to).await;
-        }
-        let Some(body) = &mut self.body else { return };
         let mut left = limit;
         loop {
-            let piece = match tokio::time::timeout(PIECE_TIME, body.frame()).await {
-                Err(_) => Err(too_slow()),
-                Ok(None) => break,
-                Ok(Some(Err(error))) => Err(broken(&error)),
-                Ok(Some(Ok(frame))) => match frame.into_data() {
-                    Err(_) => continue,
-                    Ok(data) => match left.checked_sub(data.len()) {
-                        Some(rest) => {
-                            left = rest;
-                            Ok(data)
-                        }
-                        None => Err(too_large(limit)),
-                    },
-                },
+            let next = tokio::time::timeout(PIECE_TIME, self.next_piece()).await;
+            let piece = match next.unwrap_or_else(|_| Err(too_slow())) {
+                Ok(None) => return,
+                Ok(Some(data)) if data.len() > left => Err(too_large(limit)),
+                Ok(Some(data)) => {
+                    left -= data.len();
+                    Ok(data)
+                }
+                Err(problem) => Err(problem),
             };
             let is_last = piece.is_err();
             if to.send(piece).await.is_err() || is_last {
                 return;
             }
         }
-        self.body = None;
+    }
+
+    /// The next bytes of the body, or of the file in the form that it was begun as.
+    async fn next_piece(&mut self) -> Result<Option<Bytes>, Problem> {
+        if let Some(FormWithFile { form, file, held }) = &mut self.form {
+            if file.is_none() {
+                *file = form.next_field().await.map_err(|error| broken(&error))?;
+                // From here on every piece is handed over before the next one is taken.
+                held.store(u64::MAX, Ordering::Relaxed);
+            }
+            let Some(file) = file else { return Ok(None) };
+            return file.chunk().await.map_err(|error| broken(&error));
+        }
+        while let Some(body) = &mut self.body {
+            let Some(frame) = body.frame().await else {
+                self.body = None;
+                break;
+            };
+            if let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
     }
 
     /// Its length, where that is known beforehand.
@@ -236,6 +217,15 @@ where
         read.extend_from_slice(&data);
     }
     Ok(read.freeze())
+}
+
+/// A form of which the first field was read.
+struct FormWithFile {
+    form: Multipart<'static>,
+    /// The field after it, once that has begun.
+    file: Option<Field<'static>>,
+    /// How many more bytes may be held in memory.
+    held: Arc<AtomicU64>,
 }
 
 /// The pieces of a body, an error after too many bytes.
