@@ -36,12 +36,15 @@ impl Appliance {
     }
 
     fn send_with(&self, bundle: &[u8], query: &str) -> Reply {
+        self.cell.owner.send(&self.request(bundle, query)).unwrap()
+    }
+
+    fn request(&self, bundle: &[u8], query: &str) -> Request {
         let token = self.cell.owner.csrf_token().unwrap().unwrap_or_default();
-        let request = Request::new("POST", format!("/api/firmware/bundle{query}"))
+        Request::new("POST", format!("/api/firmware/bundle{query}"))
             .header("content-type", "application/octet-stream")
             .header("x-csrf-token", token)
-            .body(bundle);
-        self.cell.owner.send(&request).unwrap()
+            .body(bundle)
     }
 
     fn firmware(&self) -> Value {
@@ -259,5 +262,53 @@ fn changes_wait_while_a_version_is_on_trial() {
             .post("/api/peers", &json!({"name": "phone"}))
             .unwrap(),
         201,
+    );
+}
+
+#[test]
+fn second_bundle_waits_for_the_first_and_one_that_breaks_off_is_gone_on_with() {
+    let appliance = Appliance::start();
+    let new = Version::new(11);
+    let bundle = new.bundle(&appliance.slots.keys);
+    std::thread::scope(|scope| {
+        // A few seconds at this rate.
+        let slow = appliance.request(&bundle, "").at_rate(400_000);
+        let owner = &appliance.cell.owner;
+        let slow = scope.spawn(move || owner.send(&slow).unwrap());
+        appliance.wait_update("receiving");
+        let second = appliance.send(&bundle);
+        assert_eq!(second.json()["code"], "update_running", "{}", second.text());
+        for (path, form) in [
+            ("/api/firmware/restart", json!({})),
+            ("/api/firmware/other", json!({})),
+        ] {
+            let reply = owner.post(path, &form).unwrap();
+            assert_eq!(reply.json()["code"], "update_running", "{path}");
+        }
+        assert_eq!(slow.join().unwrap().status, 202);
+    });
+    appliance.wait_update("ready");
+    assert!(!appliance.slots.was_restarted());
+
+    // The sender goes away in the middle.
+    let next = Version::new(12).bundle(&appliance.slots.keys);
+    let broken = appliance.request(&next, "").at_rate(200_000);
+    let limit = std::time::Duration::from_secs(3);
+    assert!(appliance.cell.owner.send_within(&broken, limit).is_err());
+    let seen = wait_for(PATIENCE, || {
+        let firmware = appliance.firmware();
+        (firmware["update"]["problem"]["code"] == "bundle_incomplete").then_some(firmware)
+    });
+    let firmware = seen.expect("it is seen that it broke off");
+    assert_eq!(
+        firmware["update"]["state"], "ready",
+        "the one before still waits: {firmware}"
+    );
+    expect_status(&appliance.send(&next), 202);
+    let firmware = appliance.firmware();
+    let (fetched, all) = (&firmware["update"]["fetched"], next.len() as u64);
+    assert!(
+        fetched.as_u64().unwrap() < all * 9 / 10,
+        "{fetched} of {all}"
     );
 }

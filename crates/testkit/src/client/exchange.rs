@@ -9,6 +9,8 @@ pub struct Request {
     pub(super) path: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Option<Vec<u8>>,
+    /// Bytes a second at which the body is sent, where that is limited.
+    pub(super) rate: Option<u32>,
 }
 
 impl Request {
@@ -19,6 +21,7 @@ impl Request {
             path: path.into(),
             headers: Vec::new(),
             body: None,
+            rate: None,
         }
     }
 
@@ -33,6 +36,13 @@ impl Request {
     #[must_use]
     pub fn body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.body = Some(bytes.into());
+        self
+    }
+
+    /// Sends the body at so many bytes a second.
+    #[must_use]
+    pub fn at_rate(mut self, rate: u32) -> Self {
+        self.rate = Some(rate);
         self
     }
 

@@ -222,6 +222,9 @@ impl Client {
             };
             curl.args(["--header", &line]);
         }
+        if let Some(rate) = request.rate {
+            curl.args(["--limit-rate", &rate.to_string()]);
+        }
         if let Some(bytes) = &request.body {
             let sent = folder.path().join("sent");
             std::fs::write(&sent, bytes).map_err(ClientError::File)?;
