@@ -13,6 +13,8 @@ use crate::bundle::Place;
 
 /// Bytes copied at once.
 const PIECE: usize = 1 << 20;
+/// After so many of them they are on the disk.
+const SYNC_EVERY: u64 = 16;
 
 /// Keeps everybody else from writing the slot that does not run, until it is dropped.
 #[derive(Debug)]
@@ -71,7 +73,16 @@ pub fn fill(
         };
         let from = open(running.slot, Access::Read)?;
         let to = open(target, Access::Write)?;
-        pieces(&*from, size, |at, piece| to.write_at(piece, at)).map_err(failed("copy", target))?;
+        pieces(&*from, size, |at, piece| {
+            to.write_at(piece, at)?;
+            // Neither what is written nor what was read fills the memory of a small box.
+            if (at / PIECE as u64 + 1).is_multiple_of(SYNC_EVERY) {
+                to.sync()?;
+                from.sync()?;
+            }
+            Ok(())
+        })
+        .map_err(failed("copy", target))?;
         to.sync().map_err(failed("write", target))?;
         let mut there = vec![0; PIECE];
         let mut is_same = true;
