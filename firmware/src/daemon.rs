@@ -25,9 +25,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::control_socket::ControlSocket;
 use crate::options::RunOptions;
 use crate::roles::dns::{DnsLink, MdnsLink};
+use crate::roles::fetch::FetchProcess;
 use crate::roles::web::ProcessListener;
 use crate::roles::wireguard::WireGuardLink;
-use crate::roles::{Keeper, Role};
+use crate::roles::{Keeper, NoCalls, Role};
 use crate::{appliance, logging, ready};
 
 /// Looks a state directory over.
@@ -76,9 +77,10 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
     // Takes the lock on the state directory, so it comes before anything of another run could be touched.
     let core = Core::open(settings, Arc::clone(&logs), Timestamp::now)?;
     ready::clear(&options.runtime_dir)?;
+    let fetch = Arc::new(FetchProcess::new(Arc::clone(&logs)));
     let appliance = match &options.slots {
-        Some(folder) => Some(appliance::in_folder(folder, &options.runtime_dir)?),
-        None => appliance::of_this_machine(&options.runtime_dir),
+        Some(folder) => Some(appliance::in_folder(folder, &options.runtime_dir, fetch)?),
+        None => appliance::of_this_machine(&options.runtime_dir, fetch),
     };
     if let Some(appliance) = appliance {
         core.set_appliance(appliance);
@@ -88,8 +90,8 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
     let control: Arc<dyn Control> = Arc::clone(&core) as Arc<dyn Control>;
     let stranger = || Arc::new(Responder::new(Arc::clone(&control), Trust::Stranger));
     let nobody = || Arc::new(NoCalls);
-    let dns_keeper = Keeper::new(Role::Dns, nobody(), Arc::clone(&logs));
-    let web_keeper = Keeper::new(Role::Web, stranger(), Arc::clone(&logs));
+    let dns_keeper = Keeper::new(Role::Dns, Part::Dns, nobody(), Arc::clone(&logs));
+    let web_keeper = Keeper::new(Role::Web, Part::Web, stranger(), Arc::clone(&logs));
     let mut keepers = vec![Arc::clone(&dns_keeper), Arc::clone(&web_keeper)];
 
     let dns = Arc::new(ProcessDns::new(DnsLink(Arc::clone(&dns_keeper))));
@@ -99,7 +101,12 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
     let wireguard: Arc<dyn WireGuard> = match cell_wireguard::probe() {
         WireGuardBackend::Kernel => Arc::new(Kernel::new(vpn_interface())?),
         WireGuardBackend::Userspace => {
-            let keeper = Keeper::new(Role::Wireguard, nobody(), Arc::clone(&logs));
+            let keeper = Keeper::new(
+                Role::Wireguard,
+                Part::Wireguard,
+                nobody(),
+                Arc::clone(&logs),
+            );
             let interface = Arc::new(Userspace::new(
                 vpn_interface(),
                 WireGuardLink(Arc::clone(&keeper)),
@@ -222,12 +229,12 @@ impl Processes for RoleProcesses {
     fn process(&self, part: Part) -> Option<(u32, u32)> {
         self.0
             .iter()
-            .find(|keeper| keeper.role().part() == part)
+            .find(|keeper| keeper.part() == part)
             .map(|keeper| keeper.process())
     }
 
     async fn restart(&self, part: Part) {
-        if let Some(keeper) = self.0.iter().find(|keeper| keeper.role().part() == part) {
+        if let Some(keeper) = self.0.iter().find(|keeper| keeper.part() == part) {
             keeper.kill();
         }
     }
@@ -236,19 +243,5 @@ impl Processes for RoleProcesses {
         for keeper in &self.0 {
             keeper.set_verbosity().await;
         }
-    }
-}
-
-/// For processes that have nothing to ask.
-struct NoCalls;
-
-#[async_trait]
-impl cell_control::channel::Handler for NoCalls {
-    async fn handle(
-        &self,
-        _: Box<serde_json::value::RawValue>,
-        _: Vec<std::os::fd::OwnedFd>,
-    ) -> Box<serde_json::value::RawValue> {
-        serde_json::value::RawValue::NULL.to_owned()
     }
 }

@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cell_model::Timestamp;
+use cell_model::config::ReleaseChannel;
 use cell_os::bundle::{self, Terms};
 use cell_os::keyring::Keyring;
 use cell_os::rework::rework;
-use cell_updates::bundle::{Digest, RELEASE, Release, ReleaseChannel, Sbom};
+use cell_updates::bundle::{Digest, RELEASE, Release, Sbom};
 use tempfile::TempDir;
 
 use crate::vm::{emulator, from_environment, image};

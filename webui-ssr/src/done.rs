@@ -18,10 +18,12 @@ pub(crate) enum Done {
     Dropped,
     Chosen,
     Restarting,
+    Looked,
+    Fetching,
 }
 
 impl Done {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::Saved,
         Self::Added,
         Self::Removed,
@@ -36,6 +38,8 @@ impl Done {
         Self::Dropped,
         Self::Chosen,
         Self::Restarting,
+        Self::Looked,
+        Self::Fetching,
     ];
 
     /// The word in the address.
@@ -55,6 +59,8 @@ impl Done {
             Self::Dropped => "dropped",
             Self::Chosen => "chosen",
             Self::Restarting => "restarting",
+            Self::Looked => "looked",
+            Self::Fetching => "fetching",
         }
     }
 
@@ -84,6 +90,8 @@ impl Done {
             Self::Dropped => "The version is dropped.",
             Self::Chosen => "The other version is tried at the next start.",
             Self::Restarting => "The box restarts. It is back in a minute or two.",
+            Self::Looked => "The box has looked for a new version.",
+            Self::Fetching => "The new version is on its way.",
         }
     }
 }

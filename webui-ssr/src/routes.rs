@@ -167,7 +167,12 @@ pub static PAGES: &[Page] = &[
     ]),
     page!("/system", "System", Some(Group::Care), HELPER, system::show, [
         upload!("/system", ADMIN, system::receive),
-        post!("/system/drop", ADMIN, &[], system::drop_version)
+        post!("/system/drop", ADMIN, &[], system::drop_version),
+        post!("/system/check", ADMIN, &[], system::check),
+        post!("/system/fetch", ADMIN, forms::updates::FETCH, system::fetch)
+    ]),
+    page!("/system/updates", "New versions", None, ADMIN, system::ask_updates, [
+        post!("/system/updates", ADMIN, forms::updates::FIELDS, system::set_updates)
     ]),
     page!("/system/restart", "Restart the box", None, ADMIN, system::ask_restart, [
         post!("/system/restart", ADMIN, &[], system::restart)

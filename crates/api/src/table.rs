@@ -1,6 +1,8 @@
 //! Every operation, one row each. Routes, the OpenAPI description and generated tests come from here.
 
-use cell_control::action::{AccountForm, PasswordChange, PasswordReset, TestResult, Verbosity};
+use cell_control::action::{
+    AccountForm, FirmwareFetch, PasswordChange, PasswordReset, TestResult, Verbosity,
+};
 use cell_control::change::{PeerForm, PeerUpdate, Preview, SettingsUpdate, SetupForm};
 use cell_control::view::{
     AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, LogPage, Page,
@@ -356,6 +358,26 @@ pub(crate) static ROWS: &[Row] = &[
         "Drop the version that is to be tried, or is on trial.",
     )
     .refuses(&[409]),
+    Row::post(
+        "/api/firmware/check",
+        "checkFirmware",
+        handler!(firmware::check),
+    )
+    .is(CHANGE, "Look whether the channel has a newer version.")
+    .answers::<FirmwareView>()
+    .refuses(&[408, 409, 422, 502]),
+    Row::post(
+        "/api/firmware/fetch",
+        "fetchFirmware",
+        handler!(firmware::fetch),
+    )
+    .is(
+        CHANGE,
+        "Get a version from the channel's server or a USB stick, and write it into the other slot; it is tried at the next start.",
+    )
+    .takes::<FirmwareFetch>(r#"{"from":"channel"}"#)
+    .begins::<FirmwareView>()
+    .refuses(&[408, 409, 422, 502]),
     Row::post(
         "/api/firmware/other",
         "tryOtherSlot",

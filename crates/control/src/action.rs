@@ -63,6 +63,34 @@ pub enum Action {
     DropFirmware,
     /// Has the other slot tried at the next start.
     TryOtherSlot,
+    /// Looks whether the channel has a newer version.
+    CheckFirmware,
+    /// Fetches a version, and answers once it is known that it is for this box; then it goes on by itself.
+    FetchFirmware(FirmwareFetch),
+}
+
+/// A version that nobody sends: the box gets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FirmwareFetch {
+    /// From where.
+    pub from: BundleSource,
+    /// Take a version that is not newer than the running one.
+    #[serde(default)]
+    pub allow_older: bool,
+    /// Take a version whose time is over.
+    #[serde(default)]
+    pub allow_expired: bool,
+}
+
+/// Where the box gets a version from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BundleSource {
+    /// The server and channel of the settings.
+    Channel,
+    /// A USB stick: `cell-<board>.bundle` in its first folder.
+    Stick,
 }
 
 /// A firmware bundle on its way, and what its sender knowingly allows.

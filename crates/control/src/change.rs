@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use cell_model::Timestamp;
 use cell_model::config::{
-    CellConfig, DnsConfig, DomainConfig, DomainMode, NetworkConfig, ServiceToggle, VpnConfig,
+    CellConfig, DnsConfig, DomainConfig, DomainMode, NetworkConfig, ServiceToggle, UpdatesConfig,
+    VpnConfig,
 };
 use cell_model::endpoint::Endpoint;
 use cell_model::key::PublicKey;
@@ -109,6 +110,9 @@ pub struct SettingsUpdate {
     /// What it answers and whom it asks.
     #[serde(default)]
     pub dns: Option<DnsConfig>,
+    /// New versions of the system.
+    #[serde(default)]
+    pub updates: Option<UpdatesConfig>,
 }
 
 /// A new device.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use cell_model::Timestamp;
 use cell_model::account::{Identity, Role};
 use cell_model::config::{
-    CellConfig, DnsConfig, DomainConfig, NetworkConfig, ServiceToggle, VpnConfig,
+    CellConfig, DnsConfig, DomainConfig, NetworkConfig, ServiceToggle, UpdatesConfig, VpnConfig,
 };
 use cell_model::facts::InterfaceFacts;
 use cell_model::key::PublicKey;
@@ -99,6 +99,8 @@ pub struct ConfigView {
     pub vpn: VpnConfig,
     /// What it answers and whom it asks.
     pub dns: DnsConfig,
+    /// New versions of the system.
+    pub updates: UpdatesConfig,
 }
 
 /// A device.
@@ -429,6 +431,34 @@ pub struct FirmwareView {
     pub last_trial: Option<TrialView>,
     /// The version that is on its way into the other slot.
     pub update: UpdateView,
+    /// A newer version that the channel has, if one was seen.
+    pub available: Option<AvailableView>,
+    /// When the channel was looked at last since the start, and what was wrong.
+    pub checked: Option<CheckView>,
+}
+
+/// A newer version that the channel has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AvailableView {
+    /// Which, for people.
+    pub version: String,
+    /// Its sequence number.
+    pub sequence: u64,
+    /// What has changed in it, as plain text.
+    pub notes: String,
+    /// Bytes of all of it; what is here already is not fetched.
+    pub size: u64,
+}
+
+/// A look at the channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckView {
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Why nothing could be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
 }
 
 /// The two places for a system.
@@ -454,6 +484,9 @@ pub struct SlotsView {
 pub struct TrialView {
     /// The slot that was tried.
     pub slot: String,
+    /// Which version, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Whether it passed.
     pub passed: bool,
     /// In a sentence.
@@ -510,6 +543,18 @@ pub enum UpdateState {
 }
 
 impl UpdateState {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::None,
+        Self::Comparing,
+        Self::Receiving,
+        Self::Writing,
+        Self::Verifying,
+        Self::Ready,
+        Self::OnTrial,
+        Self::Failed,
+    ];
+
     /// The word in answers.
     pub fn as_str(self) -> &'static str {
         match self {

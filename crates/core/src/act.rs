@@ -73,6 +73,8 @@ impl Core {
             Action::Restart => self.restart_box(identity, caller).await,
             Action::DropFirmware => self.drop_firmware(identity, caller).await,
             Action::TryOtherSlot => self.try_other_slot(identity, caller).await,
+            Action::CheckFirmware => self.check_firmware().await.map(|()| Outcome::Done),
+            Action::FetchFirmware(fetch) => self.fetch_firmware(identity, caller, fetch).await,
             Action::SetVerbosity(verbosity) => {
                 self.set_verbosity(identity, caller, &verbosity).await
             }
@@ -137,7 +139,10 @@ fn keeps_something(action: &Action) -> bool {
 /// The word of the audit, and what it is done to; `None` for acts that keep their own record or need none.
 fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
     Some(match action {
-        Action::SignIn { .. } | Action::CheckSetupCode { .. } | Action::TestPart { .. } => {
+        Action::SignIn { .. }
+        | Action::CheckSetupCode { .. }
+        | Action::TestPart { .. }
+        | Action::CheckFirmware => {
             return None;
         }
         Action::SignOut => ("auth.logout", None),
@@ -151,6 +156,7 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
         Action::Restart => ("box.restart", None),
         Action::DropFirmware => ("firmware.drop", None),
         Action::TryOtherSlot => ("firmware.other", None),
+        Action::FetchFirmware(_) => ("firmware.fetch", None),
     })
 }
 

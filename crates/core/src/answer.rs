@@ -173,6 +173,7 @@ impl Core {
             network: config.network.clone(),
             vpn: config.vpn.clone(),
             dns: config.dns.clone(),
+            updates: config.updates.clone(),
         })
     }
 

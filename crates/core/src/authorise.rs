@@ -134,7 +134,9 @@ pub(crate) fn role_to_act(action: &Action) -> Option<Role> {
         | Action::SetVerbosity(_)
         | Action::Restart
         | Action::DropFirmware
-        | Action::TryOtherSlot => Some(Role::Admin),
+        | Action::TryOtherSlot
+        | Action::CheckFirmware
+        | Action::FetchFirmware(_) => Some(Role::Admin),
         Action::AddAccount(_) | Action::RemoveAccount { .. } => Some(Role::Owner),
     }
 }

@@ -64,6 +64,7 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
         network: section(documents, "network")?,
         vpn: section(documents, "vpn")?,
         dns: section(documents, "dns")?,
+        updates: added_section(documents, "updates")?,
         peers,
     }))
 }
@@ -76,6 +77,7 @@ pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes
         network,
         vpn,
         dns,
+        updates,
         peers,
     } = after;
     let mut changes = Changes::new();
@@ -99,6 +101,12 @@ pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes
     )?;
     put(&mut changes, "vpn", before.map(|config| &config.vpn), vpn)?;
     put(&mut changes, "dns", before.map(|config| &config.dns), dns)?;
+    put(
+        &mut changes,
+        "updates",
+        before.map(|config| &config.updates),
+        updates,
+    )?;
     for (name, peer) in peers {
         let old = before.and_then(|config| config.peers.get(name));
         // The same allocation is the same peer: spares comparing 10,000 of them.
@@ -140,6 +148,17 @@ fn section<T: DeserializeOwned>(
     key: &'static str,
 ) -> Result<T, DocumentError> {
     parse(key, documents.get(key).ok_or(DocumentError::Missing(key))?)
+}
+
+/// A section that boxes set up earlier have not.
+fn added_section<T: DeserializeOwned + Default>(
+    documents: &BTreeMap<String, Vec<u8>>,
+    key: &'static str,
+) -> Result<T, DocumentError> {
+    match documents.get(key) {
+        Some(json) => parse(key, json),
+        None => Ok(T::default()),
+    }
 }
 
 fn parse<T: DeserializeOwned>(key: &str, json: &[u8]) -> Result<T, DocumentError> {

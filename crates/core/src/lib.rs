@@ -54,7 +54,7 @@ use cell_store::{Batch, Store};
 use cell_vault::{CellVault, Sealer};
 use tokio::sync::watch;
 
-pub use firmware::{Appliance, Seen};
+pub use firmware::{Appliance, OpenStick, Seen};
 pub use logs::{LogBuffer, LogLayer, level_filter, part_of};
 pub use open::{OpenError, check};
 pub use system::{Processes, System};
@@ -89,7 +89,8 @@ pub struct Core {
     desired: watch::Sender<Desired>,
     system: OnceLock<System>,
     appliance: OnceLock<Arc<Appliance>>,
-    update: firmware::Work,
+    update: Arc<firmware::Work>,
+    offered: Mutex<firmware::Offered>,
     logs: Arc<LogBuffer>,
     clock: fn() -> Timestamp,
     /// How long a risky change waits for its confirmation.
@@ -119,6 +120,7 @@ impl Core {
         } else if let Some(system) = self.system.get() {
             self.watch_confirmation(system);
             self.keep_snapshots();
+            self.keep_up_to_date();
         }
     }
 

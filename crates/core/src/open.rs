@@ -97,6 +97,7 @@ impl Core {
             system: OnceLock::new(),
             appliance: OnceLock::new(),
             update: Default::default(),
+            offered: Default::default(),
             logs,
             clock,
             confirm_within,

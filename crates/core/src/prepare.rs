@@ -8,7 +8,8 @@ use cell_auth::Account;
 use cell_control::change::SetupForm;
 use cell_model::Timestamp;
 use cell_model::config::{
-    CellConfig, Config, DnsConfig, DomainConfig, DomainMode, NetworkConfig, VpnConfig,
+    CellConfig, Config, DnsConfig, DomainConfig, DomainMode, NetworkConfig, UpdatesConfig,
+    VpnConfig,
 };
 use cell_model::endpoint::Endpoint;
 use cell_model::facts::NetworkFacts;
@@ -97,6 +98,7 @@ pub(crate) fn config(
             upstreams: Vec::new(),
             records: Vec::new(),
         },
+        updates: UpdatesConfig::default(),
         peers: BTreeMap::new(),
     };
     lint::check(&config, facts, &vpn_interface())?;

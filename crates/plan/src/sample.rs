@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use cell_model::Timestamp;
 use cell_model::config::{
-    CellConfig, Config, DnsConfig, DomainConfig, DomainMode, NetworkConfig, PeerConfig, VpnConfig,
+    CellConfig, Config, DnsConfig, DomainConfig, DomainMode, NetworkConfig, PeerConfig,
+    UpdatesConfig, VpnConfig,
 };
 use cell_model::facts::{InterfaceFacts, NetworkFacts, StartOptions};
 use cell_model::key::{PrivateKey, PublicKey};
@@ -119,6 +120,7 @@ fn config() -> Config {
             upstreams: Vec::new(),
             records: Vec::new(),
         },
+        updates: UpdatesConfig::default(),
         peers: BTreeMap::new(),
     }
 }

@@ -1,9 +1,10 @@
 //! Versions of a system that no machine could run, and the keys that vouch for them.
 
 use cell_model::Timestamp;
+use cell_model::config::ReleaseChannel;
 use cell_signed::{Envelope, KeyList, Purpose, SigningKey};
 use cell_updates::bundle::{
-    self, BLOCK, Content, Digest, Header, Manifest, Place, Release, ReleaseChannel, Sbom, Verity,
+    self, BLOCK, Content, Digest, Header, Manifest, Place, Release, Sbom, Verity,
 };
 
 /// Blocks of a root's data.

@@ -49,8 +49,11 @@ pub use place::{checked_bytes, partition_device, select_device};
 pub use record::{Outcome, Selection, Stage, Step, TrialEnd, Tries};
 pub use running::Running;
 
+use serde::{Deserialize, Serialize};
+
 /// One of the two places for a system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Slot {
     /// Partitions `boot-a` and `root-a`.
     A,

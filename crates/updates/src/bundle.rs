@@ -21,6 +21,6 @@ mod verity;
 pub use chunk::{Chunk, Chunks, Digest, Digester, LONGEST_CHUNK};
 pub use error::BundleError;
 pub use header::{Header, KEYS, PREFIX, RELEASE};
-pub use manifest::{Content, Manifest, Place, Planned, Release, ReleaseChannel, Sbom, Verity};
+pub use manifest::{Content, Manifest, Place, Planned, Release, Sbom, Verity};
 pub use pack::write;
 pub use verity::{BLOCK, root_hash, size_with_tree};

@@ -25,6 +25,7 @@ mod receive;
 mod slots;
 mod source;
 mod staging;
+mod stick;
 mod write;
 
 pub use error::InstallError;
@@ -34,7 +35,8 @@ pub use offer::{Allowances, Installed, Offer};
 pub use receive::{Received, receive};
 pub use slots::{Access, PartitionFiles, SlotFile, SlotPartitions};
 pub use source::{Source, Stream};
-pub use staging::Staging;
+pub use staging::{Staging, Tried};
+pub use stick::{StickError, StickFile, open_on_stick};
 pub use write::write;
 
 /// How far it has come. Bytes, of the step that it is at.

@@ -9,10 +9,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cell_model::Timestamp;
+use cell_model::config::ReleaseChannel;
 use cell_os::bundle::{self, Terms};
 use cell_os::keyring::{self, Keyring};
 use cell_signed::Purpose;
-use cell_updates::bundle::{Digest, Manifest, Release, ReleaseChannel, Sbom};
+use cell_updates::bundle::{Digest, Manifest, Release, Sbom};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cargo;

@@ -104,7 +104,7 @@ pub(crate) fn confine(role: Role) -> Result<(), Box<dyn Error>> {
     restrict_calls(role)
 }
 
-/// No files at all; no TCP but what the name server asks upstream.
+/// No files at all; no TCP but what the name server asks upstream, and what is fetched.
 fn restrict_files(role: Role) -> Result<(), Box<dyn Error>> {
     let abi = ABI::V6;
     let mut rules = Ruleset::default()
@@ -112,7 +112,7 @@ fn restrict_files(role: Role) -> Result<(), Box<dyn Error>> {
         .handle_access(AccessFs::from_all(abi))?
         .handle_access(AccessNet::BindTcp)?
         .scope(Scope::from_all(abi))?;
-    if role != Role::Dns {
+    if !matches!(role, Role::Dns | Role::Fetch) {
         rules = rules.handle_access(AccessNet::ConnectTcp)?;
     }
     let status = rules.create()?.restrict_self()?;
@@ -135,10 +135,13 @@ fn restrict_calls(role: Role) -> Result<(), Box<dyn Error>> {
     );
     allowed.insert(libc::SYS_ioctl, vec![argument(1, libc::FIONBIO)?]);
     match role {
-        Role::Dns => {
-            // To ask upstream servers, over UDP and TCP.
-            for call in [libc::SYS_accept4, libc::SYS_bind, libc::SYS_connect] {
+        Role::Dns | Role::Fetch => {
+            // To ask servers, over UDP and TCP.
+            for call in [libc::SYS_bind, libc::SYS_connect] {
                 allowed.insert(call, Vec::new());
+            }
+            if role == Role::Dns {
+                allowed.insert(libc::SYS_accept4, Vec::new());
             }
             let families = [libc::AF_INET, libc::AF_INET6].map(|family| argument(0, family as u64));
             allowed.insert(

@@ -1,28 +1,24 @@
 //! Starts the process of a role, starts it again when it ends, and passes its log on.
 
 use std::future::Future;
-use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
 use std::pin::Pin;
-use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cell_control::action::LogLevel;
 use cell_control::channel::{Channel, ChannelError, Handler};
-use cell_core::{LogBuffer, part_of};
+use cell_core::LogBuffer;
+use cell_model::status::Part;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::net::UnixStream;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::process::{keep_log, start};
 use super::{Role, Said};
-use crate::logging;
 
 /// Pause before a process is started again: at once the first time, longer while it keeps ending.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(10));
@@ -49,6 +45,7 @@ type Refresh = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send +
 /// Keeps one role running.
 pub(crate) struct Keeper {
     role: Role,
+    part: Part,
     handler: Arc<dyn Handler>,
     logs: Arc<LogBuffer>,
     channel: watch::Sender<Option<Channel>>,
@@ -60,10 +57,16 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Nothing runs yet. Calls of the process go to `handler`.
-    pub(crate) fn new(role: Role, handler: Arc<dyn Handler>, logs: Arc<LogBuffer>) -> Arc<Self> {
+    /// Nothing runs yet. Calls of the process go to `handler`; `part` is the one it is named after.
+    pub(crate) fn new(
+        role: Role,
+        part: Part,
+        handler: Arc<dyn Handler>,
+        logs: Arc<LogBuffer>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             role,
+            part,
             handler,
             logs,
             channel: watch::channel(None).0,
@@ -83,9 +86,9 @@ impl Keeper {
         let _ = self.refresh.set(Box::new(move || Box::pin(refresh())));
     }
 
-    /// The role.
-    pub(crate) fn role(&self) -> Role {
-        self.role
+    /// The part it is named after.
+    pub(crate) fn part(&self) -> Part {
+        self.part
     }
 
     /// The process and how often another one took its place.
@@ -132,7 +135,7 @@ impl Keeper {
         };
         if !matches!(tokio::time::timeout(VERBOSITY, told).await, Ok(Ok(_))) {
             tracing::warn!(
-                part = self.role.part().as_str(),
+                part = self.part.as_str(),
                 "its process does not take over how much to log"
             );
         }
@@ -157,10 +160,10 @@ impl Keeper {
         let mut pause = PAUSE.0;
         while !*stop.borrow() {
             let started = Instant::now();
-            match self.start() {
+            match start(self.role, self.level(), Arc::clone(&self.handler)) {
                 Ok((child, channel)) => self.watch(child, channel, &mut stop).await,
                 Err(error) => {
-                    tracing::error!(part = self.role.part().as_str(), %error, "a process cannot be started")
+                    tracing::error!(part = self.part.as_str(), %error, "a process cannot be started")
                 }
             }
             self.process.store(0, Ordering::Relaxed);
@@ -176,53 +179,18 @@ impl Keeper {
         }
     }
 
-    fn start(&self) -> io::Result<(Child, Channel)> {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let user = self.role.user();
-        let mut command = std::process::Command::new("/proc/self/exe");
-        command
-            .arg0("celld")
-            .args(["role", self.role.word(), "--log-level"])
-            .arg(self.level().as_str())
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .uid(user)
-            .gid(user)
-            // A Ctrl-C at the terminal is for the daemon, which stops them in order.
-            .process_group(0);
-        let child = Command::from(command).kill_on_drop(true).spawn()?;
-        let channel = Channel::start(UnixStream::from_std(ours)?, Arc::clone(&self.handler));
-        Ok((child, channel))
-    }
-
     async fn watch(
         self: &Arc<Self>,
         mut child: Child,
         channel: Channel,
         stop: &mut watch::Receiver<bool>,
     ) {
-        let part = self.role.part();
+        let part = self.part;
         self.process
             .store(child.id().unwrap_or_default(), Ordering::Relaxed);
         let again = self.starts.fetch_add(1, Ordering::Relaxed) > 0;
         if let Some(stderr) = child.stderr.take() {
-            let logs = Arc::clone(&self.logs);
-            tokio::spawn(async move {
-                let mut lines = BufReader::new(stderr).lines();
-                while let Ok(Some(line)) = lines.next_line().await {
-                    let (level, text) = parse(&line);
-                    // A role may carry more than the part it is named after.
-                    let part = part_of(text).unwrap_or(part);
-                    if level <= logs.level(part) {
-                        logging::pass_on(&line);
-                        logs.push(Some(part), level, text.to_owned());
-                    }
-                }
-            });
+            keep_log(stderr, Some(part), Arc::clone(&self.logs));
         }
         self.channel.send_replace(Some(channel));
         if again {
@@ -254,39 +222,4 @@ impl Keeper {
 async fn told(stop: &mut watch::Receiver<bool>) {
     // The sender lives as long as the keeper.
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// Level and text of a line a role wrote: time, level, text.
-fn parse(line: &str) -> (LogLevel, &str) {
-    let after_time = line
-        .split_once(' ')
-        .map_or(line, |(_, rest)| rest.trim_start());
-    let (word, text) = after_time.split_once(' ').unwrap_or((after_time, ""));
-    match word {
-        "ERROR" => (LogLevel::Error, text),
-        "WARN" => (LogLevel::Warn, text),
-        "INFO" => (LogLevel::Info, text),
-        "DEBUG" => (LogLevel::Debug, text),
-        // Not a line of the log: a panic's message, say.
-        _ => (LogLevel::Error, line),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn line_of_a_role_is_taken_apart() {
-        let line = "2026-11-23T12:50:21.819652Z  INFO cell_dns::server: name server listens";
-        assert_eq!(
-            parse(line),
-            (LogLevel::Info, "cell_dns::server: name server listens")
-        );
-        assert_eq!(
-            parse("thread 'main' panicked"),
-            (LogLevel::Error, "thread 'main' panicked")
-        );
-        assert_eq!(parse(""), (LogLevel::Error, ""));
-    }
 }

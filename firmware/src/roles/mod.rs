@@ -3,7 +3,9 @@
 
 mod confine;
 pub(crate) mod dns;
+pub(crate) mod fetch;
 mod keeper;
+mod process;
 pub(crate) mod web;
 pub(crate) mod wireguard;
 
@@ -35,6 +37,8 @@ pub(crate) enum Role {
     Web,
     /// Carries the VPN's packets where the kernel does not.
     Wireguard,
+    /// Fetches parts of a file from the internet.
+    Fetch,
 }
 
 impl Role {
@@ -44,15 +48,7 @@ impl Role {
             Self::Dns => "dns",
             Self::Web => "web",
             Self::Wireguard => "wireguard",
-        }
-    }
-
-    /// The part it is named after.
-    pub(crate) fn part(self) -> Part {
-        match self {
-            Self::Dns => Part::Dns,
-            Self::Web => Part::Web,
-            Self::Wireguard => Part::Wireguard,
+            Self::Fetch => "fetch",
         }
     }
 
@@ -62,6 +58,7 @@ impl Role {
             Self::Dns => &[Part::Dns, Part::Mdns],
             Self::Web => &[Part::Web],
             Self::Wireguard => &[Part::Wireguard],
+            Self::Fetch => &[],
         }
     }
 
@@ -72,6 +69,7 @@ impl Role {
             Self::Dns => 60801,
             Self::Web => 60802,
             Self::Wireguard => 60803,
+            Self::Fetch => 60805,
         }
     }
 }
@@ -96,6 +94,7 @@ pub(crate) fn run(role: Role, log_level: LogLevel) -> Result<(), Box<dyn Error>>
             Role::Dns => dns::serve(stream, log).await,
             Role::Web => web::serve(stream, log).await?,
             Role::Wireguard => wireguard::serve(stream, log).await,
+            Role::Fetch => fetch::serve(stream, log).await,
         }
         Ok(())
     })
@@ -149,5 +148,15 @@ async fn until_closed<F: Future<Output = ()>>(
     tokio::select! {
         () = channel.closed() => {}
         () = beside => channel.closed().await,
+    }
+}
+
+/// For processes that have nothing to ask.
+pub(crate) struct NoCalls;
+
+#[async_trait]
+impl Handler for NoCalls {
+    async fn handle(&self, _: Box<RawValue>, _: Vec<OwnedFd>) -> Box<RawValue> {
+        RawValue::NULL.to_owned()
     }
 }

@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use cell_model::config::ReleaseChannel;
 use cell_signed::{Envelope, KeyList, SigningKey};
 use cell_updates::bundle::{
-    self, BLOCK, Content, Header, Manifest, PREFIX, Place, Release, ReleaseChannel, Sbom, Verity,
+    self, BLOCK, Content, Header, Manifest, PREFIX, Place, Release, Sbom, Verity,
 };
 
 use crate::assemble::verity_of;

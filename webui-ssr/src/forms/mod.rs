@@ -11,6 +11,7 @@ pub(crate) mod peer;
 pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod setup;
+pub(crate) mod updates;
 
 pub(crate) use draft::Draft;
 pub(crate) use field::Field;

@@ -63,6 +63,7 @@ pub(crate) fn parse(draft: &mut Draft, config: ConfigView) -> Option<Change> {
         }),
         network: None,
         dns: None,
+        updates: None,
     };
     draft.accept(Some(Change::Settings(Box::new(update))))
 }

@@ -8,8 +8,9 @@ use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
 use http::StatusCode;
 
-use super::{done, frame, ok};
+use super::{done, draft, frame, ok, refuse, settings};
 use crate::done::Done;
+use crate::forms;
 use crate::pages;
 
 pub(crate) const PATH: &str = "/system";
@@ -36,11 +37,17 @@ pub(crate) async fn receive(visit: Visit) -> Result<Reply, Problem> {
         .hand_over(|stream| visit.control.receive(&visit.caller, bundle, stream))
         .await;
     body.finish().await;
-    match received {
-        Ok(_) => Ok(done(PATH, Done::Received)),
-        Err(problem) if problem.status < 500 => {
-            let frame = frame(&visit).await;
-            let firmware = firmware(&visit).await?;
+    shown(&visit, received.map(drop), Done::Received).await
+}
+
+/// What came of something that the page itself tells, also when it was refused.
+async fn shown(visit: &Visit, came: Result<(), Problem>, said: Done) -> Result<Reply, Problem> {
+    match came {
+        Ok(()) => Ok(done(PATH, said)),
+        // 502: the box is well, another one is not.
+        Err(problem) if problem.status < 500 || problem.status == 502 => {
+            let frame = frame(visit).await;
+            let firmware = firmware(visit).await?;
             let page = pages::system::render(&frame, &firmware, Some(&problem));
             let status = StatusCode::from_u16(problem.status);
             let status = status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
@@ -48,6 +55,43 @@ pub(crate) async fn receive(visit: Visit) -> Result<Reply, Problem> {
         }
         Err(problem) => Err(problem),
     }
+}
+
+pub(crate) async fn check(visit: Visit) -> Result<Reply, Problem> {
+    let checked = visit
+        .control
+        .act(&visit.caller, Action::CheckFirmware)
+        .await;
+    shown(&visit, checked.map(drop), Done::Looked).await
+}
+
+pub(crate) async fn fetch(visit: Visit) -> Result<Reply, Problem> {
+    let mut draft = draft(&visit, forms::updates::FETCH)?;
+    let fetch = forms::updates::parse_fetch(&mut draft)
+        .ok_or_else(|| Problem::field("from", "must be channel or stick"))?;
+    let fetched = visit
+        .control
+        .act(&visit.caller, Action::FetchFirmware(fetch))
+        .await;
+    shown(&visit, fetched.map(drop), Done::Fetching).await
+}
+
+pub(crate) async fn ask_updates(visit: Visit) -> Result<Reply, Problem> {
+    let frame = frame(&visit).await;
+    let draft = forms::updates::of(&settings(&visit).await?);
+    Ok(ok(pages::system_updates::render(&frame, &draft)))
+}
+
+pub(crate) async fn set_updates(visit: Visit) -> Result<Reply, Problem> {
+    let frame = frame(&visit).await;
+    let mut draft = draft(&visit, forms::updates::FIELDS)?;
+    if let Some(change) = forms::updates::parse(&mut draft) {
+        match visit.control.submit(&visit.caller, change).await {
+            Ok(_) => return Ok(done(PATH, Done::Saved)),
+            Err(problem) => refuse(&visit, &mut draft, problem).await?,
+        }
+    }
+    Ok(draft.reply(pages::system_updates::render(&frame, &draft)))
 }
 
 pub(crate) async fn drop_version(visit: Visit) -> Result<Reply, Problem> {

@@ -1,6 +1,6 @@
 //! The system: which version runs, and what becomes of the next one.
 
-use cell_control::view::{FirmwareView, SlotsView, UpdateState, UpdateView};
+use cell_control::view::{AvailableView, FirmwareView, SlotsView, UpdateState, UpdateView};
 use cell_model::problem::Problem;
 use maud::{Markup, html};
 
@@ -27,6 +27,7 @@ pub(crate) fn render(frame: &Frame, firmware: &FirmwareView, refused: Option<&Pr
         } @else if frame.may_post(POST) {
             section {
                 h2 { "Install a version" }
+                (look(frame, firmware))
                 (upload(frame))
             }
         }
@@ -45,7 +46,13 @@ pub(crate) fn live(frame: &Frame, firmware: &FirmwareView) -> Markup {
     }
     if let Some(trial) = &firmware.last_trial {
         let word = if trial.passed { "Passed" } else { "Not passed" };
-        pairs.push(("Last trial", html! { (word) ": " (trial.detail) }));
+        pairs.push((
+            "Last trial",
+            html! {
+                @if let Some(version) = &trial.version { "Version " (version) ". " }
+                (word) ": " (trial.detail)
+            },
+        ));
     }
     html! {
         @if let Some(why) = firmware.slots.as_ref().and_then(|slots| slots.notice.as_ref()) {
@@ -54,6 +61,9 @@ pub(crate) fn live(frame: &Frame, firmware: &FirmwareView) -> Markup {
         (facts(&pairs))
         @if firmware.update.state != UpdateState::None {
             (update(frame, &firmware.update))
+        }
+        @if let Some(offered) = firmware.available.as_ref().filter(|_| is_idle(firmware)) {
+            (available(frame, offered))
         }
         @if firmware.slots.is_some() {
             div.buttons {
@@ -69,16 +79,20 @@ pub(crate) fn live(frame: &Frame, firmware: &FirmwareView) -> Markup {
     }
 }
 
-fn may_go_back(firmware: &FirmwareView) -> bool {
-    let is_idle = matches!(
+/// Whether another version may begin.
+fn is_idle(firmware: &FirmwareView) -> bool {
+    matches!(
         firmware.update.state,
         UpdateState::None | UpdateState::Failed
-    );
+    )
+}
+
+fn may_go_back(firmware: &FirmwareView) -> bool {
     let other = firmware
         .slots
         .as_ref()
         .and_then(|slots| slots.other.as_ref());
-    is_idle && other.is_some()
+    is_idle(firmware) && other.is_some()
 }
 
 fn slot(slots: &SlotsView) -> String {
@@ -119,6 +133,9 @@ fn update(frame: &Frame, update: &UpdateView) -> Markup {
                 h3 { "What has changed" }
                 pre.notes { (notes) }
             }
+            @if matches!(state, UpdateState::Comparing | UpdateState::Receiving) && frame.may_post("/system/drop") {
+                div.buttons { (button(frame, "/system/drop", "Stop it", Look::Plain, &[])) }
+            }
             @if matches!(state, UpdateState::Ready | UpdateState::OnTrial) && frame.may_post("/system/drop") {
                 div.buttons {
                     @if *state == UpdateState::Ready {
@@ -154,6 +171,41 @@ fn sentence(state: UpdateState) -> &'static str {
 
 fn megabytes(bytes: u64) -> String {
     format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
+}
+
+/// Other ways for a version to come than as a file.
+fn look(frame: &Frame, firmware: &FirmwareView) -> Markup {
+    html! {
+        @if let Some(checked) = &firmware.checked {
+            p.quiet {
+                "Looked at the server " (frame.clock.distance(checked.at)) ": "
+                @match (&checked.problem, &firmware.available) {
+                    (Some(problem), _) => { (problem.title) "." },
+                    (None, Some(available)) => { "version " (available.version) " is there." },
+                    (None, None) => { "nothing newer than this version." },
+                }
+            }
+        }
+        div.buttons {
+            (button(frame, "/system/check", "Look for a new version", Look::Plain, &[]))
+            (button(frame, "/system/fetch", "Install from a USB stick", Look::Plain, &[("from", "stick")]))
+            (link("/system/updates", "Server and time", Look::Plain))
+        }
+    }
+}
+
+/// A newer version that the server has.
+fn available(frame: &Frame, available: &AvailableView) -> Markup {
+    html! {
+        section {
+            h2 { "Version " (available.version) " is there" }
+            @if !available.notes.is_empty() { pre.notes { (available.notes) } }
+            p.quiet { "At most " (megabytes(available.size)) "; what the box has already is not fetched." }
+            @if frame.may_post("/system/fetch") {
+                div.buttons { (button(frame, "/system/fetch", "Install it", Look::Main, &[("from", "channel")])) }
+            }
+        }
+    }
 }
 
 /// The token goes before the file: it is looked at first.

@@ -1,6 +1,6 @@
 //! The system itself.
 
-use cell_control::action::{Action, IncomingBundle};
+use cell_control::action::{Action, FirmwareFetch, IncomingBundle};
 use cell_control::ask;
 use cell_control::query::Firmware;
 use cell_gate::{Reply, Visit};
@@ -8,6 +8,7 @@ use cell_model::problem::Problem;
 use http::StatusCode;
 
 use crate::answer::ok;
+use crate::body;
 use crate::parameter::{self, Parameter};
 
 /// A version that is not newer than the running one.
@@ -41,6 +42,24 @@ pub(crate) async fn receive(visit: Visit) -> Result<Reply, Problem> {
 /// POST /api/firmware/restart
 pub(crate) async fn restart(visit: Visit) -> Result<Reply, Problem> {
     act(visit, Action::Restart).await
+}
+
+/// POST /api/firmware/check
+pub(crate) async fn check(visit: Visit) -> Result<Reply, Problem> {
+    let outcome = visit.control.act(&visit.caller, Action::CheckFirmware);
+    outcome.await?;
+    show(visit).await
+}
+
+/// POST /api/firmware/fetch
+pub(crate) async fn fetch(visit: Visit) -> Result<Reply, Problem> {
+    let fetch: FirmwareFetch = body::read(&visit)?;
+    let outcome = visit
+        .control
+        .act(&visit.caller, Action::FetchFirmware(fetch));
+    outcome.await?;
+    let firmware = ask(&*visit.control, &visit.caller, Firmware).await?;
+    Reply::json(StatusCode::ACCEPTED, &firmware)
 }
 
 /// DELETE /api/firmware/bundle

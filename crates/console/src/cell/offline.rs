@@ -96,7 +96,7 @@ impl OfflineCell {
         })
     }
 
-    /// The config without its devices, which no rule about addresses looks at.
+    /// The config without its devices and updates, which no rule about addresses looks at.
     fn config(&self, documents: &BTreeMap<String, Vec<u8>>) -> Result<Config, Refusal> {
         Ok(Config {
             cell: section(documents, "cell")?,
@@ -104,6 +104,7 @@ impl OfflineCell {
             network: section(documents, NETWORK)?,
             vpn: section(documents, "vpn")?,
             dns: section(documents, "dns")?,
+            updates: Default::default(),
             peers: BTreeMap::new(),
         })
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use cell_model::Timestamp;
 use cell_model::account::{Identity, Role};
 use cell_model::config::{
-    CellConfig, DnsConfig, DomainConfig, DomainMode, NetworkConfig, ServiceToggle, VpnConfig,
+    CellConfig, DnsConfig, DomainConfig, DomainMode, NetworkConfig, ServiceToggle, UpdatesConfig,
+    VpnConfig,
 };
 use cell_model::key::PublicKey;
 use cell_model::name::{CellName, Domain, InterfaceName, PeerName, TimeZoneName, Username};
@@ -16,10 +17,11 @@ use crate::action::{LogLevel, Outcome};
 use crate::change::{Change, PeerReceipt};
 use crate::query::{Answer, Query};
 use crate::view::{
-    AccountView, AuditVerifyView, AuditView, ConfigView, DhcpView, DiffEntry, DiffView,
-    FirmwareView, LeaseView, LogLine, LogPage, NetworkView, Page, PartView, PeerView, RevisionView,
-    RootCertificateView, SessionView, SessionsView, SetupView, SlotsView, StatusView, TrialView,
-    UpdateState, UpdateView, VerbosityView, WireGuardPeerView, WireGuardView,
+    AccountView, AuditVerifyView, AuditView, AvailableView, CheckView, ConfigView, DhcpView,
+    DiffEntry, DiffView, FirmwareView, LeaseView, LogLine, LogPage, NetworkView, Page, PartView,
+    PeerView, RevisionView, RootCertificateView, SessionView, SessionsView, SetupView, SlotsView,
+    StatusView, TrialView, UpdateState, UpdateView, VerbosityView, WireGuardPeerView,
+    WireGuardView,
 };
 
 pub(super) const REVISION: u64 = 7;
@@ -65,6 +67,7 @@ pub(super) fn firmware() -> FirmwareView {
         }),
         last_trial: Some(TrialView {
             slot: "b".to_owned(),
+            version: Some("1.0.9".to_owned()),
             passed: false,
             detail: "It was started three times and never got well.".to_owned(),
         }),
@@ -75,6 +78,16 @@ pub(super) fn firmware() -> FirmwareView {
             notes: Some("The name server is faster.".to_owned()),
             ..UpdateView::default()
         },
+        available: Some(AvailableView {
+            version: "1.2.0".to_owned(),
+            sequence: 1_795_000_000,
+            notes: "Fewer faults.".to_owned(),
+            size: 75_000_000,
+        }),
+        checked: Some(CheckView {
+            at: NOW,
+            problem: None,
+        }),
     }
 }
 
@@ -214,6 +227,7 @@ fn settings() -> ConfigView {
             upstreams: Vec::new(),
             records: Vec::new(),
         },
+        updates: UpdatesConfig::default(),
     }
 }
 

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use cell_control::change::{Change, PeerForm, SettingsUpdate};
 use cell_model::Timestamp;
 use cell_model::config::{
-    CellConfig, Config, DnsConfig, DomainConfig, DomainMode, NetworkConfig, VpnConfig,
+    CellConfig, Config, DnsConfig, DomainConfig, DomainMode, NetworkConfig, UpdatesConfig,
+    VpnConfig,
 };
 use cell_model::key::{PrivateKey, PublicKey};
 use cell_model::problem::Problem;
@@ -68,6 +69,7 @@ pub(crate) fn with_peers(names: &[&str]) -> Config {
             upstreams: Vec::new(),
             records: Vec::new(),
         },
+        updates: UpdatesConfig::default(),
         peers: BTreeMap::new(),
     };
     for name in names {
@@ -88,5 +90,6 @@ pub(crate) fn sections(config: &Config) -> SettingsUpdate {
         network: Some(config.network.clone()),
         vpn: Some(config.vpn.clone()),
         dns: Some(config.dns.clone()),
+        updates: Some(config.updates.clone()),
     }
 }

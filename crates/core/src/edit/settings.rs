@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use cell_control::change::SettingsUpdate;
-use cell_model::config::{Config, DnsConfig, VpnConfig};
+use cell_model::config::{Config, DnsConfig, UpdateMode, UpdatesConfig, VpnConfig};
 use cell_model::problem::Problem;
 use cell_model::subnet::{cell_address, check_vpn_subnet, matching_v6};
 use ipnet::Ipv4Net;
@@ -65,6 +65,7 @@ fn replaced(config: &Config, update: &SettingsUpdate) -> Result<Config, Problem>
         network,
         vpn,
         dns,
+        updates,
     } = update;
     let mut after = config.clone();
     if let Some(cell) = cell {
@@ -79,6 +80,10 @@ fn replaced(config: &Config, update: &SettingsUpdate) -> Result<Config, Problem>
     if let Some(dns) = dns {
         check_dns(dns)?;
         after.dns = dns.clone();
+    }
+    if let Some(updates) = updates {
+        check_updates(updates)?;
+        after.updates = updates.clone();
     }
     if let Some(vpn) = vpn {
         check_vpn(vpn)?;
@@ -130,6 +135,27 @@ fn check_dns(dns: &DnsConfig) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+fn check_updates(updates: &UpdatesConfig) -> Result<(), Problem> {
+    if updates.mode != UpdateMode::Manual && updates.source.is_none() {
+        return Err(Problem::field(
+            "updates.source",
+            "must be given, or the box has nowhere to look for new versions",
+        ));
+    }
+    let Some(authorities) = &updates.authorities else {
+        return Ok(());
+    };
+    let limit = UpdatesConfig::MAX_AUTHORITIES;
+    if authorities.len() > limit {
+        return Err(Problem::field(
+            "updates.authorities",
+            format!("must have at most {limit} bytes"),
+        ));
+    }
+    cell_fetch::check_authorities(authorities)
+        .map_err(|error| Problem::field("updates.authorities", error))
 }
 
 fn check_vpn(vpn: &VpnConfig) -> Result<(), Problem> {
@@ -184,6 +210,7 @@ fn changed_sections(before: &Config, after: &Config) -> Vec<&'static str> {
         ("network", before.network != after.network),
         ("vpn", before.vpn != after.vpn),
         ("dns", before.dns != after.dns),
+        ("updates", before.updates != after.updates),
     ]
     .into_iter()
     .filter_map(|(name, changed)| changed.then_some(name))

@@ -55,6 +55,7 @@ pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Conf
         network,
         vpn,
         dns,
+        updates,
         peers,
     } = now;
     let mut undone = Config {
@@ -63,6 +64,7 @@ pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Conf
         network: unless_touched(network, &after.network, &before.network),
         vpn: unless_touched(vpn, &after.vpn, &before.vpn),
         dns: unless_touched(dns, &after.dns, &before.dns),
+        updates: unless_touched(updates, &after.updates, &before.updates),
         peers: BTreeMap::new(),
     };
     let mut later = Vec::new();

@@ -1,34 +1,40 @@
 //! The system itself: which version runs, and the next one's way into the other slot.
 
+mod automatic;
+mod fetched;
+mod job;
 mod problem;
+mod source;
+mod view;
 
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cell_audit::AuditEvent;
-use cell_control::action::{IncomingBundle, Outcome};
+use cell_control::action::{FirmwareFetch, IncomingBundle, Outcome};
 use cell_control::caller::Caller;
-use cell_control::view::{FirmwareView, SlotsView, TrialView, UpdateState, UpdateView};
-use cell_model::Timestamp;
+use cell_control::view::FirmwareView;
+use cell_fetch::FetchLink;
 use cell_model::account::{Identity, Role};
+use cell_model::config::ReleaseChannel;
 use cell_model::problem::Problem;
 use cell_signed::KeyList;
-use cell_store::SCHEMA;
-use cell_updates::boot_state::{BootState, BootStateError, Mode, Running, TrialEnd, Wanted};
-use cell_updates::bundle::Release;
-use cell_updates::install::{
-    self, Allowances, Index, InstallError, Installed, Offer, Progress, Received, SlotLock,
-    SlotPartitions, Staging, Step, Stream,
+use cell_updates::boot_state::{
+    BootState, BootStateError, Mode, Outcome as TrialOutcome, Running, Wanted,
 };
+use cell_updates::bundle::Release;
+use cell_updates::install::{InstallError, SlotPartitions, Staging, StickError, StickFile, Stream};
 
-use crate::{Core, chain, submit};
+use crate::{Core, submit};
 
-/// How long the next piece of a bundle may take.
-const PIECE_TIME: Duration = Duration::from_secs(90);
+pub(crate) use job::Work;
+pub(crate) use source::Offered;
+
+use job::{Awaited, Job};
 
 /// The image that the daemon runs from, and the disk it is on.
 pub struct Appliance {
@@ -52,12 +58,16 @@ pub struct Appliance {
     pub committed: PathBuf,
     /// What was last read of what boots next: a page that is looked at must not wear the disk out.
     pub seen: Mutex<Option<Seen>>,
+    /// Fetches what is on a server.
+    pub fetch: Arc<dyn FetchLink>,
+    /// Opens the file of this name on a USB stick.
+    pub stick: OpenStick,
     /// Restarts the box.
     pub restart: Box<dyn Fn() -> io::Result<()> + Send + Sync>,
 }
 
-/// A version on its way into the other slot. One at a time.
-pub(crate) type Work = Arc<Mutex<UpdateView>>;
+/// Opens the file of a name on a USB stick.
+pub type OpenStick = Box<dyn Fn(&str) -> Result<StickFile, StickError> + Send + Sync>;
 
 /// What boots next, as it was some time ago.
 pub struct Seen {
@@ -92,6 +102,15 @@ impl Appliance {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Which version a trial was of, as far as that is known.
+    fn tried(&self, trial: &TrialOutcome) -> Option<Release> {
+        if trial.slot == self.running.slot {
+            return Some(self.release.clone());
+        }
+        let tried = self.staging.tried()?;
+        (tried.slot == trial.slot).then_some(tried.release)
+    }
+
     /// Whether the running version still has to prove itself.
     fn is_on_trial(&self) -> bool {
         self.running.mode == Mode::Trial && !self.committed.exists()
@@ -114,23 +133,6 @@ impl Core {
         }
     }
 
-    pub(crate) async fn firmware(&self) -> Result<FirmwareView, Problem> {
-        let update = lock(&self.update).clone();
-        let Some(appliance) = self.appliance.get().cloned() else {
-            return Ok(FirmwareView {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                sequence: None,
-                board: None,
-                not_updatable: Some(problem::NO_IMAGE.to_owned()),
-                slots: None,
-                last_trial: None,
-                update,
-            });
-        };
-        let viewed = tokio::task::spawn_blocking(move || view(&appliance, update)).await;
-        viewed.map_err(|_| Problem::internal())?
-    }
-
     pub(crate) async fn receive(
         &self,
         caller: &Caller,
@@ -150,35 +152,101 @@ impl Core {
 
     /// Answers which version it is, once all of it is here.
     async fn take_in(&self, bundle: IncomingBundle, stream: OwnedFd) -> Result<String, Problem> {
-        let appliance = self.appliance.get().cloned();
-        let appliance = appliance.ok_or_else(|| problem::not_updatable(problem::NO_IMAGE))?;
-        let keys = appliance.keys.clone();
-        let keys = keys.ok_or_else(|| problem::not_updatable(problem::NO_KEYS))?;
-        self.refuse_during_trial()?;
-        begin(&self.update)?;
-        let job = Job {
-            appliance,
-            keys,
-            allow: Allowances {
-                older: bundle.allow_older,
-                expired: bundle.allow_expired,
-            },
-            now: (self.clock)(),
-            update: Arc::clone(&self.update),
-        };
+        let job = self.begin(bundle, None)?;
         let received = tokio::task::spawn_blocking(move || {
-            let received = job.receive(stream);
-            let result = match &received {
-                Ok((offer, ..)) => Ok(offer.manifest.release.version.clone()),
-                Err(error) => Err(job.failed(error)),
-            };
-            (job, received.ok(), result)
+            let received = Awaited::new(UnixStream::from(stream), Arc::clone(&job.work))
+                .map_err(InstallError::Source)
+                .and_then(|stream| {
+                    let mut stream = Stream(stream);
+                    let offer = job.accept(&mut stream)?;
+                    let index = job.receive(&offer, &mut stream)?;
+                    Ok((offer, index))
+                });
+            match received {
+                Ok((offer, index)) => {
+                    let version = offer.manifest.release.version.clone();
+                    Ok((version, move || job.write(&offer, &index)))
+                }
+                Err(error) => Err(job.failed(&error)),
+            }
         });
-        let (job, received, result) = received.await.map_err(|_| Problem::internal())?;
-        if let Some((offer, index)) = received {
-            tokio::task::spawn_blocking(move || job.write(&offer, &index));
-        }
-        result
+        let (version, write) = received.await.map_err(|_| Problem::internal())??;
+        tokio::task::spawn_blocking(write);
+        Ok(version)
+    }
+
+    /// Fetches a version from a server or a stick, and answers which one once it is known that it is for this box.
+    pub(crate) async fn fetch_firmware(
+        &self,
+        identity: &Identity,
+        caller: &Caller,
+        fetch: FirmwareFetch,
+    ) -> Result<Outcome, Problem> {
+        let version = self.fetch_version(fetch).await?;
+        let event = submit::event("firmware.fetch", identity, caller);
+        self.note(event.on(version)).await;
+        Ok(Outcome::Done)
+    }
+
+    async fn fetch_version(&self, fetch: FirmwareFetch) -> Result<String, Problem> {
+        let allow = IncomingBundle {
+            allow_older: fetch.allow_older,
+            allow_expired: fetch.allow_expired,
+        };
+        let (source, channel) = self.source(fetch.from, Arc::clone(&self.update))?;
+        let job = self.begin(allow, channel)?;
+        let accepted = tokio::task::spawn_blocking(move || {
+            let accepted = source.open().and_then(|mut source| {
+                let offer = job.accept(&mut *source)?;
+                Ok((offer, source))
+            });
+            match accepted {
+                Ok((offer, source)) => Ok((job, offer, source)),
+                Err(error) => Err(job.failed(&error)),
+            }
+        });
+        let (job, offer, mut source) = accepted.await.map_err(|_| Problem::internal())??;
+        let version = offer.manifest.release.version.clone();
+        tokio::task::spawn_blocking(move || match job.receive(&offer, &mut *source) {
+            Ok(index) => {
+                // A stick may be pulled out from now on, and a connection end.
+                drop(source);
+                job.write(&offer, &index);
+            }
+            Err(error) => drop(job.failed(&error)),
+        });
+        Ok(version)
+    }
+
+    /// Begins with the next version, unless one is on its way or on trial.
+    fn begin(
+        &self,
+        allow: IncomingBundle,
+        channel: Option<ReleaseChannel>,
+    ) -> Result<Job, Problem> {
+        let job = self.job(allow, channel)?;
+        self.refuse_during_trial()?;
+        self.update.begin()?;
+        Ok(job)
+    }
+
+    fn job(&self, allow: IncomingBundle, channel: Option<ReleaseChannel>) -> Result<Job, Problem> {
+        let appliance = Arc::clone(self.appliance()?);
+        let keys = appliance.keys.clone();
+        Ok(Job {
+            keys: keys.ok_or_else(|| problem::not_updatable(problem::NO_KEYS))?,
+            appliance,
+            allow,
+            channel,
+            now: (self.clock)(),
+            work: Arc::clone(&self.update),
+        })
+    }
+
+    /// The image that the daemon runs from; 409 without one.
+    fn appliance(&self) -> Result<&Arc<Appliance>, Problem> {
+        let appliance = self.appliance.get();
+        appliance.ok_or_else(|| problem::not_updatable(problem::NO_IMAGE))
     }
 
     pub(crate) async fn restart_box(
@@ -186,15 +254,18 @@ impl Core {
         identity: &Identity,
         caller: &Caller,
     ) -> Result<Outcome, Problem> {
-        let appliance = self.appliance.get();
-        let appliance = appliance.ok_or_else(|| problem::not_updatable(problem::NO_IMAGE))?;
-        if lock(&self.update).state.is_busy() {
+        self.restart_for(submit::event("box.restart", identity, caller))
+            .await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn restart_for(&self, event: AuditEvent) -> Result<(), Problem> {
+        let appliance = Arc::clone(self.appliance()?);
+        if self.update.view().state.is_busy() {
             return Err(problem::busy());
         }
-        self.note(submit::event("box.restart", identity, caller))
-            .await;
-        restart(Arc::clone(appliance)).await?;
-        Ok(Outcome::Done)
+        self.note(event).await;
+        restart(appliance).await
     }
 
     pub(crate) async fn drop_firmware(
@@ -202,15 +273,17 @@ impl Core {
         identity: &Identity,
         caller: &Caller,
     ) -> Result<Outcome, Problem> {
-        self.change_boot(
-            submit::event("firmware.drop", identity, caller),
-            |boot| match boot.wanted()?.trial {
-                Some(_) => boot.rollback().map(|()| true),
-                None => Ok(false),
-            },
-        )
+        let event = submit::event("firmware.drop", identity, caller);
+        if self.update.cancel() {
+            self.note(event).await;
+            return Ok(Outcome::Done);
+        }
+        self.change_boot(event, |boot| match boot.wanted()?.trial {
+            Some(_) => boot.rollback().map(|()| true),
+            None => Ok(false),
+        })
         .await?;
-        *lock(&self.update) = UpdateView::default();
+        *self.update.view() = Default::default();
         // What was dropped is what runs: it ends here.
         if let Some(appliance) = self
             .appliance
@@ -245,9 +318,8 @@ impl Core {
         event: AuditEvent,
         change: impl FnOnce(&dyn BootState) -> Result<bool, BootStateError> + Send + 'static,
     ) -> Result<(), Problem> {
-        let appliance = self.appliance.get().cloned();
-        let appliance = appliance.ok_or_else(|| problem::not_updatable(problem::NO_IMAGE))?;
-        if lock(&self.update).state.is_busy() {
+        let appliance = Arc::clone(self.appliance()?);
+        if self.update.view().state.is_busy() {
             return Err(problem::busy());
         }
         let changed = tokio::task::spawn_blocking(move || {
@@ -275,186 +347,4 @@ async fn restart(appliance: Arc<Appliance>) -> Result<(), Problem> {
             tracing::error!(%error, "the box could not be restarted");
             Problem::internal()
         })
-}
-
-/// One bundle.
-struct Job {
-    appliance: Arc<Appliance>,
-    keys: KeyList,
-    allow: Allowances,
-    now: Timestamp,
-    update: Work,
-}
-
-impl Job {
-    fn receive(&self, stream: OwnedFd) -> Result<(Offer, Index), InstallError> {
-        let stream = UnixStream::from(stream);
-        stream
-            .set_nonblocking(false)
-            .and_then(|()| stream.set_read_timeout(Some(PIECE_TIME)))
-            .map_err(InstallError::Source)?;
-        let mut stream = Stream(InTime(stream));
-        let appliance = &self.appliance;
-        let offer = Offer::read(&mut stream, &self.keys)?;
-        let installed = Installed {
-            release: appliance.release.clone(),
-            kept_schema: SCHEMA,
-        };
-        offer.check(&installed, self.allow, self.now)?;
-        {
-            let mut update = lock(&self.update);
-            update.version = Some(offer.manifest.release.version.clone());
-            update.sequence = Some(offer.manifest.release.sequence);
-            update.notes = Some(offer.manifest.notes.clone());
-        }
-        let report = &mut |progress| self.report(progress);
-        let index = Index::of(
-            &*appliance.partitions,
-            appliance.running.slot,
-            appliance.root_size,
-            report,
-        )?;
-        let received = install::receive(&offer, &mut stream, &appliance.staging, &index, report)?;
-        let Received { total, fetched } = received;
-        lock(&self.update).fetched = Some(fetched);
-        tracing::info!(
-            version = offer.manifest.release.version,
-            total,
-            fetched,
-            "a firmware bundle is here"
-        );
-        self.report(Progress {
-            step: Step::Writing,
-            done: 0,
-            total,
-        });
-        Ok((offer, index))
-    }
-
-    fn write(&self, offer: &Offer, index: &Index) {
-        let appliance = &self.appliance;
-        let written = SlotLock::wait(&appliance.slot_lock).and_then(|lock| {
-            install::write(
-                offer,
-                &appliance.staging,
-                index,
-                &*appliance.partitions,
-                &*appliance.boot,
-                &lock,
-                &mut |progress| self.report(progress),
-            )
-        });
-        appliance.forget();
-        match written {
-            Ok(slot) => {
-                lock(&self.update).state = UpdateState::Ready;
-                let version = &offer.manifest.release.version;
-                tracing::info!(%slot, version, "a version is tried at the next start");
-            }
-            Err(error) => drop(self.failed(&error)),
-        }
-    }
-
-    fn report(&self, progress: Progress) {
-        let mut update = lock(&self.update);
-        update.state = match progress.step {
-            Step::Comparing => UpdateState::Comparing,
-            Step::Receiving => UpdateState::Receiving,
-            Step::Writing => UpdateState::Writing,
-            Step::Verifying => UpdateState::Verifying,
-        };
-        update.done = progress.done;
-        update.total = progress.total;
-    }
-
-    fn failed(&self, error: &InstallError) -> Problem {
-        tracing::warn!(error = %chain(error), "a firmware bundle was not taken");
-        let problem = problem::of(error);
-        let mut update = lock(&self.update);
-        update.state = UpdateState::Failed;
-        update.problem = Some(problem.clone());
-        problem
-    }
-}
-
-/// What breaks off for want of time is said to.
-struct InTime(UnixStream);
-
-impl Read for InTime {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
-            _ => error,
-        })
-    }
-}
-
-/// 409 while another one is on its way.
-fn begin(update: &Work) -> Result<(), Problem> {
-    let mut update = lock(update);
-    if update.state.is_busy() {
-        return Err(problem::busy());
-    }
-    *update = UpdateView {
-        state: UpdateState::Comparing,
-        ..UpdateView::default()
-    };
-    Ok(())
-}
-
-fn view(appliance: &Appliance, mut update: UpdateView) -> Result<FirmwareView, Problem> {
-    let wanted = appliance.wanted().map_err(|error| {
-        tracing::warn!(error = %chain(&error), "the loader's state could not be read");
-        problem::of(&InstallError::BootState(error))
-    })?;
-    let running = &appliance.running;
-    if appliance.is_on_trial() {
-        update.state = UpdateState::OnTrial;
-    } else if !update.state.is_busy() {
-        // What waits to be tried is more than that another one was not taken.
-        update.state = match (wanted.trial, update.state) {
-            (Some(_), _) => UpdateState::Ready,
-            (None, UpdateState::Failed) => UpdateState::Failed,
-            (None, _) => UpdateState::None,
-        };
-    }
-    Ok(FirmwareView {
-        version: appliance.release.version.clone(),
-        sequence: Some(appliance.release.sequence),
-        board: Some(appliance.release.board.clone()),
-        not_updatable: appliance
-            .keys
-            .is_none()
-            .then(|| problem::NO_KEYS.to_owned()),
-        last_trial: wanted.last.map(|last| TrialView {
-            slot: last.slot.to_string(),
-            passed: last.end == TrialEnd::Passed,
-            detail: last.to_string(),
-        }),
-        slots: Some(SlotsView {
-            running: running.slot.to_string(),
-            mode: running.mode.to_string(),
-            primary: wanted.primary.to_string(),
-            other: wanted.other.map(|slot| slot.to_string()),
-            trial: wanted.trial.map(|slot| slot.to_string()),
-            notice: notice(running, &wanted),
-        }),
-        update,
-    })
-}
-
-/// Why something else than the committed slot runs.
-fn notice(running: &Running, wanted: &Wanted) -> Option<String> {
-    match running.mode {
-        Mode::Normal if running.slot != wanted.primary => Some(format!(
-            "Slot {} is the one that counts. It did not come up, so slot {} runs.",
-            wanted.primary, running.slot
-        )),
-        Mode::Recovery => Some("Neither slot came up, so only the console runs.".to_owned()),
-        _ => None,
-    }
-}
-
-fn lock(update: &Mutex<UpdateView>) -> MutexGuard<'_, UpdateView> {
-    update.lock().unwrap_or_else(PoisonError::into_inner)
 }

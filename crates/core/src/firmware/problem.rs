@@ -1,9 +1,12 @@
 //! What a person reads when a version is not taken.
 
+use cell_fetch::{FetchError, LinkError};
 use cell_model::problem::Problem;
 use cell_updates::boot_state::BootStateError;
 use cell_updates::bundle::BundleError;
-use cell_updates::install::InstallError;
+use cell_updates::install::{InstallError, StickError};
+
+use super::job::Cancelled;
 
 pub(super) const NO_IMAGE: &str =
     "The daemon does not run from an image of its own; whoever installed it updates it.";
@@ -33,6 +36,23 @@ pub(super) fn trial_running() -> Problem {
     )
 }
 
+pub(super) fn no_source() -> Problem {
+    Problem::conflict(
+        "no_source",
+        "The box has nowhere to look",
+        "Name the server that has new versions in the settings of updates, or send a bundle.",
+    )
+}
+
+pub(super) fn is_cancelled(error: &InstallError) -> bool {
+    matches!(error, InstallError::Source(error) if cause::<Cancelled>(error).is_some())
+}
+
+/// What lies behind an error of a source.
+fn cause<T: std::error::Error + 'static>(error: &std::io::Error) -> Option<&T> {
+    error.get_ref()?.downcast_ref()
+}
+
 pub(super) fn nothing_there() -> Problem {
     Problem::conflict(
         "no_other_version",
@@ -43,8 +63,25 @@ pub(super) fn nothing_there() -> Problem {
 
 /// What it means to the person who sent it.
 pub(super) fn of(error: &InstallError) -> Problem {
+    if let InstallError::Source(source) = error {
+        if let Some(error) = cause::<FetchError>(source) {
+            return of_fetch(error);
+        }
+        if let Some(error) = cause::<StickError>(source) {
+            return of_stick(error);
+        }
+        if cause::<LinkError>(source).is_some() {
+            return Problem::internal();
+        }
+    }
     let (status, code, title, detail) = match error {
         InstallError::Bundle(error) => return of_bundle(error),
+        InstallError::Source(error) if cause::<Cancelled>(error).is_some() => (
+            409,
+            "cancelled",
+            "The bundle is not wanted any more",
+            format!("Somebody has dropped it. {UNCHANGED}"),
+        ),
         InstallError::Cut => (
             400,
             "bundle_incomplete",
@@ -105,6 +142,93 @@ pub(super) fn of(error: &InstallError) -> Problem {
     Problem::new(status, code, title, detail)
 }
 
+fn of_stick(error: &StickError) -> Problem {
+    let (code, title, detail) = match error {
+        StickError::NoStick => (
+            "no_stick",
+            "There is no USB stick",
+            "Plug one in that has the bundle in its first folder, then try again.".to_owned(),
+        ),
+        StickError::NoFile(name) => (
+            "no_bundle_on_stick",
+            "There is no bundle for this box on the stick",
+            format!("Put the file {name} into its first folder (FAT or exFAT), then try again."),
+        ),
+        StickError::Unreadable { device, .. } => (
+            "stick_unreadable",
+            "The USB stick cannot be read",
+            format!(
+                "{} does not answer as it should. Try another one.",
+                device.display()
+            ),
+        ),
+    };
+    Problem::conflict(code, title, detail)
+}
+
+/// The box is well; the server, or the way to it, is not.
+fn of_fetch(error: &FetchError) -> Problem {
+    let (code, title, advice) = match error {
+        FetchError::Name(_) => (
+            "source_unknown",
+            "The server of new versions is not found",
+            "Look whether the box can resolve names, and whether the address is right.",
+        ),
+        FetchError::Unreachable(..) => (
+            "source_unreachable",
+            "The server of new versions cannot be reached",
+            "Look whether the box is online; try again later.",
+        ),
+        FetchError::Untrusted(..) | FetchError::Authorities(_) => (
+            "source_untrusted",
+            "The server of new versions does not prove who it is",
+            "Look whether the address is right. A server of your own needs its authority in the settings of updates.",
+        ),
+        FetchError::Stalled(_) => (
+            "bundle_too_slow",
+            "The server of new versions is too slow",
+            "Try again later; what has arrived is kept.",
+        ),
+        FetchError::Redirected(_) => (
+            "source_redirects",
+            "The server of new versions sends elsewhere",
+            "If that is right, name that place in the settings of updates.",
+        ),
+        FetchError::Status(_) => (
+            "source_refuses",
+            "The server of new versions does not give the bundle",
+            "Look whether it has one for this box in this channel.",
+        ),
+        FetchError::Replaced => (
+            "bundle_replaced",
+            "The bundle was replaced while it was fetched",
+            "Try again.",
+        ),
+        FetchError::Cut => (
+            "bundle_incomplete",
+            "The bundle is not complete",
+            "Try again; what has arrived is kept.",
+        ),
+        FetchError::Garbage(..)
+        | FetchError::WrongPart
+        | FetchError::NoSize
+        | FetchError::Unwanted => (
+            "source_garbled",
+            "The server of new versions is not understood",
+            "Look whether the address is that of a server of new versions.",
+        ),
+    };
+    let detail = format!("{}. {advice} {UNCHANGED}", sentence(&error.to_string()));
+    Problem::new(502, code, title, detail)
+}
+
+/// It begins as one.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().collect::<String>());
+    format!("{}{}", first.unwrap_or_default(), letters.as_str())
+}
+
 fn of_bundle(error: &BundleError) -> Problem {
     let (status, code, title) = match error {
         BundleError::NotOne => (400, "not_a_bundle", "This is no firmware bundle"),
@@ -114,6 +238,7 @@ fn of_bundle(error: &BundleError) -> Problem {
         BundleError::Untrusted(_) => (422, "bundle_not_trusted", "The bundle is not to be trusted"),
         BundleError::Manifest(_) => (422, "bundle_invalid", "The bundle was made wrong"),
         BundleError::Board { .. } => (422, "wrong_board", "The bundle is for another board"),
+        BundleError::Channel(_) => (422, "wrong_channel", "The bundle is for another channel"),
         BundleError::Expired(_) => (422, "bundle_expired", "The bundle is too old"),
         BundleError::NotNewer { .. } => (409, "not_newer", "The bundle is not newer"),
         BundleError::Schema { .. } => (
@@ -122,16 +247,10 @@ fn of_bundle(error: &BundleError) -> Problem {
             "This version cannot read what is kept here",
         ),
     };
-    let sentence = match error {
+    let text = match error {
         BundleError::Untrusted(source) => format!("{error}: {source}"),
         _ => error.to_string(),
     };
-    let mut letters = sentence.chars();
-    let first = letters.next().map(|c| c.to_uppercase().collect::<String>());
-    let detail = format!(
-        "{}{}. {UNCHANGED}",
-        first.unwrap_or_default(),
-        letters.as_str()
-    );
+    let detail = format!("{}. {UNCHANGED}", sentence(&text));
     Problem::new(status, code, title, detail)
 }

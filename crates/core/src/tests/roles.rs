@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use cell_control::action::{
-    AccountForm, Action, LogLevel, PasswordChange, PasswordReset, Verbosity,
+    AccountForm, Action, BundleSource, FirmwareFetch, LogLevel, PasswordChange, PasswordReset,
+    Verbosity,
 };
 use cell_control::caller::Caller;
 use cell_control::change::{Change, PeerUpdate};
@@ -137,7 +138,16 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
             };
             (Some(Role::Admin), Some(Action::SetVerbosity(verbosity)))
         }
-        Action::SetVerbosity(_) => (Some(Role::Admin), Some(Action::DropFirmware)),
+        Action::SetVerbosity(_) => (Some(Role::Admin), Some(Action::CheckFirmware)),
+        Action::CheckFirmware => {
+            let fetch = FirmwareFetch {
+                from: BundleSource::Stick,
+                allow_older: false,
+                allow_expired: false,
+            };
+            (Some(Role::Admin), Some(Action::FetchFirmware(fetch)))
+        }
+        Action::FetchFirmware(_) => (Some(Role::Admin), Some(Action::DropFirmware)),
         Action::DropFirmware => (Some(Role::Admin), Some(Action::TryOtherSlot)),
         Action::TryOtherSlot => (Some(Role::Admin), Some(Action::Restart)),
         Action::Restart => (Some(Role::Admin), None),

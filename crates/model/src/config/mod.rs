@@ -6,6 +6,7 @@
 mod dns;
 mod network;
 mod peer;
+mod updates;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -18,6 +19,9 @@ use serde::{Deserialize, Serialize};
 pub use dns::{DnsConfig, DnsRecordConfig, RecordData, UpstreamConfig};
 pub use network::{AddressingConfig, AddressingError, InterfaceConfig, NetworkConfig};
 pub use peer::{PeerConfig, ServiceToggle};
+pub use updates::{
+    MaintenanceWindow, ReleaseChannel, TimeOfDay, TimeOfDayError, UpdateMode, UpdatesConfig,
+};
 
 use crate::endpoint::Endpoint;
 use crate::name::{CellName, DnsLabel, Domain, PeerName, TimeZoneName};
@@ -37,6 +41,9 @@ pub struct Config {
     pub vpn: VpnConfig,
     /// What it answers and whom it asks.
     pub dns: DnsConfig,
+    /// New versions of the system.
+    #[serde(default)]
+    pub updates: UpdatesConfig,
     /// Devices by name. Shared so that a copy of a config with 10,000 peers costs next to nothing.
     #[serde(default)]
     pub peers: BTreeMap<PeerName, Arc<PeerConfig>>,

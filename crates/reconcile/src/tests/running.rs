@@ -8,7 +8,8 @@ use cell_dns::Dns;
 use cell_firewall::Firewall;
 use cell_mdns::Mdns;
 use cell_model::config::{
-    CellConfig, Config, DnsConfig, DomainConfig, DomainMode, NetworkConfig, PeerConfig, VpnConfig,
+    CellConfig, Config, DnsConfig, DomainConfig, DomainMode, NetworkConfig, PeerConfig,
+    UpdatesConfig, VpnConfig,
 };
 use cell_model::facts::StartOptions;
 use cell_model::key::{PrivateKey, PublicKey};
@@ -161,5 +162,6 @@ pub(super) fn config(hosts: impl IntoIterator<Item = u8>) -> Config {
             upstreams: Vec::new(),
             records: Vec::new(),
         },
+        updates: UpdatesConfig::default(),
     }
 }

@@ -1,6 +1,7 @@
 //! Why a bundle is not taken.
 
 use cell_model::Timestamp;
+use cell_model::config::ReleaseChannel;
 use cell_signed::SignedError;
 
 /// Why a bundle is not taken.
@@ -29,6 +30,9 @@ pub enum BundleError {
         /// The bundle's.
         found: String,
     },
+    /// For others than this channel's.
+    #[error("it is for the channel {}", .0.as_str())]
+    Channel(ReleaseChannel),
     /// It was for a time that is over.
     #[error("it was to be installed before {0}")]
     Expired(Timestamp),

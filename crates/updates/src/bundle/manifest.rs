@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use cell_model::Timestamp;
+use cell_model::config::ReleaseChannel;
 use cell_signed::PayloadType;
 use serde::{Deserialize, Serialize};
 
@@ -16,19 +17,6 @@ const LONGEST_WORD: usize = 64;
 /// Bytes of the partitions, see the disk layout of DESIGN section 4.
 const BOOT_PARTITION: u64 = 128 << 20;
 const ROOT_PARTITION: u64 = 512 << 20;
-
-/// Who is offered a version.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum ReleaseChannel {
-    /// Everybody.
-    #[default]
-    Stable,
-    /// Who wants to see faults first.
-    Testing,
-}
 
 /// Which version something is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

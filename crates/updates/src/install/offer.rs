@@ -1,6 +1,7 @@
 //! A bundle whose beginning was read, and whether this box takes it.
 
 use cell_model::Timestamp;
+use cell_model::config::ReleaseChannel;
 use cell_signed::{KeyList, check_fresh};
 
 use super::InstallError;
@@ -23,6 +24,8 @@ pub struct Allowances {
     pub older: bool,
     /// One whose time is over.
     pub expired: bool,
+    /// One for those who want to see faults first.
+    pub testing: bool,
 }
 
 /// A bundle that is signed by keys this box trusts.
@@ -67,7 +70,10 @@ impl Offer {
         now: Timestamp,
     ) -> Result<(), BundleError> {
         let Manifest {
-            release, expires, ..
+            release,
+            expires,
+            channel,
+            ..
         } = &self.manifest;
         let own = &installed.release;
         if release.board != own.board {
@@ -75,6 +81,9 @@ impl Offer {
                 own: own.board.clone(),
                 found: release.board.clone(),
             });
+        }
+        if *channel == ReleaseChannel::Testing && !allow.testing {
+            return Err(BundleError::Channel(*channel));
         }
         if release.sequence <= own.sequence && !allow.older {
             return Err(BundleError::NotNewer {
@@ -93,6 +102,11 @@ impl Offer {
             });
         }
         Ok(())
+    }
+
+    /// Bytes of the whole bundle.
+    pub fn size(&self) -> u64 {
+        self.header.len() as u64 + self.manifest.chunk_bytes()
     }
 
     /// The bytes before its first chunk.

@@ -1,11 +1,13 @@
 //! Fetches what is not here.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use super::index::Index;
 use super::source::{self, Source};
 use super::staging::Staging;
 use super::{InstallError, Offer, Progress, Step};
+use crate::bundle::Planned;
 
 /// How much had to be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,6 +47,7 @@ pub fn receive(
         .sum();
     staged.check_room(total)?;
     let header = offer.header().len() as u64;
+    bundle.expect(&parts(header, &missing));
     let mut at = 0;
     let mut done = 0;
     let mut fetch = |done: &mut u64| {
@@ -75,4 +78,18 @@ pub fn receive(
         total: header + offer.manifest.chunk_bytes(),
         fetched: header + done,
     })
+}
+
+/// The bytes of the bundle that are needed; chunks that follow each other are one part.
+fn parts(header: u64, missing: &[Planned]) -> Vec<Range<u64>> {
+    let mut parts: Vec<Range<u64>> = Vec::new();
+    for planned in missing {
+        let start = header + planned.source;
+        let end = start + u64::from(planned.chunk.1);
+        match parts.last_mut() {
+            Some(last) if last.end == start => last.end = end,
+            _ => parts.push(start..end),
+        }
+    }
+    parts
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use super::InstallError;
 
@@ -19,6 +20,10 @@ pub trait Source: Send {
     /// # Errors
     /// What the other side or the disk says; `UnexpectedEof` where the end is known to come earlier.
     fn skip(&mut self, bytes: u64) -> io::Result<()>;
+
+    /// Hears which bytes of the whole bundle will be read and which are skipped, for sources that can ask for several
+    /// parts at once. Rising, and apart from each other.
+    fn expect(&mut self, _parts: &[Range<u64>]) {}
 }
 
 /// Fills the buffer.

@@ -6,10 +6,12 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::statvfs;
+use serde::{Deserialize, Serialize};
 
 use super::slots::SlotFile;
 use super::{InstallError, Offer};
-use crate::bundle::Planned;
+use crate::boot_state::Slot;
+use crate::bundle::{Planned, Release};
 
 /// What stays free, for what else the box has to keep.
 const RESERVE: u64 = 32 << 20;
@@ -18,6 +20,15 @@ const RESERVE: u64 = 32 << 20;
 #[derive(Debug, Clone)]
 pub struct Staging {
     folder: PathBuf,
+}
+
+/// The version that was put on trial last, and where: what came of it, the loader knows by its slot only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// Which version.
+    pub release: Release,
+    /// Where.
+    pub slot: Slot,
 }
 
 /// A bundle of which something is there.
@@ -48,6 +59,27 @@ impl Staging {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Remembers what is put on trial.
+    pub(super) fn note_tried(&self, release: &Release, slot: Slot) -> Result<(), InstallError> {
+        let path = self.tried_path();
+        let tried = Tried {
+            release: release.clone(),
+            slot,
+        };
+        let json =
+            serde_json::to_vec(&tried).map_err(|error| failed("write", &path)(error.into()))?;
+        cell_durable::replace(&path, &json, 0o600).map_err(failed("write", &path))
+    }
+
+    /// What was put on trial last, as far as that is known.
+    pub fn tried(&self) -> Option<Tried> {
+        serde_json::from_slice(&fs::read(self.tried_path()).ok()?).ok()
+    }
+
+    fn tried_path(&self) -> PathBuf {
+        self.folder.join("tried.json")
     }
 
     /// Room for chunks of this bundle; those of another are forgotten.

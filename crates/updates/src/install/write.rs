@@ -36,6 +36,7 @@ pub fn write(
         job.verify(place, report)?;
     }
     job.verify_root()?;
+    staging.note_tried(&offer.manifest.release, target)?;
     boot.begin_trial(target)?;
     // It is written and armed: what was fetched for it is only in the way.
     if let Err(error) = staging.clear() {

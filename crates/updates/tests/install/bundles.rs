@@ -2,9 +2,10 @@
 use std::io::{self, Write};
 
 use crate::memory::Cell;
+use cell_model::config::ReleaseChannel;
 use cell_testkit::firmware::{Keys, Version, header};
 use cell_updates::boot_state::{BootState, Health, Mode, Slot, Start};
-use cell_updates::bundle::{BundleError, Chunk, Place, ReleaseChannel};
+use cell_updates::bundle::{BundleError, Chunk, Place};
 use cell_updates::install::{InstallError, SlotLock, Source, Stream, fill};
 
 struct Story {

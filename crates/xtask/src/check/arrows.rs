@@ -31,6 +31,7 @@ const CRATES: &[(Layer, &[&str])] = &[
             "durable",
             "netlink",
             "network",
+            "fetch",
             "firewall",
             "wireguard",
             "dns",
