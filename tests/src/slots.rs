@@ -78,6 +78,21 @@ impl Slots {
         })
     }
 
+    /// What stands for a USB stick, once somebody has made it.
+    #[must_use]
+    pub fn stick(&self) -> PathBuf {
+        self.path("stick")
+    }
+
+    /// The version in slot `b` was tried in vain, and `a` runs again.
+    pub fn give_up(&self) {
+        self.boot("b", "trial");
+        let files = Folder::new(self.path("select"));
+        let boot_state = GrubBootState::with_command_line(files, &self.path("cmdline"));
+        boot_state.rollback().unwrap();
+        self.boot("a", "normal");
+    }
+
     /// Whether the box was to restart.
     #[must_use]
     pub fn was_restarted(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Arguments that are one word out of a few, so that help and completion can list them.
 
-use cell_control::action::LogLevel;
+use cell_control::action::{BundleSource, LogLevel};
 use cell_model::account::Role;
 use cell_model::config::{DomainMode, ServiceToggle};
 use cell_model::status::Part;
@@ -30,6 +30,14 @@ pub(crate) fn service() -> impl TypedValueParser<Value = ServiceToggle> {
 /// How names and certificates are obtained.
 pub(crate) fn domain_mode() -> impl TypedValueParser<Value = DomainMode> {
     one_of([("lan", DomainMode::Lan)])
+}
+
+/// Where a version comes from.
+pub(crate) fn bundle_source() -> impl TypedValueParser<Value = BundleSource> {
+    one_of([
+        ("channel", BundleSource::Channel),
+        ("stick", BundleSource::Stick),
+    ])
 }
 
 const LEVELS: [(&str, LogLevel); 4] = [

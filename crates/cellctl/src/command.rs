@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod audit;
+pub(crate) mod firmware;
 pub(crate) mod interfaces;
 pub(crate) mod logs;
 pub(crate) mod parts;

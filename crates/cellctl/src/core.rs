@@ -1,13 +1,14 @@
 //! The core at the other end of the socket, asked as root of this box.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use cell_control::action::{Action, Outcome};
+use cell_control::action::{Action, IncomingBundle, Outcome};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, Preview, Receipt};
 use cell_control::query::{Question, Range};
 use cell_control::remote::Remote;
-use cell_control::view::Page;
+use cell_control::view::{FirmwareView, Page};
 use cell_control::{Control, ask};
 use cell_model::problem::Problem;
 
@@ -69,6 +70,15 @@ impl Core {
     /// Does something that is no change of the settings.
     pub(crate) async fn act(&self, action: Action) -> Result<Outcome, Problem> {
         self.control.act(&self.caller, action).await
+    }
+
+    /// Hands a firmware bundle in, from the other end of `stream`.
+    pub(crate) async fn receive(
+        &self,
+        bundle: IncomingBundle,
+        stream: OwnedFd,
+    ) -> Result<FirmwareView, Problem> {
+        self.control.receive(&self.caller, bundle, stream).await
     }
 
     /// Waits until the status is newer than `seen`, or for half a minute.

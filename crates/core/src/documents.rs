@@ -54,7 +54,7 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
                 .map_err(|_| DocumentError::Unknown(key.clone()))?;
             let peer: PeerConfig = parse(key, json)?;
             peers.insert(name, Arc::new(peer));
-        } else if !["cell", "domain", "network", "vpn", "dns"].contains(&key.as_str()) {
+        } else if !["cell", "domain", "network", "vpn", "dns", "updates"].contains(&key.as_str()) {
             return Err(DocumentError::Unknown(key.clone()));
         }
     }
@@ -64,7 +64,7 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
         network: section(documents, "network")?,
         vpn: section(documents, "vpn")?,
         dns: section(documents, "dns")?,
-        updates: added_section(documents, "updates")?,
+        updates: section(documents, "updates")?,
         peers,
     }))
 }
@@ -148,17 +148,6 @@ fn section<T: DeserializeOwned>(
     key: &'static str,
 ) -> Result<T, DocumentError> {
     parse(key, documents.get(key).ok_or(DocumentError::Missing(key))?)
-}
-
-/// A section that boxes set up earlier have not.
-fn added_section<T: DeserializeOwned + Default>(
-    documents: &BTreeMap<String, Vec<u8>>,
-    key: &'static str,
-) -> Result<T, DocumentError> {
-    match documents.get(key) {
-        Some(json) => parse(key, json),
-        None => Ok(T::default()),
-    }
 }
 
 fn parse<T: DeserializeOwned>(key: &str, json: &[u8]) -> Result<T, DocumentError> {

@@ -7,6 +7,7 @@
 
 mod daemon;
 mod failures;
+mod firmware;
 mod json;
 mod lists;
 mod passwords;

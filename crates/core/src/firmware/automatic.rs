@@ -20,7 +20,7 @@ const AGAIN: Duration = Duration::from_secs(60 * 60);
 /// The first look after a start: not all boxes of a street at once after its power came back.
 const FIRST: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::from_secs(60 * 60));
 /// How often it is thought about.
-const PULSE: Duration = Duration::from_secs(60);
+const PULSE: Duration = Duration::from_secs(15);
 
 /// What is known at a moment.
 #[derive(Debug, Clone)]
@@ -91,7 +91,7 @@ impl Core {
                             Err(_) => AGAIN,
                         };
                         check_at = Instant::now() + pause;
-                        // What was found is not left lying for a minute.
+                        // What was found is not left lying.
                         let due = (false, fetch_at <= Instant::now());
                         if core.next_step(&config.updates, zone, due).await == Next::Fetch {
                             fetch_at = Instant::now() + AGAIN;

@@ -5,17 +5,18 @@
 //! `v<N>_to_v<N+1>.rs` with a test that starts from literal keys, append it to `STEPS`, raise [`SCHEMA`].
 
 mod v0_to_v1;
+mod v1_to_v2;
 
 use crate::StoreError;
 use crate::database::Database;
 
 /// The schema this version writes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 type Step = fn(&Database) -> Result<(), StoreError>;
 
 /// Step `n` leads from schema `n` to `n + 1`.
-const STEPS: [Step; SCHEMA as usize] = [v0_to_v1::migrate];
+const STEPS: [Step; SCHEMA as usize] = [v0_to_v1::migrate, v1_to_v2::migrate];
 
 /// Brings a database from an older schema to [`SCHEMA`].
 pub(crate) fn run(database: &Database, from: u32) -> Result<(), StoreError> {
