@@ -33,7 +33,9 @@ const SETTINGS: &str = r#"{
         "lan":{"addressing":{"mode":"static","address":"192.168.1.1/24","gateway":null}}},
     "vpn":{"subnet":"10.31.7.0/24","subnet6":"fd31:7::/64"},
     "dns":{"upstreams":[{"address":"192.0.2.53","port":53}],
-        "records":[{"name":"printer","type":"A","value":"192.168.1.30"}]}}"#;
+        "records":[{"name":"printer","type":"A","value":"192.168.1.30"}]},
+    "updates":{"mode":"automatic","channel":"stable","source":"https://updates.example.org/cell","authorities":null,
+        "window":{"from":"03:00","until":"05:00"}}}"#;
 
 /// Bytes of the longest bundle: both partitions of a slot, all different, and a header.
 const BUNDLE_LIMIT: usize = 700 << 20;

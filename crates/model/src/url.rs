@@ -1,6 +1,7 @@
 //! Places on the web that the box fetches from.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -86,7 +87,16 @@ impl FromStr for HttpsUrl {
         if authority.matches(':').count() > 1 && !authority.starts_with('[') {
             return Err(UrlError);
         }
-        let Endpoint { host, port } = authority.parse().map_err(|_| UrlError)?;
+        let address = authority
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        let Endpoint { host, port } = match address {
+            Some(address) => Endpoint {
+                host: Host::Address(IpAddr::V6(address.parse().map_err(|_| UrlError)?)),
+                port: None,
+            },
+            None => authority.parse().map_err(|_| UrlError)?,
+        };
         let path = match path.trim_end_matches('/') {
             "" => "/",
             path => path,

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use cell_model::Timestamp;
-use cell_store::{Batch, Extent, Store, StoreError, Tree};
+use cell_store::{Batch, Extent, SCHEMA, Store, StoreError, Tree};
 
 const ACCOUNTS: Tree = Tree::new("accounts");
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -191,7 +191,7 @@ fn check_reports_what_is_there_and_writes_nothing_to_it() {
             report.latest_revision,
             report.oldest_revision
         ),
-        (1, 2, 0)
+        (SCHEMA, 2, 0)
     );
     assert_eq!(report.documents["dns"], b"{\"a\": 1.50}");
     assert_eq!((report.secrets, report.records["accounts"]), (1, 1));

@@ -89,7 +89,7 @@ fn older_store_is_migrated_on_a_copy_and_kept() {
     assert_eq!(store.latest_revision().unwrap(), 7);
     assert_eq!(
         fs::read_to_string(dir.path().join("store/schema")).unwrap(),
-        "1\n"
+        format!("{SCHEMA}\n")
     );
     assert_eq!(
         fs::read_to_string(dir.path().join("store.v0/schema")).unwrap(),

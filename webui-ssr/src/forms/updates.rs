@@ -69,7 +69,10 @@ pub(crate) fn of(config: &ConfigView) -> Draft {
             ("updates.source", source.unwrap_or_default()),
             (
                 "updates.authorities",
-                authorities.clone().unwrap_or_default(),
+                authorities
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
             ),
             ("updates.window.from", window.from.to_string()),
             ("updates.window.until", window.until.to_string()),

@@ -147,14 +147,7 @@ fn check_updates(updates: &UpdatesConfig) -> Result<(), Problem> {
     let Some(authorities) = &updates.authorities else {
         return Ok(());
     };
-    let limit = UpdatesConfig::MAX_AUTHORITIES;
-    if authorities.len() > limit {
-        return Err(Problem::field(
-            "updates.authorities",
-            format!("must have at most {limit} bytes"),
-        ));
-    }
-    cell_fetch::check_authorities(authorities)
+    cell_fetch::check_authorities(authorities.as_str())
         .map_err(|error| Problem::field("updates.authorities", error))
 }
 

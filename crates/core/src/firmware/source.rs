@@ -65,7 +65,7 @@ impl Core {
                 let name = format!("{}/{}", channel.as_str(), file_name(appliance));
                 let command = Command {
                     url: source.join(&name),
-                    authorities: updates.authorities.clone(),
+                    authorities: updates.authorities.as_ref().map(ToString::to_string),
                     name_servers: self.name_servers(),
                     parts: Vec::new(),
                     same_as: None,

@@ -20,7 +20,8 @@ pub use dns::{DnsConfig, DnsRecordConfig, RecordData, UpstreamConfig};
 pub use network::{AddressingConfig, AddressingError, InterfaceConfig, NetworkConfig};
 pub use peer::{PeerConfig, ServiceToggle};
 pub use updates::{
-    MaintenanceWindow, ReleaseChannel, TimeOfDay, TimeOfDayError, UpdateMode, UpdatesConfig,
+    Authorities, AuthoritiesError, MaintenanceWindow, ReleaseChannel, TimeOfDay, TimeOfDayError,
+    UpdateMode, UpdatesConfig,
 };
 
 use crate::endpoint::Endpoint;

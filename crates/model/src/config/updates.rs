@@ -23,15 +23,76 @@ pub struct UpdatesConfig {
     pub source: Option<HttpsUrl>,
     /// Certificates (PEM) that may vouch for that server beside the public ones, for one of the owner's own.
     #[serde(default)]
-    pub authorities: Option<String>,
+    pub authorities: Option<Authorities>,
     /// When the box may restart by itself, in its own time zone.
     #[serde(default)]
     pub window: MaintenanceWindow,
 }
 
-impl UpdatesConfig {
-    /// The most bytes of certificates.
-    pub const MAX_AUTHORITIES: usize = 64 << 10;
+/// Certificates of authorities as PEM (RFC 7468). Whether they can vouch for anybody is for those who use them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorities(String);
+
+impl Authorities {
+    /// The most bytes.
+    pub const MAX: usize = 64 << 10;
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The text is no such certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be certificates in PEM form, in at most {} bytes",
+    Authorities::MAX
+)]
+pub struct AuthoritiesError;
+
+impl FromStr for Authorities {
+    type Err = AuthoritiesError;
+
+    fn from_str(text: &str) -> Result<Self, AuthoritiesError> {
+        let is_text = text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+        if text.len() > Self::MAX || !is_text || !text.contains(Self::BEGIN) {
+            return Err(AuthoritiesError);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Authorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Authorities {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Authorities {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Authorities {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Authorities".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": Self::BEGIN, "maxLength": Self::MAX })
+    }
 }
 
 /// For whom a version is.
