@@ -15,6 +15,9 @@ const MAX_PER_ACCOUNT: usize = 32;
 /// How far the stored time of last use may fall behind. An SD card has few writes to give, and a restart may cost
 /// a session at most this much of its idle time.
 const SAVE_AFTER: SignedDuration = SignedDuration::from_hours(1);
+/// How long a password that was typed in vouches for who sits there, where an act is dangerous. A short time by OWASP ASVS
+/// (4.0, 3.7.1: authenticate again before sensitive operations); long enough for what a person does in one go.
+const PROOF: SignedDuration = SignedDuration::from_mins(15);
 
 /// All sessions, in memory. The caller keeps a stored copy: what a call returns tells which records to write or delete.
 #[derive(Debug, Default)]
@@ -27,6 +30,8 @@ struct Entry {
     session: Session,
     /// `last_seen_at` as it stands in the store.
     saved_last_seen_at: Timestamp,
+    /// When the password was last proven. Not stored: after a restart the sign-in is what counts.
+    proven_at: Timestamp,
 }
 
 /// A session that was just used.
@@ -99,6 +104,21 @@ impl SessionTable {
         })
     }
 
+    /// Whether the password of the session's account was proven in the last 15 minutes: by signing in, or since. A proof
+    /// that a clock which was put back left in the future counts for no longer.
+    pub fn is_proven(&self, token: &SessionToken, now: Timestamp) -> bool {
+        self.sessions.get(&token.hash()).is_some_and(|entry| {
+            !entry.session.is_expired(now) && now.duration_since(entry.proven_at).abs() < PROOF
+        })
+    }
+
+    /// Notes that the password was proven now; `false` when the session has ended.
+    pub fn prove(&mut self, hash: &TokenHash, now: Timestamp) -> bool {
+        let entry = self.sessions.get_mut(hash);
+        let entry = entry.filter(|entry| !entry.session.is_expired(now));
+        entry.map(|entry| entry.proven_at = now).is_some()
+    }
+
     /// Sessions in force of an account, the last used first.
     pub fn of_account(&self, username: &Username, now: Timestamp) -> Vec<&Session> {
         let mut sessions: Vec<_> = self
@@ -148,6 +168,7 @@ impl SessionTable {
             session.token_hash,
             Entry {
                 saved_last_seen_at: session.last_seen_at,
+                proven_at: session.created_at,
                 session,
             },
         );
@@ -224,6 +245,43 @@ mod tests {
     }
 
     #[test]
+    fn sign_in_proves_the_password_for_a_quarter_of_an_hour() {
+        let mut table = SessionTable::default();
+        let token = sign_in(&mut table, "anna", minutes(0));
+        assert!(table.is_proven(&token, minutes(14)));
+        assert!(!table.is_proven(&token, minutes(15)));
+        table.touch(&token, minutes(20));
+        assert!(
+            !table.is_proven(&token, minutes(20)),
+            "use proves no password"
+        );
+        assert!(table.prove(&token.hash(), minutes(20)));
+        assert!(table.is_proven(&token, minutes(34)));
+        assert!(!table.is_proven(&token, minutes(35)));
+    }
+
+    #[test]
+    fn proof_is_one_sessions_own_and_ends_with_it() {
+        let mut table = SessionTable::default();
+        let proven = sign_in(&mut table, "anna", minutes(0));
+        let other = sign_in(&mut table, "anna", minutes(0));
+        assert!(table.prove(&proven.hash(), minutes(60)));
+        assert!(!table.is_proven(&other, minutes(60)));
+        table.revoke(&proven.hash());
+        assert!(!table.is_proven(&proven, minutes(60)));
+        assert!(!table.prove(&proven.hash(), minutes(60)));
+        assert!(!table.prove(&other.hash(), minutes(60 + 720)), "it ended");
+    }
+
+    #[test]
+    fn clock_put_back_does_not_lengthen_a_proof() {
+        let mut table = SessionTable::default();
+        let token = sign_in(&mut table, "anna", minutes(600));
+        assert!(table.is_proven(&token, minutes(599)));
+        assert!(!table.is_proven(&token, minutes(500)));
+    }
+
+    #[test]
     fn changed_password_ends_all_sessions_but_the_one_that_changed_it() {
         let mut table = SessionTable::default();
         let kept = sign_in(&mut table, "anna", minutes(0));
@@ -282,6 +340,10 @@ mod tests {
             .map(|entry| entry.session.clone())
             .collect();
         let mut table = SessionTable::from_stored(stored);
+        assert!(
+            !table.is_proven(&new, minutes(800)),
+            "the sign-in is what counts"
+        );
         assert_eq!(table.expire(minutes(800)), [old.hash()]);
         assert!(table.get(&new, minutes(800)).is_some());
         assert_eq!(table.expire(minutes(800)), []);

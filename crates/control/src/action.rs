@@ -7,6 +7,9 @@ use cell_model::status::Part;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Code of the refusal of a dangerous act to whom [`Action::Reauthenticate`] helps.
+pub const REAUTHENTICATION_REQUIRED: &str = "reauthentication_required";
+
 /// One act. Serialises with its secrets: between processes of the box only.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -20,6 +23,12 @@ pub enum Action {
         password: Secret<String>,
         /// What the browser calls itself, for the list of sessions.
         user_agent: String,
+    },
+    /// Proves the password of the caller's session once more: what is dangerous needs that to be a short time ago.
+    Reauthenticate {
+        /// Their password.
+        #[serde(serialize_with = "exposed")]
+        password: Secret<String>,
     },
     /// Ends the caller's session.
     SignOut,

@@ -79,6 +79,8 @@ questions! {
     Sessions -> SessionsView;
     /// The token forms of the caller's session carry.
     CsrfToken -> String;
+    /// Whether the caller's password was proven a short time ago; 403 when it was not.
+    RecentProof -> ();
     /// A built-in part.
     PartDetail -> PartView;
     /// Lines of the log, newest last.
@@ -207,6 +209,10 @@ pub struct Sessions;
 /// See [`Query::CsrfToken`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CsrfToken;
+
+/// See [`Query::RecentProof`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RecentProof;
 
 /// See [`Query::PartDetail`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use cell_auth::{Account, TokenHash};
 use cell_control::action::{AccountForm, Outcome, PasswordChange, PasswordReset};
-use cell_control::caller::{Caller, now_since_boot};
+use cell_control::caller::Caller;
 use cell_model::account::{Identity, Role};
 use cell_model::name::Username;
 use cell_model::problem::Problem;
@@ -10,7 +10,7 @@ use cell_store::Batch;
 
 use crate::people::ACCOUNTS;
 use crate::set_up::internal;
-use crate::sign_in::{own_session, remove_sessions, source, too_often, verified};
+use crate::sign_in::{own_session, remove_sessions};
 use crate::{Core, submit};
 
 impl Core {
@@ -21,26 +21,10 @@ impl Core {
         change: PasswordChange,
     ) -> Result<Outcome, Problem> {
         let before = self.account(&identity.username)?;
-        let address = source(caller);
         cell_auth::check_password_rules(&change.new_password, &identity.username)
             .map_err(|error| Problem::field("new_password", error))?;
-        // The present password can be guessed here as well as at the sign-in.
-        let admitted = self
-            .people()
-            .throttle
-            .admit(address, &identity.username, now_since_boot());
-        admitted.map_err(|throttled| too_often(throttled.retry_after))?;
-        let hash = before.password_hash.clone();
-        if !verified(Some(hash), change.current_password).await? {
-            return Err(Problem {
-                status: 403,
-                code: "wrong_password".into(),
-                ..Problem::field("current_password", "is not your present password")
-            });
-        }
-        self.people()
-            .throttle
-            .succeeded(address, &identity.username);
+        let (field, typed) = ("current_password", change.current_password);
+        self.check_password(caller, &before, field, typed).await?;
         let fresh = self
             .make_account(identity.clone(), change.new_password)
             .await?;
@@ -48,8 +32,11 @@ impl Core {
         account.set_password(fresh.password_hash, (self.clock)());
         let keep = own_session(caller);
         let action = "auth.password.change";
-        self.replace_account(identity, caller, action, &before, account, keep)
-            .await
+        let changed = self
+            .replace_account(identity, caller, action, &before, account, keep)
+            .await?;
+        self.note_proof(caller);
+        Ok(changed)
     }
 
     pub(crate) async fn reset_password(
@@ -213,7 +200,7 @@ impl Core {
         Ok(Outcome::Done)
     }
 
-    fn account(&self, username: &Username) -> Result<Account, Problem> {
+    pub(crate) fn account(&self, username: &Username) -> Result<Account, Problem> {
         let people = self.people();
         let account = people.accounts.get(username).cloned();
         account.ok_or_else(|| Problem::not_found(format!("account {username}")))

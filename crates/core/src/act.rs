@@ -10,7 +10,7 @@ use cell_model::problem::Problem;
 use cell_model::status::Part;
 use cell_reconcile::Nudge;
 
-use crate::authorise::{role_to_act, sign_in_required};
+use crate::authorise::{is_dangerous, role_to_act, sign_in_required};
 use crate::{Core, submit};
 
 /// How long a part's own restart, and telling the reconciler, may take.
@@ -53,12 +53,18 @@ impl Core {
         caller: &Caller,
         action: Action,
     ) -> Result<Outcome, Problem> {
+        if is_dangerous(&action) {
+            self.require_proof(caller)?;
+        }
         if keeps_something(&action) {
             self.refuse_during_trial()?;
         }
         match action {
             Action::SignIn { .. } | Action::CheckSetupCode { .. } => {
                 self.act_as_stranger(caller, action).await
+            }
+            Action::Reauthenticate { password } => {
+                self.reauthenticate(identity, caller, password).await
             }
             Action::SignOut => self.sign_out(identity, caller).await,
             Action::RevokeSession { id } => self.revoke_session(identity, caller, &id).await,
@@ -145,6 +151,7 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
         | Action::CheckFirmware => {
             return None;
         }
+        Action::Reauthenticate { .. } => ("auth.reauthenticate", None),
         Action::SignOut => ("auth.logout", None),
         Action::RevokeSession { .. } => ("auth.session.revoke", None),
         Action::ChangePassword(_) => ("auth.password.change", None),

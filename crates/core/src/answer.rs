@@ -78,6 +78,10 @@ impl Core {
                 }
                 Credential::Nobody | Credential::Local => return Err(sign_in_required()),
             },
+            Query::RecentProof(_) => {
+                self.require_proof(caller)?;
+                Answer::RecentProof(())
+            }
             Query::PartDetail(query) => Answer::PartDetail(self.part(query.part).await),
             Query::Logs(query) => Answer::Logs(LogPage {
                 next: None,

@@ -101,7 +101,7 @@ impl Core {
 pub(crate) fn role_for(query: &Query) -> Option<Role> {
     match query {
         Query::Setup(_) | Query::RootCertificate(_) => None,
-        Query::Sessions(_) | Query::CsrfToken(_) => Some(Role::Member),
+        Query::Sessions(_) | Query::CsrfToken(_) | Query::RecentProof(_) => Some(Role::Member),
         Query::Accounts(_) => Some(Role::Admin),
         Query::Status(_)
         | Query::Settings(_)
@@ -125,9 +125,10 @@ pub(crate) fn role_for(query: &Query) -> Option<Role> {
 pub(crate) fn role_to_act(action: &Action) -> Option<Role> {
     match action {
         Action::SignIn { .. } | Action::CheckSetupCode { .. } => None,
-        Action::SignOut | Action::RevokeSession { .. } | Action::ChangePassword(_) => {
-            Some(Role::Member)
-        }
+        Action::Reauthenticate { .. }
+        | Action::SignOut
+        | Action::RevokeSession { .. }
+        | Action::ChangePassword(_) => Some(Role::Member),
         Action::TestPart { .. } => Some(Role::Helper),
         Action::ResetPassword(_)
         | Action::RestartPart { .. }
@@ -138,6 +139,30 @@ pub(crate) fn role_to_act(action: &Action) -> Option<Role> {
         | Action::CheckFirmware
         | Action::FetchFirmware(_) => Some(Role::Admin),
         Action::AddAccount(_) | Action::RemoveAccount { .. } => Some(Role::Owner),
+    }
+}
+
+/// Whether it is done only for somebody whose password was proven a short time ago: what boots next, and who may sign in.
+/// A browser that was left alone, or a stolen cookie, shall not be enough to keep the box.
+pub(crate) fn is_dangerous(action: &Action) -> bool {
+    match action {
+        Action::DropFirmware
+        | Action::TryOtherSlot
+        | Action::ResetPassword(_)
+        | Action::AddAccount(_)
+        | Action::RemoveAccount { .. } => true,
+        // A restart brings back what runs, or what somebody had to prove their password for.
+        Action::Restart => false,
+        // It asks for the present password itself.
+        Action::ChangePassword(_) => false,
+        Action::SignIn { .. }
+        | Action::CheckSetupCode { .. }
+        | Action::Reauthenticate { .. }
+        | Action::SignOut
+        | Action::RevokeSession { .. }
+        | Action::TestPart { .. }
+        | Action::RestartPart { .. }
+        | Action::SetVerbosity(_) => false,
     }
 }
 

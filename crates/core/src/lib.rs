@@ -21,6 +21,7 @@ mod logs;
 mod open;
 mod people;
 mod prepare;
+mod proof;
 mod rolling;
 pub mod seed;
 mod set_up;

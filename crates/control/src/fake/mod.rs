@@ -14,7 +14,7 @@ use cell_model::account::{Identity, Role};
 use cell_model::problem::Problem;
 
 use crate::Control;
-use crate::action::{Action, IncomingBundle, Outcome, TestResult};
+use crate::action::{Action, IncomingBundle, Outcome, REAUTHENTICATION_REQUIRED, TestResult};
 use crate::caller::{Caller, Credential};
 use crate::change::{Change, Pending, Preview, Receipt};
 use crate::query::{Answer, Query};
@@ -43,7 +43,7 @@ pub enum Stage {
 /// A call that came through, without who made it.
 #[derive(Debug, Clone)]
 pub enum Call {
-    /// A question; those for the CSRF token are not noted.
+    /// A question; those for the CSRF token and for a recent proof are not noted.
     Snapshot(Query),
     /// A preview.
     Preview(Change),
@@ -63,6 +63,7 @@ pub enum Call {
 struct Script {
     refusals: VecDeque<Problem>,
     pending: bool,
+    proof_is_old: bool,
     calls: Vec<(Caller, Call)>,
 }
 
@@ -91,6 +92,11 @@ impl FakeControl {
     /// Makes every change from now on wait for its confirmation.
     pub fn hold_changes(&self) {
         self.script().pending = true;
+    }
+
+    /// Makes every password one that was proven long ago, until somebody proves theirs.
+    pub fn forget_proofs(&self) {
+        self.script().proof_is_old = true;
     }
 
     /// The calls so far, each with its caller, and forgets them.
@@ -151,6 +157,13 @@ impl Control for FakeControl {
             self.identify(caller).await?;
             return Ok(Answer::CsrfToken(Self::CSRF_TOKEN.to_owned()));
         }
+        if let Query::RecentProof(_) = query {
+            self.identify(caller).await?;
+            return match self.script().proof_is_old {
+                true => Err(Problem::new(403, REAUTHENTICATION_REQUIRED, "Too old", "")),
+                false => Ok(Answer::RecentProof(())),
+            };
+        }
         self.note(caller, Call::Snapshot(query.clone()))?;
         let role = self.identify(caller).await.map(|identity| identity.role);
         Ok(sample::answer(query, role.unwrap_or(Role::Member)))
@@ -190,6 +203,10 @@ impl Control for FakeControl {
     async fn act(&self, caller: &Caller, action: Action) -> Result<Outcome, Problem> {
         self.note(caller, Call::Act(action.clone()))?;
         Ok(match action {
+            Action::Reauthenticate { .. } => {
+                self.script().proof_is_old = false;
+                Outcome::Done
+            }
             Action::SignIn { .. } => sample::signed_in(),
             Action::TestPart { .. } => Outcome::Tested(TestResult {
                 ok: true,

@@ -136,6 +136,7 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
             must_change_password: false,
         })),
         Query::Sessions(_) => Answer::Sessions(sessions(role)),
+        Query::RecentProof(_) => Answer::RecentProof(()),
         Query::CsrfToken(_) => Answer::CsrfToken(super::FakeControl::CSRF_TOKEN.to_owned()),
         Query::PartDetail(question) => Answer::PartDetail(part(question.part)),
         Query::Logs(question) => Answer::Logs(LogPage {

@@ -141,7 +141,7 @@ impl Core {
     ) -> Result<FirmwareView, Problem> {
         let event = |identity: &Identity| submit::event("firmware.receive", identity, caller);
         let identity = self.require_for(caller, Role::Admin, event).await?;
-        match self.take_in(bundle, stream).await {
+        match self.take_in(caller, bundle, stream).await {
             Ok(version) => {
                 self.note(event(&identity).on(version)).await;
                 self.firmware().await
@@ -151,7 +151,13 @@ impl Core {
     }
 
     /// Answers which version it is, once all of it is here.
-    async fn take_in(&self, bundle: IncomingBundle, stream: OwnedFd) -> Result<String, Problem> {
+    async fn take_in(
+        &self,
+        caller: &Caller,
+        bundle: IncomingBundle,
+        stream: OwnedFd,
+    ) -> Result<String, Problem> {
+        self.require_proof(caller)?;
         let job = self.begin(bundle, None)?;
         let received = tokio::task::spawn_blocking(move || {
             let received = Awaited::new(UnixStream::from(stream), Arc::clone(&job.work))

@@ -1,5 +1,6 @@
 //! A box in a temporary directory.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -74,7 +75,7 @@ impl Home {
         std::fs::create_dir_all(&settings.state_dir).unwrap();
         std::fs::create_dir_all(&settings.runtime_dir).unwrap();
         let logs = LogBuffer::new(Timestamp::now);
-        let core = Core::open_with(settings, logs, Timestamp::now, confirm_within)?;
+        let core = Core::open_with(settings, logs, clock, confirm_within)?;
         let firewall = Arc::new(FakeFirewall::new());
         let network = Arc::new(FakeNetwork::new(facts()));
         let mdns = Arc::new(FakeMdns::new());
@@ -105,6 +106,11 @@ impl Home {
             mdns,
             reconciler,
         })
+    }
+
+    /// So much time passes at once, for this test alone.
+    pub(super) fn let_pass(&self, time: Duration) {
+        PASSED.set(PASSED.get() + time);
     }
 
     /// Ends the process, as far as a test can; what is on disk stays.
@@ -175,7 +181,7 @@ impl Home {
     /// Somebody with this role and a session, made without the time a password takes.
     pub(super) fn somebody(&self, role: Role) -> Caller {
         let username: Username = format!("some-{}", role.as_str()).parse().unwrap();
-        let now = Timestamp::now();
+        let now = clock();
         let token = SessionToken::generate().unwrap();
         let mut people = self.core.people();
         let hash: PasswordHash = people.accounts[&OWNER.parse().unwrap()]
@@ -220,6 +226,15 @@ impl Home {
         items.reverse();
         items
     }
+}
+
+thread_local! {
+    /// Each test has a thread of its own.
+    static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+fn clock() -> Timestamp {
+    Timestamp::now() + PASSED.get()
 }
 
 pub(super) fn code<T: std::fmt::Debug>(result: Result<T, Problem>) -> (u16, String) {

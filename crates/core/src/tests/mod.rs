@@ -5,6 +5,7 @@ mod audited;
 mod confirmation;
 mod home;
 mod peers;
+mod proof;
 mod restore;
 mod roles;
 mod rolling;

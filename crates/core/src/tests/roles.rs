@@ -48,7 +48,8 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
         Query::AuditVerify(_) => (Some(Role::Helper), Some(Accounts { range: range() }.into())),
         Query::Accounts(_) => (Some(Role::Admin), Some(Sessions.into())),
         Query::Sessions(_) => (Some(Role::Member), Some(CsrfToken.into())),
-        Query::CsrfToken(_) => (
+        Query::CsrfToken(_) => (Some(Role::Member), Some(RecentProof.into())),
+        Query::RecentProof(_) => (
             Some(Role::Member),
             Some(PartDetail { part: Part::Dns }.into()),
         ),
@@ -101,7 +102,11 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
             let setup_code = secret();
             (None, Some(Action::CheckSetupCode { setup_code }))
         }
-        Action::CheckSetupCode { .. } => (None, Some(Action::SignOut)),
+        Action::CheckSetupCode { .. } => {
+            let password = secret();
+            (None, Some(Action::Reauthenticate { password }))
+        }
+        Action::Reauthenticate { .. } => (member, Some(Action::SignOut)),
         Action::SignOut => (member, Some(Action::RevokeSession { id: String::new() })),
         Action::RevokeSession { .. } => {
             let change = PasswordChange {
