@@ -14,6 +14,7 @@ pub(crate) enum Done {
     PasswordChanged,
     SessionEnded,
     SignedOut,
+    Proven,
     Received,
     Dropped,
     Chosen,
@@ -23,7 +24,7 @@ pub(crate) enum Done {
 }
 
 impl Done {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Saved,
         Self::Added,
         Self::Removed,
@@ -34,6 +35,7 @@ impl Done {
         Self::PasswordChanged,
         Self::SessionEnded,
         Self::SignedOut,
+        Self::Proven,
         Self::Received,
         Self::Dropped,
         Self::Chosen,
@@ -55,6 +57,7 @@ impl Done {
             Self::PasswordChanged => "password-changed",
             Self::SessionEnded => "session-ended",
             Self::SignedOut => "signed-out",
+            Self::Proven => "proven",
             Self::Received => "received",
             Self::Dropped => "dropped",
             Self::Chosen => "chosen",
@@ -84,6 +87,7 @@ impl Done {
             }
             Self::SessionEnded => "The session has ended.",
             Self::SignedOut => "You are signed out.",
+            Self::Proven => "That was your password. Nothing was done yet: go on now.",
             Self::Received => {
                 "The new version is here and is being written beside the running one."
             }

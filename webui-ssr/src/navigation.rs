@@ -47,6 +47,16 @@ pub(crate) fn opens(role: Role, path: &str) -> bool {
     page_at(path).is_some_and(|page| page.access.needs_identity() && page.access.admits(role))
 }
 
+/// The page that the form of a path is sent from.
+pub(crate) fn page_of_form(path: &str) -> Option<String> {
+    let sends = |page: &&Page| page.posts.iter().any(|post| fits(post.path, path));
+    let page = PAGES.iter().find(sends)?;
+    // A form's path goes on from its page's, or is beside it: placeholders are at the same places.
+    let segments = page.path.split('/').zip(path.split('/'));
+    let segments = segments.map(|(part, given)| if part.starts_with('{') { given } else { part });
+    Some(segments.collect::<Vec<_>>().join("/"))
+}
+
 /// Where somebody of this role starts.
 pub(crate) fn home(role: Role) -> &'static str {
     match role {
@@ -187,6 +197,24 @@ mod tests {
             ("/peers/{name}", "new")
         );
         assert_eq!(page_at("/peers/new").unwrap().path, "/peers/new");
+    }
+
+    #[test]
+    fn form_leads_back_to_its_page() {
+        for (form, page) in [
+            ("/system/drop", "/system"),
+            ("/peers/anna.phone/file", "/peers/anna.phone"),
+            ("/people/ben/remove", "/people/ben/remove"),
+            ("/sign-out", "/account"),
+            ("/confirm", "/"),
+        ] {
+            assert_eq!(page_of_form(form).as_deref(), Some(page));
+        }
+        assert_eq!(page_of_form("/nowhere"), None);
+        for post in PAGES.iter().flat_map(|page| page.posts) {
+            let page = page_of_form(post.path).unwrap();
+            assert!(page_at(&page).is_some(), "{}: {page}", post.path);
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Page {
     pub group: Option<Group>,
     /// Who may see it.
     pub access: Access,
+    /// Whether only somebody may whose password was proven a short time ago.
+    pub dangerous: bool,
     /// What answers.
     pub get: Handler,
     /// The forms.
@@ -36,6 +38,8 @@ pub struct Post {
     pub path: &'static str,
     /// Who may send it.
     pub access: Access,
+    /// Whether only somebody may whose password was proven a short time ago.
+    pub dangerous: bool,
     /// Its fields, beside the token.
     pub fields: &'static [Field],
     /// How it is sent.
@@ -81,26 +85,38 @@ macro_rules! handler {
     };
 }
 
-/// `page!(path, title, group, access, handler, [forms])`.
+/// Whether the word is there.
+macro_rules! is_dangerous {
+    () => {
+        false
+    };
+    (dangerous) => {
+        true
+    };
+}
+
+/// `page!(path, title, group, access, handler, [forms])`; `dangerous` before it asks for the password first.
 macro_rules! page {
-    ($path:literal, $title:literal, $group:expr, $access:expr, $get:path, [$($post:expr),*]) => {
+    ($($word:ident)? $path:literal, $title:literal, $group:expr, $access:expr, $get:path, [$($post:expr),*]) => {
         Page {
             path: $path,
             title: $title,
             group: $group,
             access: $access,
+            dangerous: is_dangerous!($($word)?),
             get: handler!($get),
             posts: &[$($post),*],
         }
     };
 }
 
-/// `post!(path, access, fields, handler)`.
+/// `post!(path, access, fields, handler)`; `dangerous` before it refuses whose password was not proven a short time ago.
 macro_rules! post {
-    ($path:literal, $access:expr, $fields:expr, $handler:path) => {
+    ($($word:ident)? $path:literal, $access:expr, $fields:expr, $handler:path) => {
         Post {
             path: $path,
             access: $access,
+            dangerous: is_dangerous!($($word)?),
             fields: $fields,
             body: Body::Form,
             limit: Route::LIMIT,
@@ -111,11 +127,11 @@ macro_rules! post {
 
 /// `upload!(path, access, handler)`: a file.
 macro_rules! upload {
-    ($path:literal, $access:expr, $handler:path) => {
+    ($($word:ident)? $path:literal, $access:expr, $handler:path) => {
         Post {
             body: Body::Upload,
             limit: UPLOAD_LIMIT,
-            ..post!($path, $access, &[], $handler)
+            ..post!($($word)? $path, $access, &[], $handler)
         }
     };
 }
@@ -166,10 +182,10 @@ pub static PAGES: &[Page] = &[
         post!("/parts/{part}/restart", ADMIN, &[], parts::restart)
     ]),
     page!("/system", "System", Some(Group::Care), HELPER, system::show, [
-        upload!("/system", ADMIN, system::receive),
-        post!("/system/drop", ADMIN, &[], system::drop_version),
+        upload!(dangerous "/system", ADMIN, system::receive),
+        post!(dangerous "/system/drop", ADMIN, &[], system::drop_version),
         post!("/system/check", ADMIN, &[], system::check),
-        post!("/system/fetch", ADMIN, forms::updates::FETCH, system::fetch)
+        post!(dangerous "/system/fetch", ADMIN, forms::updates::FETCH, system::fetch)
     ]),
     page!("/system/updates", "New versions", None, ADMIN, system::ask_updates, [
         post!("/system/updates", ADMIN, forms::updates::FIELDS, system::set_updates)
@@ -177,8 +193,8 @@ pub static PAGES: &[Page] = &[
     page!("/system/restart", "Restart the box", None, ADMIN, system::ask_restart, [
         post!("/system/restart", ADMIN, &[], system::restart)
     ]),
-    page!("/system/other", "Go to the other version", None, ADMIN, system::ask_other, [
-        post!("/system/other", ADMIN, &[], system::other)
+    page!(dangerous "/system/other", "Go to the other version", None, ADMIN, system::ask_other, [
+        post!(dangerous "/system/other", ADMIN, &[], system::other)
     ]),
     page!("/revisions", "Revisions", Some(Group::Care), HELPER, revisions::list, []),
     page!("/revisions/{number}", "Revision {number}", None, HELPER, revisions::show, []),
@@ -189,14 +205,14 @@ pub static PAGES: &[Page] = &[
     page!("/audit/verify", "Check of the audit", None, HELPER, audit::verify, []),
     page!("/me", "My page", Some(Group::People), Access::Only(Role::Member), account::me, []),
     page!("/people", "People", Some(Group::People), ADMIN, people::list, []),
-    page!("/people/new", "Add a person", None, OWNER, people::new, [
-        post!("/people/new", OWNER, forms::account::NEW, people::add)
+    page!(dangerous "/people/new", "Add a person", None, OWNER, people::new, [
+        post!(dangerous "/people/new", OWNER, forms::account::NEW, people::add)
     ]),
-    page!("/people/{username}/password", "Password of {username}", None, ADMIN, people::ask_password, [
-        post!("/people/{username}/password", ADMIN, forms::account::RESET, people::set_password)
+    page!(dangerous "/people/{username}/password", "Password of {username}", None, ADMIN, people::ask_password, [
+        post!(dangerous "/people/{username}/password", ADMIN, forms::account::RESET, people::set_password)
     ]),
-    page!("/people/{username}/remove", "Remove {username}", None, OWNER, people::ask_remove, [
-        post!("/people/{username}/remove", OWNER, &[], people::remove)
+    page!(dangerous "/people/{username}/remove", "Remove {username}", None, OWNER, people::ask_remove, [
+        post!(dangerous "/people/{username}/remove", OWNER, &[], people::remove)
     ]),
     page!("/account", "My account", Some(Group::People), Access::SignedIn, account::show, [
         post!("/account/sessions/end", Access::SignedIn, forms::session::REVOKE, account::revoke),
@@ -204,6 +220,9 @@ pub static PAGES: &[Page] = &[
     ]),
     page!("/account/password", "New password", None, Access::SignedIn, account::ask_password, [
         post!("/account/password", Access::SignedIn, forms::session::PASSWORD, account::set_password)
+    ]),
+    page!("/reauthenticate", "Enter your password again", None, Access::SignedIn, sign_in::ask_again, [
+        post!("/reauthenticate", Access::SignedIn, forms::session::REAUTHENTICATE, sign_in::reauthenticate)
     ]),
     page!("/sign-in", "Sign in", None, Access::SignIn, sign_in::show, [
         post!("/sign-in", Access::SignIn, forms::session::SIGN_IN, sign_in::sign_in)
@@ -223,9 +242,10 @@ static FILES: [(&str, Access, Handler); 4] = [
 ];
 
 static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
-    let pages = PAGES
-        .iter()
-        .map(|page| get(page.path, page.access, page.get));
+    let pages = PAGES.iter().map(|page| Route {
+        dangerous: page.dangerous,
+        ..get(page.path, page.access, page.get)
+    });
     let files = FILES
         .iter()
         .map(|(path, access, handler)| get(path, *access, *handler));
@@ -233,6 +253,7 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         method: Method::POST,
         path: post.path,
         access: post.access,
+        dangerous: post.dangerous,
         body: post.body,
         limit: post.limit,
         handler: post.handler,
@@ -250,6 +271,7 @@ fn get(path: &'static str, access: Access, handler: Handler) -> Route {
         method: Method::GET,
         path,
         access,
+        dangerous: false,
         body: Body::None,
         limit: Route::LIMIT,
         handler,
@@ -287,6 +309,14 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn form_of_a_dangerous_page_is_dangerous_too() {
+        let dangerous = PAGES.iter().filter(|page| page.dangerous);
+        for post in dangerous.flat_map(|page| page.posts) {
+            assert!(post.dangerous, "{}", post.path);
         }
     }
 

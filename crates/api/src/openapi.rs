@@ -13,6 +13,10 @@ use crate::field::{self, Kind};
 use crate::row::{Answer, Row};
 use crate::table::ROWS;
 
+/// What is said of operations that are dangerous.
+const DANGEROUS: &str = "Answers 403 reauthentication_required unless the session signed in, or proved its password by \
+                         POST /api/auth/reauthenticate, within the last 15 minutes.";
+
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| document().to_string());
 
 pub(crate) async fn show(_: Visit) -> Result<Reply, Problem> {
@@ -88,6 +92,10 @@ fn operation(row: &Row, problem: &Value, generator: &mut SchemaGenerator) -> Val
         "responses": responses,
         "security": security(row),
     });
+    if row.dangerous {
+        operation["x-dangerous"] = json!(true);
+        operation["description"] = json!(DANGEROUS);
+    }
     if let Some(request) = row.request {
         let example: Value = serde_json::from_str(request.example).unwrap_or_default();
         let schema = (request.shape)(generator);

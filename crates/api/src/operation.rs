@@ -20,6 +20,8 @@ pub struct Operation {
     pub id: &'static str,
     /// Who may.
     pub access: Access,
+    /// Whether only for somebody whose password was proven a short time ago.
+    pub dangerous: bool,
     /// What it takes.
     pub body: Body,
     /// The most bytes of that.
@@ -54,6 +56,7 @@ pub fn operations() -> Vec<Operation> {
                 path: row.path,
                 id: row.id,
                 access: row.access,
+                dangerous: row.dangerous,
                 body: row.body(),
                 limit: row.limit,
                 query: row.query.iter().map(parameter).collect(),

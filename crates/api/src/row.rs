@@ -28,6 +28,8 @@ pub(crate) struct Row {
     pub(crate) id: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) access: Access,
+    /// Only for somebody whose password was proven a short time ago.
+    pub(crate) dangerous: bool,
     pub(crate) limit: usize,
     pub(crate) request: Option<Request>,
     /// Takes bytes as they come, instead.
@@ -119,6 +121,7 @@ impl Row {
             id,
             summary: "",
             access: Access::SignedIn,
+            dangerous: false,
             limit: Route::LIMIT,
             request: None,
             stream: false,
@@ -134,6 +137,12 @@ impl Row {
     pub(crate) const fn is(mut self, access: Access, summary: &'static str) -> Self {
         self.access = access;
         self.summary = summary;
+        self
+    }
+
+    /// Is refused unless the password was proven a short time ago.
+    pub(crate) const fn dangerous(mut self) -> Self {
+        self.dangerous = true;
         self
     }
 
@@ -229,6 +238,7 @@ impl Row {
             method: self.method(),
             path: self.path,
             access: self.access,
+            dangerous: self.dangerous,
             body: self.body(),
             limit: self.limit,
             handler: self.handler,

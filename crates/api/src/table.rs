@@ -18,7 +18,7 @@ use crate::answer::{
 };
 use crate::openapi;
 use crate::parameter::{CURSOR, LIMIT};
-use crate::routes::auth::LoginForm;
+use crate::routes::auth::{LoginForm, ReauthenticationForm};
 use crate::routes::setup::StepForm;
 use crate::routes::{audit, auth, config, firmware, parts, peers, services, setup};
 use crate::row::{CHANGE, OWN, READ, Row, handler};
@@ -84,6 +84,17 @@ pub(crate) static ROWS: &[Row] = &[
         .takes::<LoginForm>(r#"{"username":"anna","password":"a long and quiet river"}"#)
         .answers::<IdentityAnswer>()
         .refuses(&[401, 429]),
+    Row::post(
+        "/api/auth/reauthenticate",
+        "reauthenticate",
+        handler!(auth::reauthenticate),
+    )
+    .is(
+        Access::SignedIn,
+        "Prove your password once more: what is marked x-dangerous needs that within 15 minutes.",
+    )
+    .takes::<ReauthenticationForm>(r#"{"password":"a long and quiet river"}"#)
+    .refuses(&[403, 429]),
     Row::post("/api/auth/logout", "logout", handler!(auth::logout))
         .is(Access::SignedIn, "End this session."),
     Row::get(
@@ -118,6 +129,7 @@ pub(crate) static ROWS: &[Row] = &[
         handler!(auth::reset_password),
     )
     .is(CHANGE, "Set somebody else's password; their sessions end.")
+    .dangerous()
     .takes::<PasswordReset>(r#"{"username":"anna","new_password":"a long and quiet river"}"#)
     .refuses(&[403, 404]),
     Row::get(
@@ -129,6 +141,7 @@ pub(crate) static ROWS: &[Row] = &[
     .answers::<Page<AccountView>>(),
     Row::post("/api/auth/users", "addUser", handler!(auth::add_account))
         .is(OWN, "Add an account.")
+        .dangerous()
         .takes::<AccountForm>(
             r#"{"username":"ben","password":"a long and quiet river","role":"member"}"#,
         )
@@ -140,6 +153,7 @@ pub(crate) static ROWS: &[Row] = &[
         handler!(auth::remove_account),
     )
     .is(OWN, "Remove an account.")
+    .dangerous()
     .refuses(&[404, 409]),
     Row::get("/api/auth/sessions", "sessions", handler!(auth::sessions))
         .is(Access::SignedIn, "Your sessions.")
@@ -347,6 +361,7 @@ pub(crate) static ROWS: &[Row] = &[
         CHANGE,
         "Write a version into the other slot; it is tried at the next start.",
     )
+    .dangerous()
     .takes_stream(BUNDLE_LIMIT)
     .begins::<FirmwareView>()
     .refuses(&[409, 422]),
@@ -359,6 +374,7 @@ pub(crate) static ROWS: &[Row] = &[
         CHANGE,
         "Drop the version that is to be tried, or is on trial.",
     )
+    .dangerous()
     .refuses(&[409]),
     Row::post(
         "/api/firmware/check",
@@ -389,6 +405,7 @@ pub(crate) static ROWS: &[Row] = &[
         CHANGE,
         "Try the version in the other slot at the next start.",
     )
+    .dangerous()
     .refuses(&[409]),
     Row::post(
         "/api/firmware/restart",

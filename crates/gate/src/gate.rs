@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cell_control::Control;
+use cell_control::action::REAUTHENTICATION_REQUIRED;
 use cell_control::caller::Caller;
-use cell_control::query::CsrfToken;
+use cell_control::query::{CsrfToken, RecentProof};
+use cell_control::{Control, ask};
 use cell_model::account::Identity;
 use cell_model::problem::Problem;
 use http::header::{ALLOW, HeaderValue};
@@ -100,6 +101,13 @@ impl Gate {
         let judged = self
             .judge(&parts, &aim, caller, &mut identity, &mut upload)
             .await;
+        if let (Face::Page, Match::Route(route, _), Err(problem)) = (aim.face, &aim.found, &judged)
+            && route.body == Body::Upload
+            && problem.code == REAUTHENTICATION_REQUIRED
+        {
+            // Browsers show no answer before they have sent everything, and this one leads on.
+            upload.discard(route.limit).await;
+        }
         let reply = judged
             .unwrap_or_else(|problem| self.refusal(&parts, &aim, &problem, identity.as_ref()));
         upload.drain().await;
@@ -160,6 +168,11 @@ impl Gate {
             && !aim.access.admits(somebody.role)
         {
             return Err(wrong_role());
+        }
+        if let Match::Route(route, _) = &aim.found
+            && route.dangerous
+        {
+            ask(self.control.as_ref(), &caller, RecentProof).await?;
         }
         let csrf_token = self
             .check_csrf(parts, aim, &caller, &authority, upload)
@@ -249,7 +262,7 @@ impl Gate {
         if !aim.access.needs_identity() || !wanted {
             return Ok(None);
         }
-        let token = cell_control::ask(self.control.as_ref(), caller, CsrfToken).await?;
+        let token = ask(self.control.as_ref(), caller, CsrfToken).await?;
         if changes {
             let sent = sent_token(parts, aim, upload).await?;
             if !sent.is_some_and(|sent| origin::token_matches(&token, &sent)) {
@@ -269,15 +282,17 @@ impl Gate {
     ) -> Reply {
         let path = parts.uri.path();
         let reading = matches!(parts.method, Method::GET | Method::HEAD);
+        // A form that was sent cannot be sent again from an address: its query says nothing.
+        let whole = parts.uri.path_and_query().filter(|_| reading);
+        let next = encode(whole.map_or(path, |whole| whole.as_str()));
         let reply = match (aim.face, problem.status) {
             (Face::Api, _) => Reply::problem(problem),
             (Face::Page, 428) => Reply::see_other("/setup"),
             (Face::Page, 401) if reading && aim.access.needs_identity() => {
-                let whole = parts
-                    .uri
-                    .path_and_query()
-                    .map_or(path, |whole| whole.as_str());
-                Reply::see_other(&format!("/sign-in?next={}", encode(whole)))
+                Reply::see_other(&format!("/sign-in?next={next}"))
+            }
+            (Face::Page, 403) if problem.code == REAUTHENTICATION_REQUIRED => {
+                Reply::see_other(&format!("/reauthenticate?next={next}"))
             }
             (Face::Page, _) => {
                 (self.faces.page_error)(problem, identity, path).retry_after(problem)

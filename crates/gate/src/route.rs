@@ -58,6 +58,8 @@ pub struct Route {
     pub path: &'static str,
     /// Who may use it.
     pub access: Access,
+    /// Whether only somebody may whose password was proven a short time ago.
+    pub dangerous: bool,
     /// What it takes.
     pub body: Body,
     /// The most bytes of it: [`Route::LIMIT`] unless there is a reason.

@@ -110,6 +110,7 @@ mod tests {
             method,
             path,
             access,
+            dangerous: false,
             body: Body::None,
             limit: Route::LIMIT,
             handler: HANDLER,

@@ -177,6 +177,19 @@ where
         }
     }
 
+    /// Takes in all of a refused body, at most `limit` bytes, and throws it away.
+    pub(crate) async fn discard(&mut self, limit: usize) {
+        let mut left = limit;
+        if self.waits || self.check_length(limit).is_err() {
+            return;
+        }
+        while let Ok(Ok(Some(data))) = tokio::time::timeout(PIECE_TIME, self.next_piece()).await
+            && data.len() <= left
+        {
+            left -= data.len();
+        }
+    }
+
     /// Takes in what is left of a refused body and throws it away.
     pub(crate) async fn drain(self) {
         let Some(mut body) = self.body else { return };

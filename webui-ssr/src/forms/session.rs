@@ -12,6 +12,12 @@ pub(crate) const SIGN_IN: &[Field] = &[
     Field::hidden("next"),
 ];
 
+/// Fields of the password, once more.
+pub(crate) const REAUTHENTICATE: &[Field] = &[
+    Field::password("password", "Password"),
+    Field::hidden("next"),
+];
+
 /// Fields of one's own new password. The name is there for password managers.
 pub(crate) const PASSWORD: &[Field] = &[
     Field::password("current_password", "Present password"),
@@ -33,6 +39,12 @@ pub(crate) fn parse_sign_in(draft: &mut Draft, user_agent: &str) -> Option<Actio
     draft.accept(Some(action))
 }
 
+/// Reads the password, once more.
+pub(crate) fn parse_reauthenticate(draft: &mut Draft) -> Option<Action> {
+    let password = draft.secret("password")?;
+    draft.accept(Some(Action::Reauthenticate { password }))
+}
+
 /// Reads one's own new password.
 pub(crate) fn parse_password(draft: &mut Draft) -> Option<Action> {
     let current_password = draft.secret("current_password");
@@ -44,7 +56,7 @@ pub(crate) fn parse_password(draft: &mut Draft) -> Option<Action> {
     draft.accept(Some(Action::ChangePassword(change)))
 }
 
-/// Where to go after signing in: a page of this box only. Whatever a browser could read as another host is not one.
+/// Where to go after a password was entered: a page of this box only. Whatever a browser could read as another host is not one.
 pub(crate) fn local_path(text: &str) -> Option<&str> {
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains('\\');
     (text.starts_with('/') && !text.starts_with("//") && plain).then_some(text)

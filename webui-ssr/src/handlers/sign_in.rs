@@ -4,7 +4,7 @@ use cell_control::action::{Action, Outcome};
 use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
 
-use super::{draft, frame, ok};
+use super::{done, draft, frame, ok};
 use crate::done::Done;
 use crate::forms::session::local_path;
 use crate::forms::{self, Draft};
@@ -57,6 +57,47 @@ pub(crate) async fn sign_in(visit: Visit) -> Result<Reply, Problem> {
         ..visit
     };
     Ok(draft.reply(pages::sign_in::render(&frame(&nobody).await, &draft)))
+}
+
+/// Asks for the password once more, before what is dangerous.
+pub(crate) async fn ask_again(visit: Visit) -> Result<Reply, Problem> {
+    let next = visit.query.get("next").and_then(local_path);
+    let draft = Draft::new(
+        forms::session::REAUTHENTICATE,
+        [("next", next.unwrap_or_default().to_owned())],
+    );
+    Ok(ok(pages::reauthenticate::render(
+        &frame(&visit).await,
+        &draft,
+    )))
+}
+
+pub(crate) async fn reauthenticate(visit: Visit) -> Result<Reply, Problem> {
+    let mut draft = draft(&visit, forms::session::REAUTHENTICATE)?;
+    if let Some(action) = forms::session::parse_reauthenticate(&mut draft) {
+        match visit.control.act(&visit.caller, action).await {
+            Ok(_) => return Ok(way_back(&visit, draft.typed("next"))),
+            Err(problem) => draft.refuse(problem)?,
+        }
+    }
+    let frame = frame(&visit).await;
+    Ok(draft.reply(pages::reauthenticate::render(&frame, &draft)))
+}
+
+/// Back to where the person was: that page, or the page of the form that they sent.
+fn way_back(visit: &Visit, next: &str) -> Reply {
+    let role = visit.identity.as_ref().map(|identity| identity.role);
+    let Some(role) = role else {
+        return Reply::see_other("/");
+    };
+    let next = local_path(next).unwrap_or_default();
+    if navigation::opens(role, next) {
+        return Reply::see_other(next);
+    }
+    match navigation::page_of_form(next).filter(|page| navigation::opens(role, page)) {
+        Some(page) => done(&page, Done::Proven),
+        None => Reply::see_other(navigation::home(role)),
+    }
 }
 
 pub(crate) async fn sign_out(visit: Visit) -> Result<Reply, Problem> {

@@ -1,8 +1,8 @@
 //! The system itself: its version, and the next one.
 
-use cell_control::action::{Action, IncomingBundle};
+use cell_control::action::{Action, IncomingBundle, REAUTHENTICATION_REQUIRED};
 use cell_control::ask;
-use cell_control::query::Firmware;
+use cell_control::query::{Firmware, RecentProof};
 use cell_control::view::FirmwareView;
 use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
@@ -17,9 +17,11 @@ pub(crate) const PATH: &str = "/system";
 
 pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
+    let is_proven = ask(&*visit.control, &visit.caller, RecentProof).await;
     Ok(ok(pages::system::render(
         &frame,
         &firmware(&visit).await?,
+        is_proven.is_ok(),
         None,
     )))
 }
@@ -45,10 +47,13 @@ async fn shown(visit: &Visit, came: Result<(), Problem>, said: Done) -> Result<R
     match came {
         Ok(()) => Ok(done(PATH, said)),
         // 502: the box is well, another one is not.
-        Err(problem) if problem.status < 500 || problem.status == 502 => {
+        Err(problem)
+            if (problem.status < 500 || problem.status == 502)
+                && problem.code != REAUTHENTICATION_REQUIRED =>
+        {
             let frame = frame(visit).await;
             let firmware = firmware(visit).await?;
-            let page = pages::system::render(&frame, &firmware, Some(&problem));
+            let page = pages::system::render(&frame, &firmware, true, Some(&problem));
             let status = StatusCode::from_u16(problem.status);
             let status = status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
             Ok(Reply::html(status, page.into_string()))

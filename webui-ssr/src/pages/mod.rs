@@ -25,6 +25,7 @@ pub(crate) mod people;
 pub(crate) mod person_new;
 pub(crate) mod person_password;
 pub(crate) mod person_remove;
+pub(crate) mod reauthenticate;
 pub(crate) mod refusal;
 pub(crate) mod review;
 pub(crate) mod revision;

@@ -12,8 +12,17 @@ use crate::parts::text::{Weight, facts, notice};
 const FRAGMENT: &str = "/fragments/system";
 const POST: &str = "/system";
 
-/// The page; with why a bundle was not taken, if one was sent.
-pub(crate) fn render(frame: &Frame, firmware: &FirmwareView, refused: Option<&Problem>) -> Markup {
+/// Before a bundle may be sent.
+const PASSWORD: &str = "/reauthenticate?next=/system";
+
+/// The page; with why a bundle was not taken, if one was sent. Whose password was not proven a short time ago is asked
+/// for it first: nobody shall send a long file in vain.
+pub(crate) fn render(
+    frame: &Frame,
+    firmware: &FirmwareView,
+    is_proven: bool,
+    refused: Option<&Problem>,
+) -> Markup {
     let content = html! {
         @if let Some(problem) = refused {
             div.summary role="alert" tabindex="-1" autofocus aria-labelledby="summary-title" {
@@ -28,7 +37,12 @@ pub(crate) fn render(frame: &Frame, firmware: &FirmwareView, refused: Option<&Pr
             section {
                 h2 { "Install a version" }
                 (look(frame, firmware))
-                (upload(frame))
+                @if is_proven {
+                    (upload(frame))
+                } @else {
+                    p { "It decides what the box runs, and it is a while since you entered your password." }
+                    div.buttons { (link(PASSWORD, "Enter your password first", Look::Main)) }
+                }
             }
         }
     };

@@ -28,15 +28,29 @@ pub(crate) struct LoginForm {
     password: Secret<String>,
 }
 
-pub(crate) async fn login(visit: Visit) -> Result<Reply, Problem> {
-    let LoginForm { username, password } = body::read(&visit)?;
+/// The password, once more.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReauthenticationForm {
+    /// It.
+    #[schemars(with = "String", length(min = 1, max = 1024), extend("writeOnly" = true))]
+    password: Secret<String>,
+}
+
+fn check_password(password: &Secret<String>) -> Result<(), Problem> {
     let text = password.expose();
-    if text.is_empty() || text.len() > PASSWORD_BYTES || text.chars().any(char::is_control) {
-        return Err(Problem::field(
+    match text.is_empty() || text.len() > PASSWORD_BYTES || text.chars().any(char::is_control) {
+        true => Err(Problem::field(
             "password",
             "cannot be a password of this box",
-        ));
+        )),
+        false => Ok(()),
     }
+}
+
+pub(crate) async fn login(visit: Visit) -> Result<Reply, Problem> {
+    let LoginForm { username, password } = body::read(&visit)?;
+    check_password(&password)?;
     let user_agent = visit.user_agent().to_owned();
     let action = Action::SignIn {
         username: username.to_string(),
@@ -57,6 +71,16 @@ pub(crate) async fn login(visit: Visit) -> Result<Reply, Problem> {
         must_change_password,
     };
     Ok(ok(&answer)?.with_session(&token))
+}
+
+pub(crate) async fn reauthenticate(visit: Visit) -> Result<Reply, Problem> {
+    let ReauthenticationForm { password } = body::read(&visit)?;
+    check_password(&password)?;
+    visit
+        .control
+        .act(&visit.caller, Action::Reauthenticate { password })
+        .await?;
+    Ok(Reply::no_content())
 }
 
 pub(crate) async fn logout(visit: Visit) -> Result<Reply, Problem> {

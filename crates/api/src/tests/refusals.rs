@@ -46,8 +46,14 @@ async fn role_decides_by_the_table_alone() {
 async fn helper_changes_nothing_and_admin_no_accounts() {
     for operation in operations() {
         let changes = operation.method != http::Method::GET;
-        let harmless =
-            ["logout", "changePassword", "revokeSession", "testPart"].contains(&operation.id);
+        let harmless = [
+            "logout",
+            "reauthenticate",
+            "changePassword",
+            "revokeSession",
+            "testPart",
+        ]
+        .contains(&operation.id);
         if changes && operation.access.needs_identity() && !harmless {
             assert!(!operation.access.admits(Role::Helper), "{}", operation.id);
             assert!(!operation.access.admits(Role::Member), "{}", operation.id);
@@ -56,6 +62,38 @@ async fn helper_changes_nothing_and_admin_no_accounts() {
     for id in ["addUser", "removeUser"] {
         assert_eq!(operation(id).access, Access::AtLeast(Role::Owner));
     }
+}
+
+#[tokio::test]
+async fn dangerous_operations_want_a_recent_proof_and_no_others_do() {
+    let mut dangerous = Vec::new();
+    for operation in operations() {
+        let world = World::of(&operation);
+        world.control.forget_proofs();
+        let answered = world
+            .ask(&operation, &uri(&operation), operation.example.as_ref())
+            .await;
+        let refused = answered.status == 403 && answered.text.contains("reauthentication_required");
+        assert_eq!(refused, operation.dangerous, "{}", operation.id);
+        if refused {
+            assert!(answered.calls.is_empty());
+            dangerous.push(operation.id);
+        }
+    }
+    assert_eq!(
+        dangerous,
+        [
+            "resetPassword",
+            "addUser",
+            "removeUser",
+            "installFirmware",
+            "dropFirmware",
+            "tryOtherSlot"
+        ]
+    );
+    let described = crate::openapi::document();
+    let drop = &described["paths"]["/api/firmware/bundle"]["delete"];
+    assert_eq!(drop["x-dangerous"], true);
 }
 
 #[tokio::test]

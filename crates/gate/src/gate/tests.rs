@@ -2,6 +2,7 @@
 
 mod forgery;
 mod order;
+mod proof;
 mod shape;
 
 use cell_control::action::Action;
@@ -68,13 +69,14 @@ const fn row(method: Method, path: &'static str, access: Access, body: Body) -> 
         method,
         path,
         access,
+        dangerous: false,
         body,
         limit: 1_000,
         handler: ECHO,
     }
 }
 
-static API: [Route; 11] = [
+static API: [Route; 12] = [
     row(Method::GET, "/health", Access::Open, Body::None),
     row(
         Method::POST,
@@ -112,14 +114,25 @@ static API: [Route; 11] = [
         method: Method::POST,
         path: "/api/stream",
         access: Access::AtLeast(Role::Admin),
+        dangerous: false,
         body: Body::Stream,
         limit: 100_000,
+        handler: COUNTS,
+    },
+    Route {
+        method: Method::POST,
+        path: "/api/danger",
+        access: Access::AtLeast(Role::Admin),
+        dangerous: true,
+        body: Body::Stream,
+        limit: 100 << 20,
         handler: COUNTS,
     },
     Route {
         method: Method::GET,
         path: "/api/acts",
         access: Access::SignedIn,
+        dangerous: false,
         body: Body::None,
         limit: 1_000,
         handler: ACTS,
@@ -128,13 +141,14 @@ static API: [Route; 11] = [
         method: Method::PUT,
         path: "/api/peers/{name}",
         access: Access::AtLeast(Role::Admin),
+        dangerous: false,
         body: Body::Json,
         limit: 1_000,
         handler: REFUSES,
     },
 ];
 
-static PAGES: [Route; 5] = [
+static PAGES: [Route; 7] = [
     row(Method::GET, "/", Access::AtLeast(Role::Helper), Body::None),
     row(Method::GET, "/setup", Access::Setup, Body::None),
     row(Method::GET, "/sign-in", Access::SignIn, Body::None),
@@ -145,6 +159,24 @@ static PAGES: [Route; 5] = [
         Access::AtLeast(Role::Admin),
         Body::Form,
     ),
+    Route {
+        method: Method::GET,
+        path: "/danger",
+        access: Access::AtLeast(Role::Admin),
+        dangerous: true,
+        body: Body::None,
+        limit: 1_000,
+        handler: ECHO,
+    },
+    Route {
+        method: Method::POST,
+        path: "/danger",
+        access: Access::AtLeast(Role::Admin),
+        dangerous: true,
+        body: Body::Upload,
+        limit: 100 << 20,
+        handler: COUNTS,
+    },
 ];
 
 fn page_error(problem: &Problem, identity: Option<&Identity>, path: &str) -> Reply {
@@ -225,20 +257,30 @@ impl Answered {
     }
 }
 
-async fn send_at(stage: Stage, ask: Ask) -> Answered {
+async fn send_at(stage: Stage, mut ask: Ask) -> Answered {
     let control = Arc::new(FakeControl::new(stage));
+    let body = Full::new(Bytes::from(std::mem::take(&mut ask.body)));
+    send_to(&control, ask, body).await
+}
+
+async fn send_to<B>(control: &Arc<FakeControl>, ask: Ask, body: B) -> Answered
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: std::fmt::Display,
+{
     let faces = Faces {
         api: &API,
         pages: &PAGES,
         page_error,
     };
     let (_names, hosts) = watch::channel(BTreeSet::from(["box.local".to_owned()]));
-    let gate = Gate::new(control.clone(), faces, hosts).unwrap();
+    let core = Arc::clone(control) as Arc<dyn Control>;
+    let gate = Gate::new(core, faces, hosts).unwrap();
     let mut request = Request::builder().method(ask.method).uri(ask.uri);
     for (name, value) in &ask.headers {
         request = request.header(*name, value);
     }
-    let request = request.body(Full::new(Bytes::from(ask.body))).unwrap();
+    let request = request.body(body).unwrap();
     let peer = "[::ffff:192.168.1.20]:50000".parse().unwrap();
     let response = gate.answer(request, peer, CONNECTED_AT).await;
     let (parts, body) = response.into_parts();

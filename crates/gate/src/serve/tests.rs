@@ -24,6 +24,7 @@ const fn row(method: Method, path: &'static str, handler: crate::Handler) -> Rou
         method,
         path,
         access: Access::Open,
+        dangerous: false,
         body: Body::None,
         limit: Route::LIMIT,
         handler,

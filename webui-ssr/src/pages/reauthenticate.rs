@@ -1,0 +1,20 @@
+//! The password, once more. Pasting and password managers work.
+
+use maud::{Markup, html};
+
+use crate::forms::Draft;
+use crate::frame::Frame;
+use crate::parts::form::form;
+use crate::parts::shell::form_page;
+
+/// The page.
+pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
+    let content = html! {
+        p.lead { "What comes next decides what the box runs, or who may sign in." }
+        @if let Some(identity) = &frame.identity {
+            p { "You are signed in as " strong { (identity.username) } ". Your password counts for 15 minutes." }
+        }
+        (form(frame, draft, "/reauthenticate", "Go on"))
+    };
+    form_page(frame, draft, &content)
+}
