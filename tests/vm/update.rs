@@ -24,6 +24,7 @@ const DEADLINE_S: u32 = 150;
 
 /// Takes the version in, and waits until it is to be tried.
 fn install(appliance: &Appliance, version: &Version) -> Value {
+    appliance.prove_password();
     let token = appliance.owner.csrf_token().unwrap().unwrap_or_default();
     let request = Request::new("POST", "/api/firmware/bundle")
         .header("content-type", "application/octet-stream")
@@ -111,6 +112,7 @@ fn vm_long_update_is_tried_kept_and_gone_back_from_with_all_that_was_done() {
 
     // Back to the old one, on trial too.
     let mark = appliance.machine.serial().mark();
+    appliance.prove_password();
     let reply = appliance.owner.post("/api/firmware/other", &json!({}));
     expect_status(&reply.unwrap(), 204);
     restart(

@@ -204,6 +204,7 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
         page("/no/such/page", 404),
         page("/audit?action=none.such", 200),
         sent("/peers/phone/key", &json!({}), 200),
+        sent("/reauthenticate", &json!({ "password": "a guess" }), 403),
         sent("/peers/new", &json!({ "public_key": "no key" }), 422),
         sent("/dns/records/new", &json!({ "name": "a b" }), 422),
         sent("/network/addresses", &json!({}), 200),

@@ -10,4 +10,5 @@ mod bad_input;
 mod cell;
 mod order;
 mod pages;
+mod proof;
 mod roles;
