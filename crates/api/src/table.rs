@@ -395,6 +395,7 @@ pub(crate) static ROWS: &[Row] = &[
     )
     .takes::<FirmwareFetch>(r#"{"from":"channel"}"#)
     .begins::<FirmwareView>()
+    .dangerous()
     .refuses(&[408, 409, 422, 502]),
     Row::post(
         "/api/firmware/other",

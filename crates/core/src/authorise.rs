@@ -148,6 +148,7 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
     match action {
         Action::DropFirmware
         | Action::TryOtherSlot
+        | Action::FetchFirmware(_)
         | Action::ResetPassword(_)
         | Action::AddAccount(_)
         | Action::RemoveAccount { .. } => true,
@@ -162,6 +163,7 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::RevokeSession { .. }
         | Action::TestPart { .. }
         | Action::RestartPart { .. }
+        | Action::CheckFirmware
         | Action::SetVerbosity(_) => false,
     }
 }
