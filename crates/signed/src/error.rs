@@ -3,8 +3,9 @@
 use cell_model::Timestamp;
 
 use crate::list::Purpose;
+use crate::words::JsonError;
 
-/// Why a document is not trusted. Nothing of it was used.
+/// Why a document is not trusted. Nothing of it was used, and only the beginning of any text in it is repeated here.
 #[derive(Debug, thiserror::Error)]
 pub enum SignedError {
     /// A key is not 32 bytes in hexadecimal.
@@ -15,10 +16,10 @@ pub enum SignedError {
     SecretKey,
     /// The envelope is not of the expected shape.
     #[error("the envelope cannot be read")]
-    Envelope(#[source] serde_json::Error),
+    Envelope(#[source] JsonError),
     /// A signed document is not of the expected shape.
     #[error("the signed document cannot be read")]
-    Payload(#[source] serde_json::Error),
+    Payload(#[source] JsonError),
     /// It was signed for something else.
     #[error("this is a document of type {found:?}, not {expected:?}")]
     Type {

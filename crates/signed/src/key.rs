@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::SignedError;
+use crate::words::brief;
 
 /// Who signs, as everybody may know it. Written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,9 +49,7 @@ impl FromStr for PublicKey {
     fn from_str(text: &str) -> Result<Self, SignedError> {
         let bytes = HEXLOWER.decode(text.as_bytes()).ok();
         let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-        Ok(Self(
-            bytes.ok_or_else(|| SignedError::Key(text.to_owned()))?,
-        ))
+        Ok(Self(bytes.ok_or_else(|| SignedError::Key(brief(text)))?))
     }
 }
 

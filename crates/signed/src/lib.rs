@@ -12,8 +12,10 @@ mod envelope;
 mod error;
 mod key;
 mod list;
+mod words;
 
 pub use envelope::{Envelope, PayloadType, Signature};
 pub use error::SignedError;
 pub use key::{PublicKey, SigningKey};
 pub use list::{KeyList, Purpose, check_fresh};
+pub use words::JsonError;

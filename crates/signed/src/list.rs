@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::envelope::{Envelope, PayloadType};
 use crate::error::SignedError;
 use crate::key::{PublicKey, SigningKey};
+use crate::words::brief;
 
 /// Fewer than two would let one stolen key decide.
 const LEAST_THRESHOLD: usize = 2;
@@ -59,7 +60,7 @@ impl KeyList {
     /// It is a list that nobody may have.
     pub fn seal(&self, keys: &[SigningKey]) -> Result<Envelope, SignedError> {
         self.check()?;
-        let payload = serde_json::to_vec(self).map_err(SignedError::Payload)?;
+        let payload = serde_json::to_vec(self).map_err(payload)?;
         Ok(Envelope::seal(Self::TYPE, payload, keys))
     }
 
@@ -76,7 +77,7 @@ impl KeyList {
         if envelope.payload_type != payload_type.0 {
             return Err(SignedError::Type {
                 expected: payload_type.0,
-                found: envelope.payload_type.clone(),
+                found: brief(&envelope.payload_type),
             });
         }
         let valid = envelope.signers(&self.keys);
@@ -86,7 +87,7 @@ impl KeyList {
                 threshold: self.threshold,
             });
         }
-        serde_json::from_slice(&envelope.payload).map_err(SignedError::Payload)
+        serde_json::from_slice(&envelope.payload).map_err(payload)
     }
 
     /// The newest list that can be reached from this one over `chain`: each next one is signed by the keys of the one
@@ -126,8 +127,7 @@ impl KeyList {
     /// # Errors
     /// It is no list, or one that its own keys have not signed.
     pub fn anchor(envelope: &Envelope) -> Result<Self, SignedError> {
-        let claimed: Self =
-            serde_json::from_slice(&envelope.payload).map_err(SignedError::Payload)?;
+        let claimed: Self = serde_json::from_slice(&envelope.payload).map_err(payload)?;
         claimed.open(Self::TYPE, envelope)
     }
 
@@ -146,8 +146,7 @@ impl KeyList {
         struct Claim {
             version: u64,
         }
-        let claim: Claim =
-            serde_json::from_slice(&envelope.payload).map_err(SignedError::Payload)?;
+        let claim: Claim = serde_json::from_slice(&envelope.payload).map_err(payload)?;
         Ok(claim.version)
     }
 
@@ -165,6 +164,10 @@ impl KeyList {
             })
         }
     }
+}
+
+fn payload(error: serde_json::Error) -> SignedError {
+    SignedError::Payload(error.into())
 }
 
 /// Refuses what was good until an earlier time.

@@ -81,6 +81,27 @@ fn strangers_keys_and_other_types_do_not_count() {
 }
 
 #[test]
+fn what_nobody_vouches_for_is_hardly_repeated() {
+    let keys = keys(3);
+    let hostile = "\u{1b}[2J".repeat(100_000);
+    let mut typed = serde_json::to_value(document(&keys)).unwrap();
+    typed["payloadType"] = json!(hostile);
+    let payload = json!({ (hostile.as_str()): 1 }).to_string();
+    let unreadable = Envelope::seal(KeyList::TYPE, payload.into_bytes(), &keys);
+    let errors = [
+        opened(&list(1, &keys), &serde_json::from_value(typed).unwrap()).unwrap_err(),
+        KeyList::anchor(&unreadable).unwrap_err(),
+        hostile.parse::<PublicKey>().unwrap_err(),
+    ];
+    for error in errors {
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        let said = format!("{error} {}", source.unwrap_or_default());
+        assert!(said.len() < 1_000, "{}", said.len());
+        assert!(!said.contains(char::is_control), "{said:?}");
+    }
+}
+
+#[test]
 fn lists_that_one_key_could_decide_are_refused() {
     let keys = keys(3);
     let good = list(1, &keys);

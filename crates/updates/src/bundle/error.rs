@@ -2,7 +2,7 @@
 
 use cell_model::Timestamp;
 use cell_model::config::ReleaseChannel;
-use cell_signed::SignedError;
+use cell_signed::{JsonError, SignedError};
 
 /// Why a bundle is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum BundleError {
     LongHeader(u32),
     /// Its header is not of the right shape.
     #[error("its header cannot be read")]
-    Header(#[source] serde_json::Error),
+    Header(#[source] JsonError),
     /// Not enough keys that this box trusts vouch for it.
     #[error("it is not signed by keys that this system trusts")]
     Untrusted(#[source] SignedError),

@@ -48,7 +48,7 @@ impl Header {
     /// # Errors
     /// [`BundleError::Header`].
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
-        serde_json::from_slice(bytes).map_err(BundleError::Header)
+        serde_json::from_slice(bytes).map_err(unreadable)
     }
 
     /// With its prefix.
@@ -56,7 +56,7 @@ impl Header {
     /// # Errors
     /// [`BundleError::LongHeader`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, BundleError> {
-        let header = serde_json::to_vec(self).map_err(BundleError::Header)?;
+        let header = serde_json::to_vec(self).map_err(unreadable)?;
         let length = u32::try_from(header.len()).unwrap_or(u32::MAX);
         if length > LONGEST {
             return Err(BundleError::LongHeader(length));
@@ -78,4 +78,8 @@ impl Header {
         manifest.check()?;
         Ok((manifest, keys))
     }
+}
+
+fn unreadable(error: serde_json::Error) -> BundleError {
+    BundleError::Header(error.into())
 }

@@ -154,6 +154,19 @@ fn nothing_and_garbage_are_no_bundles() {
 }
 
 #[test]
+fn hardly_anything_is_repeated_of_a_header_that_cannot_be_read() {
+    let story = story();
+    let header = format!("{{\"\u{7}{}\":1}}", "x".repeat(1 << 20));
+    let length = u32::try_from(header.len()).unwrap().to_le_bytes();
+    let bundle = [b"CELLBDL1", &length[..], header.as_bytes()].concat();
+    let BundleError::Header(source) = story.refuses_bundle(&bundle) else {
+        panic!("it can be read");
+    };
+    let said = source.to_string();
+    assert!(said.len() < 300 && !said.contains('\u{7}'), "{said:?}");
+}
+
+#[test]
 fn bundle_that_is_cut_anywhere_is_refused() {
     let story = story();
     let bundle = story.new.bundle(&story.keys);
