@@ -54,7 +54,7 @@ const CRATES: &[(Layer, &[&str])] = &[
     (Run, &["control", "core", "reconcile"]),
     (Face, &["gate", "webui", "api", "cellctl", "console"]),
     (Root, &["firmware"]),
-    (Dev, &["testkit", "xtask", "os", "tests"]),
+    (Dev, &["testkit", "xtask", "os", "tests", "fuzz"]),
 ];
 
 /// One end of an arrow.
