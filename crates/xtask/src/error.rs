@@ -60,6 +60,10 @@ pub(crate) enum XtaskError {
     NoTest { set: String },
     #[error("no bench `{name}`; there are: {available}")]
     NoBench { name: String, available: String },
+    #[error("no target `{name}`; there are: {available}")]
+    NoFuzzTarget { name: String, available: String },
+    #[error("cannot keep in {folder} what is found")]
+    Fuzz { folder: PathBuf, source: io::Error },
     #[error("the image cannot be made")]
     Image(#[from] cell_os::OsError),
     #[error("the same inputs gave another image: SHA-256 {first}, then {second}")]

@@ -1,4 +1,4 @@
-//! The development commands: `cargo xtask ci | test | run | image | bundle | flash | bench | buildroot | check-arrows | setup`.
+//! The development commands: `cargo xtask ci | test | run | image | bundle | flash | bench | fuzz | buildroot | check-arrows | setup`.
 //!
 //! Promises: everything a command builds is kept outside the tree (`CARGO_TARGET_DIR`, or a folder of its own in the
 //! cache), everything it starts is gone when it ends, and a failure is exit status 1 with what to do.
@@ -20,6 +20,7 @@ mod check;
 mod error;
 mod flash;
 mod forward;
+mod fuzz;
 mod image;
 mod run;
 mod setup;
@@ -54,6 +55,8 @@ enum Task {
     Run(run::Options),
     /// Measure, and say whether the aim is met
     Bench(bench::Options),
+    /// Try foreign bytes on the parsers of firmware, led by the branches they reach
+    Fuzz(fuzz::Options),
     /// Make the disk image of a board
     Image(image::Options),
     /// Make the update bundle of a board; sign one; make the keys for it
@@ -84,6 +87,7 @@ fn perform(task: Task) -> Result<ExitCode, XtaskError> {
         Task::Test(options) => test::perform(&options),
         Task::Run(options) => run::perform(&options),
         Task::Bench(options) => bench::perform(&options),
+        Task::Fuzz(options) => fuzz::perform(&options),
         Task::Image(options) => image::perform(&options),
         Task::Bundle(options) => bundle::perform(&options),
         Task::Flash(options) => flash::perform(&options),

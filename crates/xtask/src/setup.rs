@@ -202,6 +202,14 @@ const BUILDROOT_TOOLS: &[Tool] = &[
     ),
 ];
 
+/// What `cargo xtask fuzz` needs.
+const FUZZ_TOOLS: &[Tool] = &[tool(
+    Need::Test,
+    "g++",
+    "build-essential",
+    "builds libFuzzer, and links Rust programs",
+)];
+
 /// What browser tests need of npm, pinned: the rules for accessible pages are part of what a test says. From 1.62 on
 /// playwright-core wants a later Node.js than Debian 12 has.
 const NPM_PACKAGES: &[(&str, &str)] = &[("axe-core", "4.14.1"), ("playwright-core", "1.61.1")];
@@ -219,6 +227,11 @@ pub(crate) fn ensure(need: Need) -> Result<(), XtaskError> {
 /// Makes sure that everything for `cargo xtask buildroot` is there.
 pub(crate) fn ensure_buildroot() -> Result<(), XtaskError> {
     ensure_tools(BUILDROOT_TOOLS, Need::Test)
+}
+
+/// Makes sure that everything for `cargo xtask fuzz` is there.
+pub(crate) fn ensure_fuzz() -> Result<(), XtaskError> {
+    ensure_tools(FUZZ_TOOLS, Need::Test)
 }
 
 fn ensure_tools(tools: &'static [Tool], need: Need) -> Result<(), XtaskError> {
