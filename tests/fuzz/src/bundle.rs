@@ -42,7 +42,7 @@ fn run(bytes: &[u8]) {
     assert!(bytes.ends_with(chunks), "chunks are others than signed");
     for place in Place::ALL {
         let there = taken.slot.content(place);
-        assert_eq!(there, signed.version.content(place));
+        assert_eq!(there, signed.content(place));
     }
 }
 
@@ -80,7 +80,7 @@ static INSTALLED: LazyLock<Installed> = LazyLock::new(|| Installed {
     release: Release {
         version: "1.20.0".to_owned(),
         sequence: 20,
-        ..SIGNED[0].version.release.clone()
+        ..SIGNED[0].manifest.release.clone()
     },
     kept_schema: 3,
 });

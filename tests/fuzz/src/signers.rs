@@ -1,10 +1,10 @@
 //! Keys that are the same on every machine, so that an input that is signed stays so. No box was ever told to trust
 //! them.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use cell_signed::{KeyList, Purpose, SigningKey};
-use cell_testkit::firmware::Keys;
+use cell_signed::{Envelope, KeyList, Purpose, SigningKey};
 use data_encoding::HEXLOWER;
 
 /// The public keys of the secret ones that are 32 times the byte 1, 2 and so on.
@@ -22,8 +22,18 @@ const PUBLIC: [&str; 8] = [
 const BEFORE: &str = "3051020101300506032b657004220420";
 const BETWEEN: &str = "812100";
 
-/// How many there are.
-pub(crate) const COUNT: usize = PUBLIC.len();
+/// All of them.
+pub(crate) static ALL: LazyLock<Vec<SigningKey>> = LazyLock::new(|| some(0..PUBLIC.len()));
+
+/// Who signs, and how others know.
+pub(crate) struct Keys {
+    /// The secret ones.
+    pub(crate) signers: Vec<SigningKey>,
+    /// The list they are in.
+    pub(crate) list: KeyList,
+    /// All lists up to it.
+    pub(crate) chain: Vec<Envelope>,
+}
 
 /// The first list of a box, of the first three keys.
 pub(crate) static FIRST: LazyLock<Keys> = LazyLock::new(|| {
@@ -48,20 +58,18 @@ pub(crate) static SECOND: LazyLock<Keys> = LazyLock::new(|| {
     }
 });
 
-/// One of the keys.
-pub(crate) fn key(number: usize) -> SigningKey {
+fn key(number: usize) -> SigningKey {
     let secret = HEXLOWER.encode(&[number as u8 + 1; 32]);
     let document = [BEFORE, &secret, BETWEEN, PUBLIC[number]].concat();
     let document = HEXLOWER.decode(document.as_bytes());
     SigningKey::from_pkcs8(&document.expect("hexadecimal")).expect("the two belong together")
 }
 
-/// Several of the keys.
-pub(crate) fn some(numbers: impl IntoIterator<Item = usize>) -> Vec<SigningKey> {
-    numbers.into_iter().map(key).collect()
+fn some(numbers: Range<usize>) -> Vec<SigningKey> {
+    numbers.map(key).collect()
 }
 
-fn list(version: u64, numbers: std::ops::Range<usize>) -> KeyList {
+fn list(version: u64, numbers: Range<usize>) -> KeyList {
     KeyList {
         version,
         purpose: Purpose::Release,
