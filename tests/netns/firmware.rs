@@ -1,103 +1,30 @@
-//! A firmware bundle on its way into a box whose slots are files: taken, refused, dropped, and nobody's service stops.
-#![expect(
-    clippy::unwrap_used,
-    reason = "code of tests: what goes wrong ends the test"
-)]
+//! A firmware bundle on its way into a box whose slots are files: taken, refused, dropped.
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use cell_testkit::celld::PATIENCE;
 use cell_testkit::firmware::{Keys, Version};
-use cell_testkit::{Reply, Request, World, wait_for};
-use cell_tests::probe::answers_dns;
-use cell_tests::slots::Slots;
-use cell_tests::{Cell, DOMAIN, expect_status};
+use cell_testkit::wait_for;
+use cell_tests::expect_status;
+use cell_tests::slots::{Appliance, Slots};
 use cell_updates::boot_state::Slot;
 use serde_json::{Value, json};
 
-/// A cell that runs the old version from slot `a`.
-struct Appliance {
-    cell: Cell,
-    slots: Slots,
-}
-
-impl Appliance {
-    fn start() -> Self {
-        let slots = Slots::new();
-        Self {
-            cell: Cell::start_in(World::new().unwrap(), slots.options()),
-            slots,
-        }
-    }
-
-    fn send(&self, bundle: &[u8]) -> Reply {
-        self.send_with(bundle, "")
-    }
-
-    fn send_with(&self, bundle: &[u8], query: &str) -> Reply {
-        self.cell.owner.send(&self.request(bundle, query)).unwrap()
-    }
-
-    fn request(&self, bundle: &[u8], query: &str) -> Request {
-        let token = self.cell.owner.csrf_token().unwrap().unwrap_or_default();
-        Request::new("POST", format!("/api/firmware/bundle{query}"))
-            .header("content-type", "application/octet-stream")
-            .header("x-csrf-token", token)
-            .body(bundle)
-    }
-
-    fn firmware(&self) -> Value {
-        self.cell.get("/api/firmware")
-    }
-
-    fn wait_update(&self, state: &str) -> Value {
-        let seen = wait_for(PATIENCE, || {
-            let firmware = self.firmware();
-            (firmware["update"]["state"] == state).then_some(firmware)
-        });
-        seen.unwrap_or_else(|| {
-            let firmware = self.firmware();
-            assert_eq!(firmware["update"]["state"], state, "{firmware}");
-            firmware
-        })
-    }
-}
-
 #[test]
-fn bundle_is_taken_while_names_are_answered_and_can_be_dropped_again() {
-    let appliance = Appliance::start();
+fn bundle_is_taken_and_can_be_dropped_again() {
+    let appliance = Appliance::start(Slots::new());
     let firmware = appliance.firmware();
     assert_eq!(firmware["version"], "1.10.0");
     assert_eq!(firmware["slots"]["running"], "a");
     assert_eq!(firmware["update"]["state"], "none");
 
     let new = Version::new(11);
-    let (stop, asked, lost) = (
-        AtomicBool::new(false),
-        AtomicUsize::new(0),
-        AtomicUsize::new(0),
-    );
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                asked.fetch_add(1, Ordering::Relaxed);
-                let world = &appliance.cell.world;
-                let server = appliance.cell.celld.admin().ip();
-                let answered = answers_dns(&world.laptop, server, &[DOMAIN]);
-                lost.fetch_add(usize::from(!answered), Ordering::Relaxed);
-            }
-        });
-        let reply = appliance.send(&new.bundle(&appliance.slots.keys));
-        assert_eq!(reply.status, 202, "{}", reply.text());
-        assert_eq!(reply.json()["update"]["version"], "1.11.0");
-        let firmware = appliance.wait_update("ready");
-        assert_eq!(firmware["slots"]["trial"], "b");
-        assert_eq!(firmware["update"]["notes"], "What is new.");
-        stop.store(true, Ordering::Relaxed);
-    });
-    let (asked, lost) = (asked.into_inner(), lost.into_inner());
-    assert!(asked > 0 && lost == 0, "{lost} of {asked} lost");
+    let reply = appliance.send(&new.bundle(&appliance.slots.keys));
+    assert_eq!(reply.status, 202, "{}", reply.text());
+    assert_eq!(reply.json()["update"]["version"], "1.11.0");
+    let firmware = appliance.wait_update("ready");
+    assert_eq!(firmware["slots"]["trial"], "b");
+    assert_eq!(firmware["update"]["notes"], "What is new.");
     assert!(
         appliance.slots.hold(Slot::A, &appliance.slots.version)
             && appliance.slots.hold(Slot::B, &new)
@@ -144,7 +71,7 @@ fn bundle_is_taken_while_names_are_answered_and_can_be_dropped_again() {
 
 #[test]
 fn bundles_that_are_not_taken_are_answered_with_a_reason_and_change_nothing() {
-    let appliance = Appliance::start();
+    let appliance = Appliance::start(Slots::new());
     let new = Version::new(11);
     let keys = &appliance.slots.keys;
     let bundle = new.bundle(keys);
@@ -225,7 +152,7 @@ fn bundles_that_are_not_taken_are_answered_with_a_reason_and_change_nothing() {
 
 #[test]
 fn changes_wait_while_a_version_is_on_trial() {
-    let mut appliance = Appliance::start();
+    let mut appliance = Appliance::start(Slots::new());
     let new = Version::new(11);
     expect_status(&appliance.send(&new.bundle(&appliance.slots.keys)), 202);
     appliance.wait_update("ready");
@@ -267,7 +194,7 @@ fn changes_wait_while_a_version_is_on_trial() {
 
 #[test]
 fn second_bundle_waits_for_the_first_and_one_that_breaks_off_is_gone_on_with() {
-    let appliance = Appliance::start();
+    let appliance = Appliance::start(Slots::new());
     let new = Version::new(11);
     let bundle = new.bundle(&appliance.slots.keys);
     std::thread::scope(|scope| {

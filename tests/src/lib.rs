@@ -13,6 +13,7 @@
 pub mod probe;
 mod process;
 pub mod slots;
+pub mod traffic;
 pub mod version;
 pub mod vm;
 

@@ -1,13 +1,17 @@
-//! A disk with two slots that is made of files, for a daemon that is not on an appliance.
+//! A disk with two slots that is made of files, and a cell that runs from it although it is not on an appliance.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cell_testkit::CelldOptions;
+use cell_testkit::celld::PATIENCE;
 use cell_testkit::firmware::{Keys, Version};
+use cell_testkit::{CelldOptions, Reply, Request, World, wait_for};
 use cell_updates::boot_state::{BootState, Folder, GrubBootState, Health, Slot, first_files};
 use cell_updates::bundle::Place;
+use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::Cell;
 
 /// Room behind what a partition holds.
 const ROOM: usize = 1 << 20;
@@ -26,9 +30,15 @@ impl Slots {
     /// With a first version, of number 10.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(Version::new(10))
+    }
+
+    /// With this version.
+    #[must_use]
+    pub fn with(version: Version) -> Self {
         let slots = Self {
             keys: Keys::new(),
-            version: Version::new(10),
+            version,
             folder: tempfile::tempdir().unwrap(),
         };
         for slot in Slot::ALL {
@@ -120,5 +130,66 @@ impl Slots {
 impl Default for Slots {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// A cell that runs the old version from slot `a`.
+#[derive(Debug)]
+pub struct Appliance {
+    /// The cell, set up.
+    pub cell: Cell,
+    /// Its disk.
+    pub slots: Slots,
+}
+
+impl Appliance {
+    /// On this disk.
+    #[must_use]
+    pub fn start(slots: Slots) -> Self {
+        Self {
+            cell: Cell::start_in(World::new().unwrap(), slots.options()),
+            slots,
+        }
+    }
+
+    /// Uploads a bundle as the owner.
+    #[must_use]
+    pub fn send(&self, bundle: &[u8]) -> Reply {
+        self.send_with(bundle, "")
+    }
+
+    /// The same with a query such as `?allow_older=true`.
+    #[must_use]
+    pub fn send_with(&self, bundle: &[u8], query: &str) -> Reply {
+        self.cell.owner.send(&self.request(bundle, query)).unwrap()
+    }
+
+    /// An upload as the owner.
+    #[must_use]
+    pub fn request(&self, bundle: &[u8], query: &str) -> Request {
+        let token = self.cell.owner.csrf_token().unwrap().unwrap_or_default();
+        Request::new("POST", format!("/api/firmware/bundle{query}"))
+            .header("content-type", "application/octet-stream")
+            .header("x-csrf-token", token)
+            .body(bundle)
+    }
+
+    /// What the box says of its versions.
+    #[must_use]
+    pub fn firmware(&self) -> Value {
+        self.cell.get("/api/firmware")
+    }
+
+    /// Waits until an update has come so far.
+    pub fn wait_update(&self, state: &str) -> Value {
+        let seen = wait_for(PATIENCE, || {
+            let firmware = self.firmware();
+            (firmware["update"]["state"] == state).then_some(firmware)
+        });
+        seen.unwrap_or_else(|| {
+            let firmware = self.firmware();
+            assert_eq!(firmware["update"]["state"], state, "{firmware}");
+            firmware
+        })
     }
 }

@@ -95,8 +95,13 @@ pub struct Version {
 impl Version {
     /// Of noise; `sequence` is its seed too.
     pub fn new(sequence: u64) -> Self {
-        let data = noise(sequence, BLOCKS * block());
-        Self::of(sequence, noise(sequence + 1_000, 300_000), data)
+        Self::of_size(sequence, 300_000, BLOCKS)
+    }
+
+    /// Of noise, with so many bytes on the boot partition and so many blocks of data on the root.
+    pub fn of_size(sequence: u64, boot: usize, root_blocks: usize) -> Self {
+        let data = noise(sequence, root_blocks * block());
+        Self::of(sequence, noise(sequence + 1_000, boot), data)
     }
 
     /// The next one, in which some bytes in the middle of the root are others and the rest has moved.
@@ -189,10 +194,9 @@ pub fn header(manifest: &Manifest, keys: &Keys, signers: usize) -> Header {
 
 /// Bytes that nothing makes shorter.
 pub fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut random = fastrand::Rng::with_seed(seed);
-    std::iter::repeat_with(|| random.u8(..))
-        .take(length)
-        .collect()
+    let mut bytes = vec![0; length];
+    fastrand::Rng::with_seed(seed).fill(&mut bytes);
+    bytes
 }
 
 fn block() -> usize {
