@@ -14,8 +14,8 @@ use cell_testkit::Namespace;
 
 use crate::probe::connect;
 
-/// What is not answered by then is lost: programs ask again, or give up.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// What is not answered by then is lost: programs ask again (resolv.conf(5)), or give up.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What came of it.
 #[derive(Debug, Clone, Default)]
