@@ -10,6 +10,10 @@ use crate::error::{self, OsError};
 use crate::files;
 use crate::toolbox::{Toolbox, run};
 
+/// Time of its files, the same in every version: it is packed as one piece, so that another time in it would have every
+/// box fetch all of it with every update.
+const TIME: &str = "@0";
+
 /// What goes into it, read from `images/os/initramfs`.
 pub(crate) struct Recipe<'a> {
     /// Folder with `files` (an allow-list), `modules` (a list of modules) and `init` (the script).
@@ -20,8 +24,6 @@ pub(crate) struct Recipe<'a> {
     pub(crate) tree: &'a Path,
     /// Their kernel.
     pub(crate) kernel: &'a Kernel,
-    /// Time of its files in seconds since 1970.
-    pub(crate) epoch: u64,
 }
 
 impl Recipe<'_> {
@@ -62,18 +64,17 @@ impl Recipe<'_> {
             files::read_text(&self.folder.join("init"))?,
             0o755,
         )?;
-        self.pack(&root, to, toolbox)
+        Self::pack(&root, to, toolbox)
     }
 
-    fn pack(&self, root: &Path, to: &Path, toolbox: &Toolbox) -> Result<(), OsError> {
+    fn pack(root: &Path, to: &Path, toolbox: &Toolbox) -> Result<(), OsError> {
         let archive = to.with_extension("cpio");
-        let time = format!("@{}", self.epoch);
         run(Command::new("find").arg(root).args([
             "-exec",
             "touch",
             "--no-dereference",
             "--date",
-            &time,
+            TIME,
             "{}",
             "+",
         ]))?;

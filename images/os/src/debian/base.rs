@@ -143,7 +143,6 @@ impl Sources {
             board: &board.folder,
             tree: &packages.folder,
             kernel: &kernel,
-            epoch: self.epoch,
         };
         recipe.make(&initrd, scratch, toolbox)?;
         Ok(Base {
