@@ -4,6 +4,8 @@
 //! with its file unless that is to be kept; every wait has a limit. Start at [`Machine::start`].
 
 mod error;
+mod frozen;
+mod monitor;
 mod options;
 mod serial;
 mod stick;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 pub use error::MachineError;
+pub use frozen::Frozen;
 pub use options::{Emulator, Firmware, Forward, MachineOptions, Nic, Processor};
 pub use serial::Serial;
 pub use stick::Stick;
@@ -26,6 +29,10 @@ use crate::wait_for;
 
 /// How long power-on to an answer may take under emulation on a busy machine before something is wrong.
 pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Files of a machine, in its folder.
+const VARIABLES: &str = "variables.fd";
+const MONITOR: &str = "monitor";
 
 /// A running machine.
 #[derive(Debug)]
@@ -42,6 +49,15 @@ impl Machine {
     /// # Errors
     /// [`MachineError`].
     pub fn start(emulator: &Emulator, options: &MachineOptions) -> Result<Self, MachineError> {
+        Self::begin(emulator, options, None)
+    }
+
+    /// From power-on, or from where another one was.
+    fn begin(
+        emulator: &Emulator,
+        options: &MachineOptions,
+        from: Option<&Frozen>,
+    ) -> Result<Self, MachineError> {
         let folder = tempfile::tempdir().map_err(MachineError::Folder)?;
         let disk = match &options.overlay {
             Some(path) => path.clone(),
@@ -51,20 +67,28 @@ impl Machine {
             make_overlay(emulator, &options.disk, &disk, options.disk_size)?;
         }
         let firmware = emulator.firmware(options.processor);
-        let variables = folder.path().join("variables.fd");
-        fs::copy(&firmware.variables, &variables).map_err(|source| MachineError::File {
-            path: firmware.variables.clone(),
+        let variables = folder.path().join(VARIABLES);
+        let first = from.map_or_else(|| firmware.variables.clone(), Frozen::variables);
+        fs::copy(&first, &variables).map_err(|source| MachineError::File {
+            path: first,
             source,
         })?;
         let serial = folder.path().join("serial");
         let log = folder.path().join("serial.log");
         let mut qemu = emulator.command(options)?;
         qemu.args(options.arguments(&firmware, &variables, &disk, &serial, &log))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(
-                fs::File::create(folder.path().join("qemu.log")).map_err(MachineError::Folder)?,
-            );
+            .arg("-qmp")
+            .arg(format!(
+                "unix:{},server=on,wait=off",
+                folder.path().join(MONITOR).display()
+            ));
+        if let Some(frozen) = from {
+            qemu.arg("-incoming")
+                .arg(format!("file:{}", frozen.memory().display()));
+        }
+        qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(
+            fs::File::create(folder.path().join("qemu.log")).map_err(MachineError::Folder)?,
+        );
         let mut child = qemu.spawn().map_err(|source| MachineError::Start {
             program: "qemu",
             source,
@@ -154,6 +178,14 @@ impl Machine {
     pub fn cut_power(&mut self) -> Result<(), MachineError> {
         let _ = self.child.kill();
         self.child.wait().map(drop).map_err(MachineError::Wait)
+    }
+
+    fn monitor_socket(&self) -> PathBuf {
+        self.folder.path().join(MONITOR)
+    }
+
+    fn variables(&self) -> PathBuf {
+        self.folder.path().join(VARIABLES)
     }
 
     /// Where this machine keeps its sockets and logs.

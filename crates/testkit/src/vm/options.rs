@@ -258,6 +258,22 @@ impl Emulator {
         super::run(&mut write)
     }
 
+    /// Writes the content of a file to a machine's disk from byte `at` on; the machine must be off.
+    ///
+    /// # Errors
+    /// What QEMU's tool says.
+    pub fn write(&self, disk: &Path, at: u64, content: &Path) -> Result<(), MachineError> {
+        let length = std::fs::metadata(content).map(|metadata| metadata.len());
+        let length = length.map_err(|source| MachineError::File {
+            path: content.to_owned(),
+            source,
+        })?;
+        let mut write = self.program("qemu-io")?;
+        write.args(["-f", "qcow2", "-c"]);
+        write.arg(format!("write -q -s {} {at} {length}", content.display()));
+        super::run(write.arg(disk))
+    }
+
     /// Reads `length` bytes of a machine's disk from byte `at` on, both in whole MiB; the machine must be off.
     ///
     /// # Errors
