@@ -12,11 +12,14 @@
 
 pub mod probe;
 mod process;
+pub mod silence;
 pub mod slots;
 pub mod traffic;
+pub mod update;
 pub mod version;
 pub mod vm;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -209,4 +212,12 @@ pub fn expect_status(reply: &Reply, status: u16) {
 /// Pauses for the length of an observation: time in which something must not happen.
 pub fn observe(time: Duration) {
     std::thread::sleep(time);
+}
+
+/// A moment that is another one each time.
+#[must_use]
+pub fn random_below(limit: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    let limit = u64::try_from(limit.as_micros()).unwrap();
+    Duration::from_micros(random % limit)
 }

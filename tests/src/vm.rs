@@ -4,24 +4,32 @@
 //! phone 10.9.9.2 ── 10.9.9.1 host ── QEMU (router, DHCP) ── eth0 box
 //! ```
 //!
-//! The host forwards the admin page's and the VPN's port to the box. What lies where comes from `cargo xtask test`, in
+//! The host forwards the admin page's, the name server's and the VPN's port to the box. What lies where comes from `cargo xtask test`, in
 //! `CELL_IMAGE` and `CELL_TOOLBOX`, and `CELL_BOARD` says for which board the image is: without it, for a PC.
 
+mod disk;
+
+pub use disk::BootFiles;
+
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cell_os::board::Board;
 use cell_os::fat;
-use cell_testkit::vm::{Emulator, Forward, Machine, MachineOptions, Nic, PATIENCE, Processor};
+use cell_testkit::vm::{
+    Emulator, Forward, Frozen, Machine, MachineOptions, Nic, PATIENCE, Processor,
+};
 use cell_testkit::{Client, Namespace, Reply, wait_for};
 use serde_json::{Value, json};
 
+use crate::silence::Silence;
 use crate::{OWNER, PASSWORD, expect_status, setup_answers};
 
 /// The host's address on the phone's side.
 pub const HOST: &str = "10.9.9.1";
-/// Where the admin page is forwarded from. QEMU shows the box who asks, unless that is the host itself: then the asker
+/// Where the admin page and names are forwarded from. QEMU shows the box who asks, unless that is the host itself: then the asker
 /// looks like the router beside the box, which is at home.
 const ADMIN: &str = "127.0.0.1";
 /// How long a few boots may take on a busy machine.
@@ -110,6 +118,7 @@ impl Appliance {
         };
         let nic = Nic::User(vec![
             forward("tcp", ADMIN, 8443),
+            forward("udp", ADMIN, 53),
             forward("udp", HOST, 51820),
         ]);
         let mut options = MachineOptions {
@@ -142,6 +151,22 @@ impl Appliance {
     /// Switches on again after the power was cut.
     pub fn power_on(&mut self) {
         self.machine = Machine::start(&self.emulator, &self.options).unwrap();
+    }
+
+    /// Keeps the box as it is now, to go on from there; then it is off.
+    pub fn freeze(&mut self) -> Frozen {
+        self.machine.freeze().unwrap()
+    }
+
+    /// Goes on from there, after the power was cut.
+    pub fn thaw(&mut self, frozen: &Frozen) {
+        self.machine = Machine::thaw(&self.emulator, &self.options, frozen).unwrap();
+    }
+
+    /// Switches on, after the power was cut, with what the disk held then.
+    pub fn power_on_from(&mut self, frozen: &Frozen) {
+        fs::copy(frozen.disk(), self.machine.disk()).unwrap();
+        self.power_on();
     }
 
     /// Makes the box of something else from the next start on.
@@ -303,6 +328,12 @@ impl Appliance {
         }
     }
 
+    /// Looks from now on for how long names are not answered.
+    #[must_use]
+    pub fn watch_names(&self) -> Silence {
+        Silence::watch(&self.host, name_server())
+    }
+
     /// Waits until both slots hold the system, which they do soon after the first start.
     pub fn wait_both_slots(&self) {
         let serial = self.machine.serial();
@@ -329,6 +360,11 @@ fn last_code(text: &str) -> Option<String> {
 
 fn admin_url() -> String {
     format!("https://{ADMIN}:8443")
+}
+
+/// Where the host's side of the box answers for names.
+fn name_server() -> SocketAddr {
+    format!("{ADMIN}:53").parse().unwrap()
 }
 
 /// The host's and the phone's namespace, connected.

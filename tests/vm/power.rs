@@ -9,11 +9,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use cell_tests::vm::Appliance;
-use cell_tests::{expect_status, observe};
+use cell_tests::{expect_status, observe, random_below};
 use serde_json::{Value, json};
 
 /// Cuts of a first start, and of a setup.
@@ -192,11 +191,4 @@ impl Known {
         self.peers = there;
         self.open = None;
     }
-}
-
-/// A moment that is another one each time.
-fn random_below(limit: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish();
-    let limit = u64::try_from(limit.as_micros()).unwrap();
-    Duration::from_micros(random % limit)
 }

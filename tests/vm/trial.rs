@@ -1,0 +1,135 @@
+//! Shows 1 of updates: versions that never get well are left by themselves, and what was kept is there.
+//!
+//! The test boots many times: `cargo xtask test --long vm_long`.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Instant;
+
+use cell_tests::update::{install, peers, restart};
+use cell_tests::version::Version;
+use cell_tests::vm::{Appliance, BOOTS};
+
+/// Seconds that a version on trial of these tests has. A good one needs about half of it when it is emulated.
+const DEADLINE_S: u32 = 150;
+
+/// A way not to get well.
+struct Kind {
+    name: &'static str,
+    /// What it says on the serial port meanwhile.
+    says: &'static str,
+    spoil: fn(&Path) -> io::Result<()>,
+}
+
+/// Those that hang before anything is up, stop the machine, hang, end; and one that lacks a single part.
+const KINDS: [Kind; 5] = [
+    Kind {
+        name: "answers no names",
+        says: "cell: not well yet: ",
+        spoil: |root| {
+            daemon(
+                root,
+                "busybox nc -u -l -p 53 -s 0.0.0.0 >/dev/null </dev/null &",
+            )
+        },
+    },
+    Kind {
+        name: "hangs in the first script",
+        says: "the trial failed",
+        spoil: |root| {
+            let begun = "/usr/libexec/cell/trial &\n";
+            replace(
+                root,
+                "usr/libexec/cell/boot",
+                begun,
+                &format!("{begun}sleep 100000\n"),
+            )
+        },
+    },
+    Kind {
+        name: "panics",
+        says: "Kernel panic - not syncing: Attempted to kill init!",
+        spoil: |root| put_script(root, "usr/sbin/init", "exit 3"),
+    },
+    Kind {
+        name: "has a daemon that hangs",
+        says: "the trial failed",
+        spoil: |root| daemon(root, "exec sleep 100000"),
+    },
+    Kind {
+        name: "has a daemon that ends",
+        says: "celld ended with status 134",
+        spoil: |root| daemon(root, "exit 134"),
+    },
+];
+
+#[test]
+#[ignore = "boots fifteen times; run by `cargo xtask test --long vm_long`"]
+fn vm_long_versions_that_hang_end_or_answer_no_names_are_left_by_themselves() {
+    let mut appliance = Appliance::start();
+    appliance.set_up();
+    appliance.add_peer("phone");
+    for (kind, steps) in KINDS.into_iter().zip(1..) {
+        let version = Version::after(steps, |root| {
+            let limit = format!("-lt {DEADLINE_S}");
+            replace(root, "usr/libexec/cell/trial", "-lt 600", &limit)?;
+            (kind.spoil)(root)
+        });
+        let (begun, mark);
+        // The whole way once; it is the same for all of them.
+        if steps == 1 {
+            install(&appliance, &version);
+            (begun, mark) = (Instant::now(), appliance.machine.serial().mark());
+            restart(&appliance);
+        } else {
+            appliance.machine.cut_power().unwrap();
+            appliance.put_on_trial(&version);
+            (begun, mark) = (Instant::now(), 0);
+            appliance.power_on();
+        }
+        let serial = appliance.machine.serial();
+        for text in [
+            "Booting slot b (trial)",
+            kind.says,
+            "system a is up, mode normal",
+        ] {
+            serial.wait_after(mark, text, BOOTS).unwrap();
+        }
+        println!(
+            "a version that {} was left after {:.0?}",
+            kind.name,
+            begun.elapsed()
+        );
+        appliance.wait_healthy();
+        let firmware = appliance.get("/api/firmware");
+        assert_eq!(firmware["slots"]["running"], "a", "{firmware}");
+        assert_eq!(firmware["last_trial"]["passed"], false, "{firmware}");
+        assert_eq!(peers(&appliance), ["phone"]);
+    }
+}
+
+fn replace(root: &Path, file: &str, from: &str, to: &str) -> io::Result<()> {
+    let path = root.join(file);
+    let text = fs::read_to_string(&path)?;
+    let replaced = text.replace(from, to);
+    assert_ne!(replaced, text, "{file}");
+    fs::write(&path, replaced)
+}
+
+/// A daemon that does this instead; what init asks of the program is answered as ever.
+fn daemon(root: &Path, instead: &str) -> io::Result<()> {
+    let (path, kept) = (root.join("usr/bin/celld"), root.join("usr/bin/celld-kept"));
+    fs::rename(path, kept)?;
+    let script = format!("case $1 in --state-dir) {instead} ;; esac\nexec celld-kept \"$@\"");
+    put_script(root, "usr/bin/celld", &script)
+}
+
+fn put_script(root: &Path, file: &str, script: &str) -> io::Result<()> {
+    let path = root.join(file);
+    // It may be a link to something else.
+    let _ = fs::remove_file(&path);
+    fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+}
