@@ -3,9 +3,10 @@
 use std::sync::LazyLock;
 
 use cell_model::Timestamp;
+use cell_model::config::ReleaseChannel;
 use cell_signed::Envelope;
 use cell_updates::bundle::{
-    self, BLOCK, Chunk, Content, Digest, Header, Manifest, Place, Release, ReleaseChannel, Sbom,
+    self, BLOCK, Chunk, Content, Digest, Header, Manifest, Place, Release, Sbom,
     Verity,
 };
 

@@ -28,7 +28,7 @@ pub use stick::Stick;
 use crate::wait_for;
 
 /// How long power-on to an answer may take under emulation on a busy machine before something is wrong.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Files of a machine, in its folder.
 const VARIABLES: &str = "variables.fd";
