@@ -6,8 +6,7 @@ use cell_model::Timestamp;
 use cell_model::config::ReleaseChannel;
 use cell_signed::Envelope;
 use cell_updates::bundle::{
-    self, BLOCK, Chunk, Content, Digest, Header, Manifest, Place, Release, Sbom,
-    Verity,
+    self, BLOCK, Chunk, Content, Digest, Header, Manifest, Place, Release, Sbom, Verity,
 };
 
 use crate::signers::{self, Keys};
