@@ -17,13 +17,14 @@ const MAX_RECORD: usize = 8 * 1024;
 /// The most records: the kernel's ring has some thousands.
 const MAX_RECORDS: usize = 20_000;
 
-/// Everything, with a heading for each source.
-pub(super) fn collect(folders: &[PathBuf]) -> Vec<String> {
+/// Everything, with a heading for each source; `single` too, if it is there.
+pub(super) fn collect(folders: &[PathBuf], single: &Path) -> Vec<String> {
     let mut lines = vec!["== kernel".to_owned()];
     lines.extend(kernel(Path::new("/dev/kmsg")));
     let paths = folders
         .iter()
-        .flat_map(|folder| super::files(folder).unwrap_or_default());
+        .flat_map(|folder| super::files(folder).unwrap_or_default())
+        .chain(single.exists().then(|| single.to_owned()));
     for path in paths {
         lines.push(format!("== {}", path.display()));
         match file::read_end(&path, MAX_FILE) {
@@ -98,7 +99,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("celld"), "started\npassword=hunter2\n").unwrap();
         std::fs::write(folder.path().join("wtmp"), "a\0b").unwrap();
-        let lines = collect(&[folder.path().to_owned(), folder.path().join("none")]);
+        let (single, none) = (folder.path().join("celld"), folder.path().join("none"));
+        let folders = [folder.path().to_owned(), none.clone()];
+        let again = collect(&folders, &single).join("\n");
+        assert_eq!(again.matches("celld\nstarted").count(), 2, "{again}");
+        let lines = collect(&folders, &none);
         let text = lines.join("\n");
         assert!(text.starts_with("== kernel\n"), "{text}");
         assert!(text.contains("celld\nstarted\npassword="), "{text}");

@@ -42,6 +42,8 @@ pub struct Machine {
     runtime_dir: PathBuf,
     /// Folders with logs.
     log_folders: Vec<PathBuf>,
+    /// Of the last version on trial.
+    trial_log: PathBuf,
     /// Off and on.
     pub power: Box<dyn Power>,
     /// The two systems.
@@ -61,6 +63,7 @@ impl Machine {
                 PathBuf::from("/var/log"),
                 partition.join("log"),
             ],
+            trial_log: partition.join("last-trial.log"),
             usb: Usb::new(&options.runtime_dir),
             runtime_dir: options.runtime_dir.clone(),
             partition,
@@ -137,7 +140,7 @@ impl Machine {
 
     /// The kernel's log and every log file, oldest line of each first.
     pub fn logs(&self) -> Vec<String> {
-        logs::collect(&self.log_folders)
+        logs::collect(&self.log_folders, &self.trial_log)
     }
 
     fn start_conf_path(&self) -> PathBuf {
