@@ -24,6 +24,8 @@ use crate::slot::{COMMAND_LINE, MOUNT_POINT};
 const STAGING: &str = "/data/firmware";
 /// Held by whoever writes the slot that does not run.
 pub(crate) const SLOT_LOCK: &str = "/run/lock/slot";
+/// What the last version on trial said; written by `rootfs-overlay/usr/libexec/cell/trial-log`.
+const TRIAL_LOG: &str = "/state/last-trial.log";
 /// In the runtime directory, once a trial has passed.
 pub(crate) const COMMITTED: &str = "committed";
 
@@ -43,6 +45,7 @@ pub(crate) fn of_this_machine(runtime_dir: &Path, fetch: Arc<dyn FetchLink>) -> 
         root_size: root_size(),
         staging: Staging::new(STAGING),
         committed: runtime_dir.join(COMMITTED),
+        trial_log: TRIAL_LOG.into(),
         slot_lock: SLOT_LOCK.into(),
         seen: Mutex::default(),
         fetch,
@@ -68,7 +71,7 @@ pub(crate) fn root_size() -> Option<u64> {
 }
 
 /// A made-up one for tests, with files in the place of partitions: `boot-a`, `boot-b`, `root-a`, `root-b`, the loader's
-/// files in `select/cell`, `cmdline`, `release.json` and `keys.json`. A restart is a file `restart` there, and a stick
+/// files in `select/cell`, `cmdline`, `release.json` and `keys.json`, and `last-trial.log` if there is one. A restart is a file `restart` there, and a stick
 /// the folder `stick`.
 pub(crate) fn in_folder(
     folder: &Path,
@@ -90,6 +93,7 @@ pub(crate) fn in_folder(
         root_size: None,
         staging: Staging::new(folder.join("staging")),
         committed: runtime_dir.join(COMMITTED),
+        trial_log: folder.join("last-trial.log"),
         slot_lock: folder.join("slot.lock"),
         seen: Mutex::default(),
         fetch,

@@ -109,6 +109,11 @@ impl Slots {
         self.path("restart").exists()
     }
 
+    /// What the last version on trial said, as init would have kept it.
+    pub fn keep_trial_log(&self, text: impl AsRef<[u8]>) {
+        fs::write(self.path("last-trial.log"), text).unwrap();
+    }
+
     /// The bundle of a version as a file.
     #[must_use]
     pub fn bundle_file(&self, version: &Version) -> PathBuf {

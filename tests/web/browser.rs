@@ -183,6 +183,9 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
         ]);
     });
 
+    let line = "daemon.notice celld: WARN cell_reconcile: <b>it</b> does not answer within 10 s\n";
+    cell.slots
+        .keep_trial_log("not well: dns is not well\n".to_owned() + &line.repeat(1_000));
     let bundle = Version::new(11).bundle(&cell.slots.keys);
     let token = owner.csrf_token().unwrap().unwrap_or_default();
     let sent_bundle = Request::new("POST", "/api/firmware/bundle")

@@ -193,6 +193,7 @@ pub static PAGES: &[Page] = &[
     page!("/system/restart", "Restart the box", None, ADMIN, system::ask_restart, [
         post!("/system/restart", ADMIN, &[], system::restart)
     ]),
+    page!("/system/trial-log", "Log of the last trial", None, ADMIN, system::trial_log, []),
     page!(dangerous "/system/other", "Go to the other version", None, ADMIN, system::ask_other, [
         post!(dangerous "/system/other", ADMIN, &[], system::other)
     ]),

@@ -408,6 +408,17 @@ pub(crate) static ROWS: &[Row] = &[
     )
     .dangerous()
     .refuses(&[409]),
+    Row::get(
+        "/api/firmware/trial-log",
+        "trialLog",
+        handler!(firmware::trial_log),
+    )
+    .is(
+        CHANGE,
+        "What the last version on trial said until it passed or was left.",
+    )
+    .answers_type("text/plain")
+    .refuses(&[404]),
     Row::post(
         "/api/firmware/restart",
         "restartBox",

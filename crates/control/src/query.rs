@@ -89,6 +89,8 @@ questions! {
     VerbosityLevels -> VerbosityView;
     /// Which version runs, and what becomes of the next one.
     Firmware -> Box<FirmwareView>;
+    /// What the last version on trial said until it passed or was left; 404 when there was none.
+    TrialLog -> String;
 }
 
 /// Where in a list to start and how much to answer.
@@ -237,6 +239,10 @@ pub struct Logs {
 /// See [`Query::Firmware`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Firmware;
+
+/// See [`Query::TrialLog`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TrialLog;
 
 /// See [`Query::VerbosityLevels`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

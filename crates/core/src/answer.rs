@@ -88,6 +88,7 @@ impl Core {
                 items: self.logs.search(&query),
             }),
             Query::Firmware(_) => Answer::Firmware(Box::new(self.firmware().await?)),
+            Query::TrialLog(_) => Answer::TrialLog(self.trial_log().await?),
             Query::VerbosityLevels(_) => Answer::VerbosityLevels(self.logs.verbosity()),
         })
     }

@@ -102,7 +102,7 @@ pub(crate) fn role_for(query: &Query) -> Option<Role> {
     match query {
         Query::Setup(_) | Query::RootCertificate(_) => None,
         Query::Sessions(_) | Query::CsrfToken(_) | Query::RecentProof(_) => Some(Role::Member),
-        Query::Accounts(_) => Some(Role::Admin),
+        Query::Accounts(_) | Query::TrialLog(_) => Some(Role::Admin),
         Query::Status(_)
         | Query::Settings(_)
         | Query::Peers(_)

@@ -2,7 +2,7 @@
 
 use cell_control::action::{Action, IncomingBundle, REAUTHENTICATION_REQUIRED};
 use cell_control::ask;
-use cell_control::query::{Firmware, RecentProof};
+use cell_control::query::{Firmware, RecentProof, TrialLog};
 use cell_control::view::FirmwareView;
 use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
@@ -97,6 +97,18 @@ pub(crate) async fn set_updates(visit: Visit) -> Result<Reply, Problem> {
         }
     }
     Ok(draft.reply(pages::system_updates::render(&frame, &draft)))
+}
+
+/// Why a version was left, as far as it could say so itself.
+pub(crate) async fn trial_log(visit: Visit) -> Result<Reply, Problem> {
+    let frame = frame(&visit).await;
+    let log = match ask(&*visit.control, &visit.caller, TrialLog).await {
+        Ok(log) => Some(log),
+        Err(problem) if problem.status == 404 => None,
+        Err(problem) => return Err(problem),
+    };
+    let page = pages::system_trial_log::render(&frame, log.as_deref());
+    Ok(ok(page))
 }
 
 pub(crate) async fn drop_version(visit: Visit) -> Result<Reply, Problem> {

@@ -38,6 +38,7 @@ pub(crate) mod sign_in;
 pub(crate) mod system;
 pub(crate) mod system_other;
 pub(crate) mod system_restart;
+pub(crate) mod system_trial_log;
 pub(crate) mod system_updates;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use cell_control::view::{AvailableView, FirmwareView, SlotsView, UpdateState, UpdateView};
 use cell_model::problem::Problem;
+use http::Method;
 use maud::{Markup, html};
 
 use crate::frame::Frame;
@@ -11,6 +12,7 @@ use crate::parts::text::{Weight, facts, notice};
 
 const FRAGMENT: &str = "/fragments/system";
 const POST: &str = "/system";
+const TRIAL_LOG: &str = "/system/trial-log";
 
 /// Before a bundle may be sent.
 const PASSWORD: &str = "/reauthenticate?next=/system";
@@ -65,6 +67,7 @@ pub(crate) fn live(frame: &Frame, firmware: &FirmwareView) -> Markup {
             html! {
                 @if let Some(version) = &trial.version { "Version " (version) ". " }
                 (word) ": " (trial.detail)
+                @if frame.may(&Method::GET, TRIAL_LOG) { " " a href=(TRIAL_LOG) { "Its log" } }
             },
         ));
     }

@@ -92,6 +92,7 @@ impl Control for Hostile {
                 firmware.update.version = Some(text());
                 firmware.update.notes = Some(text());
             }
+            Answer::TrialLog(log) => *log = text(),
             Answer::WireGuard(wireguard) => wireguard.interface = text(),
             Answer::Peers(page) => page.next = Some(text()),
             Answer::Accounts(page) => page.next = Some(text()),

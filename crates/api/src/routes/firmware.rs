@@ -2,7 +2,7 @@
 
 use cell_control::action::{Action, FirmwareFetch, IncomingBundle};
 use cell_control::ask;
-use cell_control::query::Firmware;
+use cell_control::query::{Firmware, TrialLog};
 use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
 use http::StatusCode;
@@ -37,6 +37,16 @@ pub(crate) async fn receive(visit: Visit) -> Result<Reply, Problem> {
         .await;
     body.finish().await;
     Reply::json(StatusCode::ACCEPTED, &received?)
+}
+
+/// GET /api/firmware/trial-log
+pub(crate) async fn trial_log(visit: Visit) -> Result<Reply, Problem> {
+    let text = ask(&*visit.control, &visit.caller, TrialLog).await?;
+    Ok(Reply::new(
+        StatusCode::OK,
+        "text/plain; charset=utf-8",
+        text,
+    ))
 }
 
 /// POST /api/firmware/restart

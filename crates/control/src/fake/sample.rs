@@ -148,6 +148,9 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
                 message: "the zone is in service".to_owned(),
             }],
         }),
+        Query::TrialLog(_) => {
+            Answer::TrialLog("not well: dns is not well: It answers to no name.\n".to_owned())
+        }
         Query::Firmware(_) => Answer::Firmware(Box::new(firmware())),
         Query::VerbosityLevels(_) => Answer::VerbosityLevels(VerbosityView {
             default: LogLevel::Info,

@@ -5,6 +5,7 @@ mod fetched;
 mod job;
 mod problem;
 mod source;
+mod trial_log;
 mod view;
 
 use std::io;
@@ -56,6 +57,8 @@ pub struct Appliance {
     pub slot_lock: PathBuf,
     /// The file that is there once a trial has passed.
     pub committed: PathBuf,
+    /// What the last version on trial said, kept by the image's init.
+    pub trial_log: PathBuf,
     /// What was last read of what boots next: a page that is looked at must not wear the disk out.
     pub seen: Mutex<Option<Seen>>,
     /// Fetches what is on a server.

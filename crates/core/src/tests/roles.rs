@@ -64,7 +64,8 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
         }
         Query::Logs(_) => (Some(Role::Helper), Some(VerbosityLevels.into())),
         Query::VerbosityLevels(_) => (Some(Role::Helper), Some(Firmware.into())),
-        Query::Firmware(_) => (Some(Role::Helper), None),
+        Query::Firmware(_) => (Some(Role::Helper), Some(TrialLog.into())),
+        Query::TrialLog(_) => (Some(Role::Admin), None),
     }
 }
 
