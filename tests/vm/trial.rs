@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Instant;
 
+use cell_tests::expect_status;
 use cell_tests::update::{install, peers, restart};
 use cell_tests::version::Version;
 use cell_tests::vm::{Appliance, BOOTS};
@@ -109,6 +110,12 @@ fn vm_long_versions_that_hang_end_or_answer_no_names_are_left_by_themselves() {
         let firmware = appliance.get("/api/firmware");
         assert_eq!(firmware["slots"]["running"], "a", "{firmware}");
         assert_eq!(firmware["last_trial"]["passed"], false, "{firmware}");
+        // What stopped before the partition was there could keep nothing.
+        if steps == 1 {
+            let log = appliance.owner.get("/api/firmware/trial-log").unwrap();
+            expect_status(&log, 200);
+            assert!(log.text().contains(kind.says), "{}", log.text());
+        }
         assert_eq!(peers(&appliance), ["phone"]);
     }
 }
