@@ -56,6 +56,8 @@ pub enum Effect {
     TakeBack,
     /// Boot the other slot, once.
     BootOther,
+    /// Have the version on a USB stick written into the other slot.
+    InstallFromStick,
     /// Write the logs to a USB stick.
     ExportLogs,
     /// Read the logs.

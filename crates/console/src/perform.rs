@@ -102,6 +102,13 @@ impl Performer {
                 self.machine.power.restart()?;
                 done(["The box restarts into its other system.".to_owned()])
             }
+            Effect::InstallFromStick => {
+                let version = self.cell()?.install_from_stick()?;
+                done([
+                    format!("Version {version} is being written beside the running one."),
+                    "Leave the stick in and the box on for some minutes, then restart it: the version is tried then.".to_owned(),
+                ])
+            }
             Effect::ExportLogs => {
                 let lines = self.logs();
                 let name = self.machine.usb.write_logs(&lines, Timestamp::now())?;

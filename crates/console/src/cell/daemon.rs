@@ -4,10 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cell_control::action::{AccountForm, Action, Outcome, PasswordReset};
+use cell_control::action::{
+    AccountForm, Action, BundleSource, FirmwareFetch, Outcome, PasswordReset,
+};
 use cell_control::caller::{Caller, Credential, now_since_boot};
 use cell_control::change::{Change, SettingsUpdate};
-use cell_control::query::{Accounts, Logs, Network, Question, Range, Settings, Setup, Status};
+use cell_control::query::{
+    Accounts, Firmware, Logs, Network, Question, Range, Settings, Setup, Status,
+};
 use cell_control::remote::Remote;
 use cell_control::view::{NetworkView, StatusView};
 use cell_control::{Control, ask};
@@ -27,6 +31,8 @@ use crate::situation::Stored;
 const QUESTION: Duration = Duration::from_secs(3);
 /// How long a change may take: the core waits up to 5 s for the network, and hashes a password or two.
 const CHANGE: Duration = Duration::from_secs(15);
+/// How long it may take to find out what is on a stick: old ones need a while to spin up, and the signatures are checked.
+const STICK: Duration = Duration::from_secs(60);
 /// Log lines asked for: the most one answer holds.
 const LOG_LINES: usize = Range::MAX_LIMIT;
 
@@ -209,6 +215,19 @@ impl Cell for DaemonCell {
             control.confirm(caller).await
         })
         .map(drop)
+    }
+
+    fn install_from_stick(&mut self) -> Result<String, Refusal> {
+        let fetch = FirmwareFetch {
+            from: BundleSource::Stick,
+            allow_older: false,
+            allow_expired: false,
+        };
+        let firmware = self.within(STICK, async |control, caller| {
+            control.act(caller, Action::FetchFirmware(fetch)).await?;
+            ask(control, caller, Firmware).await
+        })?;
+        Ok(firmware.update.version.unwrap_or_default())
     }
 
     fn take_back(&mut self) -> Result<(), Refusal> {

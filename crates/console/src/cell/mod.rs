@@ -58,6 +58,12 @@ pub trait Cell {
     /// When none waits.
     fn take_back(&mut self) -> Result<(), Refusal>;
 
+    /// Has the version on a USB stick written beside the running one, and answers which it is.
+    ///
+    /// # Errors
+    /// When there is none for this box, or nobody runs who could do it.
+    fn install_from_stick(&mut self) -> Result<String, Refusal>;
+
     /// Whether this is an owner and their password. Tries are counted.
     ///
     /// # Errors

@@ -220,6 +220,13 @@ impl Cell for OfflineCell {
         Err(daemon_needed())
     }
 
+    fn install_from_stick(&mut self) -> Result<String, Refusal> {
+        Err(Refusal::new(
+            "The daemon does not run, and nobody else can install a version.",
+            "Restart the box. If it stays so, boot the other system and install from there.",
+        ))
+    }
+
     fn check_owner(&mut self, owner: &Username, password: Secret<String>) -> Result<(), Refusal> {
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let admitted = throttle().admit(here, owner, now_since_boot());

@@ -75,7 +75,14 @@ pub(super) fn entries(model: &Model) -> Vec<Entry> {
             act("Take it back", Effect::TakeBack),
         ],
         Page::Owner => owners(model, |owner| Page::Password(Account::Existing(owner))),
-        Page::OtherSlot => unless("Yes, restart into the other system", Effect::BootOther),
+        Page::OtherSlot => {
+            let mut entries = unless("Yes, restart into the other system", Effect::BootOther);
+            entries.push(act(
+                "Install an update from a USB stick",
+                Effect::InstallFromStick,
+            ));
+            entries
+        }
         Page::Logs => vec![
             act("To a USB stick (FAT)", Effect::ExportLogs),
             act("Show them here", Effect::ReadLogs),
@@ -104,7 +111,7 @@ fn main() -> Vec<Entry> {
         go("Status", Page::Status),
         go("Network", Page::Network),
         go("Reset the owner's password", Page::Owner),
-        go("Boot the other system", Page::OtherSlot),
+        go("Boot the other system, or update it", Page::OtherSlot),
         go("Export logs", Page::Logs),
         go("SSH", Page::Ssh),
         go("Factory reset", Page::FactoryReset),

@@ -83,7 +83,7 @@ fn every_entry_leads_to_its_act() {
         gateway: None,
     };
     let eth1 = || Some("eth1".parse().unwrap());
-    let cases: [(&[&str], Effect); 17] = [
+    let cases: [(&[&str], Effect); 18] = [
         (&["2", "1", "2"], Effect::SetInterface(Side::Wan, eth1())),
         (&["2", "2", "3"], Effect::SetInterface(Side::Lan, None)),
         (
@@ -107,6 +107,7 @@ fn every_entry_leads_to_its_act() {
             Effect::SetPassword(anna(), secret(PASSWORD)),
         ),
         (&["4", "2"], Effect::BootOther),
+        (&["4", "3"], Effect::InstallFromStick),
         (&["5", "1"], Effect::ExportLogs),
         (&["5", "2"], Effect::ReadLogs),
         (&["6", "1", KEY], Effect::AddKey(KEY.to_owned())),

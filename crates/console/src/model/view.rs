@@ -187,6 +187,9 @@ fn lines(model: &Model) -> Vec<Line> {
                 None => "The box does not say which system it runs.".to_owned(),
             }),
             plain("The other one is tried: unless it proves itself, the box goes back by itself."),
+            plain(
+                "An update takes the place of the other one: the file cell-BOARD.bundle in the first folder of a stick (FAT or exFAT).",
+            ),
         ],
         Page::Logs => sentences(&["Passwords and keys are masked in what is exported."]),
         Page::LogText(lines) => lines.iter().map(|line| plain(line.as_str())).collect(),
