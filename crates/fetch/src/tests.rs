@@ -1,4 +1,8 @@
 //! A real server on this host, good and bad.
+#![expect(
+    clippy::single_range_in_vec_init,
+    reason = "a list of parts may have one"
+)]
 
 use std::time::Duration;
 

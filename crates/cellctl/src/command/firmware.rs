@@ -128,8 +128,11 @@ async fn install(core: &Core, path: &Path, bundle: IncomingBundle) -> Result<(),
 
 /// Waits until it is ready, or has failed, and tells meanwhile how far it is.
 async fn follow(core: &Core, output: &Output, options: &Options) -> Result<(), CellctlError> {
+    if options.no_wait {
+        return Ok(());
+    }
     let mut said = String::new();
-    while !options.no_wait {
+    loop {
         let update = core.ask(Firmware).await?.update;
         if !update.state.is_busy() {
             return match (update.state, update.problem) {
@@ -145,7 +148,6 @@ async fn follow(core: &Core, output: &Output, options: &Options) -> Result<(), C
         }
         tokio::time::sleep(PULSE).await;
     }
-    Ok(())
 }
 
 fn details(view: &FirmwareView) -> String {

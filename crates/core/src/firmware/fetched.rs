@@ -72,7 +72,7 @@ impl FetchedFile {
             .is_some_and(|part| part.contains(&self.at));
         let parts = match is_planned {
             true => std::mem::take(&mut self.ahead),
-            false => VecDeque::from([self.at..self.at.saturating_add(AT_FIRST)]),
+            false => std::iter::once(self.at..self.at.saturating_add(AT_FIRST)).collect(),
         };
         let (ours, theirs) = UnixStream::pair()?;
         let mut command = self.command.clone();

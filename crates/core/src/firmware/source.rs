@@ -26,7 +26,7 @@ pub(crate) struct Offered {
 
 /// A bundle that somebody chose and nobody has looked at yet.
 pub(super) enum Chosen {
-    Server(FetchedFile),
+    Server(Box<FetchedFile>),
     Stick(Arc<Appliance>),
 }
 
@@ -34,7 +34,7 @@ impl Chosen {
     /// Blocks.
     pub(super) fn open(self) -> Result<Box<dyn Source>, InstallError> {
         match self {
-            Self::Server(file) => Ok(Box::new(file)),
+            Self::Server(file) => Ok(file),
             Self::Stick(appliance) => {
                 let opened = (appliance.stick)(&file_name(&appliance));
                 let file = opened.map_err(|error| InstallError::Source(io::Error::other(error)))?;
@@ -72,7 +72,7 @@ impl Core {
                 };
                 let link = Arc::clone(&appliance.fetch);
                 let file = FetchedFile::new(link, Handle::current(), work, command);
-                Ok((Chosen::Server(file), Some(channel)))
+                Ok((Chosen::Server(Box::new(file)), Some(channel)))
             }
         }
     }
