@@ -1,6 +1,7 @@
 //! The log of a version on trial: kept by the image's script while it is written to, and shown after the box went back.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "code of tests: what goes wrong ends the test"
 )]
 
