@@ -75,10 +75,8 @@ pub fn fill(
         let to = open(target, Access::Write)?;
         pieces(&*from, size, |at, piece| {
             to.write_at(piece, at)?;
-            // Neither what is written nor what was read fills the memory of a small box.
-            if (at / PIECE as u64 + 1).is_multiple_of(SYNC_EVERY) {
+            if is_time_to_sync(at) {
                 to.sync()?;
-                from.sync()?;
             }
             Ok(())
         })
@@ -100,6 +98,11 @@ pub fn fill(
     Ok(Some(target))
 }
 
+/// Neither what is written nor what was read fills the memory of a small box.
+fn is_time_to_sync(at: u64) -> bool {
+    (at / PIECE as u64 + 1).is_multiple_of(SYNC_EVERY)
+}
+
 /// The first `size` bytes piece by piece; fewer where the partition ends.
 fn pieces(
     from: &dyn SlotFile,
@@ -115,7 +118,10 @@ fn pieces(
             break;
         }
         each(at, &buffer[..length])?;
+        if is_time_to_sync(at) {
+            from.sync()?;
+        }
         at += length as u64;
     }
-    Ok(())
+    from.sync()
 }
