@@ -1,7 +1,7 @@
 //! Calls of cargo: always in the workspace's root, with output outside the tree.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use cell_os::debian::Compiler;
@@ -128,8 +128,18 @@ pub(crate) fn build_programs(
     profile: Profile,
     compiler: Option<&Compiler>,
 ) -> Result<Vec<PathBuf>, XtaskError> {
+    build_programs_of(&root(), programs, profile, compiler)
+}
+
+/// The same of another workspace than this one.
+pub(crate) fn build_programs_of(
+    workspace: &Path,
+    programs: &[(&str, &str)],
+    profile: Profile,
+    compiler: Option<&Compiler>,
+) -> Result<Vec<PathBuf>, XtaskError> {
     let mut build = cargo();
-    build.arg("build");
+    build.current_dir(workspace).arg("build");
     for (package, program) in programs {
         build.args(["--package", package, "--bin", program]);
     }
@@ -156,7 +166,7 @@ pub(crate) fn build_programs(
 
 /// The command as one would type it.
 pub(crate) fn shown(command: &Command) -> String {
-    let program = std::path::Path::new(command.get_program())
+    let program = Path::new(command.get_program())
         .file_name()
         .unwrap_or_default();
     let words: Vec<_> = std::iter::once(program)

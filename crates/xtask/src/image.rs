@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use cell_os::OsError;
-use cell_os::assemble::{Assembly, assemble};
+use cell_os::assemble::{Assembly, Image, assemble};
 use cell_os::board::Board;
 use cell_os::debian::{Lock, Sources};
 use cell_os::sbom;
@@ -28,8 +28,8 @@ use crate::setup;
 
 /// The board of machines like this one.
 pub(crate) const DEFAULT_BOARD: &str = "x86_64-uefi";
-/// Our programs in the image.
-const PROGRAMS: &[(&str, &str)] = &[
+/// Our programs in the image: package and program.
+pub(crate) const PROGRAMS: &[(&str, &str)] = &[
     ("cell-firmware", "celld"),
     ("cell-cellctl", "cellctl"),
     ("cell-console", "cell-console"),
@@ -150,6 +150,14 @@ pub(crate) fn release(board: &str) -> Release {
     }
 }
 
+/// Which version an image of these sources is.
+pub(crate) fn release_of(sources: &Sources, board: &Board) -> Release {
+    Release {
+        sequence: sources.epoch,
+        ..release(&board.name)
+    }
+}
+
 /// The file that says what a board's current image was made from: another image, another content.
 pub(crate) fn made_from(board: &str) -> PathBuf {
     image_dir(board).join(STAMP)
@@ -178,7 +186,8 @@ fn boards() -> PathBuf {
     cargo::root().join("board")
 }
 
-fn sources(programs: Vec<PathBuf>) -> Sources {
+/// What the images of this tree are made of.
+pub(crate) fn sources(programs: Vec<PathBuf>) -> Sources {
     Sources {
         tree: cargo::root(),
         cache: cargo::cache_dir().join("debian"),
@@ -216,25 +225,11 @@ fn make(name: &str, out: &Path, keys: &KeyOptions) -> Result<PathBuf, XtaskError
         return Ok(disk);
     }
     println!("making the image for {name}; this takes a few minutes the first time");
-    let toolbox = sources.toolbox(step)?;
-    let scratch = out.join("scratch");
-    step("fetching and unpacking packages");
-    let packages = sources.packages(&board, step)?;
-    let base = sources.base(&board, &packages, &toolbox, &scratch.join("base"), step)?;
-    let assembly = Assembly {
-        board: board.clone(),
-        common: boards().join("common"),
-        toolbox,
-        release: release(name),
-        keys,
-        scratch: scratch.join("assembly"),
-        epoch: sources.epoch,
-    };
+    fs::create_dir_all(out).map_err(unwritten(out))?;
     // What is there is of other inputs from here on, also when this is interrupted.
     cell_durable::remove(&stamp).map_err(unwritten(&stamp))?;
-    let image = assemble(&base, &assembly, out, step)?;
-    write_contents(&sources, &board, &packages.lock, out)?;
-    let _ = fs::remove_dir_all(&scratch);
+    let (image, lock) = put_together(&sources, &board, keys, out)?;
+    write_contents(&sources, &board, &lock, out)?;
     write(&stamp, &inputs)?;
     println!(
         "  root {:.1} MB, SHA-256 {}",
@@ -242,6 +237,32 @@ fn make(name: &str, out: &Path, keys: &KeyOptions) -> Result<PathBuf, XtaskError
         image.root_digest
     );
     Ok(image.disk)
+}
+
+/// Makes the image of these sources, for boxes that take bundles of `keys`. Answers it and the packages in it.
+pub(crate) fn put_together(
+    sources: &Sources,
+    board: &Board,
+    keys: Vec<Envelope>,
+    out: &Path,
+) -> Result<(Image, Lock), XtaskError> {
+    let toolbox = sources.toolbox(step)?;
+    let scratch = out.join("scratch");
+    step("fetching and unpacking packages");
+    let packages = sources.packages(board, step)?;
+    let base = sources.base(board, &packages, &toolbox, &scratch.join("base"), step)?;
+    let assembly = Assembly {
+        board: board.clone(),
+        common: sources.tree.join("board/common"),
+        toolbox,
+        release: release_of(sources, board),
+        keys,
+        scratch: scratch.join("assembly"),
+        epoch: sources.epoch,
+    };
+    let image = assemble(&base, &assembly, out, step)?;
+    let _ = fs::remove_dir_all(&scratch);
+    Ok((image, packages.lock))
 }
 
 /// Our programs for a board.
@@ -372,7 +393,8 @@ fn write(path: &Path, text: &str) -> Result<(), XtaskError> {
     fs::write(path, text).map_err(unwritten(path))
 }
 
-fn unwritten(path: &Path) -> impl FnOnce(io::Error) -> XtaskError {
+/// What comes of a file or folder that cannot be written.
+pub(crate) fn unwritten(path: &Path) -> impl FnOnce(io::Error) -> XtaskError {
     let path = path.to_owned();
     |source| XtaskError::Image(OsError::Write { path, source })
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use cell_model::name::PeerName;
 use cell_model::problem::Problem;
 use cell_store::StoreError;
+use cell_updates::install::InstallError;
 use thiserror::Error;
 
 /// A bench that came to no figure.
@@ -35,6 +36,10 @@ pub(crate) enum BenchError {
     },
     #[error("the box answered {0:?} when it was asked for a figure")]
     NoFigure(String),
+    #[error("{path} does not hold what the bench changes in it: {text}")]
+    NothingToChange { path: PathBuf, text: &'static str },
+    #[error("a bundle that was just made is not taken")]
+    Install(#[from] InstallError),
     #[error("cannot run curl")]
     Curl(#[source] io::Error),
     #[error("asked for {asked} pages on one connection, but curl said:\n{said}")]

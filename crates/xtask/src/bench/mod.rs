@@ -9,6 +9,7 @@ mod image;
 mod pages;
 mod process;
 mod reconcile;
+mod update;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,10 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "image",
         measure: image::measure,
+    },
+    Bench {
+        name: "update",
+        measure: update::measure,
     },
 ];
 
@@ -99,7 +104,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "no bench `speed`; there are: reconcile, footprint, image, all"
+            "no bench `speed`; there are: reconcile, footprint, image, update, all"
         );
     }
 
