@@ -194,9 +194,9 @@ fn bad_servers_have_their_own_reasons_and_change_nothing() {
     expect_problem(&appliance.check(), 502, "source_untrusted");
     expect_status(&appliance.set(json!({})), 200);
     appliance.server.put(Vec::new());
-    expect_problem(&appliance.check(), 400, "not_a_bundle");
+    expect_problem(&appliance.check(), 502, "not_a_bundle");
     appliance.server.put(vec![7; 400_000]);
-    expect_problem(&appliance.check(), 400, "not_a_bundle");
+    expect_problem(&appliance.check(), 502, "not_a_bundle");
     let mut manifest = new.manifest();
     manifest.channel = cell_model::config::ReleaseChannel::Testing;
     let testing = new.bundle_with(&manifest, &appliance.slots.keys, 2);

@@ -188,7 +188,7 @@ pub static PAGES: &[Page] = &[
         post!(dangerous "/system/fetch", ADMIN, forms::updates::FETCH, system::fetch)
     ]),
     page!("/system/updates", "New versions", None, ADMIN, system::ask_updates, [
-        post!("/system/updates", ADMIN, forms::updates::FIELDS, system::set_updates)
+        post!(dangerous "/system/updates", ADMIN, forms::updates::FIELDS, system::set_updates)
     ]),
     page!("/system/restart", "Restart the box", None, ADMIN, system::ask_restart, [
         post!("/system/restart", ADMIN, &[], system::restart)

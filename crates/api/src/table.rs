@@ -372,7 +372,7 @@ pub(crate) static ROWS: &[Row] = &[
     )
     .is(
         CHANGE,
-        "Drop the version that is to be tried, or is on trial.",
+        "Stop the version that is still being fetched, or drop the one that is to be tried or is on trial.",
     )
     .dangerous()
     .refuses(&[409]),

@@ -92,6 +92,8 @@ pub struct Core {
     appliance: OnceLock<Arc<Appliance>>,
     update: Arc<firmware::Work>,
     offered: Mutex<firmware::Offered>,
+    /// Held while the channel is looked at.
+    looking: tokio::sync::Mutex<()>,
     logs: Arc<LogBuffer>,
     clock: fn() -> Timestamp,
     /// How long a risky change waits for its confirmation.

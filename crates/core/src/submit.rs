@@ -70,6 +70,10 @@ impl Core {
             .clone()
             .ok_or_else(crate::authorise::setup_required)?;
         let edit = self.edit(&current, &config, change)?;
+        // Where versions come from, and when the box restarts into them, is as much as giving it one.
+        if edit.config.updates != config.updates {
+            self.require_proof(caller)?;
+        }
         self.check(&config, &edit.config)?;
         let risky = lint::is_risky(&config, &edit.config);
         let waiting = self.confirmation().clone();

@@ -57,7 +57,6 @@ pub(crate) fn read<B>(response: &Response<B>) -> Result<Answer, FetchError> {
             }))
         }
         StatusCode::RANGE_NOT_SATISFIABLE => Ok(Answer::Behind),
-        StatusCode::PRECONDITION_FAILED => Err(FetchError::Replaced),
         status if status.is_redirection() => {
             let to = text(headers, header::LOCATION).unwrap_or_default();
             Err(FetchError::Redirected(short(&to)))
@@ -142,7 +141,6 @@ mod tests {
     #[test]
     fn other_answers_have_their_own_reason() {
         assert_eq!(answer(416, &[]), Ok(Answer::Behind));
-        assert_eq!(answer(412, &[]), Err(FetchError::Replaced));
         assert_eq!(answer(404, &[]), Err(FetchError::Status(404)));
         let elsewhere = answer(302, &[("location", "https://elsewhere.example/")]);
         let expected = FetchError::Redirected("https://elsewhere.example/".to_owned());

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::answer::short;
 use crate::{AuthoritiesError, Command, FetchError};
 
 /// How long one address may take to answer.
@@ -62,7 +63,7 @@ pub(crate) async fn connect(command: &Command) -> Result<TlsStream<TcpStream>, F
                 let connector = TlsConnector::from(Arc::clone(&config));
                 return match timeout(CONNECT, connector.connect(name, stream)).await {
                     Ok(Ok(stream)) => Ok(stream),
-                    Ok(Err(error)) => Err(FetchError::Untrusted(host, error.to_string())),
+                    Ok(Err(error)) => Err(FetchError::Untrusted(host, short(&error.to_string()))),
                     Err(_) => Err(FetchError::Stalled(host)),
                 };
             }

@@ -136,8 +136,9 @@ async fn follow(core: &Core, output: &Output, options: &Options) -> Result<(), C
         let update = core.ask(Firmware).await?.update;
         if !update.state.is_busy() {
             return match (update.state, update.problem) {
-                (UpdateState::Failed, Some(problem)) => Err(problem.into()),
-                _ => Ok(()),
+                (_, Some(problem)) => Err(problem.into()),
+                (UpdateState::Ready, None) => Ok(()),
+                _ => Err(CellctlError::Negative),
             };
         }
         let percent = (update.done * 10).checked_div(update.total).unwrap_or(0) * 10;

@@ -6,11 +6,12 @@ use std::time::Duration;
 use cell_audit::AuditEvent;
 use cell_control::action::{BundleSource, FirmwareFetch};
 use cell_control::view::UpdateState;
-use cell_model::config::{TimeOfDay, UpdateMode, UpdatesConfig};
+use cell_model::config::{Config, TimeOfDay, UpdateMode, UpdatesConfig};
 use cell_model::name::TimeZoneName;
 use cell_updates::boot_state::TrialEnd;
 use tokio::time::Instant;
 
+use super::Offered;
 use crate::Core;
 
 /// How often the channel is looked at.
@@ -26,12 +27,14 @@ const PULSE: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 struct Moment {
     mode: UpdateMode,
+    /// What becomes of a version in this run.
     state: UpdateState,
     /// Whether it is time to look at the channel.
     is_due: bool,
-    /// Whether the version that is offered may be fetched now: newer, and neither tried in vain nor fetched in vain
-    /// just now.
+    /// Whether the version that is offered may be fetched now: neither tried nor fetched in vain, nor declined.
     is_wanted: bool,
+    /// Whether the version that is ready was fetched by the box itself.
+    is_own: bool,
     /// Whether the box may restart now.
     is_open: bool,
 }
@@ -49,11 +52,21 @@ fn next(moment: &Moment) -> Next {
     let is_automatic = moment.mode == UpdateMode::Automatic;
     match moment.state {
         _ if moment.mode == UpdateMode::Manual => Next::Nothing,
-        UpdateState::Ready if is_automatic && moment.is_open => Next::Restart,
+        UpdateState::Ready if is_automatic && moment.is_own && moment.is_open => Next::Restart,
         UpdateState::None | UpdateState::Failed if moment.is_due => Next::Check,
         UpdateState::None | UpdateState::Failed if is_automatic && moment.is_wanted => Next::Fetch,
         _ => Next::Nothing,
     }
+}
+
+/// When what is to be done again.
+struct Schedule {
+    check_at: Instant,
+    fetch_at: Instant,
+    /// What was asked for when it was thought about last.
+    asked: Option<UpdatesConfig>,
+    /// The version that the box has fetched by itself in this run, until it has restarted for it.
+    own: Option<u64>,
 }
 
 impl Core {
@@ -63,9 +76,15 @@ impl Core {
         let mut desired = self.desired.subscribe();
         tokio::spawn(async move {
             let spread = FIRST.1 - FIRST.0;
-            let mut check_at = Instant::now() + FIRST.0 + spread.mul_f64(random_share());
-            let mut fetch_at = Instant::now();
-            let mut asked = None;
+            let mut schedule = Schedule {
+                check_at: Instant::now() + FIRST.0 + spread.mul_f64(random_share()),
+                fetch_at: Instant::now(),
+                asked: None,
+                own: None,
+            };
+            if let Some(core) = core.upgrade() {
+                core.decline_what_failed().await;
+            }
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(PULSE) => {}
@@ -73,87 +92,123 @@ impl Core {
                 }
                 let Some(core) = core.upgrade() else { return };
                 let config = desired.borrow_and_update().config.clone();
-                let Some(config) = config else { continue };
-                // Whoever has just asked for it wants to see that it works.
-                if asked
-                    .replace(config.updates.clone())
-                    .is_some_and(|before| before != config.updates)
-                {
-                    (check_at, fetch_at) = (Instant::now(), Instant::now());
-                }
-                let zone = &config.cell.timezone;
-                let due = (check_at <= Instant::now(), fetch_at <= Instant::now());
-                match core.next_step(&config.updates, zone, due).await {
-                    Next::Nothing => {}
-                    Next::Check => {
-                        let pause = match core.check_firmware().await {
-                            Ok(()) => EVERY,
-                            Err(_) => AGAIN,
-                        };
-                        check_at = Instant::now() + pause;
-                        // What was found is not left lying.
-                        let due = (false, fetch_at <= Instant::now());
-                        if core.next_step(&config.updates, zone, due).await == Next::Fetch {
-                            fetch_at = Instant::now() + AGAIN;
-                            core.fetch_by_itself().await;
-                        }
-                    }
-                    Next::Fetch => {
-                        fetch_at = Instant::now() + AGAIN;
-                        core.fetch_by_itself().await;
-                    }
-                    Next::Restart => {
-                        let event = AuditEvent::new("box.restart");
-                        if let Err(problem) = core.restart_for(event).await {
-                            tracing::warn!(%problem, "the box could not restart into its new version");
-                        }
-                    }
+                if let Some(config) = config {
+                    core.think(&config, &mut schedule).await;
                 }
             }
         });
     }
 
-    async fn next_step(
-        &self,
-        updates: &UpdatesConfig,
-        zone: &TimeZoneName,
-        (check, fetch): (bool, bool),
-    ) -> Next {
-        let Ok(firmware) = self.firmware().await else {
+    /// Does what there is to be done, as far as it is known without looking at a disk.
+    async fn think(&self, config: &Config, schedule: &mut Schedule) {
+        let updates = &config.updates;
+        let before = schedule.asked.replace(updates.clone());
+        if let Some(before) = before.filter(|before| before != updates) {
+            // Whoever has just asked for it wants to see that it works.
+            (schedule.check_at, schedule.fetch_at) = (Instant::now(), Instant::now());
+            let place = |updates: &UpdatesConfig| {
+                let UpdatesConfig {
+                    channel,
+                    source,
+                    authorities,
+                    ..
+                } = updates;
+                (*channel, source.clone(), authorities.clone())
+            };
+            if place(&before) != place(updates) {
+                *self.offered() = Offered::default();
+            }
+        }
+        match self.next_step(config, schedule) {
+            Next::Nothing => {}
+            Next::Check => {
+                let pause = match self.check_firmware().await {
+                    Ok(()) => EVERY,
+                    Err(_) => AGAIN,
+                };
+                schedule.check_at = Instant::now() + pause;
+                // What was found is not left lying, unless the owner has thought better of it meanwhile.
+                let config = self.desired.borrow().config.clone();
+                if config.is_some_and(|now| self.next_step(&now, schedule) == Next::Fetch) {
+                    self.fetch_by_itself(schedule).await;
+                }
+            }
+            Next::Fetch => self.fetch_by_itself(schedule).await,
+            Next::Restart => {
+                // Once: should nothing come of it, a person has to look.
+                schedule.own = None;
+                if let Err(problem) = self.restart_for(AuditEvent::new("box.restart")).await {
+                    tracing::warn!(%problem, "the box could not restart into its new version");
+                }
+            }
+        }
+    }
+
+    fn next_step(&self, config: &Config, schedule: &Schedule) -> Next {
+        let updates = &config.updates;
+        let Some(appliance) = self.appliance.get().filter(|it| it.keys.is_some()) else {
             return Next::Nothing;
         };
-        if firmware.not_updatable.is_some() {
+        if updates.mode == UpdateMode::Manual || appliance.is_on_trial() {
             return Next::Nothing;
         }
-        let failed = match self.appliance.get().cloned() {
-            Some(appliance) => failed_sequence(appliance).await,
-            None => None,
+        let (state, sequence) = {
+            let view = self.update.view();
+            (view.state, view.sequence)
         };
-        let offered = firmware.available.as_ref();
+        let offered = self
+            .offered()
+            .available
+            .as_ref()
+            .map(|offer| offer.sequence);
+        let is_fetch_due = schedule.fetch_at <= Instant::now();
+        let is_declined = |sequence| appliance.staging.declined().contains(&sequence);
+        let time = self.time_of_day(&config.cell.timezone);
         next(&Moment {
             mode: updates.mode,
-            state: firmware.update.state,
-            is_due: check,
-            is_wanted: fetch && offered.is_some_and(|offer| Some(offer.sequence) != failed),
-            is_open: self
-                .time_of_day(zone)
-                .is_some_and(|time| updates.window.contains(time)),
+            state,
+            is_due: schedule.check_at <= Instant::now(),
+            is_wanted: is_fetch_due && offered.is_some_and(|offered| !is_declined(offered)),
+            is_own: schedule.own.is_some() && schedule.own == sequence,
+            // What waits for its confirmation would be taken back by a restart.
+            is_open: self.confirmation().is_none()
+                && time.is_some_and(|time| updates.window.contains(time)),
         })
     }
 
-    async fn fetch_by_itself(&self) {
+    /// The version that was tried last and did not get well is not taken again by itself.
+    async fn decline_what_failed(&self) {
+        let Some(appliance) = self.appliance.get().cloned() else {
+            return;
+        };
+        let read = tokio::task::spawn_blocking(move || {
+            let wanted = appliance.wanted().ok()?;
+            let last = wanted.last.filter(|_| wanted.trial.is_none())?;
+            let release = appliance.tried(&last)?;
+            (last.end != TrialEnd::Passed).then_some(release.sequence)
+        });
+        self.decline(read.await.ok().flatten()).await;
+    }
+
+    async fn fetch_by_itself(&self, schedule: &mut Schedule) {
+        schedule.fetch_at = Instant::now() + AGAIN;
         let fetch = FirmwareFetch {
             from: BundleSource::Channel,
             allow_older: false,
             allow_expired: false,
         };
-        match self.fetch_version(fetch).await {
+        schedule.own = match self.fetch_version(fetch).await {
             Ok(version) => {
+                let sequence = self.update.view().sequence;
                 self.note(AuditEvent::new("firmware.fetch").on(version))
-                    .await
+                    .await;
+                sequence
             }
-            Err(problem) => tracing::warn!(%problem, "the newer version was not fetched"),
-        }
+            Err(problem) => {
+                tracing::warn!(%problem, "the newer version was not fetched");
+                None
+            }
+        };
     }
 
     fn time_of_day(&self, zone: &TimeZoneName) -> Option<TimeOfDay> {
@@ -162,16 +217,6 @@ impl Core {
         let number = |number: i8| u8::try_from(number).ok();
         TimeOfDay::new(number(now.hour())?, number(now.minute())?)
     }
-}
-
-/// The version that was tried last and did not get well.
-async fn failed_sequence(appliance: Arc<super::Appliance>) -> Option<u64> {
-    let read = tokio::task::spawn_blocking(move || {
-        let last = appliance.wanted().ok()?.last?;
-        let release = appliance.tried(&last)?;
-        (last.end != TrialEnd::Passed).then_some(release.sequence)
-    });
-    read.await.ok().flatten()
 }
 
 /// From 0 to 1.
@@ -191,6 +236,7 @@ mod tests {
             state,
             is_due: true,
             is_wanted: true,
+            is_own: true,
             is_open: true,
         }
     }
@@ -209,6 +255,13 @@ mod tests {
         let mut ready = moment(UpdateMode::Automatic, UpdateState::Ready);
         assert_eq!(next(&ready), Next::Restart);
         ready.is_open = false;
+        assert_eq!(next(&ready), Next::Nothing);
+    }
+
+    #[test]
+    fn box_restarts_only_into_what_it_has_fetched_itself() {
+        let mut ready = moment(UpdateMode::Automatic, UpdateState::Ready);
+        ready.is_own = false;
         assert_eq!(next(&ready), Next::Nothing);
     }
 

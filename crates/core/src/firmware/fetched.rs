@@ -40,7 +40,16 @@ struct Running {
     parts: VecDeque<Range<u64>>,
     /// Where in the file the stream stands.
     at: u64,
-    outcome: JoinHandle<Result<Reply, LinkError>>,
+    outcome: Fetching,
+}
+
+/// Its process ends when nobody waits for it any more.
+struct Fetching(JoinHandle<Result<Reply, LinkError>>);
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl FetchedFile {
@@ -82,18 +91,18 @@ impl FetchedFile {
         let sink = OwnedFd::from(theirs);
         let outcome = async move { link.fetch(command, sink).await };
         Ok(Running {
-            stream: Awaited::new(ours, Arc::clone(&self.work))?,
+            stream: Awaited::fetched(ours, Arc::clone(&self.work))?,
             at: parts.front().map_or(self.at, |part| part.start),
             parts,
-            outcome: self.runtime.spawn(outcome),
+            outcome: Fetching(self.runtime.spawn(outcome)),
         })
     }
 
     /// Waits until the parts are said to be complete.
-    fn finish(&mut self, running: Running) -> io::Result<()> {
+    fn finish(&mut self, mut running: Running) -> io::Result<()> {
         // It would wait for ever to write what nobody reads.
         drop(running.stream);
-        let outcome = self.runtime.block_on(running.outcome);
+        let outcome = self.runtime.block_on(&mut running.outcome.0);
         let fetched = outcome
             .map_err(io::Error::other)?
             .map_err(io::Error::other)?;

@@ -1,6 +1,7 @@
 //! One version on its way into the other slot, whatever it comes from.
 
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,9 +75,33 @@ impl Work {
         Ok(())
     }
 
+    /// Forgets what came of the last one, unless another one has begun meanwhile.
+    pub(super) fn forget(&self) {
+        let mut view = self.view();
+        if !view.state.is_busy() {
+            *view = UpdateView::default();
+        }
+    }
+
+    /// Whoever waits for it waits no more.
+    pub(super) fn give_up(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
     fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
+}
+
+/// Where a bundle comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Somebody sends it.
+    Sender,
+    /// A USB stick.
+    Stick,
+    /// The server of a channel.
+    Channel(ReleaseChannel),
 }
 
 /// Somebody wants it no more.
@@ -89,8 +114,8 @@ pub(super) struct Job {
     pub(super) appliance: Arc<Appliance>,
     pub(super) keys: KeyList,
     pub(super) allow: IncomingBundle,
-    /// What the channel it comes from is for; none: somebody chose it by hand.
-    pub(super) channel: Option<ReleaseChannel>,
+    /// Who is to blame for what is wrong with it.
+    pub(super) origin: Origin,
     pub(super) now: Timestamp,
     pub(super) work: Arc<Work>,
 }
@@ -116,7 +141,7 @@ impl Job {
         let allow = Allowances {
             older: self.allow.allow_older,
             expired: self.allow.allow_expired,
-            testing: self.channel != Some(ReleaseChannel::Stable),
+            testing: self.origin != Origin::Channel(ReleaseChannel::Stable),
         };
         offer.check(&installed, allow, self.now)?;
         Ok(offer)
@@ -136,6 +161,10 @@ impl Job {
             appliance.root_size,
             report,
         )?;
+        let source = &mut Wanted {
+            source,
+            work: &self.work,
+        };
         let received = install::receive(offer, source, &appliance.staging, &index, report)?;
         let Received { total, fetched } = received;
         self.work.view().fetched = Some(fetched);
@@ -188,10 +217,13 @@ impl Job {
 
     /// It is not taken; what that means to whoever sent it.
     pub(super) fn failed(&self, error: &InstallError) -> Problem {
-        let problem = problem::of(error);
+        let problem = problem::from(self.origin, error);
         let mut view = self.work.view();
         if problem::is_cancelled(error) {
             tracing::info!("a firmware bundle is not wanted any more");
+            if let Err(error) = self.appliance.staging.clear() {
+                tracing::warn!(error = %chain(&error), "what has come of it stays");
+            }
             *view = UpdateView::default();
             return problem;
         }
@@ -202,17 +234,64 @@ impl Job {
     }
 }
 
+/// A source that is read only while it is wanted.
+struct Wanted<'a> {
+    source: &'a mut dyn Source,
+    work: &'a Work,
+}
+
+impl Wanted<'_> {
+    fn check(&self) -> io::Result<()> {
+        match self.work.is_cancelled() {
+            true => Err(io::Error::other(Cancelled)),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Source for Wanted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.check()?;
+        self.source.read(buffer)
+    }
+
+    fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        self.check()?;
+        self.source.skip(bytes)
+    }
+
+    fn expect(&mut self, parts: &[Range<u64>]) {
+        self.source.expect(parts);
+    }
+}
+
 /// A stream that is waited for only so long, and only while it is wanted.
 pub(super) struct Awaited {
     stream: UnixStream,
     work: Arc<Work>,
+    /// How long the next piece may take; none: the other side sees to that.
+    patience: Option<Duration>,
 }
 
 impl Awaited {
-    pub(super) fn new(stream: UnixStream, work: Arc<Work>) -> io::Result<Self> {
+    /// What somebody sends.
+    pub(super) fn sent(stream: UnixStream, work: Arc<Work>) -> io::Result<Self> {
+        Self::new(stream, work, Some(PIECE_TIME))
+    }
+
+    /// What a process of the box fetches, which knows by itself when to give up.
+    pub(super) fn fetched(stream: UnixStream, work: Arc<Work>) -> io::Result<Self> {
+        Self::new(stream, work, None)
+    }
+
+    fn new(stream: UnixStream, work: Arc<Work>, patience: Option<Duration>) -> io::Result<Self> {
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(ATTENTION))?;
-        Ok(Self { stream, work })
+        Ok(Self {
+            stream,
+            work,
+            patience,
+        })
     }
 }
 
@@ -225,7 +304,10 @@ impl Read for Awaited {
             }
             match self.stream.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if begun.elapsed() >= PIECE_TIME {
+                    if self
+                        .patience
+                        .is_some_and(|patience| begun.elapsed() >= patience)
+                    {
                         return Err(io::ErrorKind::TimedOut.into());
                     }
                 }

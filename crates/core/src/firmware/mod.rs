@@ -21,7 +21,6 @@ use cell_control::caller::Caller;
 use cell_control::view::FirmwareView;
 use cell_fetch::FetchLink;
 use cell_model::account::{Identity, Role};
-use cell_model::config::ReleaseChannel;
 use cell_model::problem::Problem;
 use cell_signed::KeyList;
 use cell_updates::boot_state::{
@@ -35,7 +34,7 @@ use crate::{Core, submit};
 pub(crate) use job::Work;
 pub(crate) use source::Offered;
 
-use job::{Awaited, Job};
+use job::{Awaited, Job, Origin};
 
 /// The image that the daemon runs from, and the disk it is on.
 pub struct Appliance {
@@ -161,9 +160,9 @@ impl Core {
         stream: OwnedFd,
     ) -> Result<String, Problem> {
         self.require_proof(caller)?;
-        let job = self.begin(bundle, None)?;
+        let job = self.begin(bundle, Origin::Sender)?;
         let received = tokio::task::spawn_blocking(move || {
-            let received = Awaited::new(UnixStream::from(stream), Arc::clone(&job.work))
+            let received = Awaited::sent(UnixStream::from(stream), Arc::clone(&job.work))
                 .map_err(InstallError::Source)
                 .and_then(|stream| {
                     let mut stream = Stream(stream);
@@ -202,8 +201,8 @@ impl Core {
             allow_older: fetch.allow_older,
             allow_expired: fetch.allow_expired,
         };
-        let (source, channel) = self.source(fetch.from, Arc::clone(&self.update))?;
-        let job = self.begin(allow, channel)?;
+        let (source, origin) = self.source(fetch.from, Arc::clone(&self.update))?;
+        let job = self.begin(allow, origin)?;
         let accepted = tokio::task::spawn_blocking(move || {
             let accepted = source.open().and_then(|mut source| {
                 let offer = job.accept(&mut *source)?;
@@ -228,25 +227,21 @@ impl Core {
     }
 
     /// Begins with the next version, unless one is on its way or on trial.
-    fn begin(
-        &self,
-        allow: IncomingBundle,
-        channel: Option<ReleaseChannel>,
-    ) -> Result<Job, Problem> {
-        let job = self.job(allow, channel)?;
+    fn begin(&self, allow: IncomingBundle, origin: Origin) -> Result<Job, Problem> {
+        let job = self.job(allow, origin)?;
         self.refuse_during_trial()?;
         self.update.begin()?;
         Ok(job)
     }
 
-    fn job(&self, allow: IncomingBundle, channel: Option<ReleaseChannel>) -> Result<Job, Problem> {
+    fn job(&self, allow: IncomingBundle, origin: Origin) -> Result<Job, Problem> {
         let appliance = Arc::clone(self.appliance()?);
         let keys = appliance.keys.clone();
         Ok(Job {
             keys: keys.ok_or_else(|| problem::not_updatable(problem::NO_KEYS))?,
             appliance,
             allow,
-            channel,
+            origin,
             now: (self.clock)(),
             work: Arc::clone(&self.update),
         })
@@ -283,16 +278,21 @@ impl Core {
         caller: &Caller,
     ) -> Result<Outcome, Problem> {
         let event = submit::event("firmware.drop", identity, caller);
+        let dropped = self.update.view().sequence;
         if self.update.cancel() {
+            self.decline(dropped).await;
             self.note(event).await;
             return Ok(Outcome::Done);
         }
+        let waiting = self.appliance()?.staging.tried();
         self.change_boot(event, |boot| match boot.wanted()?.trial {
             Some(_) => boot.rollback().map(|()| true),
             None => Ok(false),
         })
         .await?;
-        *self.update.view() = Default::default();
+        self.decline(dropped.or(waiting.map(|tried| tried.release.sequence)))
+            .await;
+        self.update.forget();
         // What was dropped is what runs: it ends here.
         if let Some(appliance) = self
             .appliance
@@ -318,7 +318,21 @@ impl Core {
             }
         })
         .await?;
+        // Whoever goes back from a version does not want to be given it again by itself.
+        let left = self.appliance()?.release.sequence;
+        self.decline(Some(left)).await;
         Ok(Outcome::Done)
+    }
+
+    /// The box does not take this version by itself any more.
+    pub(crate) async fn decline(&self, sequence: Option<u64>) {
+        let (Some(appliance), Some(sequence)) = (self.appliance.get().cloned(), sequence) else {
+            return;
+        };
+        let declined = tokio::task::spawn_blocking(move || appliance.staging.decline(sequence));
+        if let Ok(Err(error)) = declined.await {
+            tracing::warn!(%error, "nobody will remember that a version is not wanted");
+        }
     }
 
     /// Changes what boots next; `false` of `change`: there is nothing to change.

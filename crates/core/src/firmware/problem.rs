@@ -6,13 +6,15 @@ use cell_updates::boot_state::BootStateError;
 use cell_updates::bundle::BundleError;
 use cell_updates::install::{InstallError, StickError};
 
-use super::job::Cancelled;
+use super::job::{Cancelled, Origin};
 
 pub(super) const NO_IMAGE: &str =
     "The daemon does not run from an image of its own; whoever installed it updates it.";
 pub(super) const NO_KEYS: &str =
     "This image was made without keys, so nobody can vouch for an update.";
 
+/// Characters of a reason that somebody else had a hand in.
+const LONGEST_REASON: usize = 400;
 const UNCHANGED: &str = "Nothing was changed.";
 
 pub(super) fn not_updatable(why: &'static str) -> Problem {
@@ -33,6 +35,14 @@ pub(super) fn trial_running() -> Problem {
         "A new version is on trial",
         "Should it not prove itself, the box goes back to the one before, and what is changed now would be lost. \
          Try again in a few minutes.",
+    )
+}
+
+pub(super) fn looking() -> Problem {
+    Problem::conflict(
+        "check_running",
+        "The box is looking already",
+        "Wait until it has found out whether there is a new version.",
     )
 }
 
@@ -59,6 +69,20 @@ pub(super) fn nothing_there() -> Problem {
         "There is no other version",
         "No version waits to be tried, and the other slot holds none to go back to.",
     )
+}
+
+/// What it means to the person who waits for it. Whoever asked for it has asked well: what is wrong with the bundle is the
+/// server's or the stick's.
+pub(super) fn from(origin: Origin, error: &InstallError) -> Problem {
+    let mut problem = of(error);
+    if matches!(problem.status, 400 | 408) {
+        match origin {
+            Origin::Sender => {}
+            Origin::Stick => problem.status = 422,
+            Origin::Channel(_) => problem.status = 502,
+        }
+    }
+    problem
 }
 
 /// What it means to the person who sent it.
@@ -110,7 +134,7 @@ pub(super) fn of(error: &InstallError) -> Problem {
             400,
             "bundle_broken_off",
             "The bundle cannot be read any further",
-            "Send it again; what has arrived is kept.".to_owned(),
+            "Look whether it is still there, then try again; what has arrived is kept.".to_owned(),
         ),
         InstallError::Room { needed, free } => (
             503,
@@ -218,7 +242,13 @@ fn of_fetch(error: &FetchError) -> Problem {
             "Look whether the address is that of a server of new versions.",
         ),
     };
-    let detail = format!("{}. {advice} {UNCHANGED}", sentence(&error.to_string()));
+    let text: String = error
+        .to_string()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST_REASON)
+        .collect();
+    let detail = format!("{}. {advice} {UNCHANGED}", sentence(&text));
     Problem::new(502, code, title, detail)
 }
 

@@ -2,20 +2,23 @@
 
 use std::io;
 use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use cell_control::action::{BundleSource, IncomingBundle};
 use cell_control::view::{AvailableView, CheckView};
 use cell_fetch::Command;
-use cell_model::config::ReleaseChannel;
 use cell_model::problem::Problem;
 use cell_updates::bundle::BundleError;
 use cell_updates::install::{InstallError, Source};
 use tokio::runtime::Handle;
 
 use super::fetched::FetchedFile;
-use super::job::Work;
+use super::job::{Origin, Work};
 use super::{Appliance, problem};
 use crate::{Core, chain};
+
+/// How long a look at the channel may take in all.
+const LONGEST_LOOK: Duration = Duration::from_secs(3 * 60);
 
 /// What was found when the channel was looked at last.
 #[derive(Debug, Clone, Default)]
@@ -46,15 +49,15 @@ impl Chosen {
 }
 
 impl Core {
-    /// Where to read it, and what the channel is for, if it comes from one.
+    /// Where to read it.
     pub(super) fn source(
         &self,
         from: BundleSource,
         work: Arc<Work>,
-    ) -> Result<(Chosen, Option<ReleaseChannel>), Problem> {
+    ) -> Result<(Chosen, Origin), Problem> {
         let appliance = self.appliance()?;
         match from {
-            BundleSource::Stick => Ok((Chosen::Stick(Arc::clone(appliance)), None)),
+            BundleSource::Stick => Ok((Chosen::Stick(Arc::clone(appliance)), Origin::Stick)),
             BundleSource::Channel => {
                 let desired = self.desired.borrow().clone();
                 let updates = desired.config.as_ref().map(|config| &config.updates);
@@ -72,23 +75,35 @@ impl Core {
                 };
                 let link = Arc::clone(&appliance.fetch);
                 let file = FetchedFile::new(link, Handle::current(), work, command);
-                Ok((Chosen::Server(Box::new(file)), Some(channel)))
+                Ok((Chosen::Server(Box::new(file)), Origin::Channel(channel)))
             }
         }
     }
 
     /// Looks whether the channel has a newer version. What came of it is shown until it is looked again.
     pub(crate) async fn check_firmware(&self) -> Result<(), Problem> {
+        let _one_at_a_time = self.looking.try_lock().map_err(|_| problem::looking())?;
         let work = Arc::new(Work::default());
-        let (chosen, channel) = self.source(BundleSource::Channel, Arc::clone(&work))?;
-        let mut job = self.job(IncomingBundle::default(), channel)?;
-        job.work = work;
+        let (chosen, origin) = self.source(BundleSource::Channel, Arc::clone(&work))?;
+        let mut job = self.job(IncomingBundle::default(), origin)?;
+        job.work = Arc::clone(&work);
         let at = job.now;
         let looked = tokio::task::spawn_blocking(move || {
             let mut source = chosen.open()?;
             job.look(&mut *source)
         });
-        let (available, refused) = match looked.await.map_err(|_| Problem::internal())? {
+        let mut looked = looked;
+        let in_time = tokio::time::timeout(LONGEST_LOOK, &mut looked).await;
+        let looked = match in_time {
+            Ok(looked) => looked,
+            Err(_) => {
+                work.give_up();
+                // It hears of that within a second or two.
+                let late = Err(InstallError::Source(io::ErrorKind::TimedOut.into()));
+                looked.await.map(|_| late)
+            }
+        };
+        let (available, refused) = match looked.map_err(|_| Problem::internal())? {
             Ok(offer) => {
                 let manifest = &offer.manifest;
                 let available = AvailableView {
@@ -102,7 +117,7 @@ impl Core {
             Err(InstallError::Bundle(BundleError::NotNewer { .. })) => (None, None),
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "the channel has no version for this box");
-                (None, Some(problem::of(&error)))
+                (None, Some(problem::from(origin, &error)))
             }
         };
         if let Some(available) = &available {

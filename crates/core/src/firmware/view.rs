@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cell_control::view::{FirmwareView, SlotsView, TrialView, UpdateState, UpdateView};
 use cell_model::problem::Problem;
-use cell_updates::boot_state::{Mode, Running, TrialEnd, Wanted};
+use cell_updates::boot_state::{Mode, Running, Slot, TrialEnd, Wanted};
 use cell_updates::install::InstallError;
 
 use super::source::Offered;
@@ -48,10 +48,11 @@ fn view(
         update.state = UpdateState::OnTrial;
     } else if !update.state.is_busy() {
         // What waits to be tried is more than that another one was not taken.
-        update.state = match (wanted.trial, update.state) {
-            (Some(_), _) => UpdateState::Ready,
-            (None, UpdateState::Failed) => UpdateState::Failed,
-            (None, _) => UpdateState::None,
+        update = match (wanted.trial, update.state) {
+            (Some(_), UpdateState::Ready) => update,
+            (Some(slot), _) => armed(appliance, slot, update.problem),
+            (None, UpdateState::Failed) => update,
+            (None, _) => UpdateView::default(),
         };
     }
     Ok(FirmwareView {
@@ -69,7 +70,13 @@ fn view(
         checked: offered.checked,
         last_trial: wanted.last.as_ref().map(|last| TrialView {
             slot: last.slot.to_string(),
-            version: appliance.tried(last).map(|release| release.version),
+            // Of one that waits, nobody knows yet.
+            version: wanted
+                .trial
+                .is_none()
+                .then(|| appliance.tried(last))
+                .flatten()
+                .map(|release| release.version),
             passed: last.end == TrialEnd::Passed,
             detail: last.to_string(),
         }),
@@ -83,6 +90,21 @@ fn view(
         }),
         update,
     })
+}
+
+/// A version that an earlier run has put on trial, or that waits while another one was not taken.
+fn armed(appliance: &Appliance, slot: Slot, problem: Option<Problem>) -> UpdateView {
+    let tried = appliance.staging.tried();
+    let release = tried
+        .filter(|tried| tried.slot == slot)
+        .map(|tried| tried.release);
+    UpdateView {
+        state: UpdateState::Ready,
+        sequence: release.as_ref().map(|release| release.sequence),
+        version: release.map(|release| release.version),
+        problem,
+        ..UpdateView::default()
+    }
 }
 
 /// Why something else than the committed slot runs.

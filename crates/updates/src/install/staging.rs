@@ -16,6 +16,9 @@ use crate::bundle::{Planned, Release};
 /// What stays free, for what else the box has to keep.
 const RESERVE: u64 = 32 << 20;
 
+/// Versions that are remembered as not wanted: the newest ones; older ones are not offered any more.
+const MOST_DECLINED: usize = 32;
+
 /// The folder for it, on the data partition.
 #[derive(Debug, Clone)]
 pub struct Staging {
@@ -76,6 +79,34 @@ impl Staging {
     /// What was put on trial last, as far as that is known.
     pub fn tried(&self) -> Option<Tried> {
         serde_json::from_slice(&fs::read(self.tried_path()).ok()?).ok()
+    }
+
+    /// Remembers a version that nobody shall be given without asking for it.
+    ///
+    /// # Errors
+    /// [`InstallError::Staging`].
+    pub fn decline(&self, sequence: u64) -> Result<(), InstallError> {
+        let mut declined = self.declined();
+        if declined.contains(&sequence) {
+            return Ok(());
+        }
+        declined.push(sequence);
+        let oldest = declined.len().saturating_sub(MOST_DECLINED);
+        let path = self.declined_path();
+        let json = serde_json::to_vec(&declined[oldest..])
+            .map_err(|error| failed("write", &path)(error.into()))?;
+        fs::create_dir_all(&self.folder).map_err(failed("make", &self.folder))?;
+        cell_durable::replace(&path, &json, 0o600).map_err(failed("write", &path))
+    }
+
+    /// The versions that nobody shall be given without asking for them, by their numbers.
+    pub fn declined(&self) -> Vec<u64> {
+        let read = || serde_json::from_slice(&fs::read(self.declined_path()).ok()?).ok();
+        read().unwrap_or_default()
+    }
+
+    fn declined_path(&self) -> PathBuf {
+        self.folder.join("declined.json")
     }
 
     fn tried_path(&self) -> PathBuf {

@@ -36,8 +36,11 @@ pub fn write(
         job.verify(place, report)?;
     }
     job.verify_root()?;
-    staging.note_tried(&offer.manifest.release, target)?;
     boot.begin_trial(target)?;
+    // Not before: it would seem to be the one of an earlier trial.
+    if let Err(error) = staging.note_tried(&offer.manifest.release, target) {
+        tracing::warn!(%error, "should it not get well, nobody will know which version it was");
+    }
     // It is written and armed: what was fetched for it is only in the way.
     if let Err(error) = staging.clear() {
         tracing::warn!(%error, "what was fetched stays on the data partition");

@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cell_model::Timestamp;
+use cell_model::config::ReleaseChannel;
 use cell_os::bundle::{self, Terms};
 use cell_os::disk;
 use cell_os::keyring::Keyring;
 use cell_os::toolbox::Toolbox;
 use cell_updates::boot_state::Slot;
-use cell_updates::bundle::{Digest, Place, ReleaseChannel, Sbom};
+use cell_updates::bundle::{Digest, Place, Sbom};
 use cell_updates::install::{self, Index, Offer, PartitionFiles, Received, Staging};
 
 use self::tree::Tree;
