@@ -1,6 +1,7 @@
 //! `cargo xtask fuzz`: foreign bytes for the parsers of firmware, from libFuzzer, which keeps what reaches new branches
 //! (`docs/operations/fuzzing.md`). Exit status 1 when a promise did not hold.
 
+mod outcome;
 mod program;
 mod report;
 mod session;
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use cell_fuzz::{TARGETS, Target};
 
-use self::session::{Outcome, Session};
+use self::outcome::Outcome;
+use self::session::Session;
 use crate::cargo;
 use crate::error::XtaskError;
 use crate::setup;

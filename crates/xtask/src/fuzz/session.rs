@@ -1,17 +1,17 @@
 //! One target at work.
 
-use std::fmt;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use cell_fuzz::{CHOICE, Target};
 use sha2::{Digest, Sha256};
 
-use super::report::{Report, grouped};
+use super::outcome::{Outcome, summary};
+use super::report::Report;
 use crate::cargo;
 use crate::error::XtaskError;
 use crate::signals::StopRequest;
@@ -31,15 +31,6 @@ pub(super) struct Session {
     pub(super) target: &'static Target,
     pub(super) program: PathBuf,
     pub(super) folder: PathBuf,
-}
-
-/// What came of a session.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    name: &'static str,
-    report: Report,
-    time: Duration,
-    status: ExitStatus,
 }
 
 impl Session {
@@ -65,12 +56,29 @@ impl Session {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let begin = Instant::now();
-        let mut child = command.spawn().map_err(|source| XtaskError::Start {
+        let child = command.spawn().map_err(|source| XtaskError::Start {
             program: cargo::shown(&command),
             source,
         })?;
+        let ended = self.watch(child, stop);
+        let (report, status) = ended.map_err(|source| self.unusable(source))?;
+        let outcome = Outcome {
+            name: self.target.name,
+            report,
+            time: begin.elapsed(),
+            status,
+        };
+        if !outcome.is_clean() {
+            self.show_end();
+        }
+        println!("{outcome}");
+        Ok(outcome)
+    }
+
+    /// Waits for its end, which comes at once when the person asks for it.
+    fn watch(&self, mut child: Child, stop: &StopRequest) -> io::Result<(Report, ExitStatus)> {
         let said = child.stderr.take();
-        let (report, status) = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let reader = scope.spawn(|| said.map(|said| self.follow(said)).transpose());
             let status = loop {
                 if stop.is_made() {
@@ -86,18 +94,6 @@ impl Session {
             let report = reader.join().unwrap_or_else(|panic| resume_unwind(panic));
             Ok((report?.unwrap_or_default(), status?))
         })
-        .map_err(|source| self.unusable(source))?;
-        let outcome = Outcome {
-            name: self.target.name,
-            report,
-            time: begin.elapsed(),
-            status,
-        };
-        if !outcome.is_clean() {
-            self.show_end();
-        }
-        println!("{outcome}");
-        Ok(outcome)
     }
 
     /// Runs the target on one file, with all that it says.
@@ -171,43 +167,6 @@ impl Session {
             source,
         }
     }
-}
-
-impl Outcome {
-    /// Whether it came to its end and every promise held.
-    pub(super) fn is_clean(&self) -> bool {
-        self.status.success() && self.report.findings.is_empty()
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let crashes = self.report.findings.len();
-        let line = summary(self.name, &self.report, self.time);
-        write!(f, "{line}  crashes {crashes}")?;
-        for path in &self.report.findings {
-            write!(
-                f,
-                "\n  cargo xtask fuzz {} --input {}",
-                self.name,
-                path.display()
-            )?;
-        }
-        if crashes == 0 && !self.status.success() {
-            write!(f, "  ended early: {}", self.status)?;
-        }
-        Ok(())
-    }
-}
-
-fn summary(name: &str, report: &Report, time: Duration) -> String {
-    format!(
-        "{name:<12}{:>12} runs  {:>5} s  coverage {:>6}  corpus {:>5}",
-        grouped(report.runs),
-        time.as_secs(),
-        grouped(report.coverage),
-        report.corpus_size(),
-    )
 }
 
 fn scratch() -> io::Result<tempfile::TempDir> {
