@@ -88,6 +88,7 @@ async fn dangerous_operations_want_a_recent_proof_and_no_others_do() {
             "removeUser",
             "installFirmware",
             "dropFirmware",
+            "fetchFirmware",
             "tryOtherSlot"
         ]
     );
