@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, IFlags, flock, ioctl_getflags, ioctl_setflags, statvfs};
 use rustix::io::Errno;
@@ -49,6 +50,10 @@ pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
     hold(file, dir)
 }
 
+/// A daemon that was killed while it started another program is held by that one until it has begun.
+const LETTING_GO: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// As [`lock`], but changes nothing: no lock file means nobody ever opened the store.
 pub(crate) fn lock_existing(dir: &Path) -> Result<Option<File>, StoreError> {
     let path = dir.join(LOCK);
@@ -60,10 +65,14 @@ pub(crate) fn lock_existing(dir: &Path) -> Result<Option<File>, StoreError> {
 }
 
 fn hold(file: File, dir: &Path) -> Result<File, StoreError> {
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(Errno::WOULDBLOCK) => Err(StoreError::Locked(dir.to_owned())),
-        Err(error) => Err(StoreError::file("lock", dir)(error.into())),
+    let begun = Instant::now();
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(Errno::WOULDBLOCK) if begun.elapsed() < LETTING_GO => std::thread::sleep(PAUSE),
+            Err(Errno::WOULDBLOCK) => return Err(StoreError::Locked(dir.to_owned())),
+            Err(error) => return Err(StoreError::file("lock", dir)(error.into())),
+        }
     }
 }
 
