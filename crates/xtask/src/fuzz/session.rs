@@ -20,9 +20,9 @@ use crate::signals::StopRequest;
 const PROGRESS: Duration = Duration::from_secs(60);
 /// An input that takes longer is a finding.
 const SLOWEST: Duration = Duration::from_secs(10);
-/// Megabytes. The targets need 60; libFuzzer's own tables grow with the corpus.
+/// Megabytes. The targets need 50; libFuzzer's own tables grow with the corpus.
 const MEMORY: u32 = 512;
-/// Lines of the log that a finding is shown with.
+/// Lines of what it said last that a finding is shown with.
 const LAST_LINES: usize = 40;
 
 /// A target, and where it is kept what it found: `corpus` and `findings`, for the next time, and a `log`.
@@ -151,7 +151,9 @@ impl Session {
     fn show_end(&self) {
         let log = fs::read(self.log()).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
-        let lines: Vec<&str> = log.lines().collect();
+        // How far it has come is in the summary.
+        let words = log.lines().filter(|line| !line.starts_with('#'));
+        let lines: Vec<&str> = words.collect();
         for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
             println!("  {line}");
         }
