@@ -22,6 +22,7 @@ pub fn upload(owner: &Client, version: &Version) -> Result<Reply, ClientError> {
     let request = Request::new("POST", "/api/firmware/bundle")
         .header("content-type", "application/octet-stream")
         .header("x-csrf-token", token)
+        .over_http1()
         .body(version.bundle());
     owner.send_within(&request, UPLOAD)
 }

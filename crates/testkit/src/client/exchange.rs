@@ -11,6 +11,7 @@ pub struct Request {
     pub(super) body: Option<Vec<u8>>,
     /// Bytes a second at which the body is sent, where that is limited.
     pub(super) rate: Option<u32>,
+    pub(super) is_http1: bool,
 }
 
 impl Request {
@@ -22,6 +23,7 @@ impl Request {
             headers: Vec::new(),
             body: None,
             rate: None,
+            is_http1: false,
         }
     }
 
@@ -43,6 +45,14 @@ impl Request {
     #[must_use]
     pub fn at_rate(mut self, rate: u32) -> Self {
         self.rate = Some(rate);
+        self
+    }
+
+    /// Sends it as HTTP/1.1. With HTTP/2, curl 7.88 uses a whole processor while the other side is not ready for more of a
+    /// large body; a machine that is emulated beside it needs that.
+    #[must_use]
+    pub fn over_http1(mut self) -> Self {
+        self.is_http1 = true;
         self
     }
 

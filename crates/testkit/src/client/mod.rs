@@ -222,6 +222,9 @@ impl Client {
             };
             curl.args(["--header", &line]);
         }
+        if request.is_http1 {
+            curl.arg("--http1.1");
+        }
         if let Some(rate) = request.rate {
             curl.args(["--limit-rate", &rate.to_string()]);
         }
