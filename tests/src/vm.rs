@@ -34,6 +34,8 @@ pub const HOST: &str = "10.9.9.1";
 const ADMIN: &str = "127.0.0.1";
 /// How long a few boots may take on a busy machine.
 pub const BOOTS: Duration = Duration::from_secs(900);
+/// Each try to reach the page is a process, which takes from the machine what it needs to come up.
+const BETWEEN_ASKING: Duration = Duration::from_millis(800);
 /// How long a person looks at a screen that is not what they wait for.
 const READING: Duration = Duration::from_secs(15);
 /// What the console says before the code.
@@ -211,7 +213,11 @@ impl Appliance {
             if !self.machine.is_running().unwrap() {
                 panic!("the machine ended");
             }
-            self.is_healthy().then_some(())
+            let is_healthy = self.is_healthy();
+            if !is_healthy {
+                std::thread::sleep(BETWEEN_ASKING);
+            }
+            is_healthy.then_some(())
         });
         assert!(healthy.is_some(), "the admin page does not answer");
     }
