@@ -202,7 +202,7 @@ fn second_bundle_waits_for_the_first_and_one_that_breaks_off_is_gone_on_with() {
         let slow = appliance.request(&bundle, "").at_rate(400_000);
         let owner = &appliance.cell.owner;
         let slow = scope.spawn(move || owner.send(&slow).unwrap());
-        appliance.wait_update("receiving");
+        appliance.wait_upload(&slow);
         let second = appliance.send(&bundle);
         assert_eq!(second.json()["code"], "update_running", "{}", second.text());
         for (path, form) in [

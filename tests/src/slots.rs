@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread::ScopedJoinHandle;
 
 use cell_testkit::celld::PATIENCE;
 use cell_testkit::firmware::{Keys, Version};
@@ -176,6 +177,7 @@ impl Appliance {
         Request::new("POST", format!("/api/firmware/bundle{query}"))
             .header("content-type", "application/octet-stream")
             .header("x-csrf-token", token)
+            .over_http1()
             .body(bundle)
     }
 
@@ -185,12 +187,25 @@ impl Appliance {
         self.cell.get("/api/firmware")
     }
 
+    /// What it says of one that is in a state.
+    fn firmware_in(&self, state: &str) -> Option<Value> {
+        let firmware = self.firmware();
+        (firmware["update"]["state"] == state).then_some(firmware)
+    }
+
+    /// Waits until an upload that another thread sends has begun to arrive.
+    pub fn wait_upload(&self, sender: &ScopedJoinHandle<'_, Reply>) {
+        let begun = wait_for(PATIENCE, || {
+            (self.firmware_in("receiving").is_some() || sender.is_finished()).then_some(())
+        });
+        let firmware = self.firmware();
+        assert!(begun.is_some(), "nothing arrives: {firmware}");
+        assert!(!sender.is_finished(), "it is over already: {firmware}");
+    }
+
     /// Waits until an update has come so far.
     pub fn wait_update(&self, state: &str) -> Value {
-        let seen = wait_for(PATIENCE, || {
-            let firmware = self.firmware();
-            (firmware["update"]["state"] == state).then_some(firmware)
-        });
+        let seen = wait_for(PATIENCE, || self.firmware_in(state));
         seen.unwrap_or_else(|| {
             let firmware = self.firmware();
             assert_eq!(firmware["update"]["state"], state, "{firmware}");

@@ -24,7 +24,9 @@ fn right(field: &Field) -> Option<&'static str> {
         ("revision", _) => "7",
         ("type", _) => "A",
         ("value", _) => "192.0.2.7",
-        ("public_key" | "cursor" | "next" | "reviewed" | "updates.authorities", _) => return None,
+        ("public_key" | "cursor" | "next" | "form" | "reviewed" | "updates.authorities", _) => {
+            return None;
+        }
         ("id", _) => "0f0f",
         ("setup_code", _) => "ABCD2345",
         ("cell_name" | "cell.name", _) => "home",
@@ -108,7 +110,7 @@ fn wrong(field: &Field) -> Vec<String> {
     let free = matches!(field.kind, Kind::Password(_))
         || matches!(
             field.name,
-            "setup_code" | "next" | "id" | "cursor" | "reviewed"
+            "setup_code" | "next" | "form" | "id" | "cursor" | "reviewed"
         );
     // Whom nobody knows cannot sign in, however they are spelled; the core says so without telling more.
     let sign_in = field.name == "username" && matches!(field.kind, Kind::Text("username"));

@@ -282,7 +282,7 @@ impl Gate {
     ) -> Reply {
         let path = parts.uri.path();
         let reading = matches!(parts.method, Method::GET | Method::HEAD);
-        // A form that was sent cannot be sent again from an address: its query says nothing.
+        // A form that was interrupted is on a page, which need not have the same address.
         let whole = parts.uri.path_and_query().filter(|_| reading);
         let next = encode(whole.map_or(path, |whole| whole.as_str()));
         let reply = match (aim.face, problem.status) {
@@ -292,7 +292,8 @@ impl Gate {
                 Reply::see_other(&format!("/sign-in?next={next}"))
             }
             (Face::Page, 403) if problem.code == REAUTHENTICATION_REQUIRED => {
-                Reply::see_other(&format!("/reauthenticate?next={next}"))
+                let word = if reading { "next" } else { "form" };
+                Reply::see_other(&format!("/reauthenticate?{word}={next}"))
             }
             (Face::Page, _) => {
                 (self.faces.page_error)(problem, identity, path).retry_after(problem)

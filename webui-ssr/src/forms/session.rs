@@ -12,10 +12,11 @@ pub(crate) const SIGN_IN: &[Field] = &[
     Field::hidden("next"),
 ];
 
-/// Fields of the password, once more.
+/// Fields of the password, once more: asked for before a page, or when a form was sent.
 pub(crate) const REAUTHENTICATE: &[Field] = &[
     Field::password("password", "Password"),
     Field::hidden("next"),
+    Field::hidden("form"),
 ];
 
 /// Fields of one's own new password. The name is there for password managers.
@@ -56,7 +57,8 @@ pub(crate) fn parse_password(draft: &mut Draft) -> Option<Action> {
     draft.accept(Some(Action::ChangePassword(change)))
 }
 
-/// Where to go after a password was entered: a page of this box only. Whatever a browser could read as another host is not one.
+/// Where to go after a password was entered: a page of this box only. Whatever a browser could read as another host is
+/// not one.
 pub(crate) fn local_path(text: &str) -> Option<&str> {
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains('\\');
     (text.starts_with('/') && !text.starts_with("//") && plain).then_some(text)

@@ -2,6 +2,7 @@
 
 use cell_control::action::{Action, Outcome};
 use cell_gate::{Reply, Visit};
+use cell_model::account::Identity;
 use cell_model::problem::Problem;
 
 use super::{done, draft, frame, ok};
@@ -61,11 +62,11 @@ pub(crate) async fn sign_in(visit: Visit) -> Result<Reply, Problem> {
 
 /// Asks for the password once more, before what is dangerous.
 pub(crate) async fn ask_again(visit: Visit) -> Result<Reply, Problem> {
-    let next = visit.query.get("next").and_then(local_path);
-    let draft = Draft::new(
-        forms::session::REAUTHENTICATE,
-        [("next", next.unwrap_or_default().to_owned())],
-    );
+    let path = |name| {
+        let path = visit.query.get(name).and_then(local_path);
+        (name, path.unwrap_or_default().to_owned())
+    };
+    let draft = Draft::new(forms::session::REAUTHENTICATE, [path("next"), path("form")]);
     Ok(ok(pages::reauthenticate::render(
         &frame(&visit).await,
         &draft,
@@ -76,7 +77,7 @@ pub(crate) async fn reauthenticate(visit: Visit) -> Result<Reply, Problem> {
     let mut draft = draft(&visit, forms::session::REAUTHENTICATE)?;
     if let Some(action) = forms::session::parse_reauthenticate(&mut draft) {
         match visit.control.act(&visit.caller, action).await {
-            Ok(_) => return Ok(way_back(&visit, draft.typed("next"))),
+            Ok(_) => return Ok(way_back(visit.require_identity()?, &draft)),
             Err(problem) => draft.refuse(problem)?,
         }
     }
@@ -84,20 +85,15 @@ pub(crate) async fn reauthenticate(visit: Visit) -> Result<Reply, Problem> {
     Ok(draft.reply(pages::reauthenticate::render(&frame, &draft)))
 }
 
-/// Back to where the person was: that page, or the page of the form that they sent.
-fn way_back(visit: &Visit, next: &str) -> Reply {
-    let role = visit.identity.as_ref().map(|identity| identity.role);
-    let Some(role) = role else {
-        return Reply::see_other("/");
-    };
-    let next = local_path(next).unwrap_or_default();
-    if navigation::opens(role, next) {
-        return Reply::see_other(next);
+/// Back to where the person was: the page they asked for, or the page of the form that they sent.
+fn way_back(identity: &Identity, draft: &Draft) -> Reply {
+    let opens = |path: &str| navigation::opens(identity.role, path);
+    let page = local_path(draft.typed("form")).and_then(navigation::page_of_form);
+    if let Some(page) = page.filter(|page| opens(page)) {
+        return done(&page, Done::Proven);
     }
-    match navigation::page_of_form(next).filter(|page| navigation::opens(role, page)) {
-        Some(page) => done(&page, Done::Proven),
-        None => Reply::see_other(navigation::home(role)),
-    }
+    let next = local_path(draft.typed("next")).filter(|next| opens(next));
+    Reply::see_other(next.unwrap_or(navigation::home(identity.role)))
 }
 
 pub(crate) async fn sign_out(visit: Visit) -> Result<Reply, Problem> {

@@ -88,14 +88,18 @@ async fn role_comes_before_the_proof_and_all_else_after_it() {
 async fn browser_is_led_to_the_password_and_told_where_it_was() {
     let control = core();
     let ask = |method, uri: &str| Ask::new(method, uri).signed_in_as(Role::Admin);
-    for (method, uri, next) in [
-        ("GET", "/danger?a=b&c=%2F", "/danger%3Fa%3Db%26c%3D%252F"),
-        ("HEAD", "/danger", "/danger"),
-        ("POST", "/danger?a=b", "/danger"),
+    for (method, uri, back) in [
+        (
+            "GET",
+            "/danger?a=b&c=%2F",
+            "next=/danger%3Fa%3Db%26c%3D%252F",
+        ),
+        ("HEAD", "/danger", "next=/danger"),
+        ("POST", "/danger?a=b", "form=/danger"),
     ] {
         let answered = send_to(&control, ask(method, uri), Full::new(Bytes::new())).await;
         assert_eq!(answered.status, 303, "{method} {uri}");
-        assert_eq!(answered.location(), format!("/reauthenticate?next={next}"));
+        assert_eq!(answered.location(), format!("/reauthenticate?{back}"));
         assert!(answered.calls.is_empty());
     }
     // Whoever may not do it anyway is not asked.
