@@ -194,7 +194,7 @@ impl Appliance {
     }
 
     /// Waits until an upload that another thread sends has begun to arrive.
-    pub fn wait_upload(&self, sender: &ScopedJoinHandle<'_, Reply>) {
+    pub fn wait_upload(&self, sender: &ScopedJoinHandle<'_, ()>) {
         let begun = wait_for(PATIENCE, || {
             (self.firmware_in("receiving").is_some() || sender.is_finished()).then_some(())
         });

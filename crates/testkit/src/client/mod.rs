@@ -182,7 +182,14 @@ impl Client {
         // A folder for each request: clients are shared between threads.
         let folder = tempfile::tempdir_in(self.folder.path()).map_err(ClientError::File)?;
         let (head, body) = (folder.path().join("head"), folder.path().join("body"));
-        let jar = self.folder.path().join("cookies");
+        // Each works on a copy of the cookies: curl writes the file of them anew at its end, and another could read it then.
+        let (jar, cookies) = (
+            folder.path().join("cookies"),
+            self.folder.path().join("cookies"),
+        );
+        if cookies.exists() {
+            std::fs::copy(&cookies, &jar).map_err(ClientError::File)?;
+        }
 
         let mut curl = self.namespace.command("curl");
         curl.args(["--silent", "--show-error", "--path-as-is", "--globoff"]);
@@ -246,11 +253,15 @@ impl Client {
                 message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             });
         };
-        Ok(Reply {
+        let reply = Reply {
             status,
             headers,
             body: std::fs::read(&body).unwrap_or_default(),
-        })
+        };
+        if reply.header("set-cookie").is_some() {
+            std::fs::rename(&jar, &cookies).map_err(ClientError::File)?;
+        }
+        Ok(reply)
     }
 
     fn change(&self, method: &str, path: &str, json: Option<&Value>) -> Result<Reply, ClientError> {
