@@ -20,6 +20,7 @@ pub mod ssh_key;
 pub mod status;
 pub mod step;
 pub mod subnet;
+pub mod toml_text;
 pub mod url;
 
 /// A point in time, UTC, as stored and shown.

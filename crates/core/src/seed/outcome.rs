@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use cell_audit::AuditError;
 use cell_model::name::CellName;
 use cell_model::problem::Problem;
-use cell_model::seed::SeedError;
+use cell_model::toml_text::TomlError;
 use cell_store::StoreError;
 use cell_vault::{SealError, SealKeyError};
 
@@ -81,7 +81,7 @@ pub enum SeedFailure {
     },
     /// It is wrong.
     #[error("the seed was not applied: {}", first(.0))]
-    Wrong(SeedError),
+    Wrong(TomlError),
     /// What it says cannot work.
     #[error("the seed was not applied: {0}")]
     Refused(#[from] Problem),
@@ -111,7 +111,7 @@ pub enum SeedFailure {
 }
 
 /// The first finding, and how many there are.
-fn first(error: &SeedError) -> String {
+fn first(error: &TomlError) -> String {
     let first = error.findings.first().map(ToString::to_string);
     let first = first.unwrap_or_default();
     match error.findings.len() {

@@ -5,17 +5,12 @@
 //! Must never: leave out what it does not know. A setting that is misspelt or cannot be met is an error.
 //! Start reading at [`Seed::parse`].
 
-mod finding;
 mod read;
-mod reader;
 mod setup;
 #[cfg(test)]
 mod tests;
-mod text;
 
 use ipnet::Ipv4Net;
-
-pub use finding::{Finding, Position, SeedError};
 
 use crate::config::{AddressingConfig, DomainMode};
 use crate::endpoint::Endpoint;
@@ -23,6 +18,7 @@ use crate::name::{CellName, Domain, InterfaceName, TimeZoneName, Username};
 use crate::password_hash::PhcHash;
 use crate::secret::Secret;
 use crate::ssh_key::SshKey;
+use crate::toml_text::{self, TomlError};
 
 /// The most bytes of a seed: far above what anybody would say, far below what would cost memory.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -88,9 +84,9 @@ impl Seed {
     ///
     /// # Errors
     /// Everything that is wrong with it, in the order of the text; a text that is no TOML has one finding.
-    pub fn parse(bytes: &[u8]) -> Result<Self, SeedError> {
-        let text = text::decode(bytes)?;
-        let table = text::parse(text)?;
+    pub fn parse(bytes: &[u8]) -> Result<Self, TomlError> {
+        let text = toml_text::decode(bytes, MAX_BYTES)?;
+        let table = toml_text::parse(text)?;
         read::seed(text, table.get_ref())
     }
 }

@@ -3,11 +3,10 @@
 use ipnet::Ipv4Net;
 use toml::de::{DeTable, DeValue};
 
-use super::finding::SeedError;
-use super::reader::{Field, Reader, Section, field};
 use super::{Seed, SeedInterfaces};
 use crate::config::{AddressingConfig, AddressingError};
 use crate::ssh_key::{MAX_SSH_KEYS, SshKey};
+use crate::toml_text::{Field, Reader, Section, TomlError, field};
 
 const HOSTNAME: Field = field("hostname", "\"home\"");
 pub(super) const CELL_NAME: Field = field("cell_name", "\"home\"");
@@ -22,25 +21,37 @@ const ADDRESS: Field = field("address", "\"192.168.1.5/24\"");
 const GATEWAY: Field = field("gateway", "\"192.168.1.1\"");
 const AUTHORIZED_KEYS: Field = field("authorized_keys", "[\"ssh-ed25519 AAAA… anna@laptop\"]");
 
+/// How a hash is made, with the parameters the box itself uses.
+pub(super) const MAKE_HASH: &str = "make a hash of it and put that as admin_password_hash, for example with \
+    argon2 \"$(openssl rand -base64 12)\" -id -t 2 -k 19456 -p 1 -e";
+
 /// The seed, or everything that is wrong with it.
-pub(super) fn seed(text: &str, table: &DeTable<'_>) -> Result<Seed, SeedError> {
-    let mut reader = Reader::new(text);
+pub(super) fn seed(text: &str, table: &DeTable<'_>) -> Result<Seed, TomlError> {
+    let mut reader = Reader::new(text).with_hint(hint);
     let seed = reader.seed(&Section::root(table));
     reader.finish(seed)
 }
 
+/// What people put into a seed that is not to be there.
+fn hint(table: &str, key: &str) -> Option<String> {
+    Some(match (table, key) {
+        ("setup.answers", "admin_password" | "password") => {
+            format!("a plain password must not stand in a file; {MAKE_HASH}")
+        }
+        ("setup.answers", "setup_code") => {
+            "with answers nobody enters a setup code; remove it".to_owned()
+        }
+        ("", "wifi" | "ssid" | "passphrase") => {
+            "Wi-Fi is not supported by this version; remove it and connect the box by cable"
+                .to_owned()
+        }
+        _ => return None,
+    })
+}
+
 impl Reader<'_> {
     fn seed(&mut self, root: &Section<'_>) -> Option<Seed> {
-        self.only(
-            root,
-            &["hostname", "cell_name", "network", "wifi", "ssh", "setup"],
-        );
-        if let Some((key, _)) = root.find("wifi") {
-            self.report(
-                key.span().start,
-                "Wi-Fi is not supported by this version; remove wifi and connect the box by cable",
-            );
-        }
+        self.only(root, &["hostname", "cell_name", "network", "ssh", "setup"]);
         let cell_name = match (root.find("hostname"), root.find("cell_name")) {
             (Some(_), Some((key, _))) => {
                 self.report(

@@ -1,12 +1,12 @@
 //! The part of a seed that is about setup: a code, or the answers.
 
-use super::read::{CELL_NAME, overlap};
-use super::reader::{Field, MAKE_HASH, Reader, Section, field};
+use super::read::{CELL_NAME, MAKE_HASH, overlap};
 use super::{Seed, SeedAnswers, SeedSetup};
 use crate::config::{AddressingConfig, DomainMode};
 use crate::name::Username;
 use crate::secret::Secret;
 use crate::subnet::parse_vpn_subnet;
+use crate::toml_text::{Field, Reader, Section, field};
 
 const CODE: Field = field("code", "\"H7K2M4PX\"");
 const DOMAIN_MODE: Field = field("domain_mode", "\"lan\"");

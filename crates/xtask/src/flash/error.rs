@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use cell_model::seed::SeedError;
+use cell_model::toml_text::TomlError;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -41,7 +41,7 @@ pub(crate) enum FlashError {
     #[error(
         "nothing was written: the seed {path} is wrong; docs/admin/seed.md describes it\n{findings}"
     )]
-    Seed { path: PathBuf, findings: SeedError },
+    Seed { path: PathBuf, findings: TomlError },
     #[error("cannot open {path} for itself alone")]
     Open { path: PathBuf, source: io::Error },
     #[error("cannot write at byte {at}; the device may be worn out or was taken away")]

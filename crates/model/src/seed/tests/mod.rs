@@ -3,6 +3,7 @@ mod values;
 use proptest::prelude::*;
 
 use super::*;
+use crate::toml_text::Finding;
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti anna@laptop";
@@ -38,7 +39,7 @@ endpoint = "hut.example.org"
     )
 }
 
-fn read(text: &str) -> Result<Seed, SeedError> {
+fn read(text: &str) -> Result<Seed, TomlError> {
     Seed::parse(text.as_bytes())
 }
 

@@ -1,4 +1,4 @@
-//! What every part of a seed is read with: a table of the text, its values, and what is wrong with them.
+//! What every part of a file is read with: a table of the text, its values, and what is wrong with them.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -6,43 +6,48 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::finding::{Finding, Position, SeedError};
+use super::finding::{Finding, Position, TomlError};
 use super::text;
 
-/// How a hash is made, with the parameters the box itself uses.
-pub(super) const MAKE_HASH: &str = "make a hash of it and put that as admin_password_hash, for example with \
-    argon2 \"$(openssl rand -base64 12)\" -id -t 2 -k 19456 -p 1 -e";
-
 /// A setting with one value.
-#[derive(Clone, Copy)]
-pub(super) struct Field {
-    pub(super) key: &'static str,
-    pub(super) example: &'static str,
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Its name in its table.
+    pub key: &'static str,
+    /// A right value, as TOML.
+    pub example: &'static str,
 }
 
-pub(super) const fn field(key: &'static str, example: &'static str) -> Field {
+/// A setting and a right value of it.
+pub const fn field(key: &'static str, example: &'static str) -> Field {
     Field { key, example }
 }
 
+/// What to say of a key that is none of the settings of a table, where there is more to be said than that.
+pub type Hint = fn(table: &str, key: &str) -> Option<String>;
+
 /// Collects what is wrong.
-pub(super) struct Reader<'t> {
+#[derive(Debug)]
+pub struct Reader<'t> {
     text: &'t str,
     findings: Vec<Finding>,
+    hint: Option<Hint>,
 }
 
 /// A table of the text.
-#[derive(Clone, Copy)]
-pub(super) struct Section<'a> {
+#[derive(Debug, Clone, Copy)]
+pub struct Section<'a> {
     /// Its name as a header has it.
-    path: &'static str,
+    pub path: &'static str,
     /// The byte its name begins at.
-    pub(super) at: usize,
-    pub(super) table: &'a DeTable<'a>,
+    pub at: usize,
+    /// Its keys and values.
+    pub table: &'a DeTable<'a>,
 }
 
 impl<'a> Section<'a> {
     /// The whole text.
-    pub(super) fn root(table: &'a DeTable<'a>) -> Self {
+    pub fn root(table: &'a DeTable<'a>) -> Self {
         Self {
             path: "",
             at: 0,
@@ -51,20 +56,17 @@ impl<'a> Section<'a> {
     }
 
     /// A key and its value.
-    pub(super) fn find(
-        &self,
-        key: &str,
-    ) -> Option<(&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)> {
+    pub fn find(&self, key: &str) -> Option<(&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)> {
         self.table.iter().find(|(name, _)| name.get_ref() == key)
     }
 
     /// Whether the key is there.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         self.find(key).is_some()
     }
 
     /// The name of a key, with those of the tables around it.
-    pub(super) fn name(&self, key: &str) -> String {
+    pub fn name(&self, key: &str) -> String {
         match self.path {
             "" => key.to_owned(),
             path => format!("{path}.{key}"),
@@ -73,26 +75,38 @@ impl<'a> Section<'a> {
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+    /// Of this text, with nothing found yet.
+    pub fn new(text: &'t str) -> Self {
         Self {
             text,
             findings: Vec::new(),
+            hint: None,
         }
     }
 
+    /// Says more of some keys that are no settings.
+    #[must_use]
+    pub fn with_hint(mut self, hint: Hint) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
     /// What was read, unless something was found.
-    pub(super) fn finish<T>(mut self, read: Option<T>) -> Result<T, SeedError> {
+    ///
+    /// # Errors
+    /// All that was found, in the order of the text.
+    pub fn finish<T>(mut self, read: Option<T>) -> Result<T, TomlError> {
         self.findings.sort_by_key(|finding| finding.position);
         match read {
             Some(read) if self.findings.is_empty() => Ok(read),
-            _ => Err(SeedError {
+            _ => Err(TomlError {
                 findings: self.findings,
             }),
         }
     }
 
     /// A value that may be absent.
-    pub(super) fn value<T: FromStr<Err: Display>>(
+    pub fn value<T: FromStr<Err: Display>>(
         &mut self,
         section: &Section<'_>,
         field: Field,
@@ -102,7 +116,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A value that must be there.
-    pub(super) fn required<T: FromStr<Err: Display>>(
+    pub fn required<T: FromStr<Err: Display>>(
         &mut self,
         section: &Section<'_>,
         field: Field,
@@ -118,11 +132,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The text of a setting that must be there, and where it begins.
-    pub(super) fn require<'a>(
-        &mut self,
-        section: &Section<'a>,
-        field: Field,
-    ) -> Option<(&'a str, usize)> {
+    pub fn require<'a>(&mut self, section: &Section<'a>, field: Field) -> Option<(&'a str, usize)> {
         if !section.has(field.key) {
             self.missing(section, field);
             return None;
@@ -131,11 +141,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A text and where it begins.
-    pub(super) fn text<'a>(
-        &mut self,
-        section: &Section<'a>,
-        field: Field,
-    ) -> Option<(&'a str, usize)> {
+    pub fn text<'a>(&mut self, section: &Section<'a>, field: Field) -> Option<(&'a str, usize)> {
         let (_, value) = section.find(field.key)?;
         let at = value.span().start;
         if let DeValue::String(text) = value.get_ref() {
@@ -146,7 +152,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A table in a table.
-    pub(super) fn section<'a>(
+    pub fn section<'a>(
         &mut self,
         parent: &Section<'a>,
         key: &str,
@@ -165,39 +171,26 @@ impl<'t> Reader<'t> {
     }
 
     /// Reports every key that is not one of these.
-    pub(super) fn only(&mut self, section: &Section<'_>, known: &[&str]) {
+    pub fn only(&mut self, section: &Section<'_>, known: &[&str]) {
         for key in section.table.keys() {
             let name = key.get_ref().as_ref();
             if known.contains(&name) {
                 continue;
             }
-            let message = match (section.path, name) {
-                ("setup.answers", "admin_password" | "password") => {
-                    format!("a plain password must not stand in a file; {MAKE_HASH}")
-                }
-                ("setup.answers", "setup_code") => {
-                    "with answers nobody enters a setup code; remove it".to_owned()
-                }
-                ("", "ssid" | "passphrase") => {
-                    "Wi-Fi is not supported by this version; remove it and connect the box by cable"
-                        .to_owned()
-                }
-                _ => {
-                    let known: Vec<&str> =
-                        known.iter().copied().filter(|key| *key != "wifi").collect();
-                    format!(
-                        "{} is not a setting; there are: {}",
-                        section.name(&shown(name)),
-                        known.join(", ")
-                    )
-                }
+            let message = match self.hint.and_then(|hint| hint(section.path, name)) {
+                Some(hint) => hint,
+                None => format!(
+                    "{} is not a setting; there are: {}",
+                    section.name(&shown(name)),
+                    known.join(", ")
+                ),
             };
             self.report(key.span().start, message);
         }
     }
 
     /// A setting that must be there is not.
-    pub(super) fn missing(&mut self, section: &Section<'_>, field: Field) {
+    pub fn missing(&mut self, section: &Section<'_>, field: Field) {
         let (name, Field { key, example }) = (section.name(field.key), field);
         self.report(
             section.at,
@@ -206,13 +199,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A setting cannot be what it is.
-    pub(super) fn wrong(
-        &mut self,
-        section: &Section<'_>,
-        field: Field,
-        at: usize,
-        error: impl Display,
-    ) {
+    pub fn wrong(&mut self, section: &Section<'_>, field: Field, at: usize, error: impl Display) {
         let (name, Field { key, example }) = (section.name(field.key), field);
         self.report(
             at,
@@ -221,7 +208,7 @@ impl<'t> Reader<'t> {
     }
 
     /// As [`Self::wrong`], and names a character that only looks right.
-    pub(super) fn wrong_text(
+    pub fn wrong_text(
         &mut self,
         section: &Section<'_>,
         field: Field,
@@ -236,7 +223,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Something is wrong at this byte.
-    pub(super) fn report(&mut self, at: usize, message: impl Into<String>) {
+    pub fn report(&mut self, at: usize, message: impl Into<String>) {
         self.findings.push(Finding {
             position: Position::of(self.text, at),
             message: message.into(),

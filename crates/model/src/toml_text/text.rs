@@ -3,17 +3,22 @@
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::MAX_BYTES;
-use super::finding::{Position, SeedError};
+use super::finding::{Position, TomlError};
 
 /// UTF-8's mark, which some editors put first.
 const MARK: &str = "\u{feff}";
 
-/// The text of a seed, without the mark in front of it.
-pub(super) fn decode(bytes: &[u8]) -> Result<&str, SeedError> {
-    let at_start = |message: &str| Err(SeedError::one(Position::START, message));
-    if bytes.len() > MAX_BYTES {
-        return at_start("the file is larger than 64 KiB; a seed has some dozen lines");
+/// The text of a file of at most `max` bytes, without the mark in front of it.
+///
+/// # Errors
+/// One finding: it is too large, empty or no text.
+pub fn decode(bytes: &[u8], max: usize) -> Result<&str, TomlError> {
+    let at_start = |message: &str| Err(TomlError::one(Position::START, message));
+    if bytes.len() > max {
+        return at_start(&format!(
+            "the file is larger than {} KiB; such a file has some dozen lines",
+            max / 1024
+        ));
     }
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return at_start("the file is UTF-16; save it as UTF-8");
@@ -23,7 +28,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<&str, SeedError> {
         Err(error) => {
             let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
             let position = Position::of(without_mark(&good), usize::MAX);
-            return Err(SeedError::one(
+            return Err(TomlError::one(
                 position,
                 "this is not UTF-8; save the file as UTF-8, without letters of another encoding",
             ));
@@ -46,14 +51,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<&str, SeedError> {
         Some((at, named))
     });
     match control {
-        Some((at, named)) => Err(SeedError::one(Position::of(text, at), named)),
+        Some((at, named)) => Err(TomlError::one(Position::of(text, at), named)),
         None if text.trim().is_empty() => at_start("the file is empty; remove it or say something"),
         None => Ok(text),
     }
 }
 
 /// The text as TOML.
-pub(super) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, SeedError> {
+///
+/// # Errors
+/// One finding: what the parser stumbled over.
+pub fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, TomlError> {
     DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(text.len(), |span| span.start);
         // The parser's words are its own; nothing of the text is in them.
@@ -63,7 +71,7 @@ pub(super) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, SeedError> {
             message.push_str("; ");
             message.push_str(&hint);
         }
-        SeedError::one(Position::of(text, at), message)
+        TomlError::one(Position::of(text, at), message)
     })
 }
 

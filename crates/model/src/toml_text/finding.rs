@@ -1,4 +1,4 @@
-//! What is wrong with a seed, and where.
+//! What is wrong with a text, and where.
 
 use std::fmt;
 
@@ -47,7 +47,7 @@ impl fmt::Display for Position {
 pub struct Finding {
     /// Where.
     pub position: Position,
-    /// What is wrong and what would be right; one line, without values of the seed.
+    /// What is wrong and what would be right; one line, without values of the text.
     pub message: String,
 }
 
@@ -57,14 +57,14 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A seed that cannot be taken: at least one finding, in the order of the text.
+/// A text that cannot be taken: at least one finding, in the order of the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct SeedError {
+pub struct TomlError {
     /// What is wrong.
     pub findings: Vec<Finding>,
 }
 
-impl SeedError {
+impl TomlError {
     pub(super) fn one(position: Position, message: impl Into<String>) -> Self {
         let message = message.into();
         Self {
@@ -74,7 +74,7 @@ impl SeedError {
 }
 
 /// A line for each finding.
-impl fmt::Display for SeedError {
+impl fmt::Display for TomlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, finding) in self.findings.iter().enumerate() {
             if index > 0 {
