@@ -196,6 +196,22 @@ name!(
     }
 );
 
+name!(
+    ServiceId,
+    31,
+    "^[a-z][a-z0-9-]*$",
+    "What a service is called everywhere but on screens: a lower-case letter, then letters, digits and inner hyphens.",
+    lower_label
+);
+
+name!(
+    PartName,
+    31,
+    "^[a-z][a-z0-9-]*$",
+    "The name of a container or volume within its service: a lower-case letter, then letters, digits and inner hyphens.",
+    lower_label
+);
+
 impl PeerName {
     /// The DNS label of the peer: lower case, `_` and `.` as `-`, cut to 63.
     pub fn label(&self) -> DnsLabel {
@@ -269,6 +285,21 @@ fn label(text: &str) -> Result<(), NameError> {
         return Err(NameError::Form("must start and end with a letter or digit"));
     }
     Ok(())
+}
+
+fn lower_label(text: &str) -> Result<String, NameError> {
+    if !text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    {
+        return Err(NameError::Alphabet("lower-case letters, digits and '-'"));
+    }
+    if !text.as_bytes()[0].is_ascii_lowercase() || text.ends_with('-') {
+        return Err(NameError::Form(
+            "must start with a letter and end with a letter or digit",
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 fn domain(text: &str) -> Result<String, NameError> {

@@ -206,32 +206,20 @@ impl Reader<'_> {
 
     fn ssh(&mut self, section: &Section<'_>) -> Vec<SshKey> {
         self.only(section, &["authorized_keys"]);
-        let mut keys = Vec::new();
-        let Some((_, value)) = section.find(AUTHORIZED_KEYS.key) else {
-            self.missing(section, AUTHORIZED_KEYS);
-            return keys;
-        };
-        let DeValue::Array(items) = value.get_ref() else {
-            let message = "must be a list of public keys in square brackets";
-            self.wrong(section, AUTHORIZED_KEYS, value.span().start, message);
-            return keys;
-        };
-        if items.is_empty() || items.len() > MAX_SSH_KEYS {
-            let message =
-                format!("must have 1 to {MAX_SSH_KEYS} keys; leave [ssh] out to leave SSH off");
-            self.wrong(section, AUTHORIZED_KEYS, value.span().start, message);
-        }
-        for item in items.iter() {
-            let at = item.span().start;
-            match item.get_ref() {
-                DeValue::String(text) => match text.parse() {
-                    Ok(key) => keys.push(key),
-                    Err(error) => self.wrong(section, AUTHORIZED_KEYS, at, error),
-                },
-                _ => self.wrong(section, AUTHORIZED_KEYS, at, "must have keys in quotes"),
+        match section.find(AUTHORIZED_KEYS.key) {
+            None => self.missing(section, AUTHORIZED_KEYS),
+            Some((_, value))
+                if value
+                    .get_ref()
+                    .as_array()
+                    .is_some_and(|keys| keys.is_empty()) =>
+            {
+                let message = "must have a key; leave [ssh] out to leave SSH off";
+                self.wrong(section, AUTHORIZED_KEYS, value.span().start, message);
             }
+            Some(_) => {}
         }
-        keys
+        self.values(section, AUTHORIZED_KEYS, MAX_SSH_KEYS)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every part of a file is read with: a table of the text, its values, and what is wrong with them.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use toml::Spanned;
@@ -168,6 +169,140 @@ impl<'t> Reader<'t> {
             format!("{path} must be a table: a line [{path}], then its settings"),
         );
         None
+    }
+
+    /// A whole number within limits that may be absent.
+    pub fn number(
+        &mut self,
+        section: &Section<'_>,
+        field: Field,
+        limits: RangeInclusive<u32>,
+    ) -> Option<u32> {
+        let (_, value) = section.find(field.key)?;
+        let number = value.get_ref().as_integer().and_then(|integer| {
+            u32::from_str_radix(integer.as_str(), integer.radix())
+                .ok()
+                .filter(|number| limits.contains(number))
+        });
+        if number.is_none() {
+            let message = format!(
+                "must be a whole number from {} to {}",
+                limits.start(),
+                limits.end()
+            );
+            self.wrong(section, field, value.span().start, message);
+        }
+        number
+    }
+
+    /// `true` or `false`; false when absent.
+    pub fn flag(&mut self, section: &Section<'_>, field: Field) -> bool {
+        let Some((_, value)) = section.find(field.key) else {
+            return false;
+        };
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            self.wrong(
+                section,
+                field,
+                value.span().start,
+                "must be true or false, without quotes",
+            );
+            false
+        })
+    }
+
+    /// The texts of a list that may be absent, each with the byte it begins at; at most `max`.
+    pub fn texts<'a>(
+        &mut self,
+        section: &Section<'a>,
+        field: Field,
+        max: usize,
+    ) -> Vec<(&'a str, usize)> {
+        let Some((_, value)) = section.find(field.key) else {
+            return Vec::new();
+        };
+        let at = value.span().start;
+        let DeValue::Array(items) = value.get_ref() else {
+            self.wrong(section, field, at, "must be a list in square brackets");
+            return Vec::new();
+        };
+        if items.len() > max {
+            self.wrong(
+                section,
+                field,
+                at,
+                format!("must have at most {max} entries"),
+            );
+        }
+        let mut texts = Vec::new();
+        for item in items.iter().take(max) {
+            match item.get_ref() {
+                DeValue::String(text) => texts.push((text.as_ref(), item.span().start)),
+                _ => self.wrong(
+                    section,
+                    field,
+                    item.span().start,
+                    "must have texts in quotes",
+                ),
+            }
+        }
+        texts
+    }
+
+    /// The values of a list that may be absent; at most `max`.
+    pub fn values<T: FromStr<Err: Display>>(
+        &mut self,
+        section: &Section<'_>,
+        field: Field,
+        max: usize,
+    ) -> Vec<T> {
+        let mut values = Vec::new();
+        for (text, at) in self.texts(section, field, max) {
+            match text.parse() {
+                Ok(value) => values.push(value),
+                Err(error) => self.wrong_text(section, field, at, text, error),
+            }
+        }
+        values
+    }
+
+    /// The tables of a list of tables that may be absent; at most `max`.
+    pub fn sections<'a>(
+        &mut self,
+        parent: &Section<'a>,
+        key: &str,
+        path: &'static str,
+        max: usize,
+    ) -> Vec<Section<'a>> {
+        let Some((name, value)) = parent.find(key) else {
+            return Vec::new();
+        };
+        let items: &'a [Spanned<DeValue<'a>>] = match value.get_ref() {
+            DeValue::Array(items) => items,
+            _ => &[],
+        };
+        let sections: Vec<_> = items
+            .iter()
+            .filter_map(|item| {
+                let (at, table) = (item.span().start, item.get_ref().as_table()?);
+                Some(Section { path, at, table })
+            })
+            .collect();
+        if sections.is_empty() || sections.len() < items.len() {
+            self.report(
+                name.span().start,
+                format!(
+                    "{path} must be a list of tables: for each a line [[{path}]], then its settings"
+                ),
+            );
+        }
+        if sections.len() > max {
+            self.report(
+                name.span().start,
+                format!("there may be at most {max} of [[{path}]]"),
+            );
+        }
+        sections
     }
 
     /// Reports every key that is not one of these.
