@@ -154,13 +154,13 @@ fn each_wrong_value_is_told_with_its_place() {
             (12, 3),
             "must not be a private key",
         ),
-        (&format!("\"{KEY}\""), "1", (12, 3), "must have texts in quotes"),
         (
-            &format!("  \"{KEY}\",\n"),
-            "",
-            (11, 19),
-            "must have a key",
+            &format!("\"{KEY}\""),
+            "1",
+            (12, 3),
+            "must have texts in quotes",
         ),
+        (&format!("  \"{KEY}\",\n"), "", (11, 19), "must have a key"),
         ("\"lan\"", "\"acme\"", (16, 15), "must be the word lan"),
         ("\"hut.cell\"", "\"hut.local\"", (17, 10), "special meaning"),
         (

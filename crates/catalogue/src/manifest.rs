@@ -1,0 +1,276 @@
+//! A service, as its manifest says it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cell_model::name::{PartName, ServiceId};
+use cell_model::toml_text::TomlError;
+
+use crate::capability::Capability;
+use crate::image::ImageRef;
+use crate::path::ContainerPath;
+use crate::setting::Setting;
+use crate::template::Template;
+
+/// All the box knows of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// What it is called in config, paths and names of containers.
+    pub id: ServiceId,
+    /// What it is called on pages.
+    pub name: String,
+    /// What it does, in a line.
+    pub summary: String,
+    /// The version people know; it orders nothing.
+    pub version: String,
+    /// Rises with every change of the package.
+    pub release: u32,
+    /// Services that it cannot do without.
+    pub requires: BTreeSet<ServiceId>,
+    /// What runs; at least one.
+    pub containers: Vec<Container>,
+    /// What is kept.
+    pub volumes: Vec<Volume>,
+    /// Host names that Caddy answers for it.
+    pub routes: Vec<Route>,
+    /// Ports that it answers itself.
+    pub ports: Vec<Port>,
+    /// What of other services it may reach.
+    pub edges: Vec<Edge>,
+    /// Why it needs the internet; `None` means that it gets none.
+    pub internet: Option<String>,
+    /// How it learns who somebody is; `None` means that it has no accounts.
+    pub accounts: Option<Accounts>,
+    /// What the owner may set.
+    pub settings: Vec<Setting>,
+    /// What people have to do on their devices.
+    pub guides: Vec<Guide>,
+}
+
+/// A container of a service. Its root is read-only, and its users are users of nobody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Its name within the service.
+    pub name: PartName,
+    /// What it is made from.
+    pub image: ImageRef,
+    /// What it runs; empty for what the image says.
+    pub command: Vec<Template>,
+    /// Variables of its environment.
+    pub environment: BTreeMap<String, Template>,
+    /// What it may do; all else is dropped.
+    pub capabilities: BTreeSet<Capability>,
+    /// What it may use.
+    pub limits: Limits,
+    /// What is kept, and where it finds that.
+    pub mounts: Vec<Mount>,
+    /// Folders it may write to; what is there is gone when it ends.
+    pub scratch: Vec<ContainerPath>,
+    /// How it is seen that it is well.
+    pub health: Health,
+}
+
+/// What a container may use of the box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory, in MiB; what is in scratch folders counts.
+    pub memory_mib: u32,
+    /// Processor time, in percent of one processor.
+    pub cpu_percent: u32,
+    /// Processes and threads.
+    pub processes: u32,
+}
+
+/// A volume in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Which.
+    pub volume: PartName,
+    /// Where.
+    pub path: ContainerPath,
+    /// Whether it is only to be read.
+    pub read_only: bool,
+}
+
+/// What is kept of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Its name within the service.
+    pub name: PartName,
+    /// Whether losing it would hurt: then it is in backups, and in the snapshot before an update.
+    pub backup: bool,
+    /// What it may hold at most, in MiB; `None` is up to the disk.
+    pub max_mib: Option<u32>,
+}
+
+/// How it is seen that a container is well. Times are in seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// What is tried.
+    pub probe: Probe,
+    /// How often.
+    pub interval_s: u32,
+    /// How long an answer may take.
+    pub timeout_s: u32,
+    /// How many tries in a row may go wrong.
+    pub retries: u32,
+    /// How long it may take to be well for the first time.
+    pub start_s: u32,
+}
+
+/// What is tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// A GET, from the box; any answer below 500 is one.
+    Http {
+        /// The container's port.
+        port: u16,
+        /// What is asked for.
+        path: String,
+    },
+    /// A connection, from the box.
+    Tcp {
+        /// The container's port.
+        port: u16,
+    },
+    /// A program in the container that ends well.
+    Command(Vec<Template>),
+}
+
+/// A container and one of its ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    /// The container's name within its service.
+    pub container: PartName,
+    /// The port, above 0.
+    pub port: u16,
+}
+
+/// A host of the cell's domain that Caddy answers, over HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The label: `calendar` is `calendar.<domain>`.
+    pub host: PartName,
+    /// Who answers.
+    pub backend: Backend,
+    /// The largest body of a request, in MiB.
+    pub max_body_mib: u32,
+    /// Where devices that only know the host are sent (RFC 6764).
+    pub well_known: BTreeMap<WellKnown, String>,
+}
+
+/// What devices look for at `/.well-known/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WellKnown {
+    /// Calendars.
+    CalDav,
+    /// Contacts.
+    CardDav,
+}
+
+/// A protocol of ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// A port of the box that leads to a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The port of the box.
+    pub port: u16,
+    /// Who answers.
+    pub backend: Backend,
+}
+
+/// What a container may reach of another service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// Which of its containers.
+    pub from: PartName,
+    /// The other service; it is among those required.
+    pub service: ServiceId,
+    /// Whom of it.
+    pub to: Backend,
+}
+
+/// How a service learns who somebody is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accounts {
+    /// The box asks for the password before the service sees anything, and says in this header of the request whose it was.
+    Header(String),
+}
+
+/// What somebody has to do on a kind of device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guide {
+    /// Which devices.
+    pub platform: Platform,
+    /// What to do, one after the other.
+    pub steps: Vec<Template>,
+}
+
+/// A kind of device or program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Platform {
+    /// Phones and tablets with Android.
+    Android,
+    /// iPhone and iPad.
+    Ios,
+    /// Computers with Linux.
+    Linux,
+    /// Computers with macOS.
+    Macos,
+    /// The program Thunderbird.
+    Thunderbird,
+    /// A browser.
+    Web,
+    /// Computers with Windows.
+    Windows,
+}
+
+/// Words of a closed set, as manifests have them.
+macro_rules! words {
+    ($type:ident: $($variant:ident = $word:literal),* $(,)?) => {
+        impl $type {
+            /// All there are, by their words.
+            pub const ALL: &[(&'static str, Self)] = &[$(($word, Self::$variant)),*];
+
+            /// As manifests have it.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+        }
+    };
+}
+
+words!(WellKnown: CalDav = "caldav", CardDav = "carddav");
+words!(Protocol: Tcp = "tcp", Udp = "udp");
+words!(Platform: Android = "android", Ios = "ios", Linux = "linux", Macos = "macos", Thunderbird = "thunderbird",
+    Web = "web", Windows = "windows");
+
+impl Manifest {
+    /// The most bytes of a manifest.
+    pub const MAX_BYTES: usize = 256 * 1024;
+
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the text.
+    pub fn parse(bytes: &[u8]) -> Result<Self, TomlError> {
+        crate::read::manifest(bytes)
+    }
+
+    /// The container of a name.
+    pub fn container(&self, name: &PartName) -> Option<&Container> {
+        self.containers
+            .iter()
+            .find(|container| container.name == *name)
+    }
+}

@@ -1,0 +1,71 @@
+//! The part of a manifest that is about people: how a service learns who they are, and what they have to do.
+
+use cell_model::toml_text::{Field, Reader, Section, field};
+
+use super::known::{For, Known};
+use super::outside::word;
+use super::value_at;
+use crate::manifest::{Accounts, Guide, Platform};
+
+const HEADER: Field = field("header", "\"X-Remote-User\"");
+const PLATFORM: Field = field("platform", "\"android\"");
+const STEPS: Field = field("steps", "[\"Open Settings and choose Accounts.\"]");
+
+/// The most steps: whoever has to do more gives up.
+const MAX_STEPS: usize = 20;
+
+pub(super) fn accounts(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Accounts> {
+    let section = reader.section(root, "accounts", "accounts")?;
+    reader.only(&section, &["header"]);
+    if !root.has("route") {
+        reader.report(
+            section.at,
+            "accounts needs a [[route]]: the box asks for passwords before it passes a request on",
+        );
+    }
+    let (text, at) = reader.require(&section, HEADER)?;
+    if !is_own_header(text) {
+        let message = "must be a header of letters and hyphens that begins with X- or Remote-";
+        reader.wrong_text(&section, HEADER, at, text, message);
+        return None;
+    }
+    Some(Accounts::Header(text.to_owned()))
+}
+
+/// A header that means nothing to anybody else on the way.
+fn is_own_header(text: &str) -> bool {
+    let own = ["x-", "remote-"].iter().any(|start| {
+        text.get(..start.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+    });
+    let forwarded = text.to_ascii_lowercase().starts_with("x-forwarded-");
+    let plain = |b: u8| b.is_ascii_alphabetic() || b == b'-';
+    own && !forwarded && text.len() <= 40 && !text.ends_with('-') && text.bytes().all(plain)
+}
+
+pub(super) fn guides(reader: &mut Reader<'_>, root: &Section<'_>, known: &Known) -> Vec<Guide> {
+    let mut guides: Vec<Guide> = Vec::new();
+    for section in reader.sections(root, "guide", "guide", Platform::ALL.len()) {
+        reader.only(&section, &["platform", "steps"]);
+        let platform = word(reader, &section, PLATFORM, Platform::ALL);
+        let mut steps = Vec::new();
+        for text in reader.texts(&section, STEPS, MAX_STEPS) {
+            steps.extend(known.template(reader, (&section, STEPS), text, For::Person));
+        }
+        if !section.has(STEPS.key) {
+            reader.missing(&section, STEPS);
+        }
+        let Some(platform) = platform else { continue };
+        if guides.iter().any(|guide| guide.platform == platform) {
+            let at = value_at(&section, PLATFORM);
+            reader.wrong(
+                &section,
+                PLATFORM,
+                at,
+                "must not be that of another [[guide]]",
+            );
+        }
+        guides.push(Guide { platform, steps });
+    }
+    guides
+}

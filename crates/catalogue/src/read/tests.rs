@@ -1,0 +1,509 @@
+//! Manifests that are taken, and every kind that is refused.
+
+use cell_model::toml_text::{Finding, TomlError};
+use proptest::prelude::*;
+
+use crate::manifest::{Accounts, Manifest, Probe, WellKnown};
+use crate::setting::SettingKind;
+use crate::template::{Values, Variable};
+
+const DIGEST: &str = "sha256:0011223344556677889900112233445566778899001122334455667788990011";
+
+/// A manifest with something of everything.
+const WHOLE: &str = r#"schema = 1
+id = "calendar"
+name = "Calendar and contacts"
+summary = "Calendars and contacts on all your devices"
+version = "3.5.4"
+release = 2
+requires = ["mail"]
+internet = "It fetches the feeds that people subscribe to."
+
+[[container]]
+name = "radicale"
+image = "radicale@DIGEST"
+command = ["radicale", "--hosts", "0.0.0.0:5232", "--zone", "{time_zone}"]
+capabilities = ["NET_BIND_SERVICE"]
+memory_mib = 128
+cpu_percent = 50
+processes = 32
+scratch = ["/tmp"]
+health = { http = "/.web/", port = 5232, start_s = 30 }
+
+[container.environment]
+BASE = "https://{host.calendar}/{setting.base}"
+
+[[container.mount]]
+volume = "data"
+path = "/var/lib/radicale"
+
+[[container]]
+name = "feeds"
+image = "feeds@DIGEST"
+memory_mib = 64
+cpu_percent = 10
+processes = 8
+health = { command = ["feeds", "--check"] }
+
+[[volume]]
+name = "data"
+backup = true
+max_mib = 1024
+
+[[route]]
+host = "calendar"
+backend = "radicale:5232"
+max_body_mib = 100
+well_known = { caldav = "/", carddav = "/" }
+
+[[port]]
+protocol = "tcp"
+port = 5232
+backend = "radicale:5232"
+
+[[edge]]
+from = "feeds"
+to = "mail/postfix:587"
+
+[accounts]
+header = "X-Remote-User"
+
+[[setting]]
+key = "base"
+label = "Folder"
+help = "Where calendars begin."
+kind = "text"
+max = 20
+default = "dav"
+
+[[setting]]
+key = "feed_key"
+label = "Key of the feeds"
+kind = "secret"
+
+[[guide]]
+platform = "ios"
+steps = ["Open Settings > Calendar, then \"Other\".", "Enter https://{host.calendar}/ and {username}."]
+"#;
+
+fn parse(text: &str) -> Result<Manifest, TomlError> {
+    Manifest::parse(text.replace("DIGEST", DIGEST).as_bytes())
+}
+
+/// What is wrong when `old` is replaced in the whole manifest.
+fn findings(old: &str, new: &str) -> Vec<Finding> {
+    assert_eq!(WHOLE.matches(old).count(), 1, "{old}");
+    let parsed = parse(&WHOLE.replace(old, new));
+    parsed.expect_err(&format!("{new} is taken")).findings
+}
+
+#[test]
+fn whole_manifest_is_read() {
+    let manifest = parse(WHOLE).unwrap();
+    assert_eq!((manifest.id.as_str(), manifest.release), ("calendar", 2));
+    assert_eq!(manifest.containers.len(), 2);
+    let radicale = manifest.container(&"radicale".parse().unwrap()).unwrap();
+    assert_eq!(radicale.image.to_string(), format!("radicale@{DIGEST}"));
+    assert_eq!(radicale.limits.memory_mib, 128);
+    let probe = Probe::Http {
+        port: 5232,
+        path: "/.web/".to_owned(),
+    };
+    assert_eq!(
+        (&radicale.health.probe, radicale.health.start_s),
+        (&probe, 30)
+    );
+    assert_eq!(radicale.health.interval_s, 30, "as the docs say");
+    let values = Values::from([
+        (
+            Variable::Host("calendar".parse().unwrap()),
+            "calendar.home.cell".to_owned(),
+        ),
+        (Variable::Setting("base".parse().unwrap()), "dav".to_owned()),
+    ]);
+    let base = radicale.environment["BASE"].fill(&values).unwrap();
+    assert_eq!(base, "https://calendar.home.cell/dav");
+    assert_eq!(manifest.routes[0].well_known[&WellKnown::CalDav], "/");
+    assert_eq!(manifest.edges[0].to.container.as_str(), "postfix");
+    let header = Accounts::Header("X-Remote-User".to_owned());
+    assert_eq!(manifest.accounts, Some(header));
+    assert_eq!(manifest.settings[1].kind, SettingKind::Secret);
+    assert!(manifest.volumes[0].backup);
+}
+
+#[test]
+fn each_refusal_of_the_catalogue_is_told_at_its_line() {
+    let container = "memory_mib = 128\n";
+    let with = |line: &str| format!("{container}{line}\n");
+    let large = format!("summary = \"{}\"", "x".repeat(Manifest::MAX_BYTES));
+    for (old, new, line, told) in [
+        (
+            container,
+            with("privileged = true").as_str(),
+            16,
+            "container.privileged is refused",
+        ),
+        (
+            container,
+            &with("network = \"host\""),
+            16,
+            "namespaces of its own",
+        ),
+        (
+            container,
+            &with("network_mode = \"host\""),
+            16,
+            "namespaces of its own",
+        ),
+        (
+            container,
+            &with("pid = \"host\""),
+            16,
+            "namespaces of its own",
+        ),
+        (
+            container,
+            &with("ipc = \"host\""),
+            16,
+            "namespaces of its own",
+        ),
+        (
+            container,
+            &with("userns = \"host\""),
+            16,
+            "namespaces of its own",
+        ),
+        (
+            container,
+            &with("devices = [\"/dev/sda\"]"),
+            16,
+            "no device of the box",
+        ),
+        (
+            container,
+            &with("security_opt = [\"seccomp=unconfined\"]"),
+            16,
+            "profiles that confine",
+        ),
+        (
+            container,
+            &with("apparmor = \"unconfined\""),
+            16,
+            "profiles that confine",
+        ),
+        (
+            container,
+            &with("volumes = [\"/etc:/etc\"]"),
+            16,
+            "no folder of the box",
+        ),
+        (container, &with("ports = [\"80:80\"]"), 16, "[[route]]"),
+        (
+            "volume = \"data\"\n",
+            "source = \"/var/run/podman.sock\"\n",
+            25,
+            "no folder of the box",
+        ),
+        (
+            "volume = \"data\"\n",
+            "volume = \"/etc\"\n",
+            25,
+            "lower-case letters",
+        ),
+        (
+            "path = \"/var/lib/radicale\"",
+            "path = \"/proc\"",
+            26,
+            "is refused: /, /proc",
+        ),
+        (
+            "path = \"/var/lib/radicale\"",
+            "path = \"../data\"",
+            26,
+            "must be an absolute path",
+        ),
+        (
+            "\"NET_BIND_SERVICE\"",
+            "\"SYS_ADMIN\"",
+            14,
+            "power over the machine",
+        ),
+        (
+            "\"NET_BIND_SERVICE\"",
+            "\"ALL\"",
+            14,
+            "power over the machine",
+        ),
+        ("\"NET_BIND_SERVICE\"", "\"FLY\"", 14, "not a capability"),
+        ("radicale@DIGEST", "radicale:3.5", 12, "pinned by a digest"),
+        (
+            "radicale@DIGEST",
+            "radicale:latest",
+            12,
+            "pinned by a digest",
+        ),
+        (
+            "radicale@DIGEST",
+            "docker.io/radicale@DIGEST",
+            12,
+            "must not name a registry",
+        ),
+        (
+            "host = \"calendar\"",
+            "host = \"admin\"",
+            42,
+            "the box keeps api, webui, admin",
+        ),
+        ("host = \"calendar\"", "host = \"ns1\"", 42, "the box keeps"),
+        (
+            "backend = \"radicale:5232\"\nmax",
+            "backend = \"127.0.0.1:8443\"\nmax",
+            43,
+            "never the box itself",
+        ),
+        (
+            "backend = \"radicale:5232\"\nmax",
+            "backend = \"localhost:8443\"\nmax",
+            43,
+            "never the box itself",
+        ),
+        (
+            "backend = \"radicale:5232\"\nmax",
+            "backend = \"[::1]:8443\"\nmax",
+            43,
+            "never the box itself",
+        ),
+        (
+            "backend = \"radicale:5232\"\nmax",
+            "backend = \"celld:8443\"\nmax",
+            43,
+            "never the box itself",
+        ),
+        (
+            "backend = \"radicale:5232\"\nmax",
+            "backend = \"postfix:25\"\nmax",
+            43,
+            "of this service",
+        ),
+        ("\"--hosts\"", "\"a; reboot\"", 13, "shells act on it"),
+        (
+            "BASE = \"https://{host.calendar}/{setting.base}\"",
+            "BASE = \"$(id)\"",
+            22,
+            "shells act on it",
+        ),
+        (
+            "command = [\"radicale\", \"--hosts\", \"0.0.0.0:5232\", \"--zone\", \"{time_zone}\"]",
+            "command = \"radicale --hosts x\"",
+            13,
+            "no shell reads it",
+        ),
+        (
+            "release = 2\n",
+            "release = 2\nhooks = [\"rm\"]\n",
+            7,
+            "a manifest is data",
+        ),
+        (
+            "summary = \"Calendars and contacts on all your devices\"",
+            &large,
+            1,
+            "larger than 256 KiB",
+        ),
+    ] {
+        let found = findings(old, new);
+        let first = found.iter().find(|finding| finding.message.contains(told));
+        let first = first.unwrap_or_else(|| panic!("{new}: {found:?}"));
+        assert_eq!(first.position.line, line, "{new}: {first}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_together_is_told() {
+    for (old, new, told) in [
+        (
+            "schema = 1",
+            "schema = 2",
+            "needs a newer version of the box",
+        ),
+        (
+            "id = \"calendar\"",
+            "id = \"Calendar\"",
+            "lower-case letters",
+        ),
+        (
+            "[\"mail\"]",
+            "[\"calendar\"]",
+            "must not name the service itself",
+        ),
+        (
+            "[\"mail\"]",
+            "[\"mail\", \"mail\"]",
+            "must name mail only once",
+        ),
+        ("[\"mail\"]", "[]", "listed in requires"),
+        (
+            "name = \"feeds\"",
+            "name = \"radicale\"",
+            "that of another container",
+        ),
+        (
+            "volume = \"data\"",
+            "volume = \"other\"",
+            "a [[volume]] of this service",
+        ),
+        (
+            "name = \"data\"",
+            "name = \"other\"",
+            "the volume other is in no container",
+        ),
+        (
+            "scratch = [\"/tmp\"]",
+            "scratch = [\"/var\"]",
+            "is in another mount or scratch folder",
+        ),
+        ("memory_mib = 128\n", "", "container.memory_mib is missing"),
+        (
+            "memory_mib = 128",
+            "memory_mib = 0",
+            "must be a whole number from 8 to 16384",
+        ),
+        (
+            "memory_mib = 128",
+            "memory_mib = \"128\"",
+            "must be a whole number",
+        ),
+        ("processes = 32", "processes = -1", "must be a whole number"),
+        (
+            "http = \"/.web/\", port = 5232, start_s = 30",
+            "",
+            "must have a port, with or without http, or a command",
+        ),
+        ("http = \"/.web/\"", "http = \"web\"", "begins with a slash"),
+        (
+            "command = [\"feeds\", \"--check\"]",
+            "command = []",
+            "or a command",
+        ),
+        ("BASE =", "base =", "upper-case letters"),
+        ("BASE =", "LD_PRELOAD =", "upper-case letters"),
+        (
+            "{setting.base}",
+            "{setting.feed_key}",
+            "the container finds it in /run/secrets",
+        ),
+        ("{setting.base}", "{setting.none}", "is no [[setting]]"),
+        (
+            "{host.calendar}/{setting",
+            "{host.none}/{setting",
+            "is no host of a [[route]]",
+        ),
+        (
+            "\"{time_zone}\"",
+            "\"{username}\"",
+            "can be told in a [[guide]] only",
+        ),
+        ("backup = true\n", "", "volume.backup is missing"),
+        (
+            "well_known = { caldav = \"/\",",
+            "well_known = { gopher = \"/\",",
+            "knows caldav and carddav only",
+        ),
+        (
+            "port = 5232\nbackend",
+            "port = 8443\nbackend",
+            "the box answers this port itself",
+        ),
+        (
+            "protocol = \"tcp\"",
+            "protocol = \"sctp\"",
+            "must be one of: tcp, udp",
+        ),
+        (
+            "from = \"feeds\"",
+            "from = \"none\"",
+            "a [[container]] of this service",
+        ),
+        (
+            "mail/postfix:587",
+            "postfix:587",
+            "must be a service, a slash",
+        ),
+        (
+            "X-Remote-User",
+            "Authorization",
+            "begins with X- or Remote-",
+        ),
+        (
+            "X-Remote-User",
+            "X-Forwarded-For",
+            "begins with X- or Remote-",
+        ),
+        (
+            "key = \"feed_key\"",
+            "key = \"base\"",
+            "that of another setting",
+        ),
+        (
+            "default = \"dav\"",
+            "default = \"a longer text than twenty\"",
+            "at most 20 characters",
+        ),
+        (
+            "kind = \"secret\"",
+            "kind = \"password\"",
+            "must be one of: text, number",
+        ),
+        (
+            "kind = \"secret\"",
+            "kind = \"secret\"\ndefault = \"x\"",
+            "setting.default is not a setting",
+        ),
+        (
+            "platform = \"ios\"",
+            "platform = \"symbian\"",
+            "must be one of: android",
+        ),
+        (
+            "backend = \"radicale:5232\"\nmax",
+            "backend = \"radicale:0\"\nmax",
+            "a colon and a port",
+        ),
+    ] {
+        let found = findings(old, new);
+        assert!(
+            found.iter().any(|finding| finding.message.contains(told)),
+            "{new}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn one_look_tells_everything_in_the_order_of_the_text() {
+    let text = WHOLE
+        .replace("memory_mib = 128", "memory_mib = 0")
+        .replace("host = \"calendar\"", "host = \"www\"")
+        .replace("kind = \"secret\"", "kind = \"key\"");
+    let found = parse(&text).unwrap_err().findings;
+    let lines: Vec<_> = found.iter().map(|finding| finding.position.line).collect();
+    // The two uses of the host that is gone are told as well.
+    assert!(lines.is_sorted() && lines.len() >= 5, "{found:?}");
+    assert!(parse("").is_err() && parse("schema = 1").is_err());
+    let no_container =
+        "schema = 1\nid = \"a\"\nname = \"A\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n";
+    let found = parse(no_container).unwrap_err().findings;
+    assert!(found[0].message.contains("nothing to run"), "{found:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_change_of_the_text_makes_it_panic(at in 0_usize..2_000, cut in 0_usize..40, put in "[\\PC\"\\[\\]{}=\n]{0,8}") {
+        let mut characters: Vec<char> = WHOLE.chars().collect();
+        let at = at.min(characters.len());
+        let end = (at + cut).min(characters.len());
+        characters.splice(at..end, put.chars());
+        let _ = parse(&characters.into_iter().collect::<String>());
+    }
+}
