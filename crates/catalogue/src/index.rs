@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use cell_model::Timestamp;
+use cell_model::container::{ImageDigest, ImageRef};
 use cell_model::name::ServiceId;
 use serde::{Deserialize, Serialize};
-
-use crate::image::{ImageDigest, ImageRef};
 
 /// The services of a source, at a time. It counts by its signatures and only until it expires, so that nobody can keep a
 /// box with an old one for ever; a lower `version` than the one seen last is not taken.

@@ -9,23 +9,17 @@
 //! Must never: fetch, run, read a file or a clock, or trust that a manifest was signed: that is for who hands it over.
 //! Start reading at [`Manifest`], then [`requires`].
 
-mod capability;
-mod image;
 mod index;
 mod manifest;
-mod path;
 mod read;
 pub mod requires;
 mod setting;
 mod template;
 
-pub use capability::{Capability, CapabilityError};
-pub use image::{ImageDigest, ImageError, ImageName, ImageRef};
 pub use index::{Entry, Index, IndexError};
 pub use manifest::{
-    Accounts, Backend, Container, Edge, Guide, Health, Limits, Manifest, Mount, Platform, Port,
-    Probe, Protocol, Route, Volume, WellKnown,
+    Accounts, Backend, Container, Edge, Guide, Health, Manifest, Mount, Platform, Port, Probe,
+    Protocol, Route, Volume, WellKnown,
 };
-pub use path::{ContainerPath, PathError};
 pub use setting::{Setting, SettingError, SettingKey, SettingKind, SettingValue};
 pub use template::{Template, TemplateError, Values, Variable};

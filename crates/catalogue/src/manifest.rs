@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cell_model::container::{Capability, ContainerPath, ImageRef, Limits};
 use cell_model::name::{PartName, ServiceId};
 use cell_model::toml_text::TomlError;
 
-use crate::capability::Capability;
-use crate::image::ImageRef;
-use crate::path::ContainerPath;
 use crate::setting::Setting;
 use crate::template::Template;
 
@@ -67,17 +65,6 @@ pub struct Container {
     pub scratch: Vec<ContainerPath>,
     /// How it is seen that it is well.
     pub health: Health,
-}
-
-/// What a container may use of the box.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Memory, in MiB; what is in scratch folders counts.
-    pub memory_mib: u32,
-    /// Processor time, in percent of one processor.
-    pub cpu_percent: u32,
-    /// Processes and threads.
-    pub processes: u32,
 }
 
 /// A volume in a container.

@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod config;
+pub mod container;
 pub mod endpoint;
 pub mod facts;
 pub mod key;

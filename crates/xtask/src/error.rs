@@ -56,6 +56,8 @@ pub(crate) enum XtaskError {
     Machine(#[from] cell_testkit::vm::MachineError),
     #[error("the machine ended or its admin page never answered; what it said is above")]
     NoAnswer,
+    #[error("no board is for this kind of machine; see docs/adding-a-board.md")]
+    NoBoard,
     #[error("no slow test has `{set}` in its name")]
     NoTest { set: String },
     #[error("no bench `{name}`; there are: {available}")]

@@ -168,6 +168,17 @@ pub(crate) fn toolbox() -> Result<Toolbox, XtaskError> {
     Ok(sources(Vec::new()).toolbox(step)?)
 }
 
+/// The packages that this machine's image is made from, unpacked.
+pub(crate) fn packages() -> Result<PathBuf, XtaskError> {
+    for name in board_names()? {
+        let board = board(&name)?;
+        if board.is_for_this_machine() {
+            return Ok(sources(Vec::new()).packages(&board, step)?.folder);
+        }
+    }
+    Err(XtaskError::NoBoard)
+}
+
 fn image_dir(board: &str) -> PathBuf {
     cargo::cache_dir().join("image").join(board)
 }

@@ -74,6 +74,7 @@ fn environment(board: &str) -> Result<Environment, XtaskError> {
         ("CELL_BOARD", board.into()),
         ("CELL_IMAGE", image::current(board)?),
         ("CELL_TOOLBOX", image::toolbox()?.path("")),
+        ("CELL_PACKAGES", image::packages()?),
         ("CELL_KEYS", bundle::development_keys()?),
     ])
 }

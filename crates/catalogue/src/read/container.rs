@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use cell_model::container::{ContainerPath, Limits};
 use cell_model::toml_text::{Field, Reader, Section, field};
 
 use super::known::{For, Known};
 use super::{MAX_PARTS, NAME, distinct, needed, pairs, value_at};
-use crate::manifest::{Container, Health, Limits, Mount, Probe};
-use crate::path::ContainerPath;
+use crate::manifest::{Container, Health, Mount, Probe};
 use crate::template::Template;
 
 const IMAGE: Field = field("image", "\"radicale@sha256:…\"");

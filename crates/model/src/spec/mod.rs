@@ -1,6 +1,7 @@
 //! What follows from the config for each part. A spec is complete: whoever carries it out decides nothing.
 
 mod certificate;
+mod containers;
 mod dns;
 mod firewall;
 mod mdns;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use certificate::LeafSpec;
+pub use containers::{ContainerSpec, ContainersSpec, MountSpec, ServiceSpec};
 pub use dns::{DnsSpec, OwnAddresses, ZoneSpec};
 pub use firewall::{FirewallSpec, FirewallVpn, PeerAccess, Phase, ServiceAddress};
 pub use mdns::MdnsSpec;

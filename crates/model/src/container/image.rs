@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// SHA-256 of an image's manifest (OCI image specification, "digests").
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,26 +138,6 @@ impl fmt::Display for ImageRef {
         write!(f, "{}@{}", self.name, self.digest)
     }
 }
-
-/// As text on the wire and in files.
-macro_rules! as_text {
-    ($($type:ident),*) => {$(
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    )*};
-}
-
-as_text!(ImageDigest, ImageRef);
 
 #[cfg(test)]
 mod tests {

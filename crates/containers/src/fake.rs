@@ -1,0 +1,97 @@
+//! Containers that only are remembered: for tests of whoever asks for them.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use cell_model::name::ServiceId;
+use cell_model::spec::ContainersSpec;
+
+use crate::seen::{ContainerSeen, ContainerState, ContainersSeen};
+use crate::{Containers, ContainersError, names, render};
+
+/// Behaves as if everything had been carried out. Runs nothing.
+#[derive(Debug, Default)]
+pub struct FakeContainers {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    seen: ContainersSeen,
+    failing: bool,
+}
+
+impl FakeContainers {
+    /// One that runs nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on every call fails (or succeeds again), as if podman were gone.
+    pub fn set_failing(&self, failing: bool) {
+        self.state().failing = failing;
+    }
+
+    /// As if a container had ended by itself.
+    pub fn end(&self, name: &str, status: i32) {
+        if let Some(container) = self.state().seen.containers.get_mut(name) {
+            container.state = ContainerState::Exited(status);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn willing(&self) -> Result<MutexGuard<'_, State>, ContainersError> {
+        let state = self.state();
+        match state.failing {
+            true => Err(ContainersError::Fake),
+            false => Ok(state),
+        }
+    }
+}
+
+#[async_trait]
+impl Containers for FakeContainers {
+    async fn observe(&self) -> Result<ContainersSeen, ContainersError> {
+        Ok(self.willing()?.seen.clone())
+    }
+
+    async fn apply(&self, spec: &ContainersSpec) -> Result<(), ContainersError> {
+        let mut state = self.willing()?;
+        let mut seen = ContainersSeen {
+            volumes: std::mem::take(&mut state.seen.volumes),
+            ..ContainersSeen::default()
+        };
+        for service in &spec.services {
+            let network = names::network(&service.id);
+            seen.networks
+                .insert(network, render::network_digest(service));
+            let volumes = service.volumes.iter();
+            seen.volumes
+                .extend(volumes.map(|volume| names::volume(&service.id, volume)));
+            for container in &service.containers {
+                let found = ContainerSeen {
+                    service: Some(service.id.clone()),
+                    part: Some(container.name.clone()),
+                    state: ContainerState::Running,
+                    made_from: render::container_digest(service, container),
+                };
+                seen.containers
+                    .insert(names::container(&service.id, &container.name), found);
+            }
+        }
+        state.seen = seen;
+        Ok(())
+    }
+
+    async fn remove_data(&self, id: &ServiceId) -> Result<(), ContainersError> {
+        let begin = format!("{}.", names::network(id));
+        self.willing()?
+            .seen
+            .volumes
+            .retain(|volume| !volume.starts_with(&begin));
+        Ok(())
+    }
+}

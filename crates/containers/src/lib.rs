@@ -1,0 +1,40 @@
+//! Services in containers.
+//!
+//! Promises: what runs is what the spec says and nothing else that carries our labels; every container is made without
+//! powers, with a read-only root, with users that are nobody outside and in a network of its service alone, and is not
+//! started before that was read back; a difference touches only the containers it is about; what is kept stays until it
+//! is asked to go.
+//! Must never: pull an image, open a port, write a packet filter, give a container a folder of the box, or touch a
+//! container, network or volume that is not named by [`names`].
+//!
+//! Start reading at [`Containers`], then [`Podman`].
+
+mod difference;
+mod error;
+pub mod fake;
+pub mod names;
+mod podman;
+mod render;
+mod seen;
+
+use async_trait::async_trait;
+use cell_model::name::ServiceId;
+use cell_model::spec::ContainersSpec;
+
+pub use error::ContainersError;
+pub use podman::{Podman, PodmanOptions};
+pub use seen::{ContainerSeen, ContainerState, ContainersSeen};
+
+/// What runs the containers.
+#[async_trait]
+pub trait Containers: Send + Sync {
+    /// What there is now.
+    async fn observe(&self) -> Result<ContainersSeen, ContainersError>;
+
+    /// Brings what runs to exactly this; what is so already goes on. A service that cannot be brought up does not keep
+    /// the others: the first error is told once all were tried.
+    async fn apply(&self, spec: &ContainersSpec) -> Result<(), ContainersError>;
+
+    /// Ends what a service has kept. It must not run any more.
+    async fn remove_data(&self, id: &ServiceId) -> Result<(), ContainersError>;
+}

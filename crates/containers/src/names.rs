@@ -1,0 +1,33 @@
+//! What our containers, networks and volumes are called, and the labels by which they are known.
+//!
+//! | Thing | Name |
+//! |---|---|
+//! | container | `cell.SERVICE.CONTAINER` |
+//! | network | `cell.SERVICE` |
+//! | volume | `cell.SERVICE.VOLUME` |
+//!
+//! Neither a service's name nor a part's holds a dot, so no two of them give the same.
+
+use cell_model::name::{PartName, ServiceId};
+
+/// On each of ours: the id of its service.
+pub const SERVICE: &str = "cell.service";
+/// On containers and volumes: the name within the service.
+pub const PART: &str = "cell.part";
+/// On containers and networks: SHA-256 of what it was made from. Another one means that it has to be made anew.
+pub const MADE_FROM: &str = "cell.made-from";
+
+/// The name of a service's network.
+pub fn network(service: &ServiceId) -> String {
+    format!("cell.{service}")
+}
+
+/// The name of a container.
+pub fn container(service: &ServiceId, part: &PartName) -> String {
+    format!("cell.{service}.{part}")
+}
+
+/// The name of a volume.
+pub fn volume(service: &ServiceId, part: &PartName) -> String {
+    format!("cell.{service}.{part}")
+}

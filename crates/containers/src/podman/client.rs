@@ -1,0 +1,163 @@
+//! Podman's REST API over its socket: one connection a call, everything with an end.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::body::RequestBody;
+use crate::ContainersError;
+
+/// The version of the API that all paths are of. Podman answers older ones than its own.
+const VERSION: &str = "v5.0.0";
+/// What a call may take: starting a container takes seconds on a slow board.
+pub(super) const CALL: Duration = Duration::from_secs(120);
+/// Unpacking an image onto an SD card.
+pub(super) const LOAD: Duration = Duration::from_secs(3_600);
+/// The largest answer: a list of some hundred containers has 1 MB.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+/// How to reach podman.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    socket: PathBuf,
+}
+
+/// A call.
+pub(super) struct Call {
+    /// As a verb and its object, for whoever reads of it.
+    pub(super) what: String,
+    method: Method,
+    path: String,
+    content_type: &'static str,
+    body: RequestBody,
+    limit: Duration,
+}
+
+/// What an answer says that is none (libpod `ErrorModel`).
+#[derive(Deserialize)]
+struct Refusal {
+    message: String,
+}
+
+impl Call {
+    fn new(method: Method, path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            method,
+            path: path.into(),
+            content_type: "application/json",
+            body: RequestBody::none(),
+            limit: CALL,
+        }
+    }
+
+    pub(super) fn get(path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::new(Method::GET, path, what)
+    }
+
+    pub(super) fn post(path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::new(Method::POST, path, what)
+    }
+
+    pub(super) fn delete(path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path, what)
+    }
+
+    pub(super) fn json(mut self, value: &serde_json::Value) -> Self {
+        self.body = RequestBody::json(value);
+        self
+    }
+
+    /// With an archive, which takes longer.
+    pub(super) fn archive(mut self, body: RequestBody) -> Self {
+        self.content_type = "application/x-tar";
+        self.body = body;
+        self.limit = LOAD;
+        self
+    }
+}
+
+impl Client {
+    pub(super) fn new(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// Makes a call; the answer's body.
+    pub(super) async fn send(&self, call: Call) -> Result<Bytes, ContainersError> {
+        let (what, limit) = (call.what.clone(), call.limit);
+        let (status, body) = tokio::time::timeout(limit, self.exchange(call))
+            .await
+            .map_err(|_| ContainersError::TimedOut {
+                what: what.clone(),
+                limit,
+            })??;
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            return Ok(body);
+        }
+        let refusal = serde_json::from_slice::<Refusal>(&body);
+        Err(ContainersError::Refused {
+            what,
+            status: status.as_u16(),
+            message: refusal.map_or_else(
+                |_| "it did not say why".to_owned(),
+                |refusal| refusal.message,
+            ),
+        })
+    }
+
+    /// Makes a call whose answer is JSON.
+    pub(super) async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T, ContainersError> {
+        let what = call.what.clone();
+        let body = self.send(call).await?;
+        serde_json::from_slice(&body).map_err(|source| ContainersError::Answer { what, source })
+    }
+
+    async fn exchange(&self, call: Call) -> Result<(StatusCode, Bytes), ContainersError> {
+        let talk = |source| ContainersError::Talk {
+            what: call.what.clone(),
+            source,
+        };
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(ContainersError::Connect)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(talk)?;
+        let request = Request::builder()
+            .method(call.method)
+            .uri(format!("/{VERSION}/libpod{}", call.path))
+            .header("host", "podman")
+            .header("content-type", call.content_type)
+            .body(call.body)
+            .expect("paths are made of names, which need no escapes");
+        let answer = async {
+            let response = sender.send_request(request).await.map_err(talk)?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MOST_BYTES)
+                .collect()
+                .await;
+            let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
+                Ok(source) => talk(*source),
+                Err(other) => {
+                    debug_assert!(other.is::<LengthLimitError>());
+                    ContainersError::AnswerSize {
+                        what: call.what.clone(),
+                    }
+                }
+            })?;
+            Ok((status, body.to_bytes()))
+        };
+        // The connection is driven beside the call, and ends with it.
+        tokio::select! {
+            answer = answer => answer,
+            Err(source) = connection => Err(talk(source)),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What podman is told: the bodies of its libpod API (version 5), as values.
+
+use std::path::Path;
+
+use cell_model::container::IdRange;
+use cell_model::spec::{ContainerSpec, ServiceSpec};
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::names;
+
+/// Part of a processor that a container's time is counted in, in microseconds (cgroup v2, `cpu.max`).
+const CPU_PERIOD_US: u64 = 100_000;
+const MIB: u64 = 1024 * 1024;
+/// Shared memory; counts as the container's memory.
+const SHM_BYTES: u64 = 16 * MIB;
+/// A container's log, kept in memory.
+const LOG_BYTES: u64 = MIB;
+/// How long a container has to end by itself.
+pub(crate) const STOP_SECONDS: u32 = 10;
+/// A container is ended for want of memory before anything of the box is (`/proc/PID/oom_score_adj`).
+const OOM_SCORE: i32 = 500;
+
+/// The network of a service. Its packets are the firewall's business: no part of podman may write rules of its own.
+pub(crate) fn network(service: &ServiceSpec) -> Value {
+    let gateway = service.network.hosts().next();
+    json!({
+        "name": names::network(&service.id),
+        "driver": "bridge",
+        "network_interface": service.bridge,
+        "dns_enabled": false,
+        "internal": false,
+        "ipv6_enabled": false,
+        "subnets": [{ "subnet": service.network, "gateway": gateway }],
+        "labels": {
+            names::SERVICE: service.id,
+            names::MADE_FROM: network_digest(service),
+        },
+    })
+}
+
+/// A volume.
+pub(crate) fn volume(service: &ServiceSpec, volume: &cell_model::name::PartName) -> Value {
+    json!({
+        "Name": names::volume(&service.id, volume),
+        "Labels": { names::SERVICE: service.id, names::PART: volume },
+    })
+}
+
+/// Where a container is made.
+pub(crate) struct Place<'a> {
+    /// Podman's id of the image.
+    pub(crate) image_id: &'a str,
+    /// Where its log goes.
+    pub(crate) log: &'a Path,
+    /// Whether the kernel lets limits be set.
+    pub(crate) has_limits: bool,
+}
+
+/// A container, ready to be started.
+pub(crate) fn container(
+    service: &ServiceSpec,
+    container: &ContainerSpec,
+    place: &Place<'_>,
+) -> Value {
+    let mut body = json!({
+        "name": names::container(&service.id, &container.name),
+        "image": place.image_id,
+        "hostname": container.name,
+        "env": container.environment,
+        "labels": {
+            names::SERVICE: service.id,
+            names::PART: container.name,
+            names::MADE_FROM: container_digest(service, container),
+        },
+        // Powers.
+        "cap_drop": ["ALL"],
+        "cap_add": container.capabilities,
+        "no_new_privileges": true,
+        "privileged": false,
+        "read_only_filesystem": true,
+        "read_write_tmpfs": false,
+        "userns": { "nsmode": "private" },
+        "pidns": { "nsmode": "private" },
+        "ipcns": { "nsmode": "private" },
+        "utsns": { "nsmode": "private" },
+        "idmappings": id_mappings(service.ids),
+        "oom_score_adj": OOM_SCORE,
+        // Network.
+        "netns": { "nsmode": "bridge" },
+        "Networks": {
+            names::network(&service.id): {
+                "static_ips": [container.address],
+                "interface_name": "eth0",
+            },
+        },
+        "base_hosts_file": "none",
+        "hostadd": hosts(service, container),
+        // Folders.
+        "volumes": volumes(service, container),
+        "mounts": scratch(container),
+        "image_volume_mode": "ignore",
+        "shm_size": SHM_BYTES,
+        // Its life. Who ends is started again by us, with pauses.
+        "restart_policy": "no",
+        "stop_timeout": STOP_SECONDS,
+        "systemd": "false",
+        "sdnotifyMode": "ignore",
+        "log_configuration": { "driver": "k8s-file", "path": place.log, "size": LOG_BYTES },
+    });
+    let map = body.as_object_mut().expect("it is a map");
+    if !container.command.is_empty() {
+        map.insert("command".to_owned(), json!(container.command));
+    }
+    match container.resolver {
+        Some(resolver) => map.insert("dns_server".to_owned(), json!([resolver])),
+        None => map.insert("use_image_resolve_conf".to_owned(), json!(true)),
+    };
+    match place.has_limits {
+        true => map.insert("resource_limits".to_owned(), limits(container)),
+        false => map.insert("cgroups_mode".to_owned(), json!("disabled")),
+    };
+    body
+}
+
+/// What 0 and up are outside.
+fn id_mappings(ids: IdRange) -> Value {
+    let map = json!([{ "container_id": 0, "host_id": ids.first, "size": ids.size }]);
+    json!({
+        "HostUIDMapping": false,
+        "HostGIDMapping": false,
+        "UIDMap": map,
+        "GIDMap": map,
+        "AutoUserNs": false,
+    })
+}
+
+/// The names that it knows: itself, those of its service, and those it was given.
+fn hosts(service: &ServiceSpec, container: &ContainerSpec) -> Vec<String> {
+    let own = service.containers.iter();
+    let own = own.map(|other| format!("{}:{}", other.name, other.address));
+    let given = container.hosts.iter();
+    own.chain(given.map(|(name, address)| format!("{name}:{address}")))
+        .collect()
+}
+
+fn volumes(service: &ServiceSpec, container: &ContainerSpec) -> Vec<Value> {
+    let volume = |mount: &cell_model::spec::MountSpec| {
+        let access = if mount.read_only { "ro" } else { "rw" };
+        json!({
+            "Name": names::volume(&service.id, &mount.volume),
+            "Dest": mount.path,
+            "Options": [access, "nodev", "nosuid", "noexec"],
+        })
+    };
+    container.mounts.iter().map(volume).collect()
+}
+
+/// Folders in memory, each of at most half of what the container may have: the other half is its programs'.
+fn scratch(container: &ContainerSpec) -> Vec<Value> {
+    let size = (u64::from(container.limits.memory_mib) * MIB / 2).to_string();
+    let folder = |path: &cell_model::container::ContainerPath| {
+        json!({
+            "type": "tmpfs",
+            "source": "tmpfs",
+            "destination": path,
+            "options": [format!("size={size}"), "mode=1777", "nodev", "nosuid", "noexec"],
+        })
+    };
+    container.scratch.iter().map(folder).collect()
+}
+
+/// No swap: a container that wants more than it may have is ended, and does not wear the disk out.
+fn limits(container: &ContainerSpec) -> Value {
+    let memory = u64::from(container.limits.memory_mib) * MIB;
+    let quota = u64::from(container.limits.cpu_percent) * CPU_PERIOD_US / 100;
+    json!({
+        "memory": { "limit": memory, "swap": memory },
+        "cpu": { "quota": quota, "period": CPU_PERIOD_US },
+        "pids": { "limit": container.limits.processes },
+    })
+}
+
+/// What decides whether a network is still as asked.
+pub(crate) fn network_digest(service: &ServiceSpec) -> String {
+    digest(&(&service.id, &service.bridge, &service.network))
+}
+
+/// What decides whether a container is still as asked: all that is said of it, and what it shares with its service.
+pub(crate) fn container_digest(service: &ServiceSpec, container: &ContainerSpec) -> String {
+    let addresses: Map<String, Value> = service
+        .containers
+        .iter()
+        .map(|other| (other.name.to_string(), json!(other.address)))
+        .collect();
+    digest(&(
+        FORM,
+        network_digest(service),
+        service.ids,
+        addresses,
+        container,
+    ))
+}
+
+/// Rises when this code makes another container of the same spec.
+const FORM: u32 = 1;
+
+fn digest(value: &impl Serialize) -> String {
+    let text = serde_json::to_vec(value).expect("words of the model are plain JSON");
+    HEXLOWER.encode(&Sha256::digest(text))
+}

@@ -1,0 +1,42 @@
+//! What there is of ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cell_model::name::{PartName, ServiceId};
+
+/// All that carries our labels, by its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContainersSeen {
+    /// Containers, running or not.
+    pub containers: BTreeMap<String, ContainerSeen>,
+    /// Networks, with what each was made from.
+    pub networks: BTreeMap<String, String>,
+    /// Volumes.
+    pub volumes: BTreeSet<String>,
+}
+
+/// A container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerSeen {
+    /// Whose it is; `None` when the label is damaged.
+    pub service: Option<ServiceId>,
+    /// Its name there.
+    pub part: Option<PartName>,
+    /// Whether it runs.
+    pub state: ContainerState,
+    /// What it was made from.
+    pub made_from: String,
+}
+
+/// Whether a container runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Made, and never started.
+    Created,
+    /// It runs.
+    Running,
+    /// It ended, with this status.
+    Exited(i32),
+    /// On its way, or damaged.
+    Other,
+}

@@ -1,0 +1,72 @@
+//! What runs in containers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::container::{Capability, ContainerPath, IdRange, ImageRef, Limits};
+use crate::name::{InterfaceName, PartName, ServiceId};
+
+/// All that shall run. What is not here is taken away, but for what it has kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainersSpec {
+    /// The services, those that others need first.
+    pub services: Vec<ServiceSpec>,
+}
+
+/// A service: containers that share a network, ids and volumes with nobody else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    /// Which.
+    pub id: ServiceId,
+    /// The box's side of its network.
+    pub bridge: InterfaceName,
+    /// Its network; the first address is the box's.
+    pub network: Ipv4Net,
+    /// Whom its users are outside. The same for good: what is in volumes belongs to them.
+    pub ids: IdRange,
+    /// What is kept of it.
+    pub volumes: BTreeSet<PartName>,
+    /// What runs, in the order in which it is started.
+    pub containers: Vec<ContainerSpec>,
+}
+
+/// A container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    /// Its name within the service; its host name too.
+    pub name: PartName,
+    /// What it is made from.
+    pub image: ImageRef,
+    /// What it runs; empty for what the image says.
+    pub command: Vec<String>,
+    /// Variables besides those of the image.
+    pub environment: BTreeMap<String, String>,
+    /// What it may do; all else is dropped.
+    pub capabilities: BTreeSet<Capability>,
+    /// What it may use.
+    pub limits: Limits,
+    /// Volumes of its service.
+    pub mounts: Vec<MountSpec>,
+    /// Folders in memory.
+    pub scratch: Vec<ContainerPath>,
+    /// Its address in the service's network.
+    pub address: Ipv4Addr,
+    /// Names it can look up besides those of its service.
+    pub hosts: BTreeMap<String, Ipv4Addr>,
+    /// Whom it may ask for all other names.
+    pub resolver: Option<Ipv4Addr>,
+}
+
+/// A volume in a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountSpec {
+    /// Which, of the service.
+    pub volume: PartName,
+    /// Where.
+    pub path: ContainerPath,
+    /// Whether it is only to be read.
+    pub read_only: bool,
+}

@@ -1,0 +1,150 @@
+//! The real podman, with Debian's packages of the image, in a namespace: storage, processes and mounts of its own, all
+//! gone when it is dropped.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use thiserror::Error;
+
+use crate::namespace::Namespace;
+use crate::wait_for;
+
+/// How long podman may take to listen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs as the first process of its own: when it ends, so does all that podman started. What podman writes goes to a
+/// file system in memory above the packages, which stay as they are.
+///
+/// A user namespace can only be made by who is not in a changed root (user_namespaces(7)), so the root is pivoted.
+const SCRIPT: &str = r#"
+set -eu
+packages=$1 settings=$2 run=$3 memory=$4
+mount --make-rprivate /
+mount -t tmpfs none "$memory"
+mkdir "$memory/upper" "$memory/work" "$memory/root" "$memory/storage"
+root=$memory/root
+mount -t overlay none -o "lowerdir=$packages,upperdir=$memory/upper,workdir=$memory/work" "$root"
+cd "$root"
+mkdir -p proc sys dev run tmp var/tmp var/lib/containers etc/containers old
+for name in bin sbin lib lib64; do [ -e "$name" ] || ln -s "usr/$name" "$name"; done
+cp "$settings"/* etc/containers/
+echo root:x:0:0:root:/root:/bin/sh > etc/passwd
+echo root:x:0: > etc/group
+mount -t proc none proc
+mount -t sysfs none sys
+mount -t cgroup2 none sys/fs/cgroup
+mount --rbind /dev dev
+mount --bind "$run" run
+mount --bind "$memory/storage" var/lib/containers
+pivot_root . old
+umount -l old
+export PATH=/usr/bin:/usr/sbin
+podman system service --time=0 unix:///run/podman.sock &
+wait
+"#;
+
+/// What can go wrong with podman.
+#[derive(Debug, Error)]
+pub enum PodmanError {
+    /// Its folders could not be made.
+    #[error("cannot make podman's folders")]
+    Folder(#[source] io::Error),
+    /// It could not be started.
+    #[error("cannot start podman")]
+    Start(#[source] io::Error),
+    /// It ended, or does not listen.
+    #[error("podman does not listen: {0}")]
+    Silent(String),
+}
+
+/// A running `podman system service`.
+#[derive(Debug)]
+pub struct Podman {
+    process: Child,
+    folder: TempDir,
+    packages: PathBuf,
+}
+
+impl Podman {
+    /// Starts podman in a namespace. `packages` is the folder with the image's packages, unpacked; `settings` is that of
+    /// `/etc/containers`.
+    ///
+    /// # Errors
+    /// [`PodmanError`]
+    pub fn start(
+        namespace: &Namespace,
+        packages: &Path,
+        settings: &Path,
+    ) -> Result<Self, PodmanError> {
+        let folder = tempfile::tempdir().map_err(PodmanError::Folder)?;
+        for name in ["run", "memory"] {
+            fs::create_dir(folder.path().join(name)).map_err(PodmanError::Folder)?;
+        }
+        let said = fs::File::create(folder.path().join("said")).map_err(PodmanError::Folder)?;
+        let errors = said.try_clone().map_err(PodmanError::Folder)?;
+        let process = namespace
+            .command("unshare")
+            .args([
+                "--mount",
+                "--pid",
+                "--ipc",
+                "--uts",
+                "--fork",
+                "--kill-child",
+            ])
+            .args(["sh", "-c", SCRIPT, "podman"])
+            .args([packages, settings])
+            .args(["run", "memory"].map(|name| folder.path().join(name)))
+            .stdin(Stdio::null())
+            .stdout(said)
+            .stderr(errors)
+            .spawn()
+            .map_err(PodmanError::Start)?;
+        let mut podman = Self {
+            process,
+            folder,
+            packages: packages.to_owned(),
+        };
+        let listens = wait_for(PATIENCE, || {
+            let ended = podman.process.try_wait().ok().flatten().is_some();
+            (ended || podman.socket().exists()).then_some(!ended)
+        });
+        match listens {
+            Some(true) => Ok(podman),
+            _ => Err(PodmanError::Silent(podman.said())),
+        }
+    }
+
+    /// The socket of its API.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("run/podman.sock")
+    }
+
+    /// A folder that podman sees at `/run`.
+    pub fn run_folder(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
+    /// One of the programs it comes with.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.packages.join("usr/bin").join(name)
+    }
+
+    /// What it has said on its output.
+    pub fn said(&self) -> String {
+        let said = fs::read(self.folder.path().join("said")).unwrap_or_default();
+        String::from_utf8_lossy(&said).into_owned()
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        // `unshare` takes its child along, and that takes everything in its process namespace.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,396 @@
+//! Services in containers, by the real podman: confined as asked, replaced one by one, what is kept stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cell_containers::{
+    ContainerState, Containers, ContainersError, ContainersSeen, Podman, PodmanOptions,
+};
+use cell_model::container::{Capability, IdRange, ImageRef, Limits};
+use cell_model::spec::{ContainerSpec, ContainersSpec, MountSpec, ServiceSpec};
+use cell_testkit::{Namespace, oci, podman, wait_for};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What the first user of the service is outside.
+const FIRST_ID: u32 = 0x4000_0000;
+
+/// Podman in a namespace of its own, with an image that serves what is in `/data`.
+struct Host {
+    podman: Podman,
+    image: ImageRef,
+    runtime: Runtime,
+    _image: TempDir,
+    process: podman::Podman,
+    namespace: Namespace,
+}
+
+impl Host {
+    fn start() -> Self {
+        let variable = std::env::var_os("CELL_PACKAGES");
+        let packages = PathBuf::from(variable.expect("cargo xtask test sets CELL_PACKAGES"));
+        let settings =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../rootfs-overlay/etc/containers");
+        let namespace = Namespace::create("containers").unwrap();
+        namespace.ip("link set lo up").unwrap();
+        let process = podman::Podman::start(&namespace, &packages, &settings).unwrap();
+        let runtime = Runtime::new().unwrap();
+        let podman = Podman::new(PodmanOptions {
+            socket: process.socket(),
+            logs: "/run".into(),
+        });
+        let command = ["httpd", "-f", "-v", "-p", "8080", "-h", "/data"];
+        let archive = oci::busybox(&process.program("busybox"), &command).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image.tar");
+        fs::write(&path, &archive.bytes).unwrap();
+        runtime.block_on(podman.load(&path)).unwrap();
+        Self {
+            podman,
+            image: format!("web@{}", archive.digest).parse().unwrap(),
+            runtime,
+            _image: folder,
+            process,
+            namespace,
+        }
+    }
+
+    fn apply(&self, spec: &ContainersSpec) -> Result<(), ContainersError> {
+        self.runtime.block_on(self.podman.apply(spec))
+    }
+
+    fn seen(&self) -> ContainersSeen {
+        self.runtime.block_on(self.podman.observe()).unwrap()
+    }
+
+    /// A container that serves `/data`.
+    fn container(&self, name: &str, host: u8) -> ContainerSpec {
+        ContainerSpec {
+            name: name.parse().unwrap(),
+            image: self.image.clone(),
+            command: Vec::new(),
+            environment: BTreeMap::new(),
+            capabilities: BTreeSet::new(),
+            limits: Limits {
+                memory_mib: 64,
+                cpu_percent: 50,
+                processes: 32,
+            },
+            mounts: vec![MountSpec {
+                volume: "data".parse().unwrap(),
+                path: "/data".parse().unwrap(),
+                read_only: false,
+            }],
+            scratch: vec!["/tmp".parse().unwrap()],
+            address: Ipv4Addr::new(172, 20, 1, host),
+            hosts: BTreeMap::new(),
+            resolver: None,
+        }
+    }
+
+    fn service(&self) -> ServiceSpec {
+        ServiceSpec {
+            id: "files".parse().unwrap(),
+            bridge: "svc1".parse().unwrap(),
+            network: "172.20.1.0/28".parse().unwrap(),
+            ids: IdRange {
+                first: FIRST_ID,
+                size: 65_536,
+            },
+            volumes: BTreeSet::from(["data".parse().unwrap()]),
+            containers: vec![self.container("web", 2), self.container("second", 3)],
+        }
+    }
+
+    /// Runs a shell line in a container, as its first user, with all that confines it.
+    fn inside(&self, container: &str, line: &str) -> (bool, String) {
+        let output = self.podman_command(&["exec", container, "sh", "-c", line]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), text.trim().to_owned())
+    }
+
+    /// Podman's own command line, over the same socket.
+    fn podman_command(&self, arguments: &[&str]) -> std::process::Output {
+        let library = self.process.program("../lib64/ld-linux-x86-64.so.2");
+        let libraries = self.process.program("../lib/x86_64-linux-gnu");
+        self.namespace
+            .command(library)
+            .arg("--library-path")
+            .arg(libraries)
+            .arg(self.process.program("podman"))
+            .arg("--url")
+            .arg(format!("unix://{}", self.process.socket().display()))
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    /// What a container serves at a path.
+    fn fetch(&self, address: &str, path: &str) -> Option<String> {
+        let url = format!("http://{address}:8080/{path}");
+        let output = self
+            .namespace
+            .command("curl")
+            .args(["--silent", "--fail", "--max-time", "3", &url])
+            .output()
+            .unwrap();
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn wait_page(&self, address: &str, path: &str) -> String {
+        let page = wait_for(PATIENCE, || self.fetch(address, path));
+        page.unwrap_or_else(|| panic!("{address} does not answer: {}", self.process.said()))
+    }
+
+    /// Podman's id of a container: another one, another container.
+    fn id(&self, name: &str) -> String {
+        let output =
+            self.podman_command(&["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", name]);
+        assert!(output.status.success(), "{name}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+fn only(service: ServiceSpec) -> ContainersSpec {
+    ContainersSpec {
+        services: vec![service],
+    }
+}
+
+#[test]
+fn container_is_confined_as_asked() {
+    let host = Host::start();
+    let mut service = host.service();
+    service.containers[0].capabilities = BTreeSet::from([Capability::NetBindService]);
+    service.containers[0].hosts =
+        BTreeMap::from([("mail".to_owned(), Ipv4Addr::new(172, 20, 2, 2))]);
+    service.containers[0].environment =
+        BTreeMap::from([("PLACE".to_owned(), "here; id".to_owned())]);
+    service.containers[1].mounts[0].read_only = true;
+    host.apply(&only(service)).unwrap();
+    let (web, second) = ("cell.files.web", "cell.files.second");
+
+    let status = host
+        .inside(
+            web,
+            "cat /proc/self/uid_map /proc/self/gid_map /proc/self/status",
+        )
+        .1;
+    let words: Vec<&str> = status.split_whitespace().collect();
+    assert_eq!(
+        words[..3],
+        ["0", &FIRST_ID.to_string(), "65536"],
+        "{status}"
+    );
+    assert_eq!(
+        words[3..6],
+        ["0", &FIRST_ID.to_string(), "65536"],
+        "{status}"
+    );
+    for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000400"] {
+        assert!(status.contains(line), "{line}: {status}");
+    }
+    assert!(
+        host.inside(second, "cat /proc/self/status")
+            .1
+            .contains("CapBnd:\t0000000000000000")
+    );
+
+    // Where it may write, and where not.
+    for (container, line, may) in [
+        (web, "touch /data/a", true),
+        (web, "touch /tmp/a", true),
+        (web, "touch /etc/a", false),
+        (web, "touch /a", false),
+        (second, "touch /data/b", false),
+        (second, "cat /data/a", true),
+        (web, "touch /proc/sys/kernel/hostname", false),
+        (web, "echo x > /proc/sys/net/ipv4/ip_forward", false),
+        (web, "mount -t tmpfs none /tmp", false),
+        (web, "ls /dev/vda /dev/sda /dev/mem", false),
+    ] {
+        let (done, said) = host.inside(container, line);
+        assert_eq!(done, may, "{container}: {line}: {said}");
+    }
+    // It sees no process but its own, and the variable as it was given.
+    let (_, seen) = host.inside(web, "ls -d /proc/[0-9]*; echo $PLACE");
+    assert!(
+        seen.lines().count() <= 6 && seen.contains("here; id"),
+        "{seen}"
+    );
+    // It knows its service's names and those it was given; no one else's.
+    let hosts = host.inside(web, "cat /etc/hosts").1;
+    for line in ["172.20.1.3\tsecond", "172.20.2.2\tmail"] {
+        assert!(hosts.contains(line), "{line}: {hosts}");
+    }
+    let own = fs::read_to_string("/etc/hostname").unwrap_or_default();
+    assert!(
+        own.trim().is_empty() || !hosts.contains(own.trim()),
+        "{hosts}"
+    );
+    // Podman itself writes no rules: the firewall is ours.
+    let rules = host
+        .namespace
+        .command("nft")
+        .args(["list", "ruleset"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&rules.stdout), "");
+}
+
+#[test]
+fn change_replaces_what_it_is_about_and_what_is_kept_stays() {
+    let host = Host::start();
+    let service = host.service();
+    host.apply(&only(service.clone())).unwrap();
+    assert!(host.inside("cell.files.web", "echo kept > /data/page").0);
+    assert_eq!(host.wait_page("172.20.1.2", "page"), "kept\n");
+    let before = [host.id("cell.files.web"), host.id("cell.files.second")];
+
+    // Asked for again, nothing happens.
+    host.apply(&only(service.clone())).unwrap();
+    assert_eq!(
+        before,
+        [host.id("cell.files.web"), host.id("cell.files.second")]
+    );
+
+    // One container changes.
+    let mut changed = service.clone();
+    changed.containers[0].environment = BTreeMap::from([("A".to_owned(), "b".to_owned())]);
+    host.apply(&only(changed.clone())).unwrap();
+    assert_ne!(before[0], host.id("cell.files.web"));
+    assert_eq!(before[1], host.id("cell.files.second"));
+    assert_eq!(host.wait_page("172.20.1.2", "page"), "kept\n");
+
+    // The network moves, and takes its containers along.
+    changed.network = "172.20.9.0/28".parse().unwrap();
+    for (container, number) in changed.containers.iter_mut().zip(2..) {
+        container.address = Ipv4Addr::new(172, 20, 9, number);
+    }
+    host.apply(&only(changed)).unwrap();
+    assert_eq!(host.wait_page("172.20.9.2", "page"), "kept\n");
+    assert_eq!(host.fetch("172.20.1.2", "page"), None);
+
+    // It goes, but for what it has kept, until that is asked for.
+    host.apply(&ContainersSpec::default()).unwrap();
+    let seen = host.seen();
+    assert!(
+        seen.containers.is_empty() && seen.networks.is_empty(),
+        "{seen:?}"
+    );
+    assert_eq!(seen.volumes, BTreeSet::from(["cell.files.data".to_owned()]));
+    host.apply(&only(service.clone())).unwrap();
+    assert_eq!(host.wait_page("172.20.1.2", "page"), "kept\n");
+    let running = host.runtime.block_on(host.podman.remove_data(&service.id));
+    assert!(
+        matches!(running, Err(ContainersError::Refused { .. })),
+        "{running:?}"
+    );
+    assert_eq!(host.wait_page("172.20.1.2", "page"), "kept\n");
+    host.apply(&ContainersSpec::default()).unwrap();
+    host.runtime
+        .block_on(host.podman.remove_data(&service.id))
+        .unwrap();
+    assert!(host.seen().volumes.is_empty());
+}
+
+#[test]
+fn what_ends_is_started_again_and_what_is_not_ours_is_left_alone() {
+    let host = Host::start();
+    let mut service = host.service();
+    service.containers[1].command = ["sh", "-c", "exit 7"].map(str::to_owned).to_vec();
+    let foreign = [
+        "run",
+        "-d",
+        "--network",
+        "none",
+        "--cgroups",
+        "disabled",
+        "--name",
+        "mine",
+    ];
+    let image = host.podman_command(&["images", "--quiet"]);
+    let image = String::from_utf8_lossy(&image.stdout).trim().to_owned();
+    let output = host.podman_command(&[&foreign[..], &[&image, "sleep", "1000"]].concat());
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+
+    host.apply(&only(service.clone())).unwrap();
+    let ended = wait_for(PATIENCE, || {
+        let seen = host.seen();
+        (seen.containers["cell.files.second"].state == ContainerState::Exited(7)).then_some(seen)
+    });
+    let seen = ended.expect("it ends");
+    assert_eq!(
+        seen.containers["cell.files.web"].state,
+        ContainerState::Running
+    );
+    assert_eq!(seen.containers.len(), 2, "{seen:?}");
+
+    assert!(
+        host.podman_command(&["kill", "cell.files.web"])
+            .status
+            .success()
+    );
+    let gone = wait_for(PATIENCE, || {
+        (host.seen().containers["cell.files.web"].state != ContainerState::Running).then_some(())
+    });
+    assert!(gone.is_some());
+    host.apply(&only(service)).unwrap();
+    assert_eq!(
+        host.seen().containers["cell.files.web"].state,
+        ContainerState::Running
+    );
+
+    host.apply(&ContainersSpec::default()).unwrap();
+    let output = host.podman_command(&["inspect", "--format", "{{.State.Status}}", "mine"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "running");
+}
+
+#[test]
+fn service_without_its_image_does_not_keep_the_others() {
+    let host = Host::start();
+    let mut other = host.service();
+    other.id = "mail".parse().unwrap();
+    other.bridge = "svc2".parse().unwrap();
+    other.network = "172.20.2.0/28".parse().unwrap();
+    other.ids.first += other.ids.size;
+    other.containers.truncate(1);
+    other.containers[0].address = Ipv4Addr::new(172, 20, 2, 2);
+    let mut absent = host.service();
+    absent.containers[0].image = format!("web@sha256:{}", "00".repeat(32)).parse().unwrap();
+    let spec = ContainersSpec {
+        services: vec![absent, other],
+    };
+    let error = host.apply(&spec).unwrap_err();
+    assert!(matches!(error, ContainersError::ImageMissing(_)), "{error}");
+    let seen = host.seen();
+    assert_eq!(
+        seen.containers["cell.mail.web"].state,
+        ContainerState::Running
+    );
+    assert!(!seen.containers.contains_key("cell.files.web"));
+}
+
+#[test]
+fn podman_that_is_not_there_is_told() {
+    let runtime = Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let podman = Podman::new(PodmanOptions {
+        socket: folder.path().join("none.sock"),
+        logs: "/run".into(),
+    });
+    let error = runtime.block_on(podman.observe()).unwrap_err();
+    assert!(matches!(error, ContainersError::Connect(_)), "{error}");
+}
