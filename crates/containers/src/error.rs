@@ -16,7 +16,7 @@ pub enum ContainersError {
     Talk {
         /// The call, as a verb and its object.
         what: String,
-        #[source]
+        /// Why.
         source: hyper::Error,
     },
     /// It took too long.
@@ -42,7 +42,7 @@ pub enum ContainersError {
     Answer {
         /// The call.
         what: String,
-        #[source]
+        /// Why.
         source: serde_json::Error,
     },
     /// Its answer is larger than any of them is.
