@@ -19,7 +19,7 @@ mod template;
 pub use index::{Entry, Index, IndexError};
 pub use manifest::{
     Accounts, Backend, Container, Edge, Guide, Health, Manifest, Mount, Platform, Port, Probe,
-    Protocol, Route, Volume, WellKnown,
+    Route, Volume, WellKnown,
 };
 pub use setting::{Setting, SettingError, SettingKey, SettingKind, SettingValue};
 pub use template::{Template, TemplateError, Values, Variable};

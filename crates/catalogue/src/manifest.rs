@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cell_model::container::{Capability, ContainerPath, ImageRef, Limits};
+use cell_model::container::{Capability, ContainerPath, ImageRef, Limits, Protocol};
 use cell_model::name::{PartName, ServiceId};
 use cell_model::toml_text::TomlError;
 
@@ -154,15 +154,6 @@ pub enum WellKnown {
     CardDav,
 }
 
-/// A protocol of ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Protocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-}
-
 /// A port of the box that leads to a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
@@ -238,7 +229,6 @@ macro_rules! words {
 }
 
 words!(WellKnown: CalDav = "caldav", CardDav = "carddav");
-words!(Protocol: Tcp = "tcp", Udp = "udp");
 words!(Platform: Android = "android", Ios = "ios", Linux = "linux", Macos = "macos", Thunderbird = "thunderbird",
     Web = "web", Windows = "windows");
 

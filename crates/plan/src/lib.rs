@@ -9,6 +9,7 @@ pub mod diff;
 pub mod explain;
 pub mod lint;
 pub mod resolve;
+pub mod services;
 pub mod sides;
 
 #[cfg(test)]

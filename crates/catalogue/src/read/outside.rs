@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cell_model::container::Protocol;
 use cell_model::name::{DnsLabel, PartName};
 use cell_model::toml_text::{Field, Reader, Section, field};
 
 use super::container::is_request_path;
 use super::known::{Known, parse_backend};
 use super::{MAX_PARTS, needed, pairs, value_at};
-use crate::manifest::{Edge, Port, Protocol, Route, WellKnown};
+use crate::manifest::{Edge, Port, Route, WellKnown};
 
 const HOST: Field = field("host", "\"calendar\"");
 const BACKEND: Field = field("backend", "\"radicale:5232\"");

@@ -30,6 +30,29 @@ pub struct IdRange {
     pub size: u32,
 }
 
+/// A protocol of ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// All there are, by their words.
+    pub const ALL: &[(&'static str, Self)] = &[("tcp", Self::Tcp), ("udp", Self::Udp)];
+
+    /// As people and files have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
 /// As text on the wire and in files.
 macro_rules! as_text {
     ($($type:ident),*) => {$(

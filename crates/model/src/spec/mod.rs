@@ -6,6 +6,7 @@ mod dns;
 mod firewall;
 mod mdns;
 mod network;
+mod services;
 mod web;
 mod wireguard;
 
@@ -19,6 +20,7 @@ pub use dns::{DnsSpec, OwnAddresses, ZoneSpec};
 pub use firewall::{FirewallSpec, FirewallVpn, PeerAccess, Phase, ServiceAddress};
 pub use mdns::MdnsSpec;
 pub use network::{DhcpSpec, InterfaceSpec, NetworkSpec};
+pub use services::{FlowSpec, PortSpec, RouteSpec};
 pub use web::WebSpec;
 pub use wireguard::{WireGuardPeerSpec, WireGuardSpec};
 

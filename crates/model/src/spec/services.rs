@@ -1,0 +1,46 @@
+//! Who reaches a service, and whom it reaches. All else is closed.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use serde::{Deserialize, Serialize};
+
+use crate::container::Protocol;
+use crate::name::{PartName, ServiceId};
+
+/// A container may open connections to another one of another service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FlowSpec {
+    /// From whom.
+    pub from: Ipv4Addr,
+    /// To whom.
+    pub to: SocketAddrV4,
+}
+
+/// A host of the cell's domain, and who answers behind Caddy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteSpec {
+    /// Whose it is.
+    pub service: ServiceId,
+    /// The label.
+    pub host: PartName,
+    /// Who answers.
+    pub backend: SocketAddrV4,
+    /// The largest body of a request, in MiB.
+    pub max_body_mib: u32,
+    /// What is below `/.well-known/`, and where that leads.
+    pub well_known: BTreeMap<String, String>,
+    /// The header that says who asks; `None` for everyone alike.
+    pub account_header: Option<String>,
+}
+
+/// A port of the box that leads to a container.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PortSpec {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The port of the box.
+    pub port: u16,
+    /// Who answers.
+    pub backend: SocketAddrV4,
+}

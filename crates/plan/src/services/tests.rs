@@ -1,0 +1,234 @@
+//! What follows from services.
+
+use super::*;
+
+const DIGEST: &str = "sha256:0011223344556677889900112233445566778899001122334455667788990011";
+
+/// A manifest with a head, and one container `web` that is as small as can be.
+fn manifest(id: &str, head: &str, rest: &str) -> Manifest {
+    let text = format!(
+        "schema = 1\nid = \"{id}\"\nname = \"A\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n{head}\n\
+         [[container]]\nname = \"web\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
+         health = {{ port = 80 }}\n{rest}"
+    );
+    Manifest::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn mail() -> Manifest {
+    manifest(
+        "mail",
+        "",
+        "[[port]]\nprotocol = \"tcp\"\nport = 993\nbackend = \"web:993\"\n",
+    )
+}
+
+fn webmail() -> Manifest {
+    let head = "requires = [\"mail\"]\ninternet = \"It asks for pictures.\"";
+    let rest = r#"command = ["serve", "https://{host.post}/", "{setting.size}"]
+[container.environment]
+ZONE = "{time_zone}"
+[[route]]
+host = "post"
+backend = "web:80"
+well_known = { caldav = "/dav/" }
+[[edge]]
+from = "web"
+to = "mail/web:143"
+[accounts]
+header = "X-Remote-User"
+[[setting]]
+key = "size"
+label = "Size"
+kind = "number"
+min = 1
+max = 9
+default = 3
+"#;
+    manifest("webmail", head, rest)
+}
+
+fn no_answers() -> &'static BTreeMap<SettingKey, SettingValue> {
+    static NONE: BTreeMap<SettingKey, SettingValue> = BTreeMap::new();
+    &NONE
+}
+
+fn installed(manifest: &Manifest, slot: u16) -> Installed<'_> {
+    Installed {
+        manifest,
+        slot,
+        answers: no_answers(),
+    }
+}
+
+fn resolved(installed: &[Installed<'_>]) -> Services {
+    let (domain, time_zone) = (
+        "home.cell".parse().unwrap(),
+        "Europe/Vienna".parse().unwrap(),
+    );
+    let place = Place {
+        domain: &domain,
+        time_zone: &time_zone,
+        pool: "172.20.0.0/16".parse().unwrap(),
+    };
+    resolve(installed, &place)
+}
+
+#[test]
+fn service_reaches_what_it_was_given_and_nothing_else() {
+    let (mail, webmail) = (mail(), webmail());
+    let services = resolved(&[installed(&webmail, 4), installed(&mail, 9)]);
+    assert_eq!(services.problems, BTreeMap::new());
+    let [first, second] = &services.containers.services[..] else {
+        panic!("{services:?}");
+    };
+    assert_eq!(
+        (first.id.as_str(), second.id.as_str()),
+        ("mail", "webmail"),
+        "what is needed comes first"
+    );
+    assert_eq!(second.network, "172.20.0.128/27".parse().unwrap());
+    assert_eq!(second.ids.first, FIRST_ID + 4 * IDS);
+    assert_eq!(second.bridge.as_str(), "svc4");
+
+    let web = &second.containers[0];
+    assert_eq!(web.address, Ipv4Addr::new(172, 20, 0, 130));
+    assert_eq!(web.command, ["serve", "https://post.home.cell/", "3"]);
+    assert_eq!(web.environment["ZONE"], "Europe/Vienna");
+    let mail_address = Ipv4Addr::new(172, 20, 1, 34);
+    assert_eq!(
+        web.hosts,
+        BTreeMap::from([("web.mail".to_owned(), mail_address)])
+    );
+    assert_eq!(web.resolver, Some(Ipv4Addr::new(172, 20, 0, 129)));
+    let flow = FlowSpec {
+        from: web.address,
+        to: SocketAddrV4::new(mail_address, 143),
+    };
+    assert_eq!(services.flows, BTreeSet::from([flow]));
+    assert_eq!(services.internet, BTreeSet::from([web.address]));
+    assert_eq!(
+        first.containers[0].resolver, None,
+        "who has no internet asks nobody for names"
+    );
+
+    let route = &services.routes[0];
+    assert_eq!(route.backend, SocketAddrV4::new(web.address, 80));
+    assert_eq!(route.account_header.as_deref(), Some("X-Remote-User"));
+    assert_eq!(route.well_known["caldav"], "/dav/");
+    let port = services.ports.first().unwrap();
+    assert_eq!(port.backend, SocketAddrV4::new(mail_address, 993));
+}
+
+#[test]
+fn answer_counts_and_a_wrong_one_keeps_the_service_alone_from_running() {
+    let (mail, webmail) = (mail(), webmail());
+    let run = |key: &str, value| {
+        let answers = BTreeMap::from([(key.parse().unwrap(), value)]);
+        let service = Installed {
+            answers: &answers,
+            ..installed(&webmail, 4)
+        };
+        resolved(&[service, installed(&mail, 9)])
+    };
+    let services = run("size", SettingValue::Number(7));
+    assert_eq!(
+        services.containers.services[1].containers[0].command[2],
+        "7"
+    );
+    for (key, value) in [
+        ("size", SettingValue::Number(10)),
+        ("size", SettingValue::Switch(true)),
+        ("other", SettingValue::Number(1)),
+    ] {
+        let services = run(key, value);
+        assert_eq!(services.problems.len(), 1, "{services:?}");
+        assert_eq!(services.containers.services.len(), 1);
+        assert!(
+            services.flows.is_empty() && services.routes.is_empty() && services.internet.is_empty()
+        );
+    }
+}
+
+#[test]
+fn what_is_missing_or_taken_is_told() {
+    let (mail, webmail) = (mail(), webmail());
+    let alone = resolved(&[installed(&webmail, 4)]);
+    let needs = ServiceProblem::Needs(mail.id.clone());
+    assert_eq!(
+        alone.problems,
+        BTreeMap::from([(webmail.id.clone(), needs)])
+    );
+    assert_eq!(alone.containers, ContainersSpec::default());
+
+    let again = manifest(
+        "other",
+        "",
+        "[[port]]\nprotocol = \"tcp\"\nport = 993\nbackend = \"web:1\"\n",
+    );
+    let twice = resolved(&[installed(&mail, 1), installed(&again, 2)]);
+    let taken = ServiceProblem::Taken {
+        what: "the port 993 tcp".to_owned(),
+        other: mail.id.clone(),
+    };
+    assert_eq!(twice.problems[&again.id], taken);
+
+    let host = manifest(
+        "host",
+        "",
+        "[[route]]\nhost = \"post\"\nbackend = \"web:1\"\n",
+    );
+    let twice = resolved(&[
+        installed(&mail, 1),
+        installed(&webmail, 2),
+        installed(&host, 3),
+    ]);
+    assert!(
+        matches!(twice.problems[&webmail.id], ServiceProblem::Taken { .. }),
+        "{twice:?}"
+    );
+
+    let edge = "[[edge]]\nfrom = \"web\"\nto = \"mail/imap:143\"\n";
+    let lost = manifest("lost", "requires = [\"mail\"]", edge);
+    let services = resolved(&[installed(&mail, 1), installed(&lost, 2)]);
+    assert!(matches!(
+        services.problems[&lost.id],
+        ServiceProblem::NoBackend { .. }
+    ));
+
+    let far = resolved(&[installed(&mail, 2_048)]);
+    assert!(matches!(
+        far.problems[&mail.id],
+        ServiceProblem::NoNetwork(_)
+    ));
+}
+
+#[test]
+fn services_that_need_each_other_do_not_run() {
+    let (one, two) = (
+        manifest("one", "requires = [\"two\"]", ""),
+        manifest("two", "requires = [\"one\"]", ""),
+    );
+    let services = resolved(&[installed(&one, 1), installed(&two, 2)]);
+    assert_eq!(services.problems.len(), 2);
+    assert!(services.containers.services.is_empty());
+}
+
+#[test]
+fn no_two_slots_share_an_address_or_an_id() {
+    let pool = "172.20.0.0/16".parse().unwrap();
+    let grounds: Vec<_> = (0..2_048)
+        .map(|slot| Ground::of(slot, pool).unwrap())
+        .collect();
+    for pair in grounds.windows(2) {
+        assert!(pair[0].network.broadcast() < pair[1].network.network());
+        assert_eq!(pair[0].ids.first + pair[0].ids.size, pair[1].ids.first);
+    }
+    let last = grounds.last().unwrap();
+    assert!(
+        last.ids
+            .first
+            .checked_add(last.ids.size)
+            .is_some_and(|end| end < i32::MAX.unsigned_abs())
+    );
+    assert_eq!(Ground::of(2_048, pool).map(|ground| ground.network), None);
+}
