@@ -15,7 +15,10 @@ use cell_containers::{
     ContainerState, Containers, ContainersError, ContainersSeen, Podman, PodmanOptions,
 };
 use cell_model::container::{Capability, IdRange, ImageRef, Limits};
-use cell_model::spec::{ContainerSpec, ContainersSpec, MountSpec, ServiceSpec};
+use cell_model::spec::{
+    ContainerSpec, ContainersSpec, HealthSpec, MountSpec, ProbeSpec, ServiceSpec,
+};
+use cell_os::toolbox::Toolbox;
 use cell_testkit::{Namespace, oci, podman, wait_for};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -31,6 +34,7 @@ struct Host {
     runtime: Runtime,
     _image: TempDir,
     process: podman::Podman,
+    packages: Toolbox,
     namespace: Namespace,
 }
 
@@ -62,6 +66,7 @@ impl Host {
             runtime,
             _image: folder,
             process,
+            packages: Toolbox::new(packages),
             namespace,
         }
     }
@@ -96,6 +101,13 @@ impl Host {
             address: Ipv4Addr::new(172, 20, 1, host),
             hosts: BTreeMap::new(),
             resolver: None,
+            health: HealthSpec {
+                probe: ProbeSpec::Tcp { port: 8_080 },
+                interval_s: 5,
+                timeout_s: 20,
+                retries: 3,
+                start_s: 30,
+            },
         }
     }
 
@@ -123,13 +135,11 @@ impl Host {
 
     /// Podman's own command line, over the same socket.
     fn podman_command(&self, arguments: &[&str]) -> std::process::Output {
-        let library = self.process.program("../lib64/ld-linux-x86-64.so.2");
-        let libraries = self.process.program("../lib/x86_64-linux-gnu");
+        // Outside, as the packages' own linker starts it.
+        let podman = self.packages.command("podman").unwrap();
         self.namespace
-            .command(library)
-            .arg("--library-path")
-            .arg(libraries)
-            .arg(self.process.program("podman"))
+            .command(podman.get_program())
+            .args(podman.get_args())
             .arg("--url")
             .arg(format!("unix://{}", self.process.socket().display()))
             .args(arguments)
@@ -388,6 +398,53 @@ fn service_without_its_image_does_not_keep_the_others() {
         ContainerState::Running
     );
     assert!(!seen.containers.contains_key("cell.files.web"));
+}
+
+#[test]
+fn container_is_well_when_it_does_what_it_is_there_for() {
+    let host = Host::start();
+    let service = host.service();
+    host.apply(&only(service.clone())).unwrap();
+    let probe = |probe: ProbeSpec, timeout_s| {
+        let mut container = service.containers[0].clone();
+        container.health = HealthSpec {
+            probe,
+            timeout_s,
+            ..container.health
+        };
+        // From the box's side of the network.
+        let asked = host.namespace.run(|| {
+            let runtime = Runtime::new().unwrap();
+            runtime.block_on(host.podman.probe(&service, &container))
+        });
+        asked.unwrap().map_err(|error| error.to_string())
+    };
+    let http = |port| ProbeSpec::Http {
+        port,
+        path: "/none".to_owned(),
+    };
+    let command = |line: &str| ProbeSpec::Command(["sh", "-c", line].map(str::to_owned).to_vec());
+    let listens = wait_for(PATIENCE, || probe(ProbeSpec::Tcp { port: 8_080 }, 20).ok());
+    assert!(listens.is_some(), "{}", host.process.said());
+    assert_eq!(
+        probe(http(8_080), 20),
+        Ok(()),
+        "that there is no such page is an answer"
+    );
+    assert_eq!(probe(command("exit 0"), 20), Ok(()));
+    for (asked, timeout_s, told) in [
+        (
+            ProbeSpec::Tcp { port: 81 },
+            20,
+            "does not listen on port 81",
+        ),
+        (http(81), 20, "does not listen on port 81"),
+        (command("exit 3"), 20, "the status 3"),
+        (command("sleep 60"), 2, "within 2 s"),
+    ] {
+        let unwell = probe(asked, timeout_s).unwrap_err();
+        assert!(unwell.contains(told), "{told}: {unwell}");
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use cell_model::container::ImageRef;
 
+use crate::probe::Unwell;
+
 /// Why something was not done. What was done before it stays; trying again goes on from there.
 #[derive(Debug, thiserror::Error)]
 pub enum ContainersError {
@@ -67,6 +69,9 @@ pub enum ContainersError {
     /// An archive of an image cannot be read.
     #[error("the image cannot be read")]
     Archive(#[source] io::Error),
+    /// It runs, and is not well.
+    #[error(transparent)]
+    Unwell(#[from] Unwell),
     /// For tests.
     #[error("the fake is told to fail")]
     Fake,

@@ -4,8 +4,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use cell_model::name::ServiceId;
-use cell_model::spec::ContainersSpec;
+use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
 
+use crate::probe::Unwell;
 use crate::seen::{ContainerSeen, ContainerState, ContainersSeen};
 use crate::{Containers, ContainersError, names, render};
 
@@ -84,6 +85,20 @@ impl Containers for FakeContainers {
         }
         state.seen = seen;
         Ok(())
+    }
+
+    async fn probe(
+        &self,
+        service: &ServiceSpec,
+        container: &ContainerSpec,
+    ) -> Result<(), ContainersError> {
+        let name = names::container(&service.id, &container.name);
+        let state = self.willing()?;
+        let found = state.seen.containers.get(&name).map(|found| found.state);
+        match found {
+            Some(ContainerState::Running) => Ok(()),
+            _ => Err(Unwell::Answer.into()),
+        }
     }
 
     async fn remove_data(&self, id: &ServiceId) -> Result<(), ContainersError> {

@@ -14,15 +14,17 @@ mod error;
 pub mod fake;
 pub mod names;
 mod podman;
+mod probe;
 mod render;
 mod seen;
 
 use async_trait::async_trait;
 use cell_model::name::ServiceId;
-use cell_model::spec::ContainersSpec;
+use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
 
 pub use error::ContainersError;
 pub use podman::{Podman, PodmanOptions};
+pub use probe::Unwell;
 pub use seen::{ContainerSeen, ContainerState, ContainersSeen};
 
 /// What runs the containers.
@@ -34,6 +36,16 @@ pub trait Containers: Send + Sync {
     /// Brings what runs to exactly this; what is so already goes on. A service that cannot be brought up does not keep
     /// the others: the first error is told once all were tried.
     async fn apply(&self, spec: &ContainersSpec) -> Result<(), ContainersError>;
+
+    /// Whether a container that runs is well, tried once as its spec says.
+    ///
+    /// # Errors
+    /// [`ContainersError::Unwell`] when it is not; anything else when that cannot be told.
+    async fn probe(
+        &self,
+        service: &ServiceSpec,
+        container: &ContainerSpec,
+    ) -> Result<(), ContainersError>;
 
     /// Ends what a service has kept. It must not run any more.
     async fn remove_data(&self, id: &ServiceId) -> Result<(), ContainersError>;

@@ -188,8 +188,13 @@ pub(crate) fn network_digest(service: &ServiceSpec) -> String {
     digest(&(&service.id, &service.bridge, &service.network))
 }
 
-/// What decides whether a container is still as asked: all that is said of it, and what it shares with its service.
+/// What decides whether a container is still as asked: all that is said of it but how it is tried, and what it shares with
+/// its service.
 pub(crate) fn container_digest(service: &ServiceSpec, container: &ContainerSpec) -> String {
+    let mut made_from = json!(container);
+    if let Some(map) = made_from.as_object_mut() {
+        map.remove("health");
+    }
     let addresses: Map<String, Value> = service
         .containers
         .iter()
@@ -200,7 +205,7 @@ pub(crate) fn container_digest(service: &ServiceSpec, container: &ContainerSpec)
         network_digest(service),
         service.ids,
         addresses,
-        container,
+        made_from,
     ))
 }
 

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use cell_catalogue::{
-    Accounts, Backend, Container, Manifest, Setting, SettingError, SettingKey, SettingValue,
+    Accounts, Backend, Container, Manifest, Probe, Setting, SettingError, SettingKey, SettingValue,
     Values, Variable, requires,
 };
 use cell_model::container::IdRange;
 use cell_model::name::{Domain, InterfaceName, PartName, ServiceId, TimeZoneName};
 use cell_model::spec::{
-    ContainerSpec, ContainersSpec, FlowSpec, MountSpec, PortSpec, RouteSpec, ServiceSpec,
+    ContainerSpec, ContainersSpec, FlowSpec, HealthSpec, MountSpec, PortSpec, ProbeSpec, RouteSpec,
+    ServiceSpec,
 };
 use ipnet::Ipv4Net;
 
@@ -299,6 +300,20 @@ fn container_spec(container: &Container, address: Ipv4Addr, values: &Values) -> 
         address,
         hosts: BTreeMap::new(),
         resolver: None,
+        health: HealthSpec {
+            probe: match &container.health.probe {
+                Probe::Http { port, path } => ProbeSpec::Http {
+                    port: *port,
+                    path: path.clone(),
+                },
+                Probe::Tcp { port } => ProbeSpec::Tcp { port: *port },
+                Probe::Command(words) => ProbeSpec::Command(words.iter().map(fill).collect()),
+            },
+            interval_s: container.health.interval_s,
+            timeout_s: container.health.timeout_s,
+            retries: container.health.retries,
+            start_s: container.health.start_s,
+        },
     }
 }
 

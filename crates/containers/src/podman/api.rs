@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use cell_model::container::ImageDigest;
 use cell_model::name::{PartName, ServiceId};
 use cell_model::spec::{ContainerSpec, ServiceSpec};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::body::RequestBody;
 use super::client::{Call, Client};
@@ -19,6 +20,9 @@ const OURS: &str = "filters=%7B%22label%22%3A%5B%22cell.service%22%5D%7D";
 
 /// The controllers of cgroup v2 without which limits mean nothing.
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
+
+/// A test in a container takes about as long as podman takes to start it.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 /// An image on the box.
 #[derive(Debug, Deserialize)]
@@ -229,6 +233,42 @@ pub(super) async fn remove_container(client: &Client, name: &str) -> Result<(), 
         .send(Call::delete(path, format!("take {name} away")))
         .await?;
     Ok(())
+}
+
+/// Runs a program in a container, with all that confines it; the status it ends with. Whoever waits for it sets the limit.
+pub(super) async fn execute(
+    client: &Client,
+    name: &str,
+    words: &[String],
+) -> Result<i64, ContainersError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Made {
+        id: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Session {
+        running: bool,
+        exit_code: i64,
+    }
+    let what = format!("try whether {name} is well");
+    let made: Made = client
+        .read(Call::post(format!("/containers/{name}/exec"), &what).json(&json!({ "Cmd": words })))
+        .await?;
+    let start = format!("/exec/{}/start", made.id);
+    let detached = json!({ "Detach": true });
+    client
+        .send(Call::post(start, &what).json(&detached))
+        .await?;
+    let path = format!("/exec/{}/json", made.id);
+    loop {
+        let session: Session = client.read(Call::get(&path, &what)).await?;
+        if !session.running {
+            return Ok(session.exit_code);
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
 }
 
 /// What podman made of what it was told.

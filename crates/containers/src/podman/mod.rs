@@ -4,16 +4,19 @@ mod api;
 mod body;
 mod client;
 
+use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cell_model::container::{ImageDigest, ImageRef};
 use cell_model::name::ServiceId;
-use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
+use cell_model::spec::{ContainerSpec, ContainersSpec, ProbeSpec, ServiceSpec};
 use tracing::{info, warn};
 
 use self::client::Client;
 use crate::difference::{Act, additions, removals};
+use crate::probe::{self, Unwell};
 use crate::render::{self, Place};
 use crate::seen::ContainersSeen;
 use crate::{Containers, ContainersError, names};
@@ -163,6 +166,29 @@ impl Containers for Podman {
             first = first.and(brought);
         }
         first
+    }
+
+    async fn probe(
+        &self,
+        service: &ServiceSpec,
+        container: &ContainerSpec,
+    ) -> Result<(), ContainersError> {
+        let at = |port| SocketAddrV4::new(container.address, port);
+        let limit = Duration::from_secs(container.health.timeout_s.into());
+        probe::within(limit, async {
+            match &container.health.probe {
+                ProbeSpec::Http { port, path } => Ok(probe::http(at(*port), path).await?),
+                ProbeSpec::Tcp { port } => Ok(probe::tcp(at(*port)).await.map(drop)?),
+                ProbeSpec::Command(words) => {
+                    let name = names::container(&service.id, &container.name);
+                    match api::execute(&self.client, &name, words).await? {
+                        0 => Ok(()),
+                        status => Err(Unwell::Command(status).into()),
+                    }
+                }
+            }
+        })
+        .await
     }
 
     async fn remove_data(&self, id: &ServiceId) -> Result<(), ContainersError> {

@@ -58,6 +58,43 @@ pub struct ContainerSpec {
     pub hosts: BTreeMap<String, Ipv4Addr>,
     /// Whom it may ask for all other names.
     pub resolver: Option<Ipv4Addr>,
+    /// How it is seen that it is well.
+    pub health: HealthSpec,
+}
+
+/// How it is seen that a container is well. Times are in seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthSpec {
+    /// What is tried.
+    pub probe: ProbeSpec,
+    /// How often.
+    pub interval_s: u32,
+    /// How long an answer may take.
+    pub timeout_s: u32,
+    /// How many tries in a row may go wrong.
+    pub retries: u32,
+    /// How long it may take to be well for the first time.
+    pub start_s: u32,
+}
+
+/// What is tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeSpec {
+    /// A GET, from the box; any answer below 500 is one.
+    Http {
+        /// The container's port.
+        port: u16,
+        /// What is asked for.
+        path: String,
+    },
+    /// A connection, from the box.
+    Tcp {
+        /// The container's port.
+        port: u16,
+    },
+    /// A program in the container that ends well.
+    Command(Vec<String>),
 }
 
 /// A volume in a container.

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use certificate::LeafSpec;
-pub use containers::{ContainerSpec, ContainersSpec, MountSpec, ServiceSpec};
+pub use containers::{
+    ContainerSpec, ContainersSpec, HealthSpec, MountSpec, ProbeSpec, ServiceSpec,
+};
 pub use dns::{DnsSpec, OwnAddresses, ZoneSpec};
 pub use firewall::{FirewallSpec, FirewallVpn, PeerAccess, Phase, ServiceAddress};
 pub use mdns::MdnsSpec;
