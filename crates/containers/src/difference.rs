@@ -81,3 +81,6 @@ pub(crate) fn additions<'a>(service: &'a ServiceSpec, seen: &ContainersSeen) -> 
     }
     acts
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! What is there becomes what is asked for, and only that is touched which differs.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use cell_model::container::{IdRange, Limits};
+use cell_model::spec::{HealthSpec, ProbeSpec};
+use proptest::prelude::*;
+
+use super::*;
+use crate::seen::ContainerSeen;
+
+/// A service with that many containers; `change` makes another one of each, `network` moves it.
+fn service(number: u8, containers: u8, change: u8, network: u8) -> ServiceSpec {
+    let container = |at: u8| ContainerSpec {
+        name: format!("c{at}").parse().unwrap(),
+        image: format!("a@sha256:{}", "00".repeat(32)).parse().unwrap(),
+        command: vec![format!("serve-{change}")],
+        environment: BTreeMap::new(),
+        capabilities: BTreeSet::new(),
+        limits: Limits {
+            memory_mib: 64,
+            cpu_percent: 10,
+            processes: 8,
+        },
+        mounts: Vec::new(),
+        scratch: Vec::new(),
+        address: Ipv4Addr::new(172, 20, network, at + 2),
+        hosts: BTreeMap::new(),
+        resolver: None,
+        health: HealthSpec {
+            probe: ProbeSpec::Tcp { port: 80 },
+            interval_s: 30,
+            timeout_s: 5,
+            retries: 3,
+            start_s: 60,
+        },
+    };
+    ServiceSpec {
+        id: format!("s{number}").parse().unwrap(),
+        bridge: format!("svc{number}").parse().unwrap(),
+        network: format!("172.20.{network}.0/27").parse().unwrap(),
+        ids: IdRange {
+            first: 0x4000_0000,
+            size: 65_536,
+        },
+        volumes: BTreeSet::from(["data".parse().unwrap()]),
+        containers: (0..containers).map(container).collect(),
+    }
+}
+
+/// Carries an act out on what is only remembered.
+fn carry_out(seen: &mut ContainersSeen, act: Act<'_>) {
+    match act {
+        Act::RemoveContainer(name) => assert!(seen.containers.remove(name).is_some(), "{name}"),
+        Act::RemoveNetwork(name) => assert!(seen.networks.remove(name).is_some(), "{name}"),
+        Act::CreateNetwork(service) => {
+            let made_from = render::network_digest(service);
+            let before = seen.networks.insert(names::network(&service.id), made_from);
+            assert_eq!(before, None, "it was taken away first");
+        }
+        Act::CreateVolume(service, volume) => {
+            assert!(seen.volumes.insert(names::volume(&service.id, volume)));
+        }
+        Act::CreateContainer(service, container) => {
+            assert!(seen.networks.contains_key(&names::network(&service.id)));
+            let made = ContainerSeen {
+                service: Some(service.id.clone()),
+                part: Some(container.name.clone()),
+                state: ContainerState::Created,
+                made_from: render::container_digest(service, container),
+            };
+            let name = names::container(&service.id, &container.name);
+            assert_eq!(
+                seen.containers.insert(name, made),
+                None,
+                "it was taken away first"
+            );
+        }
+        Act::Start(service, container) => {
+            let name = names::container(&service.id, &container.name);
+            seen.containers.get_mut(&name).unwrap().state = ContainerState::Running;
+        }
+    }
+}
+
+/// How many acts it takes.
+fn bring(seen: &mut ContainersSeen, spec: &ContainersSpec) -> usize {
+    let before = seen.clone();
+    let mut acts = removals(spec, &before);
+    acts.extend(
+        spec.services
+            .iter()
+            .flat_map(|service| additions(service, &before)),
+    );
+    for act in &acts {
+        carry_out(seen, *act);
+    }
+    acts.len()
+}
+
+fn spec(services: Vec<ServiceSpec>) -> ContainersSpec {
+    ContainersSpec { services }
+}
+
+#[test]
+fn other_way_of_asking_is_no_other_container() {
+    let mut seen = ContainersSeen::default();
+    let mut asked = service(1, 2, 0, 1);
+    assert_eq!(bring(&mut seen, &spec(vec![asked.clone()])), 6);
+    asked.containers[0].health.interval_s = 5;
+    assert_eq!(bring(&mut seen, &spec(vec![asked])), 0);
+}
+
+#[test]
+fn container_that_comes_to_a_service_makes_the_others_know_it() {
+    let mut seen = ContainersSeen::default();
+    bring(&mut seen, &spec(vec![service(1, 1, 0, 1)]));
+    // The one that was there is made anew with the other's name in its hosts.
+    assert_eq!(bring(&mut seen, &spec(vec![service(1, 2, 0, 1)])), 5);
+}
+
+#[test]
+fn container_with_a_label_of_nobody_goes() {
+    let mut seen = ContainersSeen::default();
+    let stray = ContainerSeen {
+        service: None,
+        part: None,
+        state: ContainerState::Running,
+        made_from: String::new(),
+    };
+    seen.containers.insert("stray".to_owned(), stray);
+    assert_eq!(bring(&mut seen, &ContainersSpec::default()), 1);
+    assert_eq!(seen, ContainersSeen::default());
+}
+
+prop_compose! {
+    fn any_spec()(services in prop::collection::btree_map(0_u8..4, (1_u8..4, 0_u8..2, 0_u8..2), 0..4)) -> ContainersSpec {
+        let services = services.into_iter();
+        spec(services.map(|(number, (containers, change, moved))| {
+            service(number, containers, change, number * 2 + moved)
+        }).collect())
+    }
+}
+
+proptest! {
+    #[test]
+    fn one_round_is_enough_and_what_is_kept_stays(specs in prop::collection::vec(any_spec(), 1..5)) {
+        let mut seen = ContainersSeen::default();
+        let mut kept = BTreeSet::new();
+        for spec in &specs {
+            bring(&mut seen, spec);
+            prop_assert!(seen.volumes.is_superset(&kept));
+            kept.clone_from(&seen.volumes);
+            let containers: usize = spec.services.iter().map(|service| service.containers.len()).sum();
+            prop_assert_eq!(seen.containers.len(), containers);
+            prop_assert_eq!(seen.networks.len(), spec.services.len());
+            prop_assert_eq!(bring(&mut seen, spec), 0);
+        }
+    }
+}
