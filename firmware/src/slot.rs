@@ -33,6 +33,8 @@ pub(crate) enum Occasion {
     Starting,
     /// Everything answers and the whole root was read: commit a trial, and count from the beginning.
     Healthy,
+    /// Say what is not well, and change nothing.
+    Prove,
     /// Print what runs and what shall.
     Show,
     /// Fill the other slot from the running one, if it holds nothing to fall back to.
@@ -47,8 +49,10 @@ pub(crate) enum Occasion {
 
 /// Does it, and says what was done.
 pub(crate) fn run(occasion: Occasion) -> Result<(), Box<dyn Error>> {
-    if occasion == Occasion::State {
-        return print_state();
+    match occasion {
+        Occasion::State => return print_state(),
+        Occasion::Prove => return health::prove(Path::new(RUNTIME)),
+        _ => {}
     }
     let running = Running::read(Path::new(COMMAND_LINE))?;
     let device = select_device().ok_or("the disk of the running root has no partition `select`")?;
@@ -83,7 +87,7 @@ pub(crate) fn run(occasion: Occasion) -> Result<(), Box<dyn Error>> {
                 writeln!(io::stdout(), "{slot}")?;
             }
         }
-        Occasion::State => {}
+        Occasion::State | Occasion::Prove => {}
         Occasion::GiveUp => {
             // It may have passed in the last moment.
             if state.wanted()?.trial == Some(running.slot) {

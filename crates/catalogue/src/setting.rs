@@ -6,7 +6,7 @@ use std::str::FromStr;
 use cell_model::name::NameError;
 use serde::{Deserialize, Serialize};
 
-use crate::template::acted_on;
+use crate::template::acted_on_in_value;
 
 /// The name of a setting: a lower-case letter, then letters, digits and `_`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -145,7 +145,7 @@ impl SettingKind {
     /// Why not.
     pub fn check(&self, value: &SettingValue) -> Result<(), SettingError> {
         match (self, value) {
-            (Self::Text { max, .. }, SettingValue::Text(text)) => match acted_on(text) {
+            (Self::Text { max, .. }, SettingValue::Text(text)) => match acted_on_in_value(text) {
                 Some(character) => Err(SettingError::Shell(character)),
                 None if text.chars().count() > *max as usize => Err(SettingError::TooLong(*max)),
                 None => Ok(()),

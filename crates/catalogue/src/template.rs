@@ -85,6 +85,11 @@ impl Template {
     }
 }
 
+/// A character that must not be in what a place is filled with: there, braces are no places any more.
+pub(crate) fn acted_on_in_value(text: &str) -> Option<char> {
+    acted_on(text).or_else(|| text.chars().find(|&c| "{}".contains(c)))
+}
+
 /// A character that a shell would act on, or that ends a line or moves a cursor.
 pub(crate) fn acted_on(text: &str) -> Option<char> {
     text.chars()

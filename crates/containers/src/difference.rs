@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cell_model::name::ServiceId;
 use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
 
 use crate::names;
-use crate::render;
-use crate::seen::{ContainerState, ContainersSeen};
+use crate::render::{self, Limiting};
+use crate::seen::{ContainerSeen, ContainerState, ContainersSeen};
 
 /// One thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,35 +26,57 @@ pub(crate) enum Act<'a> {
     Start(&'a ServiceSpec, &'a ContainerSpec),
 }
 
-/// What to take away first, in order.
-pub(crate) fn removals<'a>(spec: &ContainersSpec, seen: &'a ContainersSeen) -> Vec<Act<'a>> {
+/// What to take away first, in order. Of the services in `left_alone` nothing is.
+pub(crate) fn removals<'a>(
+    spec: &ContainersSpec,
+    seen: &'a ContainersSeen,
+    left_alone: &BTreeSet<ServiceId>,
+    limiting: Limiting,
+) -> Vec<Act<'a>> {
     let mut networks = BTreeMap::new();
     let mut containers = BTreeMap::new();
     for service in &spec.services {
         networks.insert(names::network(&service.id), render::network_digest(service));
         for container in &service.containers {
             let name = names::container(&service.id, &container.name);
-            containers.insert(name, render::container_digest(service, container));
+            let digest = render::container_digest(service, container, limiting);
+            containers.insert(name, digest);
         }
     }
-    let changed_networks: BTreeSet<_> = seen
+    let stay: BTreeSet<_> = left_alone.iter().map(names::network).collect();
+    let networks_gone: BTreeSet<_> = seen
         .networks
         .iter()
-        .filter(|(name, made_from)| networks.get(*name) != Some(made_from))
+        .filter(|(name, made_from)| networks.get(*name) != Some(made_from) && !stay.contains(*name))
         .map(|(name, _)| name.as_str())
         .collect();
-    // A container's digest is over its service's network too: it goes with the network.
-    let gone = seen
+    let is_gone = |name: &str, container: &ContainerSeen| {
+        let service = container.service.as_ref();
+        let network = service.map(names::network).unwrap_or_default();
+        let as_asked = containers.get(name) == Some(&container.made_from);
+        // One that was made and not started was not read back; one that is neither is damaged.
+        let is_whole = matches!(
+            container.state,
+            ContainerState::Running | ContainerState::Exited(_)
+        );
+        let is_left_alone = service.is_some_and(|id| left_alone.contains(id));
+        !is_left_alone && (!as_asked || !is_whole || networks_gone.contains(network.as_str()))
+    };
+    let containers_gone = seen
         .containers
         .iter()
-        .filter(|(name, container)| containers.get(*name) != Some(&container.made_from))
+        .filter(|(name, container)| is_gone(name, container))
         .map(|(name, _)| Act::RemoveContainer(name));
-    gone.chain(changed_networks.into_iter().map(Act::RemoveNetwork))
-        .collect()
+    let networks_gone = networks_gone.iter().copied().map(Act::RemoveNetwork);
+    containers_gone.chain(networks_gone).collect()
 }
 
 /// What to make and start of a service then, in order.
-pub(crate) fn additions<'a>(service: &'a ServiceSpec, seen: &ContainersSeen) -> Vec<Act<'a>> {
+pub(crate) fn additions<'a>(
+    service: &'a ServiceSpec,
+    seen: &ContainersSeen,
+    limiting: Limiting,
+) -> Vec<Act<'a>> {
     let mut acts = Vec::new();
     let network = seen.networks.get(&names::network(&service.id));
     if network != Some(&render::network_digest(service)) {
@@ -66,7 +89,7 @@ pub(crate) fn additions<'a>(service: &'a ServiceSpec, seen: &ContainersSeen) -> 
     }
     for container in &service.containers {
         let name = names::container(&service.id, &container.name);
-        let made_from = render::container_digest(service, container);
+        let made_from = render::container_digest(service, container, limiting);
         let found = seen.containers.get(&name);
         match found.filter(|found| found.made_from == made_from) {
             None => acts.extend([
@@ -80,6 +103,17 @@ pub(crate) fn additions<'a>(service: &'a ServiceSpec, seen: &ContainersSeen) -> 
         }
     }
     acts
+}
+
+impl ContainersSeen {
+    /// What is there once something was taken away.
+    pub(crate) fn forget(&mut self, act: Act<'_>) {
+        match act {
+            Act::RemoveContainer(name) => drop(self.containers.remove(name)),
+            Act::RemoveNetwork(name) => drop(self.networks.remove(name)),
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use cell_model::name::ServiceId;
 use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
 
 use crate::probe::Unwell;
+use crate::render::{self, Limiting};
 use crate::seen::{ContainerSeen, ContainerState, ContainersSeen};
-use crate::{Containers, ContainersError, names, render};
+use crate::{Containers, ContainersError, names};
 
 /// Behaves as if everything had been carried out. Runs nothing.
 #[derive(Debug, Default)]
@@ -77,7 +78,7 @@ impl Containers for FakeContainers {
                     service: Some(service.id.clone()),
                     part: Some(container.name.clone()),
                     state: ContainerState::Running,
-                    made_from: render::container_digest(service, container),
+                    made_from: render::container_digest(service, container, Limiting::Possible),
                 };
                 seen.containers
                     .insert(names::container(&service.id, &container.name), found);

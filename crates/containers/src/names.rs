@@ -10,6 +10,9 @@
 
 use cell_model::name::{PartName, ServiceId};
 
+/// What all of our names begin with. Labels alone make nothing ours: podman gives those of an image to its containers.
+pub const PREFIX: &str = "cell.";
+
 /// On each of ours: the id of its service.
 pub const SERVICE: &str = "cell.service";
 /// On containers and volumes: the name within the service.

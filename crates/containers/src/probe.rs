@@ -61,14 +61,12 @@ pub(crate) async fn http(address: SocketAddrV4, path: &str) -> Result<(), Unwell
 }
 
 /// Gives up when it takes longer than it may.
-pub(crate) async fn within<T, E: From<Unwell>>(
+pub(crate) async fn within<T>(
     limit: Duration,
-    probe: impl Future<Output = Result<T, E>>,
-) -> Result<T, E> {
-    match tokio::time::timeout(limit, probe).await {
-        Ok(probed) => probed,
-        Err(_) => Err(Unwell::TimedOut(limit.as_secs()).into()),
-    }
+    probe: impl Future<Output = Result<T, Unwell>>,
+) -> Result<T, Unwell> {
+    let probed = tokio::time::timeout(limit, probe).await;
+    probed.unwrap_or_else(|_| Err(Unwell::TimedOut(limit.as_secs())))
 }
 
 #[cfg(test)]

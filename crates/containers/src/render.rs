@@ -55,8 +55,17 @@ pub(crate) struct Place<'a> {
     pub(crate) image_id: &'a str,
     /// Where its log goes.
     pub(crate) log: &'a Path,
-    /// Whether the kernel lets limits be set.
-    pub(crate) has_limits: bool,
+    /// Whether limits are set.
+    pub(crate) limiting: Limiting,
+}
+
+/// Whether the kernel lets limits be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) enum Limiting {
+    /// By cgroups.
+    Possible,
+    /// There are no cgroups, as on machines of developers.
+    Impossible,
 }
 
 /// A container, ready to be started.
@@ -73,7 +82,7 @@ pub(crate) fn container(
         "labels": {
             names::SERVICE: service.id,
             names::PART: container.name,
-            names::MADE_FROM: container_digest(service, container),
+            names::MADE_FROM: container_digest(service, container, place.limiting),
         },
         // Powers.
         "cap_drop": ["ALL"],
@@ -118,9 +127,9 @@ pub(crate) fn container(
         Some(resolver) => map.insert("dns_server".to_owned(), json!([resolver])),
         None => map.insert("use_image_resolve_conf".to_owned(), json!(true)),
     };
-    match place.has_limits {
-        true => map.insert("resource_limits".to_owned(), limits(container)),
-        false => map.insert("cgroups_mode".to_owned(), json!("disabled")),
+    match place.limiting {
+        Limiting::Possible => map.insert("resource_limits".to_owned(), limits(container)),
+        Limiting::Impossible => map.insert("cgroups_mode".to_owned(), json!("disabled")),
     };
     body
 }
@@ -158,9 +167,10 @@ fn volumes(service: &ServiceSpec, container: &ContainerSpec) -> Vec<Value> {
     container.mounts.iter().map(volume).collect()
 }
 
-/// Folders in memory, each of at most half of what the container may have: the other half is its programs'.
+/// Folders in memory, together of at most half of what the container may have: the other half is its programs'.
 fn scratch(container: &ContainerSpec) -> Vec<Value> {
-    let size = (u64::from(container.limits.memory_mib) * MIB / 2).to_string();
+    let folders = container.scratch.len().max(1) as u64;
+    let size = u64::from(container.limits.memory_mib) * MIB / 2 / folders;
     let folder = |path: &cell_model::container::ContainerPath| {
         json!({
             "type": "tmpfs",
@@ -185,12 +195,16 @@ fn limits(container: &ContainerSpec) -> Value {
 
 /// What decides whether a network is still as asked.
 pub(crate) fn network_digest(service: &ServiceSpec) -> String {
-    digest(&(&service.id, &service.bridge, &service.network))
+    digest(&(FORM, &service.id, &service.bridge, &service.network))
 }
 
 /// What decides whether a container is still as asked: all that is said of it but how it is tried, and what it shares with
 /// its service.
-pub(crate) fn container_digest(service: &ServiceSpec, container: &ContainerSpec) -> String {
+pub(crate) fn container_digest(
+    service: &ServiceSpec,
+    container: &ContainerSpec,
+    limiting: Limiting,
+) -> String {
     let mut made_from = json!(container);
     if let Some(map) = made_from.as_object_mut() {
         map.remove("health");
@@ -205,11 +219,12 @@ pub(crate) fn container_digest(service: &ServiceSpec, container: &ContainerSpec)
         network_digest(service),
         service.ids,
         addresses,
+        limiting,
         made_from,
     ))
 }
 
-/// Rises when this code makes another container of the same spec.
+/// Rises when this code makes another container or network of the same spec.
 const FORM: u32 = 1;
 
 fn digest(value: &impl Serialize) -> String {

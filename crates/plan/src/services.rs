@@ -17,8 +17,10 @@ use ipnet::Ipv4Net;
 
 /// Length of the prefix of a service's network: the box, and more containers than a manifest may have.
 const SERVICE_PREFIX: u8 = 27;
-/// Above all ids that systems give out by themselves, and below those of which some programs make negative numbers.
+/// Above all ids that systems give out by themselves.
 const FIRST_ID: u32 = 0x4000_0000;
+/// Some programs make negative numbers of larger ones.
+const LAST_ID: u32 = 0x7fff_ffff;
 /// As many as user namespaces usually have, so that images find the ids they expect (user_namespaces(7)).
 const IDS: u32 = 65_536;
 /// The first address of a service's network is the box's.
@@ -96,6 +98,14 @@ pub enum ServiceProblem {
         /// The container.
         to: PartName,
     },
+    /// The box asks for passwords there, which this way would lead past.
+    #[error("wants to reach {to} of the service {service}, where it could say that it is anybody")]
+    Guarded {
+        /// The other service.
+        service: ServiceId,
+        /// The container.
+        to: PartName,
+    },
     /// The pool has no such network.
     #[error("has no network: the pool {0} is used up")]
     NoNetwork(Ipv4Net),
@@ -111,7 +121,8 @@ struct Ground {
 impl Ground {
     fn of(slot: u16, pool: Ipv4Net) -> Option<Self> {
         let network = pool.subnets(SERVICE_PREFIX).ok()?.nth(slot.into())?;
-        let first = FIRST_ID + u32::from(slot) * IDS;
+        let first = FIRST_ID.checked_add(u32::from(slot).checked_mul(IDS)?)?;
+        first.checked_add(IDS).filter(|end| *end <= LAST_ID)?;
         Some(Self {
             network,
             ids: IdRange { first, size: IDS },
@@ -332,6 +343,16 @@ fn edges(
     let mut edges = Vec::new();
     for edge in &manifest.edges {
         let other = all.get(&edge.service);
+        let is_guarded = other.is_some_and(|other| {
+            let routes = &other.manifest.routes;
+            other.manifest.accounts.is_some() && routes.iter().any(|route| route.backend == edge.to)
+        });
+        if is_guarded {
+            return Err(ServiceProblem::Guarded {
+                service: edge.service.clone(),
+                to: edge.to.container.clone(),
+            });
+        }
         let to = other.and_then(|other| {
             Ground::of(other.slot, place.pool)?.backend(other.manifest, &edge.to)
         });

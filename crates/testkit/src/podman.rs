@@ -34,6 +34,8 @@ for name in bin sbin lib lib64; do [ -e "$name" ] || ln -s "usr/$name" "$name"; 
 cp "$settings"/* etc/containers/
 echo root:x:0:0:root:/root:/bin/sh > etc/passwd
 echo root:x:0: > etc/group
+mount --bind etc etc
+mount -o remount,bind,ro etc
 mount -t proc none proc
 mount -t sysfs none sys
 mount -t cgroup2 none sys/fs/cgroup

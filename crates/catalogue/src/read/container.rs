@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use cell_model::container::{ContainerPath, Limits};
+use cell_model::name::PartName;
 use cell_model::toml_text::{Field, Reader, Section, field};
 
-use super::known::{For, Known};
+use super::known::{For, Known, NAMES_OF_THE_BOX};
 use super::{MAX_PARTS, NAME, distinct, needed, pairs, value_at};
 use crate::manifest::{Container, Health, Mount, Probe};
 use crate::template::Template;
@@ -79,7 +80,19 @@ fn container(reader: &mut Reader<'_>, section: &Section<'_>, known: &Known) -> O
             "health",
         ],
     );
-    let name = reader.required(section, NAME);
+    let name: Option<PartName> = reader.required(section, NAME);
+    if name
+        .as_ref()
+        .is_some_and(|name| NAMES_OF_THE_BOX.contains(&name.as_str()))
+    {
+        let at = value_at(section, NAME);
+        reader.wrong(
+            section,
+            NAME,
+            at,
+            "is refused: it would be taken for the box itself",
+        );
+    }
     let image = reader.required(section, IMAGE);
     let command = words(reader, section, COMMAND, known);
     let environment = environment(reader, section, known);

@@ -10,6 +10,16 @@ use crate::manifest::{Backend, Container};
 use crate::setting::SettingKey;
 use crate::template::{Template, Variable};
 
+/// What would be taken for the box itself.
+pub(super) const NAMES_OF_THE_BOX: [&str; 6] = [
+    "localhost",
+    "celld",
+    "core",
+    "host",
+    "gateway",
+    "host.containers.internal",
+];
+
 /// The names that there are.
 pub(super) struct Known {
     pub(super) requires: BTreeSet<ServiceId>,
@@ -185,7 +195,8 @@ impl Known {
 /// A container and a port.
 pub(super) fn parse_backend(text: &str) -> Option<Backend> {
     let (container, port) = text.split_once(':')?;
-    let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    let port: u16 = port.parse().ok().filter(|port| digits && *port > 0)?;
     Some(Backend {
         container: container.parse().ok()?,
         port,
@@ -197,15 +208,7 @@ fn leads_to_the_box(text: &str) -> bool {
     let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.parse::<std::net::IpAddr>().is_ok()
-        || [
-            "localhost",
-            "celld",
-            "core",
-            "host",
-            "gateway",
-            "host.containers.internal",
-        ]
-        .contains(&host)
+        || NAMES_OF_THE_BOX.contains(&host)
         || host.contains('/')
 }
 

@@ -102,6 +102,15 @@ fn root(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Manifest> {
     let ports = outside::ports(reader, root, &known);
     let edges = outside::edges(reader, root, &known);
     let accounts = people::accounts(reader, root);
+    if accounts.is_some() {
+        for port in &ports {
+            if routes.iter().any(|route| route.backend == port.backend) {
+                let message = "a [[port]] must not lead to where a [[route]] leads, where there are accounts: whoever \
+                    comes by it could say that they are anybody";
+                reader.report(0, message);
+            }
+        }
+    }
     let settings = setting::settings(reader, root);
     let guides = people::guides(reader, root, &known);
     for (volume, at) in known.idle_volumes(&containers) {

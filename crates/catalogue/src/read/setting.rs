@@ -6,6 +6,7 @@ use cell_model::toml_text::{Field, Reader, Section, field};
 
 use super::{line, needed, value_at};
 use crate::setting::{Setting, SettingKind, SettingValue};
+use crate::template::acted_on_in_value;
 
 const KEY: Field = field("key", "\"max_upload\"");
 const LABEL: Field = field("label", "\"Largest upload\"");
@@ -23,6 +24,8 @@ const CHOICES: Field = field("choices", "[\"small\", \"large\"]");
 const MAX_SETTINGS: usize = 32;
 /// The most characters of a line.
 const MAX_LINE: u32 = 500;
+/// The most characters of a choice.
+const MAX_CHOICE: usize = 100;
 /// The most choices.
 const MAX_CHOICES: usize = 32;
 
@@ -139,9 +142,11 @@ fn number(
 fn choices(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Vec<String>> {
     let texts = reader.texts(section, CHOICES, MAX_CHOICES);
     let distinct: BTreeSet<&str> = texts.iter().map(|(text, _)| *text).collect();
-    let plain = |text: &&str| !text.is_empty() && !text.chars().any(char::is_control);
+    let plain = |text: &&str| {
+        !text.is_empty() && text.len() <= MAX_CHOICE && acted_on_in_value(text).is_none()
+    };
     if distinct.len() < 2 || distinct.len() < texts.len() || !distinct.iter().all(plain) {
-        let message = "must be two or more different words";
+        let message = "must be two or more different words that no shell acts on";
         reader.wrong(section, CHOICES, value_at(section, CHOICES), message);
         return None;
     }

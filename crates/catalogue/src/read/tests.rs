@@ -58,8 +58,8 @@ well_known = { caldav = "/", carddav = "/" }
 
 [[port]]
 protocol = "tcp"
-port = 5232
-backend = "radicale:5232"
+port = 5233
+backend = "radicale:5233"
 
 [[edge]]
 from = "feeds"
@@ -410,9 +410,19 @@ fn what_does_not_fit_together_is_told() {
             "knows caldav and carddav only",
         ),
         (
-            "port = 5232\nbackend",
+            "port = 5233\nbackend",
             "port = 8443\nbackend",
             "the box answers this port itself",
+        ),
+        (
+            "radicale:5233",
+            "radicale:5232",
+            "could say that they are anybody",
+        ),
+        (
+            "name = \"feeds\"",
+            "name = \"localhost\"",
+            "taken for the box itself",
         ),
         (
             "protocol = \"tcp\"",

@@ -68,7 +68,7 @@ fn carry_out(seen: &mut ContainersSeen, act: Act<'_>) {
                 service: Some(service.id.clone()),
                 part: Some(container.name.clone()),
                 state: ContainerState::Created,
-                made_from: render::container_digest(service, container),
+                made_from: render::container_digest(service, container, Limiting::Possible),
             };
             let name = names::container(&service.id, &container.name);
             assert_eq!(
@@ -87,16 +87,19 @@ fn carry_out(seen: &mut ContainersSeen, act: Act<'_>) {
 /// How many acts it takes.
 fn bring(seen: &mut ContainersSeen, spec: &ContainersSpec) -> usize {
     let before = seen.clone();
-    let mut acts = removals(spec, &before);
-    acts.extend(
-        spec.services
-            .iter()
-            .flat_map(|service| additions(service, &before)),
-    );
-    for act in &acts {
+    let away = removals(spec, &before, &BTreeSet::new(), Limiting::Possible);
+    for act in &away {
         carry_out(seen, *act);
     }
-    acts.len()
+    let between = seen.clone();
+    let services = spec.services.iter();
+    let added: Vec<_> = services
+        .flat_map(|service| additions(service, &between, Limiting::Possible))
+        .collect();
+    for act in &added {
+        carry_out(seen, *act);
+    }
+    away.len() + added.len()
 }
 
 fn spec(services: Vec<ServiceSpec>) -> ContainersSpec {
@@ -118,6 +121,37 @@ fn container_that_comes_to_a_service_makes_the_others_know_it() {
     bring(&mut seen, &spec(vec![service(1, 1, 0, 1)]));
     // The one that was there is made anew with the other's name in its hosts.
     assert_eq!(bring(&mut seen, &spec(vec![service(1, 2, 0, 1)])), 5);
+}
+
+#[test]
+fn container_that_was_never_started_is_made_anew() {
+    for state in [ContainerState::Created, ContainerState::Other] {
+        let mut seen = ContainersSeen::default();
+        let asked = spec(vec![service(1, 1, 0, 1)]);
+        bring(&mut seen, &asked);
+        seen.containers.get_mut("cell.s1.c0").unwrap().state = state;
+        assert_eq!(bring(&mut seen, &asked), 3, "away, made, started");
+        seen.containers.get_mut("cell.s1.c0").unwrap().state = ContainerState::Exited(1);
+        assert_eq!(bring(&mut seen, &asked), 1, "started");
+    }
+}
+
+#[test]
+fn network_with_a_damaged_label_goes_with_its_containers() {
+    let mut seen = ContainersSeen::default();
+    let asked = spec(vec![service(1, 2, 0, 1), service(2, 1, 0, 4)]);
+    bring(&mut seen, &asked);
+    seen.networks.insert("cell.s1".to_owned(), String::new());
+    assert_eq!(bring(&mut seen, &asked), 3 + 5);
+}
+
+#[test]
+fn service_that_is_left_alone_goes_on_as_it_was() {
+    let mut seen = ContainersSeen::default();
+    bring(&mut seen, &spec(vec![service(1, 2, 0, 1)]));
+    let asked = spec(vec![service(1, 2, 1, 2)]);
+    let alone = BTreeSet::from([asked.services[0].id.clone()]);
+    assert_eq!(removals(&asked, &seen, &alone, Limiting::Possible), []);
 }
 
 #[test]

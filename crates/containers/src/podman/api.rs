@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use super::body::RequestBody;
 use super::client::{Call, Client};
+use crate::render::{self, Limiting, Place};
 use crate::seen::{ContainerSeen, ContainerState};
-use crate::{ContainersError, names, render};
+use crate::{ContainersError, names};
 
 /// Only what carries our label: `{"label":["cell.service"]}`.
 const OURS: &str = "filters=%7B%22label%22%3A%5B%22cell.service%22%5D%7D";
@@ -23,6 +24,20 @@ const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 
 /// A test in a container takes about as long as podman takes to start it.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+
+/// Whether a thing with our label is named as ours are.
+fn is_ours(name: &str) -> bool {
+    name.starts_with(names::PREFIX)
+}
+
+/// That it is not there is what was asked for.
+fn or_gone<T>(answer: Result<T, ContainersError>) -> Result<Option<T>, ContainersError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(ContainersError::Refused { status: 404, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
 
 /// An image on the box.
 #[derive(Debug, Deserialize)]
@@ -66,7 +81,7 @@ pub(super) async fn load(client: &Client, archive: &Path) -> Result<(), Containe
 }
 
 /// Whether the kernel lets limits be set.
-pub(super) async fn has_limits(client: &Client) -> Result<bool, ContainersError> {
+pub(super) async fn limiting(client: &Client) -> Result<Limiting, ContainersError> {
     #[derive(Deserialize)]
     struct Info {
         host: Host,
@@ -86,7 +101,10 @@ pub(super) async fn has_limits(client: &Client) -> Result<bool, ContainersError>
             .iter()
             .any(|found| found == name)
     };
-    Ok(CONTROLLERS.iter().all(there))
+    Ok(match CONTROLLERS.iter().all(there) {
+        true => Limiting::Possible,
+        false => Limiting::Impossible,
+    })
 }
 
 pub(super) async fn containers(
@@ -117,7 +135,8 @@ pub(super) async fn containers(
             },
             made_from: label(names::MADE_FROM),
         };
-        Some((found.names.into_iter().next()?, seen))
+        let name = found.names.into_iter().find(|name| is_ours(name))?;
+        Some((name, seen))
     });
     Ok(seen.collect())
 }
@@ -134,7 +153,7 @@ pub(super) async fn networks(client: &Client) -> Result<BTreeMap<String, String>
     let made_from = |labels: BTreeMap<String, String>| {
         labels.get(names::MADE_FROM).cloned().unwrap_or_default()
     };
-    let networks = listed.into_iter();
+    let networks = listed.into_iter().filter(|found| is_ours(&found.name));
     Ok(networks
         .map(|found| (found.name, made_from(found.labels)))
         .collect())
@@ -155,9 +174,10 @@ pub(super) async fn volumes(
     let path = format!("/volumes/json?{OURS}");
     let listed: Vec<Listed> = client.read(Call::get(path, "list volumes")).await?;
     let is_wanted = |found: &Listed| {
-        service.is_none_or(|id| {
-            found.labels.get(names::SERVICE).map(String::as_str) == Some(id.as_str())
-        })
+        is_ours(&found.name)
+            && service.is_none_or(|id| {
+                found.labels.get(names::SERVICE).map(String::as_str) == Some(id.as_str())
+            })
     };
     Ok(listed
         .into_iter()
@@ -176,13 +196,29 @@ pub(super) async fn create_network(
     Ok(())
 }
 
+/// Takes a network away. That it could not is in the report, not in the status.
 pub(super) async fn remove_network(client: &Client, name: &str) -> Result<(), ContainersError> {
-    let call = Call::delete(
-        format!("/networks/{name}"),
-        format!("take the network {name} away"),
-    );
-    client.send(call).await?;
-    Ok(())
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Report {
+        #[serde(default)]
+        err: Value,
+    }
+    let what = format!("take the network {name} away");
+    let call = Call::delete(format!("/networks/{name}"), &what);
+    let reports: Option<Vec<Report>> = or_gone(client.read(call).await)?;
+    match reports
+        .into_iter()
+        .flatten()
+        .find(|report| !report.err.is_null())
+    {
+        None => Ok(()),
+        Some(report) => Err(ContainersError::Refused {
+            what,
+            status: 200,
+            message: report.err.to_string(),
+        }),
+    }
 }
 
 pub(super) async fn create_volume(
@@ -197,22 +233,26 @@ pub(super) async fn create_volume(
 }
 
 pub(super) async fn remove_volume(client: &Client, name: &str) -> Result<(), ContainersError> {
-    let call = Call::delete(
-        format!("/volumes/{name}"),
-        format!("take the volume {name} away"),
-    );
-    client.send(call).await?;
-    Ok(())
+    let what = format!("take the volume {name} away");
+    let call = Call::delete(format!("/volumes/{name}"), what);
+    or_gone(client.send(call).await).map(drop)
 }
 
+/// Makes a container. What podman warns of it has left out.
 pub(super) async fn create_container(
     client: &Client,
     name: &str,
     body: &Value,
-) -> Result<(), ContainersError> {
+) -> Result<Vec<String>, ContainersError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Made {
+        #[serde(default)]
+        warnings: Option<Vec<String>>,
+    }
     let call = Call::post("/containers/create", format!("make the container {name}")).json(body);
-    client.send(call).await?;
-    Ok(())
+    let made: Made = client.read(call).await?;
+    Ok(made.warnings.unwrap_or_default())
 }
 
 pub(super) async fn start(client: &Client, name: &str) -> Result<(), ContainersError> {
@@ -223,49 +263,51 @@ pub(super) async fn start(client: &Client, name: &str) -> Result<(), ContainersE
     Ok(())
 }
 
-/// Ends a container if it runs, and takes it away. What was only its own goes; volumes with a name stay.
+/// Ends a container if it runs, and takes it away. Volumes stay.
 pub(super) async fn remove_container(client: &Client, name: &str) -> Result<(), ContainersError> {
-    let path = format!(
-        "/containers/{name}?force=true&v=true&timeout={}",
-        render::STOP_SECONDS
-    );
-    client
-        .send(Call::delete(path, format!("take {name} away")))
-        .await?;
-    Ok(())
+    let seconds = render::STOP_SECONDS;
+    let path = format!("/containers/{name}?force=true&timeout={seconds}");
+    let call = Call::delete(path, format!("take {name} away"));
+    or_gone(client.send(call).await).map(drop)
 }
 
-/// Runs a program in a container, with all that confines it; the status it ends with. Whoever waits for it sets the limit.
+/// Runs a program in a container, with all that confines it; the status it ends with. What has not ended by then is ended.
 pub(super) async fn execute(
     client: &Client,
     name: &str,
     words: &[String],
-) -> Result<i64, ContainersError> {
+    limit: Duration,
+) -> Result<Option<i64>, ContainersError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Made {
         id: String,
     }
+    let what = format!("try whether {name} is well");
+    let call = Call::post(format!("/containers/{name}/exec"), &what);
+    let made: Made = client.read(call.json(&json!({ "Cmd": words }))).await?;
+    let session = format!("/exec/{}", made.id);
+    let status = tokio::time::timeout(limit, finish(client, &session, &what)).await;
+    let call = Call::post(format!("{session}/remove"), &what);
+    or_gone(client.send(call.json(&json!({ "Force": true }))).await)?;
+    status.ok().transpose()
+}
+
+/// Starts what was made to be run, and waits for its end.
+async fn finish(client: &Client, session: &str, what: &str) -> Result<i64, ContainersError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Session {
         running: bool,
         exit_code: i64,
     }
-    let what = format!("try whether {name} is well");
-    let made: Made = client
-        .read(Call::post(format!("/containers/{name}/exec"), &what).json(&json!({ "Cmd": words })))
-        .await?;
-    let start = format!("/exec/{}/start", made.id);
-    let detached = json!({ "Detach": true });
-    client
-        .send(Call::post(start, &what).json(&detached))
-        .await?;
-    let path = format!("/exec/{}/json", made.id);
+    let call = Call::post(format!("{session}/start"), what);
+    client.send(call.json(&json!({ "Detach": true }))).await?;
     loop {
-        let session: Session = client.read(Call::get(&path, &what)).await?;
-        if !session.running {
-            return Ok(session.exit_code);
+        let path = format!("{session}/json");
+        let seen: Session = client.read(Call::get(path, what)).await?;
+        if !seen.running {
+            return Ok(seen.exit_code);
         }
         tokio::time::sleep(BETWEEN_LOOKS).await;
     }
@@ -279,6 +321,14 @@ pub(super) struct Inspected {
     #[serde(default)]
     bounding_caps: Option<Vec<String>>,
     host_config: HostConfig,
+    network_settings: NetworkSettings,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NetworkSettings {
+    #[serde(default)]
+    networks: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -296,6 +346,16 @@ struct HostConfig {
     security_opt: Option<Vec<String>>,
     #[serde(default)]
     devices: Option<Vec<Value>>,
+    #[serde(default)]
+    port_bindings: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    binds: Option<Vec<String>>,
+    #[serde(default)]
+    memory: i64,
+    #[serde(default)]
+    cpu_quota: i64,
+    #[serde(default)]
+    pids_limit: i64,
     #[serde(rename = "IDMappings", default)]
     id_mappings: Option<IdMappings>,
 }
@@ -313,16 +373,36 @@ pub(super) async fn inspect(client: &Client, name: &str) -> Result<Inspected, Co
 }
 
 impl Inspected {
-    /// Whether it is confined as asked. A setting that podman does not know it leaves out without a word, so all of them
-    /// are read back.
+    /// Whether it is confined as asked. A setting that podman does not know it leaves out without a word, so what confines
+    /// is read back.
     pub(super) fn check(
         &self,
         name: &str,
         service: &ServiceSpec,
         container: &ContainerSpec,
-        image_id: &str,
+        place: &Place<'_>,
     ) -> Result<(), ContainersError> {
         let host = &self.host_config;
+        let image_id = place.image_id;
+        let network = names::network(&service.id);
+        let networks: Vec<&String> = self.network_settings.networks.keys().collect();
+        let limits = container.limits;
+        let is_limited = place.limiting == Limiting::Impossible
+            || (host.memory == i64::from(limits.memory_mib) * 1024 * 1024
+                && host.cpu_quota == i64::from(limits.cpu_percent) * 1_000
+                && host.pids_limit == i64::from(limits.processes));
+        let binds: BTreeSet<&str> = host
+            .binds
+            .iter()
+            .flatten()
+            .filter_map(|bind| bind.split(':').next())
+            .collect();
+        let volumes: Vec<String> = container
+            .mounts
+            .iter()
+            .map(|mount| names::volume(&service.id, &mount.volume))
+            .collect();
+        let volumes: BTreeSet<&str> = volumes.iter().map(String::as_str).collect();
         let ids = vec![format!("0:{}:{}", service.ids.first, service.ids.size)];
         let maps = host.id_mappings.as_ref();
         let wanted: BTreeSet<String> = container
@@ -344,6 +424,29 @@ impl Inspected {
                 host.network_mode == "bridge",
                 "a network of its service",
                 host.network_mode.clone(),
+            ),
+            (
+                networks == [&network],
+                "its service's network alone",
+                format!("{networks:?}"),
+            ),
+            (
+                host.port_bindings.iter().flatten().next().is_none(),
+                "no ports of the box",
+                format!("{:?}", host.port_bindings),
+            ),
+            (
+                binds == volumes,
+                "its service's volumes alone",
+                format!("{binds:?}"),
+            ),
+            (
+                is_limited,
+                "the limits it was given",
+                format!(
+                    "{} bytes, {} us, {} processes",
+                    host.memory, host.cpu_quota, host.pids_limit
+                ),
             ),
             (
                 host.pid_mode == "private",

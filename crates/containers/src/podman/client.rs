@@ -154,10 +154,12 @@ impl Client {
             })?;
             Ok((status, body.to_bytes()))
         };
-        // The connection is driven beside the call, and ends with it.
+        // The connection is driven beside the call. Who refuses a large body answers and hangs up: the answer counts.
+        tokio::pin!(answer, connection);
         tokio::select! {
-            answer = answer => answer,
-            Err(source) = connection => Err(talk(source)),
+            biased;
+            answer = &mut answer => answer,
+            _ = &mut connection => answer.await,
         }
     }
 }

@@ -4,6 +4,7 @@ mod api;
 mod body;
 mod client;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use tracing::{info, warn};
 use self::client::Client;
 use crate::difference::{Act, additions, removals};
 use crate::probe::{self, Unwell};
-use crate::render::{self, Place};
+use crate::render::{self, Limiting, Place};
 use crate::seen::ContainersSeen;
 use crate::{Containers, ContainersError, names};
 
@@ -63,7 +64,7 @@ impl Podman {
         Ok(images.iter().any(|image| image.is(digest)))
     }
 
-    async fn carry_out(&self, act: Act<'_>, has_limits: bool) -> Result<(), ContainersError> {
+    async fn carry_out(&self, act: Act<'_>, limiting: Limiting) -> Result<(), ContainersError> {
         match act {
             Act::RemoveContainer(name) => {
                 info!(container = name, "container is taken away");
@@ -75,7 +76,7 @@ impl Podman {
                 api::create_volume(&self.client, service, volume).await
             }
             Act::CreateContainer(service, container) => {
-                self.create(service, container, has_limits).await
+                self.create(service, container, limiting).await
             }
             Act::Start(service, container) => {
                 let name = names::container(&service.id, &container.name);
@@ -91,7 +92,7 @@ impl Podman {
         &self,
         service: &ServiceSpec,
         container: &ContainerSpec,
-        has_limits: bool,
+        limiting: Limiting,
     ) -> Result<(), ContainersError> {
         let image_id = self.image_id(&container.image).await?;
         let name = names::container(&service.id, &container.name);
@@ -99,20 +100,27 @@ impl Podman {
         let place = Place {
             image_id: &image_id,
             log: &log,
-            has_limits,
+            limiting,
         };
-        api::create_container(
-            &self.client,
-            &name,
-            &render::container(service, container, &place),
-        )
-        .await?;
+        let body = render::container(service, container, &place);
+        let warnings = api::create_container(&self.client, &name, &body).await?;
         let made = api::inspect(&self.client, &name).await?;
-        if let Err(error) = made.check(&name, service, container, &image_id) {
-            api::remove_container(&self.client, &name).await?;
-            return Err(error);
+        let warned = match warnings.is_empty() {
+            true => Ok(()),
+            false => Err(ContainersError::Mismatch {
+                name: name.clone(),
+                expected: "all it was told".to_owned(),
+                found: warnings.join("; "),
+            }),
+        };
+        let checked = warned.and_then(|()| made.check(&name, service, container, &place));
+        if checked.is_err()
+            && let Err(error) = api::remove_container(&self.client, &name).await
+        {
+            // The next round takes it away: what was made and not started is never started.
+            warn!(container = name, %error, "container is not taken away");
         }
-        Ok(())
+        checked
     }
 
     async fn image_id(&self, image: &ImageRef) -> Result<String, ContainersError> {
@@ -123,14 +131,22 @@ impl Podman {
             .ok_or_else(|| ContainersError::ImageMissing(image.clone()))
     }
 
+    /// Whether all that the service is made from is on the box.
+    async fn find_images(&self, service: &ServiceSpec) -> Result<(), ContainersError> {
+        for container in &service.containers {
+            self.image_id(&container.image).await?;
+        }
+        Ok(())
+    }
+
     async fn bring_up(
         &self,
         service: &ServiceSpec,
         seen: &ContainersSeen,
-        has_limits: bool,
+        limiting: Limiting,
     ) -> Result<(), ContainersError> {
-        for act in additions(service, seen) {
-            self.carry_out(act, has_limits).await?;
+        for act in additions(service, seen, limiting) {
+            self.carry_out(act, limiting).await?;
         }
         Ok(())
     }
@@ -148,22 +164,44 @@ impl Containers for Podman {
 
     async fn apply(&self, spec: &ContainersSpec) -> Result<(), ContainersError> {
         let seen = self.observe().await?;
-        let has_limits = api::has_limits(&self.client).await?;
-        if !has_limits {
+        let limiting = api::limiting(&self.client).await?;
+        if limiting == Limiting::Impossible && !spec.services.is_empty() {
             warn!(
                 "the kernel gives podman no cgroups: memory, processor and processes of services are not limited"
             );
         }
-        for act in removals(spec, &seen) {
-            self.carry_out(act, has_limits).await?;
-        }
         let mut first = Ok(());
+        let mut note = |tried: Result<(), ContainersError>| {
+            if first.is_ok() {
+                first = tried;
+            }
+        };
+        // What runs goes on until its successor can be made.
+        let mut left_alone = BTreeSet::new();
         for service in &spec.services {
-            let brought = self.bring_up(service, &seen, has_limits).await;
+            if let Err(error) = self.find_images(service).await {
+                warn!(service = %service.id, %error, "service is left as it is");
+                left_alone.insert(service.id.clone());
+                note(Err(error));
+            }
+        }
+        let mut left = seen.clone();
+        for act in removals(spec, &seen, &left_alone, limiting) {
+            match self.carry_out(act, limiting).await {
+                Ok(()) => left.forget(act),
+                Err(error) => {
+                    warn!(%error, "something is not taken away");
+                    note(Err(error));
+                }
+            }
+        }
+        let services = spec.services.iter();
+        for service in services.filter(|service| !left_alone.contains(&service.id)) {
+            let brought = self.bring_up(service, &left, limiting).await;
             if let Err(error) = &brought {
                 warn!(service = %service.id, %error, "service does not run");
             }
-            first = first.and(brought);
+            note(brought);
         }
         first
     }
@@ -175,20 +213,22 @@ impl Containers for Podman {
     ) -> Result<(), ContainersError> {
         let at = |port| SocketAddrV4::new(container.address, port);
         let limit = Duration::from_secs(container.health.timeout_s.into());
-        probe::within(limit, async {
-            match &container.health.probe {
-                ProbeSpec::Http { port, path } => Ok(probe::http(at(*port), path).await?),
-                ProbeSpec::Tcp { port } => Ok(probe::tcp(at(*port)).await.map(drop)?),
-                ProbeSpec::Command(words) => {
-                    let name = names::container(&service.id, &container.name);
-                    match api::execute(&self.client, &name, words).await? {
-                        0 => Ok(()),
-                        status => Err(Unwell::Command(status).into()),
-                    }
+        match &container.health.probe {
+            ProbeSpec::Http { port, path } => {
+                Ok(probe::within(limit, probe::http(at(*port), path)).await?)
+            }
+            ProbeSpec::Tcp { port } => Ok(probe::within(limit, probe::tcp(at(*port)))
+                .await
+                .map(drop)?),
+            ProbeSpec::Command(words) => {
+                let name = names::container(&service.id, &container.name);
+                match api::execute(&self.client, &name, words, limit).await? {
+                    Some(0) => Ok(()),
+                    Some(status) => Err(Unwell::Command(status).into()),
+                    None => Err(Unwell::TimedOut(limit.as_secs()).into()),
                 }
             }
-        })
-        .await
+        }
     }
 
     async fn remove_data(&self, id: &ServiceId) -> Result<(), ContainersError> {

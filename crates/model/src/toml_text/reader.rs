@@ -24,6 +24,9 @@ pub const fn field(key: &'static str, example: &'static str) -> Field {
     Field { key, example }
 }
 
+/// Whoever has so much to mend does not read on; and each costs a walk through the text.
+const MAX_FINDINGS: usize = 100;
+
 /// What to say of a key that is none of the settings of a table, where there is more to be said than that.
 pub type Hint = fn(table: &str, key: &str) -> Option<String>;
 
@@ -283,12 +286,13 @@ impl<'t> Reader<'t> {
         };
         let sections: Vec<_> = items
             .iter()
+            .take(max)
             .filter_map(|item| {
                 let (at, table) = (item.span().start, item.get_ref().as_table()?);
                 Some(Section { path, at, table })
             })
             .collect();
-        if sections.is_empty() || sections.len() < items.len() {
+        if sections.is_empty() || sections.len() < items.len().min(max) {
             self.report(
                 name.span().start,
                 format!(
@@ -296,7 +300,7 @@ impl<'t> Reader<'t> {
                 ),
             );
         }
-        if sections.len() > max {
+        if items.len() > max {
             self.report(
                 name.span().start,
                 format!("there may be at most {max} of [[{path}]]"),
@@ -359,6 +363,9 @@ impl<'t> Reader<'t> {
 
     /// Something is wrong at this byte.
     pub fn report(&mut self, at: usize, message: impl Into<String>) {
+        if self.findings.len() >= MAX_FINDINGS {
+            return;
+        }
         self.findings.push(Finding {
             position: Position::of(self.text, at),
             message: message.into(),

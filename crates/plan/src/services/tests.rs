@@ -203,6 +203,22 @@ fn what_is_missing_or_taken_is_told() {
 }
 
 #[test]
+fn nobody_gets_past_the_question_for_the_password() {
+    let (mail, webmail) = (mail(), webmail());
+    let edge = "[[edge]]\nfrom = \"web\"\nto = \"webmail/web:80\"\n";
+    let thief = manifest("thief", "requires = [\"webmail\"]", edge);
+    let services = resolved(&[
+        installed(&mail, 1),
+        installed(&webmail, 2),
+        installed(&thief, 3),
+    ]);
+    assert!(
+        matches!(services.problems[&thief.id], ServiceProblem::Guarded { .. }),
+        "{services:?}"
+    );
+}
+
+#[test]
 fn services_that_need_each_other_do_not_run() {
     let (one, two) = (
         manifest("one", "requires = [\"two\"]", ""),
@@ -230,5 +246,8 @@ fn no_two_slots_share_an_address_or_an_id() {
             .checked_add(last.ids.size)
             .is_some_and(|end| end < i32::MAX.unsigned_abs())
     );
+    // A larger pool has networks, and no ids for them.
+    let large = "172.0.0.0/8".parse().unwrap();
+    assert!(Ground::of(16_383, large).is_none() && Ground::of(49_152, large).is_none());
     assert_eq!(Ground::of(2_048, pool).map(|ground| ground.network), None);
 }
