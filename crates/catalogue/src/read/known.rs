@@ -77,21 +77,15 @@ impl Known {
         }
     }
 
-    /// The volume of this name, if there is one.
+    /// A volume of this service by its name.
     pub(super) fn volume(
         &self,
         reader: &mut Reader<'_>,
         section: &Section<'_>,
         field: Field,
     ) -> Option<PartName> {
-        let name = reader.required(section, field)?;
-        if !self.volumes.contains_key(&name) {
-            let at = super::value_at(section, field);
-            let message = "must be the name of a [[volume]] of this service";
-            reader.wrong(section, field, at, message);
-            return None;
-        }
-        Some(name)
+        let is_there = |name: &PartName| self.volumes.contains_key(name);
+        part(reader, (section, field), is_there, "volume")
     }
 
     /// A container of this service by its name.
@@ -101,14 +95,8 @@ impl Known {
         section: &Section<'_>,
         field: Field,
     ) -> Option<PartName> {
-        let name = reader.required(section, field)?;
-        if !self.containers.contains(&name) {
-            let at = super::value_at(section, field);
-            let message = "must be the name of a [[container]] of this service";
-            reader.wrong(section, field, at, message);
-            return None;
-        }
-        Some(name)
+        let is_there = |name: &PartName| self.containers.contains(name);
+        part(reader, (section, field), is_there, "container")
     }
 
     /// A container of this service and its port, written `name:port`.
@@ -190,6 +178,23 @@ impl Known {
             .map(|(volume, at)| (volume.clone(), *at))
             .collect()
     }
+}
+
+/// The name of one of the tables of a list.
+fn part(
+    reader: &mut Reader<'_>,
+    (section, field): (&Section<'_>, Field),
+    is_there: impl Fn(&PartName) -> bool,
+    list: &str,
+) -> Option<PartName> {
+    let name = reader.required(section, field)?;
+    if !is_there(&name) {
+        let at = super::value_at(section, field);
+        let message = format!("must be the name of a [[{list}]] of this service");
+        reader.wrong(section, field, at, message);
+        return None;
+    }
+    Some(name)
 }
 
 /// A container and a port.

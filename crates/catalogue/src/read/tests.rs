@@ -505,6 +505,20 @@ fn one_look_tells_everything_in_the_order_of_the_text() {
     assert!(found[0].message.contains("nothing to run"), "{found:?}");
 }
 
+#[test]
+fn text_that_is_deep_or_long_is_refused_and_costs_little() {
+    let deep = |open: &str| format!("id = {}", open.repeat(100_000));
+    let many = "[[container]]\n".repeat(10_000);
+    let keys: String = (0..20_000)
+        .map(|number| format!("k{number} = 1\n"))
+        .collect();
+    let long = format!("[{}]\n", vec!["a"; 60_000].join("."));
+    for text in [deep("["), deep("{a="), many, keys, long] {
+        let found = Manifest::parse(text.as_bytes()).unwrap_err().findings;
+        assert!((1..=100).contains(&found.len()), "{}", found.len());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

@@ -15,6 +15,7 @@ use cell_model::name::ServiceId;
 use cell_model::spec::{ContainerSpec, ContainersSpec, ProbeSpec, ServiceSpec};
 use tracing::{info, warn};
 
+use self::api::Image;
 use self::client::Client;
 use crate::difference::{Act, additions, removals};
 use crate::probe::{self, Unwell};
@@ -64,7 +65,12 @@ impl Podman {
         Ok(images.iter().any(|image| image.is(digest)))
     }
 
-    async fn carry_out(&self, act: Act<'_>, limiting: Limiting) -> Result<(), ContainersError> {
+    async fn carry_out(
+        &self,
+        act: Act<'_>,
+        limiting: Limiting,
+        images: &[Image],
+    ) -> Result<(), ContainersError> {
         match act {
             Act::RemoveContainer(name) => {
                 info!(container = name, "container is taken away");
@@ -76,7 +82,7 @@ impl Podman {
                 api::create_volume(&self.client, service, volume).await
             }
             Act::CreateContainer(service, container) => {
-                self.create(service, container, limiting).await
+                self.create(service, container, limiting, images).await
             }
             Act::Start(service, container) => {
                 let name = names::container(&service.id, &container.name);
@@ -93,12 +99,13 @@ impl Podman {
         service: &ServiceSpec,
         container: &ContainerSpec,
         limiting: Limiting,
+        images: &[Image],
     ) -> Result<(), ContainersError> {
-        let image_id = self.image_id(&container.image).await?;
+        let image = find(images, &container.image)?;
         let name = names::container(&service.id, &container.name);
         let log = self.logs.join(format!("{name}.log"));
         let place = Place {
-            image_id: &image_id,
+            image_id: &image.id,
             log: &log,
             limiting,
         };
@@ -123,33 +130,23 @@ impl Podman {
         checked
     }
 
-    async fn image_id(&self, image: &ImageRef) -> Result<String, ContainersError> {
-        let images = api::images(&self.client).await?;
-        let found = images.into_iter().find(|found| found.is(image.digest));
-        found
-            .map(|found| found.id)
-            .ok_or_else(|| ContainersError::ImageMissing(image.clone()))
-    }
-
-    /// Whether all that the service is made from is on the box.
-    async fn find_images(&self, service: &ServiceSpec) -> Result<(), ContainersError> {
-        for container in &service.containers {
-            self.image_id(&container.image).await?;
-        }
-        Ok(())
-    }
-
     async fn bring_up(
         &self,
         service: &ServiceSpec,
         seen: &ContainersSeen,
         limiting: Limiting,
+        images: &[Image],
     ) -> Result<(), ContainersError> {
         for act in additions(service, seen, limiting) {
-            self.carry_out(act, limiting).await?;
+            self.carry_out(act, limiting, images).await?;
         }
         Ok(())
     }
+}
+
+fn find<'a>(images: &'a [Image], wanted: &ImageRef) -> Result<&'a Image, ContainersError> {
+    let found = images.iter().find(|image| image.is(wanted.digest));
+    found.ok_or_else(|| ContainersError::ImageMissing(wanted.clone()))
 }
 
 #[async_trait]
@@ -165,6 +162,7 @@ impl Containers for Podman {
     async fn apply(&self, spec: &ContainersSpec) -> Result<(), ContainersError> {
         let seen = self.observe().await?;
         let limiting = api::limiting(&self.client).await?;
+        let images = api::images(&self.client).await?;
         if limiting == Limiting::Impossible && !spec.services.is_empty() {
             warn!(
                 "the kernel gives podman no cgroups: memory, processor and processes of services are not limited"
@@ -179,7 +177,9 @@ impl Containers for Podman {
         // What runs goes on until its successor can be made.
         let mut left_alone = BTreeSet::new();
         for service in &spec.services {
-            if let Err(error) = self.find_images(service).await {
+            let mut containers = service.containers.iter();
+            let all = containers.try_for_each(|part| find(&images, &part.image).map(drop));
+            if let Err(error) = all {
                 warn!(service = %service.id, %error, "service is left as it is");
                 left_alone.insert(service.id.clone());
                 note(Err(error));
@@ -187,7 +187,7 @@ impl Containers for Podman {
         }
         let mut left = seen.clone();
         for act in removals(spec, &seen, &left_alone, limiting) {
-            match self.carry_out(act, limiting).await {
+            match self.carry_out(act, limiting, &images).await {
                 Ok(()) => left.forget(act),
                 Err(error) => {
                     warn!(%error, "something is not taken away");
@@ -197,7 +197,7 @@ impl Containers for Podman {
         }
         let services = spec.services.iter();
         for service in services.filter(|service| !left_alone.contains(&service.id)) {
-            let brought = self.bring_up(service, &left, limiting).await;
+            let brought = self.bring_up(service, &left, limiting, &images).await;
             if let Err(error) = &brought {
                 warn!(service = %service.id, %error, "service does not run");
             }
