@@ -1,0 +1,59 @@
+//! What the reverse proxy answers. Its certificate comes from the vault and is handed over apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{SocketAddr, SocketAddrV4};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::container::ContainerPath;
+use crate::name::{Domain, ServiceId};
+
+/// All that is answered over HTTP and HTTPS. Other names are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxySpec {
+    /// Where it listens for HTTP, which only leads to HTTPS.
+    pub http_port: u16,
+    /// Where it listens for HTTPS, over TCP and UDP.
+    pub https_port: u16,
+    /// The port that clients use for HTTPS; another one where packets are redirected on their way.
+    pub outside_https_port: u16,
+    /// The socket it is controlled by, as it sees it: the one it was started with.
+    pub control: ContainerPath,
+    /// The socket where it asks whose a request is, as it sees it.
+    pub ask: ContainerPath,
+    /// Hosts of services; no name is in two of them.
+    pub hosts: Vec<ProxyHostSpec>,
+    /// The admin page; `None` to leave it out.
+    pub admin: Option<AdminRouteSpec>,
+}
+
+/// A host of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyHostSpec {
+    /// Whose it is.
+    pub service: ServiceId,
+    /// Its names in DNS.
+    pub names: BTreeSet<Domain>,
+    /// Who answers.
+    pub backend: SocketAddrV4,
+    /// The largest body of a request, in MiB.
+    pub max_body_mib: u32,
+    /// What is below `/.well-known/`, and where that leads.
+    pub well_known: BTreeMap<String, String>,
+    /// The header that says who asks; `None` for everyone alike.
+    pub account_header: Option<String>,
+    /// Whether the internet reaches it.
+    pub public: bool,
+}
+
+/// The admin page under its names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdminRouteSpec {
+    /// Its names in DNS, all of them in the certificate that it shows.
+    pub names: BTreeSet<Domain>,
+    /// Where it listens, over HTTPS.
+    pub backend: SocketAddr,
+    /// Who may use it this way.
+    pub sources: BTreeSet<IpNet>,
+}

@@ -1,0 +1,111 @@
+//! Hosts of services.
+
+use cell_model::name::ServiceId;
+use cell_model::spec::{ProxyHostSpec, ProxySpec};
+use serde_json::{Value, json};
+
+use super::handlers::{ACCOUNT, literal, only_for, pass, status};
+
+const MIB: u64 = 1024 * 1024;
+/// A year, in seconds: browsers use TLS without having been told so.
+const STRICT_TRANSPORT: &str = "max-age=31536000";
+/// Time for the box to say whose a request is. It looks nothing up on a disk.
+const ANSWER: &str = "10s";
+/// Headers that are the service's business, or about a body or a connection that the box does not get.
+const NOT_ASKED: [&str; 6] = [
+    "Accept*",
+    "Connection",
+    "Content-*",
+    "Cookie",
+    "Expect",
+    "Upgrade",
+];
+
+/// All that happens to a request for a service, in this order.
+pub(super) fn route(host: &ProxyHostSpec, spec: &ProxySpec) -> Value {
+    let mut routes = vec![json!({ "handle": [strict_transport(host)] })];
+    routes.extend(well_known(host));
+    let most = u64::from(host.max_body_mib) * MIB;
+    routes.push(too_large(most));
+    let mut handle = vec![json!({ "handler": "request_body", "max_size": most })];
+    let mut service = pass(&host.backend.to_string());
+    if let Some(header) = &host.account_header {
+        handle.push(ask(&host.service, spec));
+        // Set here and not before: a client that calls the header one of its connection's would have it taken away.
+        service["headers"] = json!({
+            "request": {
+                "delete": ["Authorization"],
+                "set": { header: ["{http.vars.account}"] },
+            },
+        });
+    }
+    handle.push(service);
+    routes.push(json!({ "handle": handle }));
+    let names = host.names.iter().map(|name| name.as_str());
+    let subroute = json!({ "handler": "subroute", "routes": routes });
+    only_for(names, vec![subroute])
+}
+
+/// Where the internet reaches a host, browsers shall never try it without TLS. Elsewhere no service may ask for that:
+/// the name may be somebody else's in another home.
+fn strict_transport(host: &ProxyHostSpec) -> Value {
+    let mut response = json!({ "deferred": true });
+    match host.public {
+        true => response["set"] = json!({ "Strict-Transport-Security": [STRICT_TRANSPORT] }),
+        false => response["delete"] = json!(["Strict-Transport-Security"]),
+    }
+    json!({ "handler": "headers", "response": response })
+}
+
+/// Devices that only know the host are sent on (RFC 6764, section 5), before anybody asks who they are.
+fn well_known(host: &ProxyHostSpec) -> impl Iterator<Item = Value> {
+    host.well_known.iter().map(|(name, to)| {
+        let path = format!("/.well-known/{name}");
+        let mut redirect = status(301);
+        redirect["headers"] = json!({ "Location": [literal(to)] });
+        json!({
+            "match": [{ "path": [path, format!("{path}/")] }],
+            "handle": [redirect],
+        })
+    })
+}
+
+/// Refuses a body that is said to be too large before it is sent. One that is not is cut off where the limit is.
+fn too_large(most: u64) -> Value {
+    let length = "{http.request.header.Content-Length}";
+    json!({
+        "match": [{ "expression": format!("{length} != '' && int({length}) > {most}") }],
+        "handle": [status(413)],
+    })
+}
+
+/// Asks the box whose the request is. What it says goes on in the variable `account`; anything but its yes is the answer
+/// to the client, and when it cannot be asked, that is 502. Its yes must have no body: one would keep the connection to the
+/// box for as long as the request takes.
+fn ask(service: &ServiceId, spec: &ProxySpec) -> Value {
+    let account = format!("{{http.reverse_proxy.header.{ACCOUNT}}}");
+    let nobody = json!({
+        "match": [{ "vars": { &account: [""] } }],
+        "handle": [status(503)],
+    });
+    let somebody = json!({ "handle": [{ "handler": "vars", "account": account }] });
+    let mut ask = pass(&format!("unix/{}", spec.ask));
+    ask["transport"]["response_header_timeout"] = json!(ANSWER);
+    ask["rewrite"] = json!({ "method": "GET", "uri": format!("/check?service={service}") });
+    ask["headers"] = json!({
+        "request": {
+            "delete": NOT_ASKED,
+            "set": {
+                "X-Forwarded-For": ["{http.request.remote.host}"],
+                "X-Forwarded-Host": ["{http.request.hostport}"],
+                "X-Forwarded-Method": ["{http.request.method}"],
+                "X-Forwarded-Uri": ["{http.request.uri}"],
+            },
+        },
+    });
+    ask["handle_response"] = json!([{
+        "match": { "status_code": [2] },
+        "routes": [nobody, somebody],
+    }]);
+    ask
+}

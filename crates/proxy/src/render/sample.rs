@@ -1,0 +1,56 @@
+//! A box with a calendar, files and an admin page, for tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cell_model::secret::Secret;
+use cell_model::spec::{AdminRouteSpec, ProxyHostSpec, ProxySpec};
+
+use crate::Certificates;
+
+pub(crate) fn spec() -> ProxySpec {
+    let calendar = ProxyHostSpec {
+        service: "calendar".parse().unwrap(),
+        names: names(&["calendar.home.example"]),
+        backend: "172.20.0.2:5232".parse().unwrap(),
+        max_body_mib: 16,
+        well_known: BTreeMap::from([("caldav".to_owned(), "/".to_owned())]),
+        account_header: Some("X-Remote-User".to_owned()),
+        public: true,
+    };
+    let wiki = ProxyHostSpec {
+        service: "wiki".parse().unwrap(),
+        names: names(&["wiki.home.example", "notes.home.example"]),
+        backend: "172.20.0.34:8080".parse().unwrap(),
+        max_body_mib: 1,
+        well_known: BTreeMap::new(),
+        account_header: None,
+        public: false,
+    };
+    ProxySpec {
+        http_port: 8080,
+        https_port: 8443,
+        outside_https_port: 443,
+        control: "/run/caddy/control.sock".parse().unwrap(),
+        ask: "/run/cell/accounts.sock".parse().unwrap(),
+        hosts: vec![calendar, wiki],
+        admin: Some(AdminRouteSpec {
+            names: names(&["home.example", "admin.home.example"]),
+            backend: "192.168.1.1:443".parse().unwrap(),
+            sources: BTreeSet::from(
+                ["192.168.1.0/24", "fd09:8::/64"].map(|net| net.parse().unwrap()),
+            ),
+        }),
+    }
+}
+
+pub(crate) fn certificates() -> Certificates {
+    Certificates {
+        chain_der: vec![b"leaf".to_vec(), vec![7; 60]],
+        key_der: Secret::new(b"key".to_vec()),
+        authority_der: b"authority".to_vec(),
+    }
+}
+
+fn names(names: &[&str]) -> BTreeSet<cell_model::name::Domain> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}

@@ -1,0 +1,409 @@
+//! The real Caddy does what it is told: `CELL_CADDY` is its program, version 2.11.
+#![expect(
+    clippy::unwrap_used,
+    reason = "code of tests: what goes wrong ends the test"
+)]
+
+mod host;
+mod servers;
+
+use std::process::Stdio;
+
+use cell_proxy::{ProxyError, ProxyStatus};
+use cell_testkit::wait_for;
+
+use self::host::{ELSEWHERE, Host, NAMES, PATIENCE, authority};
+
+const MIB: usize = 1024 * 1024;
+/// A person and a password.
+const ANNA: [&str; 2] = ["--user", "anna:hunter2"];
+
+fn joined<'a>(first: &[&'a str], rest: &[&'a str]) -> Vec<&'a str> {
+    [first, rest].concat()
+}
+
+#[test]
+fn names_lead_to_their_services_and_no_others() {
+    let (host, _accounts) = Host::serving();
+    for (version, asked) in [("1.1", "--http1.1"), ("2", "--http2")] {
+        for (name, service) in [
+            ("calendar.home.example", "calendar"),
+            ("wiki.home.example", "wiki"),
+            ("notes.home.example", "wiki"),
+            ("admin.home.example", "admin"),
+            ("home.example", "admin"),
+        ] {
+            let reply = host.curl(&[asked, &format!("https://{name}/")]);
+            assert_eq!(
+                (reply.status, reply.body.as_str()),
+                (200, service),
+                "{name}"
+            );
+            assert_eq!(reply.version, version, "{name}");
+            assert!(!reply.headers.contains_key("server"), "{reply:?}");
+            assert!(!reply.headers.contains_key("via"), "{reply:?}");
+            assert_eq!(reply.headers["alt-svc"], "h3=\":443\"; ma=2592000");
+            // What the service asks for counts nowhere.
+            let strict = reply.headers.get("strict-transport-security");
+            let public = (service == "calendar").then_some("max-age=31536000");
+            let expected = public.or((service == "admin").then_some("max-age=1"));
+            assert_eq!(strict.map(String::as_str), expected, "{name}");
+        }
+        // Another name in the request than in the handshake.
+        for other in ["wiki.home.example", "files.home.example", "127.0.0.1"] {
+            let header = format!("Host: {other}");
+            let reply = host.curl(&[asked, "https://calendar.home.example/", "-H", &header]);
+            assert_eq!((reply.status, reply.body.as_str()), (421, ""), "{other}");
+            assert!(!reply.headers.contains_key("server"), "{reply:?}");
+        }
+    }
+    assert!(host.listens_on_udp(443), "HTTP/3");
+    for url in ["https://files.home.example/", "https://127.0.0.1/"] {
+        let reply = host.curl(&["--insecure", url]);
+        assert_eq!((reply.status, reply.exit), (0, 35), "no handshake: {url}");
+    }
+    for name in NAMES {
+        let reply = host.curl(&[&format!("http://{name}/a/b?c=d")]);
+        assert_eq!(reply.status, 308, "{name}");
+        assert_eq!(reply.headers["location"], format!("https://{name}/a/b?c=d"));
+        assert!(!reply.headers.contains_key("server"), "{reply:?}");
+    }
+    for name in ["files.home.example", "127.0.0.1"] {
+        let reply = host.curl(&[&format!("http://{name}/")]);
+        assert_eq!((reply.status, reply.body.as_str()), (421, ""), "{name}");
+    }
+    // Before anybody asks whose it is.
+    for path in ["caldav", "caldav/"] {
+        let url = format!("https://calendar.home.example/.well-known/{path}");
+        let reply = host.curl(&["-X", "PROPFIND", &url]);
+        assert_eq!(reply.status, 301);
+        assert_eq!(reply.headers["location"], "/dav/{env.HOME}/");
+    }
+}
+
+#[test]
+fn client_cannot_say_who_it_is_or_where_it_comes_from() {
+    let (host, accounts) = Host::serving();
+    let lies = [
+        "X-Remote-User: eve",
+        "x_remote_user: eve",
+        "X-Remote_User: eve",
+        "X-Account: eve",
+        "X-Forwarded-For: 6.6.6.6",
+        "X-Forwarded-Host: eve.example",
+        "X-Forwarded-Proto: gopher",
+        "X-Forwarded-Prefix: /eve",
+        "X-Real-IP: 6.6.6.6",
+        "X-Script-Name: /eve",
+        "Forwarded: for=6.6.6.6",
+    ];
+    let mut arguments: Vec<&str> = lies.iter().flat_map(|lie| ["-H", lie]).collect();
+    arguments.extend(ANNA);
+    for version in ["--http1.1", "--http2"] {
+        for (name, service) in [
+            ("calendar.home.example", &host.calendar),
+            ("wiki.home.example", &host.wiki),
+            ("admin.home.example", &host.admin),
+        ] {
+            let url = format!("https://{name}/");
+            let reply = host.curl(&joined(&[version, &url], &arguments));
+            assert_eq!(reply.status, 200, "{name}: {reply:?}");
+            let asked = service.asked().pop().unwrap();
+            let told = format!("{:?}", asked.headers);
+            for lie in ["eve", "6.6.6.6", "gopher"] {
+                assert!(!told.contains(lie), "{name}: {told}");
+            }
+            assert_eq!(asked.header("host"), Some(name));
+            assert_eq!(asked.header("x-forwarded-for"), Some("127.0.0.1"));
+            assert_eq!(asked.header("x-forwarded-host"), Some(name));
+            assert_eq!(asked.header("x-forwarded-proto"), Some("https"));
+            let account = (name == "calendar.home.example").then_some("anna");
+            assert_eq!(asked.header("x-remote-user"), account, "{name}");
+        }
+    }
+    for asked in accounts.asked() {
+        assert_eq!(asked.header("x-forwarded-for"), Some("127.0.0.1"));
+        assert!(!format!("{asked:?}").contains("eve"), "{asked:?}");
+    }
+    // A header that is called one of the connection's is not passed on; ours are.
+    let mut connection = host.connect("calendar.home.example");
+    connection.send(
+        "GET / HTTP/1.1\r\nHost: calendar.home.example\r\nX-Remote-User: eve\r\n\
+         Connection: close, X-Remote-User, X-Account, X-Forwarded-For\r\n\r\n",
+    );
+    assert_eq!(connection.status().as_deref(), Some("HTTP/1.1 200 OK"));
+    let asked = host.calendar.asked().pop().unwrap();
+    assert_eq!(asked.header("x-remote-user"), Some("anna"));
+    assert_eq!(asked.header("x-forwarded-for"), Some("127.0.0.1"));
+}
+
+#[test]
+fn box_is_asked_whose_each_request_is_and_without_its_yes_nothing_passes() {
+    let (host, accounts) = Host::serving();
+    let url = "https://calendar.home.example/a/b?c=d";
+    let body = host.file(MIB);
+    for version in ["--http1.1", "--http2"] {
+        let put = [version, "--upload-file", &body, "-H", "Cookie: e=f", url];
+        let reply = host.curl(&joined(&put, &ANNA));
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let question = accounts.asked().pop().unwrap();
+        assert_eq!(question.line, "GET /check?service=calendar HTTP/1.1");
+        let password = question.header("authorization");
+        assert_eq!(password, Some("Basic YW5uYTpodW50ZXIy"));
+        assert_eq!(question.header("x-forwarded-method"), Some("PUT"));
+        assert_eq!(question.header("x-forwarded-uri"), Some("/a/b?c=d"));
+        for header in ["cookie", "content-length", "transfer-encoding", "expect"] {
+            assert_eq!(question.header(header), None, "{header}");
+        }
+        assert!(!accounts.got_a_body());
+        let asked = host.calendar.asked().pop().unwrap();
+        assert_eq!(asked.line, "PUT /a/b?c=d HTTP/1.1");
+        assert_eq!(asked.body, MIB);
+        assert_eq!(asked.header("x-remote-user"), Some("anna"));
+        assert_eq!(asked.header("authorization"), None);
+        assert_eq!(asked.header("cookie"), Some("e=f"));
+    }
+
+    let challenge = "WWW-Authenticate: Basic realm=\"home\"\r\n";
+    for (status, header, told) in [
+        (
+            "401 No",
+            challenge,
+            ("www-authenticate", "Basic realm=\"home\""),
+        ),
+        ("403 No", "X-Why: service\r\n", ("x-why", "service")),
+        ("429 No", "Retry-After: 7\r\n", ("retry-after", "7")),
+        ("503 No", "Retry-After: 9\r\n", ("retry-after", "9")),
+        ("302 No", "Location: /x\r\n", ("location", "/x")),
+    ] {
+        accounts.say(status, header);
+        let reply = host.curl(&joined(&[url], &ANNA));
+        assert_eq!(reply.status.to_string(), status[..3]);
+        assert_eq!(reply.headers[told.0], told.1, "{status}");
+        assert_eq!(reply.body, "no\n");
+    }
+    // A yes that does not say whose it is.
+    for header in ["", "X-Account: \r\n"] {
+        accounts.say("200 OK", header);
+        assert_eq!(host.curl(&[url]).status, 503, "{header:?}");
+    }
+    // What is said is a name and nothing else.
+    accounts.say("200 OK", "X-Account: {env.HOME}\r\n");
+    assert_eq!(host.curl(&[url]).status, 200);
+    let asked = host.calendar.asked().pop().unwrap();
+    assert_eq!(asked.header("x-remote-user"), Some("{env.HOME}"));
+
+    drop(accounts);
+    let reply = host.curl(&joined(&[url], &ANNA));
+    assert_eq!(reply.status, 502, "nobody answers: {reply:?}");
+    host.forget_accounts();
+    assert_eq!(host.curl(&[url]).status, 502, "there is no socket");
+    assert_eq!(host.curl(&["https://wiki.home.example/"]).status, 200);
+    assert!(host.calendar.asked().is_empty());
+
+    // An operator learns of it, but not what was asked for and with which password.
+    let said = host.said();
+    assert!(said.contains("accounts.sock"), "{said}");
+    for secret in ["YW5uYTpodW50ZXIy", "hunter2", "c=d", "PRIVATE"] {
+        assert!(!said.contains(secret), "{secret}: {said}");
+    }
+}
+
+#[test]
+fn body_that_is_too_large_is_refused_before_it_is_sent_where_that_can_be() {
+    let (host, _accounts) = Host::serving();
+    for (url, most) in [
+        ("https://calendar.home.example/", 8 * MIB),
+        ("https://wiki.home.example/", MIB),
+    ] {
+        let (fits, larger) = (host.file(most), host.file(most + 1));
+        let reply = host.curl(&["--http1.1", "--upload-file", &fits, url]);
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let reply = host.curl(&["--http1.1", "--upload-file", &larger, url]);
+        assert_eq!(reply.status, 413, "{reply:?}");
+        let service = match most {
+            MIB => &host.wiki,
+            _ => &host.calendar,
+        };
+        assert_eq!(service.received(), most, "nothing of the larger one came");
+        let chunked = ["--http1.1", "-H", "Transfer-Encoding: chunked"];
+        let reply = host.curl(&joined(&chunked, &["--upload-file", &larger, url]));
+        // It may hang up before all was sent.
+        assert!([413, 0].contains(&reply.status), "{reply:?}");
+        assert_eq!(service.asked().len(), 1);
+    }
+}
+
+#[test]
+fn bodies_and_answers_pass_piece_by_piece() {
+    let (host, _accounts) = Host::serving();
+    let file = host.file(4 * MIB);
+    let slowly = ["--limit-rate", "1M", "--upload-file", &file];
+    let mut upload = host
+        .curl_command(&joined(&slowly, &["https://calendar.home.example/"]))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let some = wait_for(PATIENCE, || (host.calendar.received() > 0).then_some(()));
+    assert!(some.is_some());
+    assert!(upload.try_wait().unwrap().is_none(), "it is under way");
+    assert!(upload.wait().unwrap().success());
+    assert_eq!(host.calendar.received(), 4 * MIB);
+
+    let mut connection = host.connect("wiki.home.example");
+    connection.send("GET /pieces/3 HTTP/1.1\r\nHost: wiki.home.example\r\n\r\n");
+    let begin = std::time::Instant::now();
+    assert_eq!(connection.status().as_deref(), Some("HTTP/1.1 200 OK"));
+    assert_eq!(connection.line().as_deref(), Some("2"), "bytes of a piece");
+    assert_eq!(connection.line().as_deref(), Some("0"));
+    let first = begin.elapsed();
+    assert!(std::iter::from_fn(|| connection.line()).any(|line| line == "2"));
+    assert!(begin.elapsed() > first + std::time::Duration::from_millis(100));
+
+    let mut connection = host.connect("calendar.home.example");
+    talk(&mut connection, "calendar.home.example");
+    for word in ["one", "two"] {
+        connection.send(&format!("{word}\n"));
+        assert_eq!(connection.line().as_deref(), Some(word));
+    }
+    let asked = host.calendar.asked().pop().unwrap();
+    assert_eq!(asked.header("x-remote-user"), Some("anna"));
+}
+
+/// Makes a WebSocket of a connection.
+fn talk(connection: &mut host::Connection, name: &str) {
+    connection.send(&format!(
+        "GET /talk HTTP/1.1\r\nHost: {name}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    ));
+    let status = connection.status();
+    assert_eq!(status.as_deref(), Some("HTTP/1.1 101 Switching Protocols"));
+}
+
+#[test]
+fn admin_page_is_for_those_at_home() {
+    let (mut host, _accounts) = Host::serving();
+    for name in ["home.example", "admin.home.example"] {
+        let url = format!("https://{name}/a?b=c");
+        let reply = host.curl(&joined(&[&url], &ANNA));
+        assert_eq!((reply.status, reply.body.as_str()), (200, "admin"));
+        let asked = host.admin.asked().pop().unwrap();
+        assert_eq!(asked.line, "GET /a?b=c HTTP/1.1");
+        assert_eq!(asked.header("host"), Some(name));
+        assert!(asked.header("authorization").is_some(), "it asks by itself");
+
+        let claim = "X-Forwarded-For: 127.0.0.1";
+        let reply = host.curl(&["--interface", ELSEWHERE, "-H", claim, &url]);
+        assert_eq!((reply.status, reply.body.as_str()), (403, ""));
+        assert!(host.admin.asked().is_empty());
+    }
+    // From there the services are reached all the same.
+    let reply = host.curl(&["--interface", ELSEWHERE, "https://wiki.home.example/"]);
+    assert_eq!(reply.status, 200);
+    let asked = host.wiki.asked().pop().unwrap();
+    assert_eq!(asked.header("x-forwarded-for"), Some(ELSEWHERE));
+
+    // Somebody else where the page was.
+    host.certificates.authority_der = authority().0.to_vec();
+    host.apply(&host.spec).unwrap();
+    assert_eq!(host.curl(&["https://admin.home.example/"]).status, 502);
+    assert!(host.admin.asked().is_empty());
+}
+
+#[test]
+fn what_is_loaded_is_told_and_a_refused_config_changes_nothing() {
+    let mut host = Host::start();
+    let _accounts = host.accounts();
+    let url = "https://calendar.home.example/";
+    assert_eq!(host.observe().unwrap(), ProxyStatus::Empty);
+    assert_eq!(host.curl(&[url]).exit, 7, "nothing listens");
+    let error = host.verify(&host.spec).unwrap_err();
+    assert!(matches!(error, ProxyError::NotInEffect { .. }), "{error}");
+
+    host.apply(&host.spec).unwrap();
+    host.verify(&host.spec).unwrap();
+    assert_eq!(host.curl(&[url]).status, 200);
+
+    // A key that belongs to another certificate.
+    let key = std::mem::replace(
+        &mut host.certificates.key_der,
+        cell_model::secret::Secret::new(b"none".to_vec()),
+    );
+    let error = host.apply(&host.spec).unwrap_err();
+    assert!(
+        matches!(error, ProxyError::Refused { status: 400, .. }),
+        "{error}"
+    );
+    host.certificates.key_der = key;
+    host.verify(&host.spec).unwrap();
+    assert_eq!(host.curl(&[url]).status, 200);
+
+    host.kill();
+    let error = host.observe().unwrap_err();
+    assert!(matches!(error, ProxyError::Connect(_)), "{error}");
+    host.start_again();
+    assert_eq!(host.observe().unwrap(), ProxyStatus::Empty);
+    host.apply(&host.spec).unwrap();
+    assert_eq!(host.curl(&[url]).status, 200);
+
+    let mut less = host.spec.clone();
+    less.hosts.remove(0);
+    host.apply(&less).unwrap();
+    host.verify(&less).unwrap();
+    assert_eq!(host.curl(&[url]).exit, 35, "it is nobody's name any more");
+    assert_eq!(host.curl(&["https://wiki.home.example/"]).status, 200);
+    less.hosts.clear();
+    less.admin = None;
+    host.apply(&less).unwrap();
+    assert_eq!(host.observe().unwrap(), ProxyStatus::Empty);
+    let closed = wait_for(PATIENCE, || (host.curl(&[url]).exit == 7).then_some(()));
+    assert!(closed.is_some());
+    assert!(!host.listens_on_udp(443));
+}
+
+#[test]
+fn another_config_ends_no_request_that_is_under_way() {
+    let (host, _accounts) = Host::serving();
+    let mut idle = host.connect("wiki.home.example");
+    let ask = |connection: &mut host::Connection| {
+        connection.send("HEAD / HTTP/1.1\r\nHost: wiki.home.example\r\n\r\n");
+        connection.status()
+    };
+    assert!(ask(&mut idle).is_some());
+    // What is loaded already is not loaded again, and so not even an idle connection ends.
+    host.apply(&host.spec).unwrap();
+    assert_eq!(ask(&mut idle).as_deref(), Some("HTTP/1.1 200 OK"));
+
+    let mut talking = host.connect("calendar.home.example");
+    talk(&mut talking, "calendar.home.example");
+    let pieces = |version| {
+        let url = "https://wiki.home.example/pieces/30";
+        let mut command = host.curl_command(&[version, "--no-buffer", url]);
+        command.stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let streams = ["--http1.1", "--http2"].map(pieces);
+    let file = host.file(4 * MIB);
+    let slowly = ["--limit-rate", "2M", "--upload-file", &file];
+    let mut upload = host
+        .curl_command(&joined(&slowly, &["https://calendar.home.example/"]))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = wait_for(PATIENCE, || (host.calendar.received() > 0).then_some(()));
+    assert!(begun.is_some());
+
+    let mut spec = host.spec.clone();
+    spec.hosts.remove(1);
+    host.apply(&spec).unwrap();
+    assert_eq!(host.curl(&["https://wiki.home.example/"]).exit, 35);
+    talking.send("still here\n");
+    assert_eq!(talking.line().as_deref(), Some("still here"));
+    for stream in streams {
+        let output = stream.wait_with_output().unwrap();
+        assert!(output.status.success());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(text.lines().count(), 30, "{text}");
+    }
+    assert!(upload.wait().unwrap().success());
+    assert_eq!(host.calendar.asked().pop().unwrap().body, 4 * MIB);
+}
