@@ -1,4 +1,4 @@
-//! The development commands: `cargo xtask ci | test | run | image | bundle | flash | bench | fuzz | buildroot | check-arrows | setup`.
+//! The development commands: `cargo xtask ci | test | run | image | service-image | bundle | flash | bench | fuzz | buildroot | check-arrows | setup`.
 //!
 //! Promises: everything a command builds is kept outside the tree (`CARGO_TARGET_DIR`, or a folder of its own in the
 //! cache), everything it starts is gone when it ends, and a failure is exit status 1 with what to do.
@@ -23,6 +23,7 @@ mod forward;
 mod fuzz;
 mod image;
 mod run;
+mod service_image;
 mod setup;
 mod signals;
 mod test;
@@ -59,6 +60,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Make the disk image of a board
     Image(image::Options),
+    /// Make the images of services, and the folder in which they come with the box
+    ServiceImage(service_image::Options),
     /// Make the update bundle of a board; sign one; make the keys for it
     Bundle(bundle::Options),
     /// Write an image to an SD card or USB stick, and read it back
@@ -89,6 +92,7 @@ fn perform(task: Task) -> Result<ExitCode, XtaskError> {
         Task::Bench(options) => bench::perform(&options),
         Task::Fuzz(options) => fuzz::perform(&options),
         Task::Image(options) => image::perform(&options),
+        Task::ServiceImage(options) => service_image::perform(&options),
         Task::Bundle(options) => bundle::perform(&options),
         Task::Flash(options) => flash::perform(&options),
         Task::Buildroot(task) => buildroot::perform(&task),

@@ -76,6 +76,12 @@ const TOOLS: &[Tool] = &[
         "a WireGuard client that is not ours",
     ),
     tool(Need::Test, "dig", "bind9-dnsutils", "the DNS client"),
+    tool(
+        Need::Test,
+        "pip3",
+        "python3-pip",
+        "fetches the packages of Python that services are made of",
+    ),
     // A module and not a program: an absolute path is looked for as it is.
     tool(
         Need::Test,

@@ -12,6 +12,7 @@ use crate::bundle;
 use crate::cargo;
 use crate::error::XtaskError;
 use crate::image;
+use crate::service_image;
 use crate::setup::{self, Need};
 
 #[derive(Debug, clap::Args)]
@@ -75,6 +76,7 @@ fn environment(board: &str) -> Result<Environment, XtaskError> {
         ("CELL_IMAGE", image::current(board)?),
         ("CELL_TOOLBOX", image::toolbox()?.path("")),
         ("CELL_PACKAGES", image::packages()?),
+        ("CELL_SERVICES", service_image::for_this_machine()?),
         ("CELL_KEYS", bundle::development_keys()?),
     ])
 }

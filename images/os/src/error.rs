@@ -80,14 +80,14 @@ pub enum OsError {
     /// The archive no longer has what the lock file names.
     #[error(
         "the archive no longer has {packages}, which the lock file names; \
-         run `cargo xtask image --update-lock` and look at what changed"
+         run the command with --update-lock and look at what changed"
     )]
     Gone {
         /// Names and versions.
         packages: String,
     },
     /// A package is another one than the lock file says.
-    #[error("{path} has the SHA-256 {found}, the lock file says {expected}; it is not used")]
+    #[error("{path} has the SHA-256 {found}, the lock file or recipe says {expected}; it is not used")]
     Digest {
         /// The package file.
         path: PathBuf,

@@ -9,7 +9,7 @@ use crate::files;
 use crate::toolbox::Toolbox;
 
 /// Links of a merged `/usr`.
-const MERGED: &[(&str, &str)] = &[
+pub(crate) const MERGED: &[(&str, &str)] = &[
     ("bin", "usr/bin"),
     ("sbin", "usr/sbin"),
     ("lib", "usr/lib"),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::debian::Lock;
+use crate::debian::{Lock, Locked};
 use crate::digest;
 
 /// A Rust crate that our programs are built from.
@@ -16,25 +16,19 @@ pub struct Crate {
     pub license: Option<String>,
 }
 
+/// What a document is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) version: &'a str,
+    /// SPDX expression of what is ours in it.
+    pub(crate) license: &'a str,
+    /// When it was made, an RFC 3339 time.
+    pub(crate) created: &'a str,
+}
+
 /// The document for an image; the same packages give the same text. `created` is an RFC 3339 time.
 pub fn spdx(board: &str, version: &str, created: &str, lock: &Lock, crates: &[Crate]) -> Value {
-    let debian = lock.packages.iter().map(|package| {
-        let name = &package.name;
-        json!({
-            "SPDXID": id("deb", name, &package.version),
-            "name": name,
-            "versionInfo": package.version,
-            "downloadLocation": "NOASSERTION",
-            "filesAnalyzed": false,
-            "licenseConcluded": "NOASSERTION",
-            "licenseDeclared": "NOASSERTION",
-            "copyrightText": "NOASSERTION",
-            "checksums": [{"algorithm": "SHA256", "checksumValue": package.sha256}],
-            "externalRefs": [reference(&format!(
-                "pkg:deb/debian/{name}@{}?arch={}", package.version, package.architecture
-            ))],
-        })
-    });
     let rust = crates.iter().map(|part| {
         let license = part.license.as_deref().unwrap_or("NOASSERTION");
         json!({
@@ -49,17 +43,72 @@ pub fn spdx(board: &str, version: &str, created: &str, lock: &Lock, crates: &[Cr
             "externalRefs": [reference(&format!("pkg:cargo/{}@{}", part.name, part.version))],
         })
     });
+    let subject = Subject {
+        name: &format!("cell-{board}"),
+        version,
+        license: "MIT OR Apache-2.0",
+        created,
+    };
+    document(subject, debian(&lock.packages).chain(rust).collect())
+}
+
+/// Packages of Debian.
+pub(crate) fn debian<'a>(
+    packages: impl IntoIterator<Item = &'a Locked>,
+) -> impl Iterator<Item = Value> {
+    packages.into_iter().map(|package| {
+        let name = &package.name;
+        let locator = format!(
+            "pkg:deb/debian/{name}@{}?arch={}",
+            package.version, package.architecture
+        );
+        fetched(id("deb", name, &package.version), package, &locator)
+    })
+}
+
+/// A package of Python, as PyPI has it.
+pub(crate) fn python(package: &Locked) -> Value {
+    let locator = format!("pkg:pypi/{}@{}", package.name, package.version);
+    fetched(
+        id("pypi", &package.name, &package.version),
+        package,
+        &locator,
+    )
+}
+
+fn fetched(id: String, package: &Locked, locator: &str) -> Value {
+    json!({
+        "SPDXID": id,
+        "name": package.name,
+        "versionInfo": package.version,
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": false,
+        "licenseConcluded": "NOASSERTION",
+        "licenseDeclared": "NOASSERTION",
+        "copyrightText": "NOASSERTION",
+        "checksums": [{"algorithm": "SHA256", "checksumValue": package.sha256}],
+        "externalRefs": [reference(locator)],
+    })
+}
+
+/// The document for a thing with these parts.
+pub(crate) fn document(subject: Subject<'_>, parts: Vec<Value>) -> Value {
+    let Subject {
+        name,
+        version,
+        license,
+        created,
+    } = subject;
     let image = json!({
         "SPDXID": "SPDXRef-image",
-        "name": format!("cell-{board}"),
+        "name": name,
         "versionInfo": version,
         "downloadLocation": "NOASSERTION",
         "filesAnalyzed": false,
         "licenseConcluded": "NOASSERTION",
-        "licenseDeclared": "MIT OR Apache-2.0",
+        "licenseDeclared": license,
         "copyrightText": "NOASSERTION",
     });
-    let parts: Vec<Value> = debian.chain(rust).collect();
     let contains = parts.iter().map(|part| {
         json!({
             "spdxElementId": "SPDXRef-image",
@@ -74,12 +123,12 @@ pub fn spdx(board: &str, version: &str, created: &str, lock: &Lock, crates: &[Cr
     });
     let relationships: Vec<Value> = std::iter::once(describes).chain(contains).collect();
     let packages: Vec<Value> = std::iter::once(image).chain(parts).collect();
-    let content = digest::uuid(&json!(packages).to_string(), board);
+    let content = digest::uuid(&json!(packages).to_string(), name);
     json!({
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": "SPDXRef-DOCUMENT",
-        "name": format!("cell-{board}-{version}"),
+        "name": format!("{name}-{version}"),
         "documentNamespace": format!("urn:uuid:{content}"),
         "creationInfo": {"created": created, "creators": ["Tool: cell-os"]},
         "packages": packages,

@@ -18,6 +18,7 @@ pub struct Archive {
     folder: PathBuf,
     architecture: String,
     others: Vec<String>,
+    suite: String,
 }
 
 impl Archive {
@@ -27,7 +28,20 @@ impl Archive {
             folder: cache.join(architecture),
             architecture: architecture.to_owned(),
             others: Vec::new(),
+            suite: SUITE.to_owned(),
         }
+    }
+
+    /// Takes packages of another suite, such as `sid`, which is a moving one: keeps lists and packages apart.
+    #[must_use]
+    pub fn of_suite(mut self, suite: &str) -> Self {
+        if suite != SUITE {
+            self.folder = self
+                .folder
+                .with_file_name(format!("{}-{suite}", self.architecture));
+            self.suite = suite.to_owned();
+        }
+        self
     }
 
     /// Knows packages of this architecture too, asked for as `name:architecture`.
@@ -104,6 +118,31 @@ impl Archive {
         Ok(Lock { packages: chosen })
     }
 
+    /// The newest versions of these packages, fetched, without what they depend on.
+    ///
+    /// # Errors
+    /// What apt says.
+    pub fn newest_alone(&self, names: &[String]) -> Result<Lock, OsError> {
+        self.update()?;
+        let mut ask = self.apt("apt-get")?;
+        ask.args(["download", "--print-uris"]).args(names);
+        let files = run(&mut ask)?;
+        let packages = self.packages();
+        files::make_folder(&packages)?;
+        run(self
+            .apt("apt-get")?
+            .current_dir(&packages)
+            .arg("download")
+            .args(names))?;
+        let mut chosen = Vec::new();
+        for mut package in files.lines().filter_map(offered) {
+            package.sha256 = digest::of_file(&packages.join(package.file_name()))?;
+            chosen.push(package);
+        }
+        chosen.sort();
+        Ok(Lock { packages: chosen })
+    }
+
     fn packages(&self) -> PathBuf {
         self.folder.join("packages")
     }
@@ -124,22 +163,24 @@ impl Archive {
         let source = |site: &str, suite: &str| {
             format!("deb [signed-by={KEYRING}] http://deb.debian.org/{site} {suite} main\n")
         };
-        let sources = [
-            source("debian", SUITE),
-            source("debian", &format!("{SUITE}-updates")),
-            source("debian-security", &format!("{SUITE}-security")),
-        ];
+        let mut sources = vec![source("debian", &self.suite)];
+        if self.suite == SUITE {
+            sources.push(source("debian", &format!("{SUITE}-updates")));
+            sources.push(source("debian-security", &format!("{SUITE}-security")));
+        }
         files::write(
             &self.folder.join("etc/sources.list"),
             sources.concat(),
             0o644,
         )?;
         files::write(&self.folder.join("state/status"), "", 0o644)?;
-        files::write(
-            &self.settings(),
-            settings(&self.folder, &self.architecture, &self.others),
-            0o644,
-        )
+        let mut settings = settings(&self.folder, &self.architecture, &self.others);
+        if self.suite != SUITE {
+            // The list of a moving suite is good for a week; a mirror may be behind. Which packages are meant is
+            // written down, and that they are those is checked.
+            settings.push_str("Acquire::Check-Valid-Until \"false\";\n");
+        }
+        files::write(&self.settings(), settings, 0o644)
     }
 
     fn apt(&self, program: &str) -> Result<Command, OsError> {
@@ -192,6 +233,19 @@ fn installs(line: &str) -> Option<Locked> {
     })
 }
 
+/// The package of a line like `'http://…/nft_1%3a2-3_amd64.deb' nft_1%3a2-3_amd64.deb 1234 SHA256:…`, not fetched yet.
+fn offered(line: &str) -> Option<Locked> {
+    let file = line.split_whitespace().nth(1)?.strip_suffix(".deb")?;
+    let mut words = file.split('_');
+    let (name, version, architecture) = (words.next()?, words.next()?, words.next()?);
+    Some(Locked {
+        name: name.to_owned(),
+        version: version.replace("%3a", ":"),
+        architecture: architecture.to_owned(),
+        sha256: String::new(),
+    })
+}
+
 /// Tells "the archive moved on" from other failures, by whether it left any package unfetched.
 fn gone(error: OsError, asked: &[&Locked], packages: &Path) -> OsError {
     let OsError::Ended { message, .. } = &error else {
@@ -233,6 +287,15 @@ mod tests {
             requests("Conf libc6 (2.41-12 Debian:13.1/stable [amd64])"),
             None
         );
+    }
+
+    #[test]
+    fn offers_name_package_version_and_architecture() {
+        let line =
+            "'http://deb.debian.org/a/nft_1%253a2-3_amd64.deb' nft_1%3a2-3_amd64.deb 12 SHA512:ab";
+        let request = offered(line).map(|package| package.request());
+        assert_eq!(request, Some("nft:amd64=1:2-3".to_owned()));
+        assert_eq!(offered("E: no such package"), None);
     }
 
     #[test]

@@ -18,8 +18,10 @@ pub use base::Sources;
 pub use compiler::Compiler;
 pub use kernel::Kernel;
 pub use lock::{Lock, Locked};
+pub(crate) use pick::choose;
 pub use pick::pick;
 pub use tree::Tree;
+pub(crate) use tree::unpack;
 
 /// The release that everything is taken from.
 pub const SUITE: &str = "trixie";

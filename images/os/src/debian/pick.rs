@@ -1,9 +1,10 @@
 //! From unpacked packages to the few files that the image has: an allow-list and the libraries it entails.
 //!
 //! A line of the list is a path below the tree; `*` at its end stands for all that begin so in that folder, `/` at its
-//! end for everything below; `from -> to` puts a file elsewhere. `#` starts a comment.
+//! end for everything below; `from -> to` puts a file elsewhere; `!` before a path leaves out what earlier lines named.
+//! `#` starts a comment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,8 +17,28 @@ use crate::files;
 /// # Errors
 /// A line that matches nothing, a library that is not there.
 pub fn pick(tree: &Path, list: &str, name: &str, root: &Path) -> Result<(), OsError> {
+    for (to, from) in choose(tree, lines(list), name)? {
+        files::copy(&tree.join(from), &root.join(to))?;
+    }
+    Ok(())
+}
+
+/// What these lines ask for, and the libraries it needs: where each file goes, and which of `tree` it is.
+///
+/// # Errors
+/// A line that matches nothing, a library that is not there.
+pub(crate) fn choose<'a>(
+    tree: &Path,
+    lines: impl IntoIterator<Item = &'a str>,
+    name: &str,
+) -> Result<BTreeMap<PathBuf, PathBuf>, OsError> {
     let mut plain = BTreeSet::new();
-    for line in lines(list) {
+    let mut elsewhere = BTreeMap::new();
+    for line in lines {
+        let (line, is_wanted) = match line.strip_prefix('!') {
+            Some(line) => (line.trim(), false),
+            None => (line, true),
+        };
         let (from, to) = match line.split_once(" -> ") {
             Some((from, to)) => (from.trim(), Some(to.trim())),
             None => (line, None),
@@ -30,15 +51,20 @@ pub fn pick(tree: &Path, list: &str, name: &str, root: &Path) -> Result<(), OsEr
             });
         }
         match to {
-            Some(to) => files::copy(&resolved(tree, &matches[0]), &root.join(to))?,
+            _ if !is_wanted => plain.retain(|path| !matches.contains(path)),
+            Some(to) => drop(elsewhere.insert(to.into(), resolved(tree, &matches[0]))),
             None => plain.extend(matches),
         }
     }
     let libraries = libraries(tree, plain.iter().cloned())?;
-    for path in plain.iter().chain(&libraries) {
-        files::copy(&tree.join(path), &root.join(path))?;
-    }
-    Ok(())
+    let mut chosen = elsewhere;
+    chosen.extend(
+        plain
+            .into_iter()
+            .chain(libraries)
+            .map(|path| (path.clone(), path)),
+    );
+    Ok(chosen)
 }
 
 fn lines(list: &str) -> impl Iterator<Item = &str> {
@@ -81,8 +107,8 @@ fn matching(tree: &Path, pattern: &str) -> Result<Vec<PathBuf>, OsError> {
 
 /// The file at the end of a chain of links.
 fn resolved(tree: &Path, path: &Path) -> PathBuf {
-    let chain = chain_of_links(tree, path.to_owned());
-    tree.join(&chain[chain.len() - 1])
+    let mut chain = chain_of_links(tree, path.to_owned());
+    chain.pop().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -130,11 +156,20 @@ mod tests {
             picked("usr/bin/address").unwrap(),
             ["usr/bin/address", "usr/bin/ip"]
         );
+        assert_eq!(
+            picked("usr/share/c/\n!usr/share/c/d/").unwrap(),
+            ["usr/share/c/one"]
+        );
     }
 
     #[test]
     fn line_that_matches_nothing_is_an_error() {
-        for list in ["usr/bin/dog", "usr/share/dog/", "usr/bin/dog*"] {
+        for list in [
+            "usr/bin/dog",
+            "usr/share/dog/",
+            "usr/bin/dog*",
+            "!usr/bin/dog",
+        ] {
             let error = picked(list).unwrap_err().to_string();
             assert!(error.contains("which the list asks for"), "{error}");
         }

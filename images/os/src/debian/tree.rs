@@ -76,7 +76,18 @@ fn unpacked(cache: &Path, archive: &Archive, lock: Lock) -> Result<Tree, OsError
     let name = format!("{}-{}", archive.architecture(), &lock.digest()[..16]);
     let folder = cache.join("trees").join(name);
     if !folder.exists() {
-        let packages = archive.fetch(&lock)?;
+        unpack(&archive.fetch(&lock)?, &folder, |_| Ok(()))?;
+    }
+    Ok(Tree { folder, lock })
+}
+
+/// Unpacks packages' files into `folder`, which is there only once it is whole; `more` adds to it before.
+pub(crate) fn unpack(
+    packages: &[PathBuf],
+    folder: &Path,
+    more: impl FnOnce(&Path) -> Result<(), OsError>,
+) -> Result<(), OsError> {
+    if !folder.exists() {
         // Half a tree must never be taken for a whole one.
         let unfinished = folder.with_extension(format!("part-{}", std::process::id()));
         files::empty_folder(&unfinished)?;
@@ -86,15 +97,16 @@ fn unpacked(cache: &Path, archive: &Archive, lock: Lock) -> Result<Tree, OsError
                 .arg(package)
                 .arg(&unfinished))?;
         }
-        if let Err(source) = fs::rename(&unfinished, &folder) {
+        more(&unfinished)?;
+        if let Err(source) = fs::rename(&unfinished, folder) {
             // Another build was quicker.
             let _ = fs::remove_dir_all(&unfinished);
             if !folder.exists() {
-                return Err(error::write(&folder)(source));
+                return Err(error::write(folder)(source));
             }
         }
     }
-    Ok(Tree { folder, lock })
+    Ok(())
 }
 
 /// The packages of a list.
