@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cell_containers::{Podman, PodmanOptions};
 use cell_control::Control;
 use cell_control::remote::{Responder, Trust};
 use cell_core::{Core, LogBuffer, Processes, Settings, System};
@@ -15,6 +16,7 @@ use cell_mdns::ProcessMdns;
 use cell_model::Timestamp;
 use cell_model::status::{Part, WireGuardBackend};
 use cell_network::{DhcpOptions, KernelNetwork};
+use cell_packages::Library;
 use cell_plan::resolve::vpn_interface;
 use cell_reconcile::{Nudge, Parts};
 use cell_wireguard::WireGuard;
@@ -26,10 +28,14 @@ use crate::control_socket::ControlSocket;
 use crate::options::RunOptions;
 use crate::roles::dns::{DnsLink, MdnsLink};
 use crate::roles::fetch::FetchProcess;
+use crate::roles::proxy::CaddyHost;
 use crate::roles::web::ProcessListener;
 use crate::roles::wireguard::WireGuardLink;
 use crate::roles::{Keeper, NoCalls, Role};
 use crate::{appliance, logging, ready};
+
+/// Where podman writes what containers say: in memory.
+const SERVICE_LOGS: &str = "/run";
 
 /// Looks a state directory over.
 pub(crate) fn check(state_dir: &Path) -> Result<(), Box<dyn Error>> {
@@ -132,6 +138,17 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         dns: Arc::clone(&dns) as Arc<dyn cell_dns::Dns>,
         listener: Arc::clone(&listener) as Arc<dyn cell_reconcile::AdminListener>,
         mdns: Arc::clone(&mdns) as Arc<dyn cell_mdns::Mdns>,
+        containers: Arc::new(Podman::new(PodmanOptions {
+            socket: options.podman.clone(),
+            logs: SERVICE_LOGS.into(),
+            wanted: options.podman.parent().map(|folder| folder.join("wanted")),
+        })),
+        library: Arc::new(library(&options.packages)),
+        proxy: Arc::new(CaddyHost::new(
+            &options.volumes,
+            core.vault(),
+            Arc::clone(&listener),
+        )),
     };
     let reconciler = cell_reconcile::start(
         core.options().clone(),
@@ -174,6 +191,7 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
     core.attach(System {
         parts,
         published: reconciler.published.clone(),
+        services: reconciler.services.clone(),
         nudge: reconciler.nudge.clone(),
         processes: Arc::new(RoleProcesses(keepers.clone())),
     });
@@ -208,6 +226,15 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         let _ = task.await;
     }
     Ok(())
+}
+
+/// What services can be installed from. A box goes on without.
+fn library(folder: &Path) -> Library {
+    Library::open(folder).unwrap_or_else(|error| {
+        let error: &dyn Error = &error;
+        tracing::error!(error, folder = %folder.display(), "no service can be installed");
+        Library::default()
+    })
 }
 
 async fn report<E: Error>(

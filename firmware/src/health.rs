@@ -12,13 +12,14 @@ use cell_control::{Control, ask};
 use cell_model::status::Part;
 
 /// What every version has to do. The box's name at home is not among it: a neighbour may have taken it.
-const VITAL: [Part; 6] = [
+const VITAL: [Part; 7] = [
     Part::Firewall,
     Part::Network,
     Part::Wireguard,
     Part::Vault,
     Part::Dns,
     Part::Web,
+    Part::Containers,
 ];
 
 /// Refuses with what is not well.

@@ -88,6 +88,30 @@ pub(crate) struct RunArguments {
     /// looked at once the box is set up. Without it, addresses that are there stay.
     #[arg(long, value_name = "FILE", hide = true)]
     initial_config: Option<PathBuf>,
+    /// The socket of `podman system service`.
+    #[arg(
+        long,
+        value_name = "SOCKET",
+        hide = true,
+        default_value = "/run/podman/podman.sock"
+    )]
+    podman: PathBuf,
+    /// Where podman has volumes.
+    #[arg(
+        long,
+        value_name = "DIR",
+        hide = true,
+        default_value = "/var/lib/containers/storage/volumes"
+    )]
+    volumes: PathBuf,
+    /// Services that come with the box, and their images.
+    #[arg(
+        long,
+        value_name = "DIR",
+        hide = true,
+        default_value = "/usr/share/cell/services"
+    )]
+    packages: PathBuf,
     /// A made-up disk with two slots, for tests: files in the place of partitions.
     #[arg(long, value_name = "DIR", hide = true)]
     slots: Option<PathBuf>,
@@ -99,6 +123,9 @@ pub(crate) struct RunOptions {
     pub(crate) state_dir: PathBuf,
     pub(crate) runtime_dir: PathBuf,
     pub(crate) slots: Option<PathBuf>,
+    pub(crate) podman: PathBuf,
+    pub(crate) packages: PathBuf,
+    pub(crate) volumes: PathBuf,
     pub(crate) start: StartOptions,
 }
 
@@ -121,6 +148,9 @@ impl RunArguments {
                 .runtime_dir
                 .ok_or_else(|| missing("--runtime-dir <DIR>"))?,
             slots: self.slots,
+            podman: self.podman,
+            packages: self.packages,
+            volumes: self.volumes,
             start: StartOptions {
                 wan: self.wan.ok_or_else(|| missing("--wan <IF>"))?,
                 lan: self.lan,

@@ -51,6 +51,7 @@ impl Host {
         let podman = Podman::new(PodmanOptions {
             socket: process.socket(),
             logs: "/run".into(),
+            wanted: None,
         });
         // The first process of a container ends on no signal that it does not ask for.
         let serve = "trap 'exit 0' TERM; httpd -f -p 8080 -h /data & wait";
@@ -59,7 +60,8 @@ impl Host {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("image.tar");
         fs::write(&path, &archive.bytes).unwrap();
-        runtime.block_on(podman.load(&path)).unwrap();
+        let file = fs::File::open(&path).unwrap();
+        runtime.block_on(podman.load(file)).unwrap();
         Self {
             podman,
             image: format!("web@{}", archive.digest).parse().unwrap(),
@@ -179,6 +181,7 @@ impl Host {
 fn only(service: ServiceSpec) -> ContainersSpec {
     ContainersSpec {
         services: vec![service],
+        discarded: BTreeSet::new(),
     }
 }
 
@@ -314,11 +317,13 @@ fn change_replaces_what_it_is_about_and_what_is_kept_stays() {
         "{running:?}"
     );
     assert_eq!(host.wait_page("172.20.1.2", "page"), "kept\n");
-    host.apply(&ContainersSpec::default()).unwrap();
-    host.runtime
-        .block_on(host.podman.remove_data(&service.id))
-        .unwrap();
+    let discard = ContainersSpec {
+        services: Vec::new(),
+        discarded: BTreeSet::from([service.id.clone()]),
+    };
+    host.apply(&discard).unwrap();
     assert!(host.seen().volumes.is_empty());
+    host.apply(&discard).unwrap();
 }
 
 #[test]
@@ -391,6 +396,7 @@ fn service_without_its_image_does_not_keep_the_others() {
     absent.containers[0].image = format!("web@sha256:{}", "00".repeat(32)).parse().unwrap();
     let spec = ContainersSpec {
         services: vec![absent, other],
+        discarded: BTreeSet::new(),
     };
     let error = host.apply(&spec).unwrap_err();
     assert!(matches!(error, ContainersError::ImageMissing(_)), "{error}");
@@ -456,6 +462,7 @@ fn podman_that_is_not_there_is_told() {
     let podman = Podman::new(PodmanOptions {
         socket: folder.path().join("none.sock"),
         logs: "/run".into(),
+        wanted: None,
     });
     let error = runtime.block_on(podman.observe()).unwrap_err();
     assert!(matches!(error, ContainersError::Connect(_)), "{error}");

@@ -21,10 +21,11 @@ pub(crate) enum Done {
     Restarting,
     Looked,
     Fetching,
+    Installing,
 }
 
 impl Done {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Saved,
         Self::Added,
         Self::Removed,
@@ -42,6 +43,7 @@ impl Done {
         Self::Restarting,
         Self::Looked,
         Self::Fetching,
+        Self::Installing,
     ];
 
     /// The word in the address.
@@ -64,6 +66,7 @@ impl Done {
             Self::Restarting => "restarting",
             Self::Looked => "looked",
             Self::Fetching => "fetching",
+            Self::Installing => "installing",
         }
     }
 
@@ -96,6 +99,7 @@ impl Done {
             Self::Restarting => "The box restarts. It is back in a minute or two.",
             Self::Looked => "The box has looked for a new version.",
             Self::Fetching => "The new version is on its way.",
+            Self::Installing => "The service is being installed. That takes a minute or two.",
         }
     }
 }

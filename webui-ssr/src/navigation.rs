@@ -1,6 +1,7 @@
 //! Where a person is and where they may go, all out of the route table.
 
 use cell_model::account::Role;
+use cell_model::name::ServiceId;
 use cell_model::status::Part;
 use http::Method;
 
@@ -122,6 +123,11 @@ pub(crate) fn is_under(path: &str, entry: &str) -> bool {
 /// The page of a device. A device may be called like a page beside it (`new`): an escape keeps the two apart.
 pub(crate) fn peer_path(name: &str) -> String {
     format!("/peers/{}", escaped_first(name))
+}
+
+/// The pages of a service.
+pub(crate) fn service_path(id: &ServiceId) -> String {
+    format!("/services/{id}")
 }
 
 /// The pages of an account; see [`peer_path`].

@@ -10,8 +10,8 @@ use http::Method;
 use crate::assets;
 use crate::forms::{self, Field};
 use crate::handlers::{
-    account, audit, dns, network, overview, parts, peers, people, revisions, settings, setup,
-    sign_in, system,
+    account, audit, dns, network, overview, parts, peers, people, revisions, services, settings,
+    setup, sign_in, system,
 };
 
 /// One page and the forms that are sent from it.
@@ -159,6 +159,17 @@ pub static PAGES: &[Page] = &[
     ]),
     page!("/peers/{name}/remove", "Remove {name}", None, ADMIN, peers::ask_remove, [
         post!("/peers/{name}/remove", ADMIN, &[], peers::remove)
+    ]),
+    page!("/services", "Services", Some(Group::Cell), HELPER, services::list, []),
+    page!("/services/{id}", "{id}", None, HELPER, services::show, [
+        post!("/services/{id}/stop", ADMIN, &[], services::stop),
+        post!("/services/{id}/start", ADMIN, &[], services::start)
+    ]),
+    page!("/services/{id}/install", "Install {id}", None, ADMIN, services::ask_install, [
+        post!("/services/{id}/install", ADMIN, &[], services::install)
+    ]),
+    page!("/services/{id}/remove", "Remove {id}", None, ADMIN, services::ask_remove, [
+        post!("/services/{id}/remove", ADMIN, forms::services::REMOVE, services::remove)
     ]),
     page!("/dns", "Names", Some(Group::Cell), HELPER, dns::show, [
         post!("/dns/records/remove", ADMIN, forms::dns::REMOVE, dns::remove_record)

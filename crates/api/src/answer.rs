@@ -1,7 +1,7 @@
 //! Shapes of answers that are no view of the core, and the ways to give them.
 
 use cell_control::change::{Pending, Receipt};
-use cell_control::view::{PeerView, SetupView};
+use cell_control::view::{PeerView, ServiceView, SetupView};
 use cell_gate::Reply;
 use cell_model::account::Role;
 use cell_model::name::Username;
@@ -172,9 +172,9 @@ pub(crate) struct DashboardAnswer {
     pub(crate) devices: Vec<PeerView>,
 }
 
-/// A service somebody installed.
+/// A service that is installed.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ServiceAnswer {
-    /// Its name.
-    pub(crate) name: String,
+    /// The service.
+    pub(crate) service: Box<ServiceView>,
 }

@@ -3,11 +3,13 @@
 use cell_control::action::{
     AccountForm, FirmwareFetch, PasswordChange, PasswordReset, TestResult, Verbosity,
 };
-use cell_control::change::{PeerForm, PeerUpdate, Preview, SettingsUpdate, SetupForm};
+use cell_control::change::{
+    PeerForm, PeerUpdate, Preview, ServiceUpdate, SettingsUpdate, SetupForm,
+};
 use cell_control::view::{
-    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, LogPage, Page,
-    PartView, PeerView, RevisionView, SessionView, SetupView, StatusView, VerbosityView,
-    WireGuardView,
+    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, LogPage,
+    OfferView, Page, PartView, PeerView, RevisionView, ServiceView, SessionView, SetupView,
+    StatusView, VerbosityView, WireGuardView,
 };
 use cell_gate::Access;
 use cell_model::account::Role;
@@ -35,7 +37,8 @@ const SETTINGS: &str = r#"{
     "dns":{"upstreams":[{"address":"192.0.2.53","port":53}],
         "records":[{"name":"printer","type":"A","value":"192.168.1.30"}]},
     "updates":{"mode":"automatic","channel":"stable","source":"https://updates.example.org/cell","authorities":null,
-        "window":{"from":"03:00","until":"05:00"}}}"#;
+        "window":{"from":"03:00","until":"05:00"}},
+    "services":{"network":"172.20.0.0/16"}}"#;
 
 /// Bytes of the longest bundle: both partitions of a slot, all different, and a header.
 const BUNDLE_LIMIT: usize = 700 << 20;
@@ -341,7 +344,57 @@ pub(crate) static ROWS: &[Row] = &[
         handler!(services::active, &[LIMIT, CURSOR]),
     )
     .is(READ, "Installed services.")
-    .answers::<Page<ServiceAnswer>>(),
+    .answers::<Page<ServiceView>>(),
+    Row::get(
+        "/api/services/active/{id}",
+        "service",
+        handler!(services::show),
+    )
+    .is(READ, "One of them.")
+    .answers::<ServiceAnswer>()
+    .refuses(&[404]),
+    Row::put(
+        "/api/services/active/{id}",
+        "changeService",
+        handler!(services::change),
+    )
+    .is(CHANGE, "Set what the service asks for; stop or start it.")
+    .takes::<ServiceUpdate>(r#"{"enabled":true,"answers":{"max_upload":512}}"#)
+    .answers::<ServiceAnswer>()
+    .may_wait()
+    .refuses(&[404, 409]),
+    Row::get(
+        "/api/store",
+        "store",
+        handler!(services::offers, &[LIMIT, CURSOR]),
+    )
+    .is(READ, "Services that can be installed.")
+    .answers::<Page<OfferView>>(),
+    Row::post(
+        "/api/store/{id}/install",
+        "installService",
+        handler!(services::install),
+    )
+    .is(
+        CHANGE,
+        "Install a service, and those that it needs. How far it is, /api/services/active tells.",
+    )
+    .takes::<services::InstallForm>(r#"{"answers":{"max_upload":512}}"#)
+    .creates::<ServiceAnswer>()
+    .may_wait()
+    .refuses(&[404, 409]),
+    Row::post(
+        "/api/store/{id}/remove",
+        "removeService",
+        handler!(services::remove),
+    )
+    .is(
+        CHANGE,
+        "Remove a service; what it has kept stays unless it is to be deleted.",
+    )
+    .takes::<services::RemoveForm>(r#"{"delete_data":false}"#)
+    .may_wait()
+    .refuses(&[404, 409]),
     // The system.
     Row::get("/api/firmware", "firmware", handler!(firmware::show))
         .is(

@@ -21,5 +21,5 @@ pub use manifest::{
     Accounts, Backend, Container, Edge, Guide, Health, Manifest, Mount, Platform, Port, Probe,
     Route, Volume, WellKnown,
 };
-pub use setting::{Setting, SettingError, SettingKey, SettingKind, SettingValue};
+pub use setting::{Setting, SettingError, SettingKind};
 pub use template::{Template, TemplateError, Values, Variable};

@@ -1,16 +1,9 @@
 //! What the owner may set of a service: what its form asks, and which answers it takes.
 
-use std::fmt;
-use std::str::FromStr;
-
-use cell_model::name::NameError;
-use serde::{Deserialize, Serialize};
+use cell_model::config::SettingValue;
+use cell_model::name::SettingKey;
 
 use crate::template::acted_on_in_value;
-
-/// The name of a setting: a lower-case letter, then letters, digits and `_`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SettingKey(String);
 
 /// One question of a service's form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,18 +54,6 @@ pub enum SettingKind {
     Secret,
 }
 
-/// An answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum SettingValue {
-    /// Yes or no.
-    Switch(bool),
-    /// A whole number.
-    Number(u32),
-    /// A line, or a choice.
-    Text(String),
-}
-
 /// Why an answer is not taken. The text is fit to be shown beside the question.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
@@ -99,43 +80,6 @@ pub enum SettingError {
     /// It goes another way.
     #[error("is a secret, which does not stand in the config")]
     Secret,
-}
-
-impl SettingKey {
-    /// The most characters it may have.
-    pub const MAX: usize = 31;
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for SettingKey {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        if text.is_empty() {
-            return Err(NameError::Empty);
-        }
-        if text.len() > Self::MAX {
-            return Err(NameError::TooLong(Self::MAX));
-        }
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        if !text.bytes().all(plain) {
-            return Err(NameError::Alphabet("lower-case letters, digits and '_'"));
-        }
-        if !text.as_bytes()[0].is_ascii_lowercase() {
-            return Err(NameError::Form("must start with a letter"));
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Display for SettingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 impl SettingKind {
@@ -180,17 +124,6 @@ impl SettingKind {
             Self::Number { default, .. } => Some(SettingValue::Number(*default)),
             Self::Switch { default } => Some(SettingValue::Switch(*default)),
             Self::Secret => None,
-        }
-    }
-}
-
-/// As containers get it.
-impl fmt::Display for SettingValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Switch(value) => value.fmt(f),
-            Self::Number(value) => value.fmt(f),
-            Self::Text(value) => value.fmt(f),
         }
     }
 }
@@ -254,32 +187,6 @@ mod tests {
             (&SettingKind::Secret, text("a"), SettingError::Secret),
         ] {
             assert_eq!(kind.check(&value), Err(expected), "{value:?}");
-        }
-    }
-
-    #[test]
-    fn answers_are_plain_json() {
-        for (value, json) in [
-            (SettingValue::Switch(true), "true"),
-            (SettingValue::Number(7), "7"),
-            (text("7"), "\"7\""),
-        ] {
-            assert_eq!(serde_json::to_string(&value).unwrap(), json);
-            assert_eq!(serde_json::from_str::<SettingValue>(json).unwrap(), value);
-        }
-        for json in ["-1", "1.5", "null", "[]", "4294967296"] {
-            assert!(
-                serde_json::from_str::<SettingValue>(json).is_err(),
-                "{json}"
-            );
-        }
-    }
-
-    #[test]
-    fn key_is_a_plain_word() {
-        assert!("max_upload".parse::<SettingKey>().is_ok());
-        for bad in ["", "_a", "1a", "A", "a-b", "a b", &"a".repeat(32)] {
-            assert!(bad.parse::<SettingKey>().is_err(), "{bad}");
         }
     }
 }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use cell_model::name::{NameError, PartName};
-
-use crate::setting::SettingKey;
+use cell_model::name::{NameError, PartName, SettingKey};
 
 /// A text with places to be filled, such as `https://{host.calendar}/`.
 ///

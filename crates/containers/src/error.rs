@@ -13,6 +13,9 @@ pub enum ContainersError {
     /// Nothing listens at the socket.
     #[error("podman does not answer")]
     Connect(#[source] io::Error),
+    /// Nobody can be told that it is wanted.
+    #[error("podman cannot be started")]
+    Wake(#[source] io::Error),
     /// The connection broke.
     #[error("podman broke off while it was asked to {what}")]
     Talk {

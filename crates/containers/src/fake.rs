@@ -1,8 +1,12 @@
 //! Containers that only are remembered: for tests of whoever asks for them.
 
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use cell_model::container::ImageDigest;
 use cell_model::name::ServiceId;
 use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
 
@@ -20,6 +24,8 @@ pub struct FakeContainers {
 #[derive(Debug, Default)]
 struct State {
     seen: ContainersSeen,
+    images: BTreeSet<ImageDigest>,
+    next_image: Option<ImageDigest>,
     failing: bool,
 }
 
@@ -39,6 +45,11 @@ impl FakeContainers {
         if let Some(container) = self.state().seen.containers.get_mut(name) {
             container.state = ContainerState::Exited(status);
         }
+    }
+
+    /// The next archive that is loaded holds this image.
+    pub fn set_next_image(&self, digest: ImageDigest) {
+        self.state().next_image = Some(digest);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -100,6 +111,21 @@ impl Containers for FakeContainers {
             Some(ContainerState::Running) => Ok(()),
             _ => Err(Unwell::Answer.into()),
         }
+    }
+
+    async fn has_image(&self, digest: ImageDigest) -> Result<bool, ContainersError> {
+        Ok(self.willing()?.images.contains(&digest))
+    }
+
+    async fn load(&self, mut archive: File) -> Result<(), ContainersError> {
+        let mut bytes = Vec::new();
+        archive
+            .read_to_end(&mut bytes)
+            .map_err(ContainersError::Archive)?;
+        let mut state = self.willing()?;
+        let brought = state.next_image.take();
+        state.images.extend(brought);
+        Ok(())
     }
 
     async fn remove_data(&self, id: &ServiceId) -> Result<(), ContainersError> {

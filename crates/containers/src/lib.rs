@@ -18,7 +18,10 @@ mod probe;
 mod render;
 mod seen;
 
+use std::fs::File;
+
 use async_trait::async_trait;
+use cell_model::container::ImageDigest;
 use cell_model::name::ServiceId;
 use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
 
@@ -49,4 +52,11 @@ pub trait Containers: Send + Sync {
 
     /// Ends what a service has kept. It must not run any more.
     async fn remove_data(&self, id: &ServiceId) -> Result<(), ContainersError>;
+
+    /// Whether an image is on the box.
+    async fn has_image(&self, digest: ImageDigest) -> Result<bool, ContainersError>;
+
+    /// Brings an image from an OCI archive (OCI image specification, "image layout", as a tar file), read to its end: a
+    /// file or a pipe. What is in it is known by [`Self::has_image`] alone.
+    async fn load(&self, archive: File) -> Result<(), ContainersError>;
 }

@@ -1,15 +1,15 @@
 //! Changes of the config: what a person asks for, what it would do, what came of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cell_model::Timestamp;
 use cell_model::config::{
-    CellConfig, DnsConfig, DomainConfig, DomainMode, NetworkConfig, ServiceToggle, UpdatesConfig,
-    VpnConfig,
+    CellConfig, DnsConfig, DomainConfig, DomainMode, NetworkConfig, ServiceToggle,
+    ServicesSettings, SettingValue, UpdatesConfig, VpnConfig,
 };
 use cell_model::endpoint::Endpoint;
 use cell_model::key::PublicKey;
-use cell_model::name::{CellName, Domain, PeerName, TimeZoneName, Username};
+use cell_model::name::{CellName, Domain, PeerName, ServiceId, SettingKey, TimeZoneName, Username};
 use cell_model::secret::{Secret, exposed, exposed_option};
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
@@ -49,6 +49,22 @@ pub enum Change {
     RemovePeer {
         /// Which.
         name: PeerName,
+    },
+    /// A service is installed, and those that it needs.
+    InstallService(ServiceForm),
+    /// Other answers for a service, or whether it runs.
+    ChangeService {
+        /// Which.
+        id: ServiceId,
+        /// What changes.
+        update: ServiceUpdate,
+    },
+    /// A service goes.
+    RemoveService {
+        /// Which.
+        id: ServiceId,
+        /// Whether what it has kept goes too.
+        delete_data: bool,
     },
     /// The config as it was at an earlier revision.
     RestoreRevision {
@@ -113,6 +129,9 @@ pub struct SettingsUpdate {
     /// New versions of the system.
     #[serde(default)]
     pub updates: Option<UpdatesConfig>,
+    /// What is the same for all services.
+    #[serde(default)]
+    pub services: Option<ServicesSettings>,
 }
 
 /// A new device.
@@ -170,6 +189,27 @@ pub struct PeerUpdate {
     )]
     #[schemars(with = "Option<String>")]
     pub expires_at: Option<Option<Timestamp>>,
+}
+
+/// A service to install.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServiceForm {
+    /// Which.
+    pub id: ServiceId,
+    /// Answers to its questions; all else is as its manifest says.
+    pub answers: BTreeMap<SettingKey, SettingValue>,
+}
+
+/// Other answers for a service; what is not named stays.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceUpdate {
+    /// Whether it runs.
+    #[serde(default)]
+    pub enabled: Option<bool>,
+    /// Answers; `null` for what the manifest says.
+    #[serde(default)]
+    pub answers: BTreeMap<SettingKey, Option<SettingValue>>,
 }
 
 /// What a change would do.

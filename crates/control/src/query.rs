@@ -1,13 +1,13 @@
 //! Questions to the core, each with the answer that belongs to it.
 
-use cell_model::name::{PeerName, Username};
+use cell_model::name::{PeerName, ServiceId, Username};
 use cell_model::status::Part;
 use serde::{Deserialize, Serialize};
 
 use crate::view::{
     AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, LogPage,
-    NetworkView, Page, PartView, PeerView, RevisionView, RootCertificateView, SessionsView,
-    SetupView, StatusView, VerbosityView, WireGuardView,
+    NetworkView, OfferView, Page, PartView, PeerView, RevisionView, RootCertificateView,
+    ServiceView, SessionsView, SetupView, StatusView, VerbosityView, WireGuardView,
 };
 
 /// A question and the answer that belongs to it.
@@ -83,6 +83,12 @@ questions! {
     RecentProof -> ();
     /// A built-in part.
     PartDetail -> PartView;
+    /// Services that are installed.
+    Services -> Page<ServiceView>;
+    /// One of them.
+    Service -> Box<ServiceView>;
+    /// Services that can be installed.
+    Offers -> Page<OfferView>;
     /// Lines of the log, newest last.
     Logs -> LogPage;
     /// How much each part says.
@@ -221,6 +227,27 @@ pub struct RecentProof;
 pub struct PartDetail {
     /// Which.
     pub part: Part,
+}
+
+/// See [`Query::Services`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Services {
+    /// Which of them.
+    pub range: Range,
+}
+
+/// See [`Query::Service`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Service {
+    /// Which.
+    pub id: ServiceId,
+}
+
+/// See [`Query::Offers`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Offers {
+    /// Which of them.
+    pub range: Range,
 }
 
 /// See [`Query::Logs`].

@@ -15,7 +15,7 @@ use cell_control::view::{
 };
 use cell_model::Timestamp;
 use cell_model::account::{Identity, Role};
-use cell_model::config::Config;
+use cell_model::config::{Config, ServicesSettings};
 use cell_model::facts::DhcpFacts;
 use cell_model::key::PublicKey;
 use cell_model::name::{DnsLabel, InterfaceName, PeerName};
@@ -82,6 +82,9 @@ impl Core {
                 self.require_proof(caller)?;
                 Answer::RecentProof(())
             }
+            Query::Services(query) => Answer::Services(self.services(&query.range)?),
+            Query::Service(query) => Answer::Service(Box::new(self.service(&query.id)?)),
+            Query::Offers(query) => Answer::Offers(self.offers(&query.range)?),
             Query::PartDetail(query) => Answer::PartDetail(self.part(query.part).await),
             Query::Logs(query) => Answer::Logs(LogPage {
                 next: None,
@@ -93,7 +96,7 @@ impl Core {
         })
     }
 
-    fn config(&self) -> Result<Arc<Config>, Problem> {
+    pub(crate) fn config(&self) -> Result<Arc<Config>, Problem> {
         self.desired
             .borrow()
             .config
@@ -179,6 +182,9 @@ impl Core {
             vpn: config.vpn.clone(),
             dns: config.dns.clone(),
             updates: config.updates.clone(),
+            services: ServicesSettings {
+                network: config.services.network,
+            },
         })
     }
 
@@ -521,13 +527,19 @@ fn by_key(seen: Option<&WireGuardStatus>) -> HashMap<PublicKey, &WireGuardPeerSt
     peers.map(|peer| (peer.public_key, peer)).collect()
 }
 
-fn parse_cursor<T: std::str::FromStr>(cursor: Option<&str>) -> Result<Option<T>, Problem> {
+pub(crate) fn parse_cursor<T: std::str::FromStr>(
+    cursor: Option<&str>,
+) -> Result<Option<T>, Problem> {
     let parsed = cursor.map(str::parse).transpose();
     parsed.map_err(|_| Problem::field("cursor", "must be what the previous page answered as next"))
 }
 
 /// Cuts a list that was fetched one too long, and names the last item kept.
-fn cut<T>(items: &mut Vec<T>, limit: usize, name: impl Fn(&T) -> String) -> Option<String> {
+pub(crate) fn cut<T>(
+    items: &mut Vec<T>,
+    limit: usize,
+    name: impl Fn(&T) -> String,
+) -> Option<String> {
     if items.len() <= limit {
         return None;
     }

@@ -115,6 +115,9 @@ pub(crate) fn role_for(query: &Query) -> Option<Role> {
         | Query::Audit(_)
         | Query::AuditVerify(_)
         | Query::PartDetail(_)
+        | Query::Services(_)
+        | Query::Service(_)
+        | Query::Offers(_)
         | Query::Logs(_)
         | Query::Firmware(_)
         | Query::VerbosityLevels(_) => Some(Role::Helper),

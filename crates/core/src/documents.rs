@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cell_model::config::{Config, PeerConfig};
-use cell_model::name::PeerName;
+use cell_model::config::{Config, PeerConfig, ServiceConfig, ServicesConfig};
+use cell_model::name::{PeerName, ServiceId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Before the name of a device in the key of its document.
 const PEER: &str = "peer/";
+/// Before the id of a service.
+const SERVICE: &str = "service/";
+/// What else there is about services; not there while all of it is as usual, as in configs of before there were any.
+const SERVICES: &str = "services";
 
 /// A stored config cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +51,10 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
         return Ok(None);
     }
     let mut peers = BTreeMap::new();
+    let mut services = match documents.get(SERVICES) {
+        Some(json) => parse(SERVICES, json)?,
+        None => ServicesConfig::default(),
+    };
     for (key, json) in documents {
         if let Some(name) = key.strip_prefix(PEER) {
             let name: PeerName = name
@@ -54,7 +62,13 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
                 .map_err(|_| DocumentError::Unknown(key.clone()))?;
             let peer: PeerConfig = parse(key, json)?;
             peers.insert(name, Arc::new(peer));
-        } else if !["cell", "domain", "network", "vpn", "dns", "updates"].contains(&key.as_str()) {
+        } else if let Some(id) = key.strip_prefix(SERVICE) {
+            let id: ServiceId = id
+                .parse()
+                .map_err(|_| DocumentError::Unknown(key.clone()))?;
+            let service: ServiceConfig = parse(key, json)?;
+            services.installed.insert(id, Arc::new(service));
+        } else if !SECTIONS.contains(&key.as_str()) {
             return Err(DocumentError::Unknown(key.clone()));
         }
     }
@@ -65,9 +79,15 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
         vpn: section(documents, "vpn")?,
         dns: section(documents, "dns")?,
         updates: section(documents, "updates")?,
+        services,
         peers,
     }))
 }
+
+/// Documents that are neither a device nor a service.
+const SECTIONS: [&str; 7] = [
+    "cell", "domain", "network", "vpn", "dns", "updates", SERVICES,
+];
 
 /// Documents that differ between two configs.
 pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes, DocumentError> {
@@ -78,6 +98,7 @@ pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes
         vpn,
         dns,
         updates,
+        services,
         peers,
     } = after;
     let mut changes = Changes::new();
@@ -107,6 +128,9 @@ pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes
         before.map(|config| &config.updates),
         updates,
     )?;
+    let usual = ServicesConfig::default();
+    let services_before = before.map_or(&usual, |config| &config.services);
+    service_changes(&mut changes, services_before, services)?;
     for (name, peer) in peers {
         let old = before.and_then(|config| config.peers.get(name));
         // The same allocation is the same peer: spares comparing 10,000 of them.
@@ -125,6 +149,28 @@ pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes
         }
     }
     Ok(changes)
+}
+
+fn service_changes(
+    changes: &mut Changes,
+    before: &ServicesConfig,
+    after: &ServicesConfig,
+) -> Result<(), DocumentError> {
+    let others = |services: &ServicesConfig| ServicesConfig {
+        installed: BTreeMap::new(),
+        ..services.clone()
+    };
+    put(changes, SERVICES, Some(&others(before)), &others(after))?;
+    for (id, service) in &after.installed {
+        let old = before.installed.get(id).map(Arc::as_ref);
+        put(changes, &format!("{SERVICE}{id}"), old, service.as_ref())?;
+    }
+    for id in before.installed.keys() {
+        if !after.installed.contains_key(id) {
+            changes.insert(format!("{SERVICE}{id}"), None);
+        }
+    }
+    Ok(())
 }
 
 fn put<T: PartialEq + Serialize>(
@@ -177,6 +223,40 @@ mod tests {
         assert!(documents.contains_key("peer/Anna.Laptop"));
         assert_eq!(read(&documents).unwrap(), Some(config));
         assert_eq!(read(&BTreeMap::new()).unwrap(), None);
+    }
+
+    #[test]
+    fn service_is_a_document_of_its_own_and_none_leaves_no_trace() {
+        let mut config = sample::with_peers(&[]);
+        let before = written(&config);
+        assert!(!before.contains_key("services"));
+        let service = ServiceConfig {
+            manifest: "schema = 1".to_owned(),
+            slot: 1,
+            enabled: true,
+            answers: BTreeMap::new(),
+        };
+        let id: ServiceId = "calendar".parse().unwrap();
+        config
+            .services
+            .installed
+            .insert(id.clone(), Arc::new(service));
+        let mut documents = written(&config);
+        assert!(documents.contains_key("service/calendar") && !documents.contains_key("services"));
+        assert_eq!(read(&documents).unwrap().as_ref(), Some(&config));
+        let mut removed = config.clone();
+        removed.services.installed.clear();
+        removed.services.kept.insert(id, 1);
+        let changes = changes(Some(&config), &removed).unwrap();
+        let keys: Vec<&str> = changes.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["service/calendar", "services"]);
+        for (key, json) in changes {
+            match json {
+                Some(json) => drop(documents.insert(key, json)),
+                None => drop(documents.remove(&key)),
+            }
+        }
+        assert_eq!(read(&documents).unwrap(), Some(removed));
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod prepare;
 mod proof;
 mod rolling;
 pub mod seed;
+mod services;
 mod set_up;
 mod sign_in;
 mod submit;

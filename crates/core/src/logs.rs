@@ -186,6 +186,8 @@ impl Visit for Text {
 pub fn part_of(target: &str) -> Option<Part> {
     match target.split("::").next()? {
         "cell_firewall" => Some(Part::Firewall),
+        "cell_containers" | "cell_packages" => Some(Part::Containers),
+        "cell_proxy" => Some(Part::Proxy),
         "cell_network" | "cell_netlink" => Some(Part::Network),
         "cell_wireguard" => Some(Part::Wireguard),
         "cell_vault" => Some(Part::Vault),

@@ -99,6 +99,7 @@ pub(crate) fn config(
             records: Vec::new(),
         },
         updates: UpdatesConfig::default(),
+        services: Default::default(),
         peers: BTreeMap::new(),
     };
     lint::check(&config, facts, &vpn_interface())?;

@@ -131,6 +131,9 @@ impl Core {
         if let Change::RestoreRevision { number } = change {
             return self.restoring(current, config, *number);
         }
+        if let Change::InstallService(form) = change {
+            return self.installing(config, form);
+        }
         let random = || cell_vault::random_bytes().map_err(|error| internal(&error));
         let context = Context {
             now: (self.clock)(),
@@ -245,7 +248,9 @@ impl Core {
     /// Refuses a config that cannot work. A network that turned up meanwhile and overlaps another is no reason to
     /// refuse a change that has nothing to do with either: cutting a device off above all.
     fn check(&self, before: &Config, after: &Config) -> Result<(), Problem> {
-        let facts = match lint::moves(before, after) {
+        let begins = before.services.network != after.services.network
+            || before.services.installed.is_empty() && !after.services.installed.is_empty();
+        let facts = match begins || lint::moves(before, after) {
             true => self.facts(),
             false => Arc::default(),
         };
@@ -295,6 +300,10 @@ impl Core {
         let edit = self.edit(&current, &config, change)?;
         let facts = self.facts();
         self.check(&config, &edit.config)?;
+        let proxy_image = self
+            .system
+            .get()
+            .and_then(|system| system.parts.library.proxy());
         let resolved = |config: &Config, serial| {
             resolve(&Input {
                 options: &self.settings.options,
@@ -303,6 +312,7 @@ impl Core {
                 keys: &current.keys,
                 now: (self.clock)(),
                 serial,
+                proxy_image: proxy_image.as_ref(),
             })
         };
         let steps = diff(
@@ -377,6 +387,9 @@ fn event_of(change: &Change, identity: &Identity, caller: &Caller) -> AuditEvent
         Change::RekeyPeer { name } => ("peer.rekey", Some(name.to_string())),
         Change::FetchPeerFile { name } => ("peer.fetch", Some(name.to_string())),
         Change::RemovePeer { name } => ("peer.remove", Some(name.to_string())),
+        Change::InstallService(form) => ("service.install", Some(form.id.to_string())),
+        Change::ChangeService { id, .. } => ("service.change", Some(id.to_string())),
+        Change::RemoveService { id, .. } => ("service.remove", Some(id.to_string())),
         Change::RestoreRevision { number } => ("config.restore", Some(number.to_string())),
     };
     let mut event = event(action, identity, caller);

@@ -3,9 +3,11 @@
 use std::error::Error;
 use std::time::Duration;
 
+use cell_containers::ContainerState;
 use cell_control::action::TestResult;
 use cell_firewall::FirewallStatus;
 use cell_model::status::{MdnsStatus, Part};
+use cell_plan::explain::count;
 
 use crate::system::System;
 use crate::{Core, chain};
@@ -111,6 +113,29 @@ impl Core {
                     }
                 }
                 Ok(detail)
+            }
+            Part::Containers => {
+                if spec.containers.services.is_empty() {
+                    return Ok(vec!["No service runs.".to_owned()]);
+                }
+                let seen = answered(parts.containers.observe()).await?;
+                let running = seen.containers.values();
+                let running = running
+                    .filter(|one| one.state == ContainerState::Running)
+                    .count();
+                let all: usize = spec
+                    .containers
+                    .services
+                    .iter()
+                    .map(|one| one.containers.len())
+                    .sum();
+                // How each service is, its own page tells.
+                let all = count(all, "container", "containers");
+                Ok(vec![format!("Podman answers; {running} of {all} run.")])
+            }
+            Part::Proxy => {
+                answered(parts.proxy.verify(spec.proxy.as_ref())).await?;
+                Ok(vec!["It has loaded what it shall answer.".to_owned()])
             }
             Part::Mdns => match (&spec.mdns, answered(parts.mdns.observe()).await?) {
                 (None, _) => Ok(vec![

@@ -195,6 +195,7 @@ mod tests {
                     vpn: BTreeSet::new(),
                     vpn_sources: BTreeSet::new(),
                 },
+                services: Default::default(),
                 names: names.collect(),
                 records: Vec::new(),
             }),

@@ -32,7 +32,7 @@ use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
 use cell_model::name::InterfaceName;
-use cell_model::spec::{FirewallSpec, PeerAccess, Phase};
+use cell_model::spec::{FirewallContainers, FirewallSpec, PeerAccess, Phase};
 use cell_model::step::FirewallStep;
 
 pub use apply::Nft;
@@ -151,6 +151,7 @@ pub fn closed_boot_spec(wan: InterfaceName, lan: Option<InterfaceName>) -> Firew
         dns_port: DNS_PORT,
         peers: BTreeMap::new(),
         services: BTreeSet::new(),
+        containers: FirewallContainers::default(),
     }
 }
 

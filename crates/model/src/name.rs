@@ -212,6 +212,35 @@ name!(
     lower_label
 );
 
+name!(
+    SettingKey,
+    31,
+    "^[a-z][a-z0-9_]*$",
+    "The name of a setting of a service: a lower-case letter, then letters, digits and '_'.",
+    |text| {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        if !text.bytes().all(plain) {
+            return Err(NameError::Alphabet("lower-case letters, digits and '_'"));
+        }
+        if !text.as_bytes()[0].is_ascii_lowercase() {
+            return Err(NameError::Form("must start with a letter"));
+        }
+        Ok(text.to_owned())
+    }
+);
+
+impl ServiceId {
+    /// Whose the container of the reverse proxy is: the box's own.
+    pub fn proxy() -> Self {
+        Self("proxy".to_owned())
+    }
+
+    /// Whether no service of a catalogue may be called so.
+    pub fn is_reserved(&self) -> bool {
+        *self == Self::proxy()
+    }
+}
+
 impl PeerName {
     /// The DNS label of the peer: lower case, `_` and `.` as `-`, cut to 63.
     pub fn label(&self) -> DnsLabel {
@@ -405,6 +434,14 @@ mod tests {
         assert_eq!("UTC".parse::<TimeZoneName>().unwrap().as_str(), "UTC");
         assert!("Mars/Olympus".parse::<TimeZoneName>().is_err());
         assert!("../etc/passwd".parse::<TimeZoneName>().is_err());
+    }
+
+    #[test]
+    fn key_of_a_setting_is_a_plain_word() {
+        assert!("max_upload".parse::<SettingKey>().is_ok());
+        for bad in ["", "_a", "1a", "A", "a-b", "a b", &"a".repeat(32)] {
+            assert!(bad.parse::<SettingKey>().is_err(), "{bad}");
+        }
     }
 
     #[test]

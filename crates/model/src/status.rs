@@ -55,11 +55,15 @@ pub enum Part {
     Web,
     /// Being found by name at home.
     Mdns,
+    /// Services in containers.
+    Containers,
+    /// The reverse proxy before their pages.
+    Proxy,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Firewall,
         Self::Network,
         Self::Wireguard,
@@ -67,6 +71,8 @@ impl Part {
         Self::Dns,
         Self::Web,
         Self::Mdns,
+        Self::Containers,
+        Self::Proxy,
     ];
 
     /// The word in paths and pages.
@@ -79,13 +85,16 @@ impl Part {
             Self::Dns => "dns",
             Self::Web => "web",
             Self::Mdns => "mdns",
+            Self::Containers => "containers",
+            Self::Proxy => "proxy",
         }
     }
 
     /// Whether the box is as asked only if this part is. Without being found by name it is reached by its address, and
-    /// that another device has the name is nothing a change of settings could be blamed for.
+    /// that another device has the name is nothing a change of settings could be blamed for. Services take minutes to
+    /// come up on a slow board, and nothing else waits for them.
     pub fn is_essential(self) -> bool {
-        self != Self::Mdns
+        !matches!(self, Self::Mdns | Self::Containers | Self::Proxy)
     }
 
     /// The part with this word.
@@ -99,6 +108,18 @@ impl Part {
 pub struct ItemStatus {
     /// Which part.
     pub id: String,
+    /// How it is.
+    pub state: State,
+    /// Since when.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+    /// What, in a sentence.
+    pub detail: String,
+}
+
+/// How a service is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceStatus {
     /// How it is.
     pub state: State,
     /// Since when.

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::key::PublicKey;
 use crate::name::DnsLabel;
 use crate::spec::{
-    DnsSpec, FirewallSpec, LeafSpec, MdnsSpec, NetworkSpec, PeerAccess, WebSpec, WireGuardPeerSpec,
-    WireGuardSpec,
+    ContainersSpec, DnsSpec, FirewallSpec, LeafSpec, MdnsSpec, NetworkSpec, PeerAccess, ProxySpec,
+    WebSpec, WireGuardPeerSpec, WireGuardSpec,
 };
 
 /// One thing to do.
@@ -30,6 +30,10 @@ pub enum Step {
     Web(WebSpec),
     /// Being found by name; `None`: not any more.
     Mdns(Option<MdnsSpec>),
+    /// Services in containers.
+    Containers(Arc<ContainersSpec>),
+    /// The reverse proxy; `None`: there is none.
+    Proxy(Option<ProxySpec>),
 }
 
 /// A change of the packet filter.

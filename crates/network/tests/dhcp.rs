@@ -137,6 +137,7 @@ impl Cell {
             keys: &keys,
             now: cell_model::Timestamp::UNIX_EPOCH,
             serial: 0,
+            proxy_image: None,
         });
         let spec = spec.network;
         self.network

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cell_model::spec::{
-    BoxSpec, DnsSpec, FirewallSpec, LeafSpec, MdnsSpec, NetworkSpec, WebSpec, WireGuardSpec,
-    ZoneSpec,
+    BoxSpec, ContainersSpec, DnsSpec, FirewallSpec, LeafSpec, MdnsSpec, NetworkSpec, ProxySpec,
+    WebSpec, WireGuardSpec, ZoneSpec,
 };
 use cell_model::step::{DnsStep, FirewallStep, NetworkStep, Step, WireGuardStep};
 
@@ -27,6 +27,10 @@ pub struct Applied {
     pub web: Option<WebSpec>,
     /// Being found by name; the inner `None`: it is not.
     pub mdns: Option<Option<MdnsSpec>>,
+    /// What runs in containers.
+    pub containers: Option<Arc<ContainersSpec>>,
+    /// What the reverse proxy answers; the inner `None`: there is none.
+    pub proxy: Option<Option<ProxySpec>>,
 }
 
 impl Applied {
@@ -40,6 +44,8 @@ impl Applied {
             dns: Some(Arc::clone(&spec.dns)),
             web: Some(spec.web.clone()),
             mdns: Some(spec.mdns.clone()),
+            containers: Some(Arc::clone(&spec.containers)),
+            proxy: Some(spec.proxy.clone()),
         }
     }
 }
@@ -55,6 +61,8 @@ impl Applied {
             dns,
             web,
             mdns: _,
+            containers: _,
+            proxy: _,
         } = self;
         firewall.is_some()
             && network.is_some()
@@ -169,6 +177,12 @@ pub fn diff(applied: &Applied, spec: &BoxSpec) -> Vec<Step> {
         // Nobody is called before the door is open.
         steps.push(Step::Mdns(spec.mdns.clone()));
     }
+    if applied.containers.as_ref() != Some(&spec.containers) {
+        steps.push(Step::Containers(Arc::clone(&spec.containers)));
+    }
+    if applied.proxy.as_ref() != Some(&spec.proxy) {
+        steps.push(Step::Proxy(spec.proxy.clone()));
+    }
     steps
 }
 
@@ -195,6 +209,7 @@ fn same_but_peers(one: &FirewallSpec, other: &FirewallSpec) -> bool {
         dns_port,
         peers: _,
         services,
+        containers,
     } = one;
     *phase == other.phase
         && *wan == other.wan
@@ -204,6 +219,7 @@ fn same_but_peers(one: &FirewallSpec, other: &FirewallSpec) -> bool {
         && *admin_ports == other.admin_ports
         && *dns_port == other.dns_port
         && *services == other.services
+        && *containers == other.containers
 }
 
 fn wireguard(
@@ -272,10 +288,14 @@ fn same_but_names(one: &ZoneSpec, other: &ZoneSpec) -> bool {
         domain,
         serial: _,
         own,
+        services,
         names: _,
         records,
     } = one;
-    *domain == other.domain && *own == other.own && *records == other.records
+    *domain == other.domain
+        && *own == other.own
+        && *services == other.services
+        && *records == other.records
 }
 
 #[cfg(test)]
@@ -298,6 +318,8 @@ mod tests {
                 Step::Dns(DnsStep::PatchNames { .. }) => "dns names",
                 Step::Web(_) => "web",
                 Step::Mdns(_) => "mdns",
+                Step::Containers(_) => "containers",
+                Step::Proxy(_) => "proxy",
             })
             .collect()
     }
@@ -315,7 +337,9 @@ mod tests {
                 "dns",
                 "web",
                 "firewall",
-                "mdns"
+                "mdns",
+                "containers",
+                "proxy"
             ]
         );
     }
@@ -429,6 +453,8 @@ mod tests {
                     }
                     Step::Web(spec) => applied.web = Some(spec),
                     Step::Mdns(spec) => applied.mdns = Some(spec),
+                    Step::Containers(spec) => applied.containers = Some(spec),
+                    Step::Proxy(spec) => applied.proxy = Some(spec),
                 }
             }
         }

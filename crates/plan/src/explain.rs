@@ -63,6 +63,16 @@ fn sentence(step: &Step) -> String {
             format!("Be found at home as {}.", spec.label.local_name())
         }
         Step::Mdns(None) => "Be found at home by no name any more.".to_owned(),
+        Step::Containers(spec) => match spec.services.len() {
+            0 => "Run no services.".to_owned(),
+            number => format!("Run {}.", count(number, "service", "services")),
+        },
+        Step::Proxy(None) => "Answer for no service's pages.".to_owned(),
+        Step::Proxy(Some(spec)) => {
+            let names = spec.hosts.iter().flat_map(|host| &host.names);
+            let names: Vec<&str> = names.map(|name| name.as_str()).collect();
+            format!("Answer for {}.", names.join(", "))
+        }
     }
 }
 
@@ -148,7 +158,7 @@ mod tests {
             &Applied::default(),
             &resolve(&Sample::two_armed().input()),
         ));
-        assert_eq!(words.len(), 7);
+        assert_eq!(words.len(), 9);
         assert_eq!(words[6], "Be found at home as hut.local.");
         assert_eq!(words[1], "Set up the VPN interface wg0 with 0 devices.");
     }

@@ -4,9 +4,11 @@ use std::net::IpAddr;
 
 use cell_model::config::{AddressingConfig, AddressingError, Config, RecordData};
 use cell_model::facts::NetworkFacts;
-use cell_model::name::InterfaceName;
+use cell_model::name::{DnsLabel, InterfaceName};
 use cell_model::problem::Problem;
 use ipnet::{IpNet, Ipv4Net};
+
+use crate::services;
 
 /// Networks the config and the interfaces stand on, each with what to call it.
 fn occupied(config: &Config, facts: &NetworkFacts, ours: &InterfaceName) -> Vec<(Ipv4Net, String)> {
@@ -18,7 +20,7 @@ fn occupied(config: &Config, facts: &NetworkFacts, ours: &InterfaceName) -> Vec<
         }
     }
     for (name, interface) in &facts.interfaces {
-        if name == ours {
+        if name == ours || services::is_bridge(name) {
             continue;
         }
         for network in &interface.addresses {
@@ -62,7 +64,51 @@ pub fn check(
             Problem::field(format!("{field}.addressing.{part}"), error)
         })?;
     }
+    check_services(config, facts, vpn_interface)?;
     check_records(config)
+}
+
+/// Services have their networks for themselves, and their hosts.
+fn check_services(
+    config: &Config,
+    facts: &NetworkFacts,
+    vpn_interface: &InterfaceName,
+) -> Result<(), Problem> {
+    if config.services.installed.is_empty() {
+        return Ok(());
+    }
+    let services = services::of(config, None);
+    let network = config.services.network;
+    let mut others = occupied(config, facts, vpn_interface);
+    others.push((config.vpn.subnet, "the VPN's network".to_owned()));
+    for (other, name) in others {
+        if overlap(network, other) {
+            return Err(Problem::conflict(
+                "subnet_overlap",
+                "The network of services is taken",
+                format!(
+                    "{network} overlaps {name} ({other}). Choose another network for services in the settings."
+                ),
+            ));
+        }
+    }
+    for host in services.hosts() {
+        if let Some(peer) = config.peer_with_label(&host) {
+            return Err(name_taken(&host, &format!("The device {peer}")));
+        }
+        if config.dns.records.iter().any(|record| record.name == host) {
+            return Err(name_taken(&host, "A DNS record of yours"));
+        }
+    }
+    Ok(())
+}
+
+fn name_taken(host: &DnsLabel, by: &str) -> Problem {
+    Problem::conflict(
+        "name_taken",
+        "The name is taken",
+        format!("{by} has the name {host} already, and a service needs it. Rename one of them."),
+    )
 }
 
 /// What to know about a config that can work.

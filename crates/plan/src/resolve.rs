@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use cell_model::Timestamp;
 use cell_model::config::{AddressingConfig, Config, PeerConfig};
+use cell_model::container::ImageRef;
 use cell_model::facts::{DhcpFacts, NetworkFacts, StartOptions, is_private};
 use cell_model::key::{PresharedKey, PrivateKey};
 use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName};
 use cell_model::spec::{
-    BoxSpec, DhcpSpec, DnsSpec, FirewallSpec, FirewallVpn, InterfaceSpec, LeafSpec, MdnsSpec,
-    NetworkSpec, OwnAddresses, PeerAccess, Phase, WebSpec, WireGuardPeerSpec, WireGuardSpec,
-    ZoneSpec,
+    BoxSpec, DhcpSpec, DnsSpec, FirewallContainers, FirewallSpec, FirewallVpn, InterfaceSpec,
+    LeafSpec, MdnsSpec, NetworkSpec, OwnAddresses, PeerAccess, Phase, WebSpec, WireGuardPeerSpec,
+    WireGuardSpec, ZoneSpec,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::services::{self, Services};
 
 /// Payload of an Ethernet frame less the largest WireGuard overhead (IPv6 and UDP headers and its own).
 const MTU: u32 = 1420;
@@ -34,6 +37,8 @@ pub struct Input<'a> {
     pub now: Timestamp,
     /// Serial of the zone, should it differ from the one in service.
     pub serial: u32,
+    /// The image of the reverse proxy, if the box has one.
+    pub proxy_image: Option<&'a ImageRef>,
 }
 
 /// Keys the config speaks of. They live sealed in the store, not in the config.
@@ -54,22 +59,38 @@ pub fn vpn_interface() -> InterfaceName {
 pub fn resolve(input: &Input<'_>) -> BoxSpec {
     let home = Home::of(input);
     let peers = active_peers(input);
+    let services = services(input);
     BoxSpec {
-        firewall: Arc::new(firewall(input, &home, &peers)),
+        firewall: Arc::new(firewall(input, &home, &peers, &services)),
         network: network(input),
         wireguard: wireguard(input, &peers).map(Arc::new),
-        dns: Arc::new(dns(input, &home, &peers)),
-        leaf: leaf(input, &home),
+        dns: Arc::new(dns(input, &home, &peers, &services)),
+        leaf: leaf(input, &home, &services),
         web: web(input, &home),
         mdns: mdns(input, &home),
+        unfit_services: services
+            .problems
+            .iter()
+            .map(|(id, problem)| (id.clone(), problem.to_string()))
+            .collect(),
+        proxy: services.proxy,
+        containers: Arc::new(services.containers),
     }
+}
+
+/// What follows from the services; nothing before setup, and where none may run.
+fn services(input: &Input<'_>) -> Services {
+    let config = input.config.filter(|_| input.options.containers);
+    config
+        .map(|config| services::of(config, input.proxy_image))
+        .unwrap_or_default()
 }
 
 /// The packet filter before anything else is up: closed, without devices.
 pub fn closed(input: &Input<'_>) -> FirewallSpec {
     FirewallSpec {
         phase: Phase::Closed,
-        ..firewall(input, &Home::of(input), &[])
+        ..firewall(input, &Home::of(input), &[], &Services::default())
     }
 }
 
@@ -133,7 +154,12 @@ fn active_peers<'a>(input: &Input<'a>) -> Vec<(&'a PeerName, &'a PeerConfig)> {
         .collect()
 }
 
-fn firewall(input: &Input<'_>, home: &Home, peers: &[(&PeerName, &PeerConfig)]) -> FirewallSpec {
+fn firewall(
+    input: &Input<'_>,
+    home: &Home,
+    peers: &[(&PeerName, &PeerConfig)],
+    services: &Services,
+) -> FirewallSpec {
     FirewallSpec {
         phase: Phase::Open,
         wan: input.options.wan.clone(),
@@ -152,6 +178,20 @@ fn firewall(input: &Input<'_>, home: &Home, peers: &[(&PeerName, &PeerConfig)]) 
             .map(|(_, peer)| (peer.address, access(peer)))
             .collect(),
         services: BTreeSet::new(),
+        containers: containers(input, services),
+    }
+}
+
+fn containers(input: &Input<'_>, services: &Services) -> FirewallContainers {
+    let all = services.containers.services.iter();
+    FirewallContainers {
+        networks: all
+            .map(|service| (service.bridge.clone(), service.network))
+            .collect(),
+        flows: services.flows.clone(),
+        internet: services.internet.clone(),
+        resolver: input.config.map(|config| config.vpn.address()),
+        ports: services.ports.clone(),
     }
 }
 
@@ -269,7 +309,12 @@ fn wireguard(input: &Input<'_>, peers: &[(&PeerName, &PeerConfig)]) -> Option<Wi
     })
 }
 
-fn dns(input: &Input<'_>, home: &Home, peers: &[(&PeerName, &PeerConfig)]) -> DnsSpec {
+fn dns(
+    input: &Input<'_>,
+    home: &Home,
+    peers: &[(&PeerName, &PeerConfig)],
+    services: &Services,
+) -> DnsSpec {
     let listen = home.addresses.iter().chain(&home.vpn);
     let vpn_sources: BTreeSet<IpNet> = input.config.map_or_else(BTreeSet::new, |config| {
         BTreeSet::from([config.vpn.subnet.into(), config.vpn.subnet6.into()])
@@ -297,6 +342,12 @@ fn dns(input: &Input<'_>, home: &Home, peers: &[(&PeerName, &PeerConfig)]) -> Dn
             .chain(vpn_sources.iter().copied())
             .chain(own_sources)
             .chain(loopback)
+            .chain(
+                services
+                    .internet
+                    .iter()
+                    .map(|address| IpNet::from(IpAddr::V4(*address))),
+            )
             .collect(),
         upstreams: if own_upstreams.is_empty() {
             input.facts.resolvers.clone()
@@ -311,6 +362,7 @@ fn dns(input: &Input<'_>, home: &Home, peers: &[(&PeerName, &PeerConfig)]) -> Dn
                 vpn: home.vpn.iter().copied().collect(),
                 vpn_sources,
             },
+            services: services.hosts(),
             names: names(peers),
             records: config.dns.records.clone(),
         }),
@@ -327,8 +379,10 @@ fn names(peers: &[(&PeerName, &PeerConfig)]) -> BTreeMap<DnsLabel, Arc<BTreeSet<
         .collect()
 }
 
-fn leaf(input: &Input<'_>, home: &Home) -> LeafSpec {
+fn leaf(input: &Input<'_>, home: &Home, services: &Services) -> LeafSpec {
     let mut names = BTreeSet::from(["localhost".to_owned()]);
+    let proxied = services.proxy.iter().flat_map(|proxy| &proxy.hosts);
+    names.extend(proxied.flat_map(|host| host.names.iter().map(ToString::to_string)));
     names.extend(own_names(input));
     names.extend(local_names(input));
     LeafSpec {

@@ -33,7 +33,7 @@ impl Sample {
                 admin: None,
                 dns_port: 53,
                 wireguard_port: 51820,
-                containers: false,
+                containers: true,
                 initial: Default::default(),
             },
             facts: NetworkFacts::default(),
@@ -58,6 +58,7 @@ impl Sample {
             keys: &self.keys,
             now: self.now,
             serial: self.serial,
+            proxy_image: None,
         }
     }
 
@@ -121,6 +122,7 @@ fn config() -> Config {
             records: Vec::new(),
         },
         updates: UpdatesConfig::default(),
+        services: Default::default(),
         peers: BTreeMap::new(),
     }
 }

@@ -1,19 +1,26 @@
 //! Manifests and answers to specs: what runs, and who reaches whom.
 
+mod proxy;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use cell_catalogue::{
-    Accounts, Backend, Container, Manifest, Probe, Setting, SettingError, SettingKey, SettingValue,
-    Values, Variable, requires,
+    Accounts, Backend, Container, Manifest, Probe, Setting, SettingError, Values, Variable,
+    requires,
 };
-use cell_model::container::IdRange;
-use cell_model::name::{Domain, InterfaceName, PartName, ServiceId, TimeZoneName};
+use cell_model::config::{Config, SettingValue};
+use cell_model::container::{IdRange, ImageRef};
+use cell_model::name::{
+    DnsLabel, Domain, InterfaceName, PartName, ServiceId, SettingKey, TimeZoneName,
+};
 use cell_model::spec::{
-    ContainerSpec, ContainersSpec, FlowSpec, HealthSpec, MountSpec, PortSpec, ProbeSpec, RouteSpec,
-    ServiceSpec,
+    ContainerSpec, ContainersSpec, FlowSpec, HealthSpec, MountSpec, PortSpec, ProbeSpec, ProxySpec,
+    RouteSpec, ServiceSpec,
 };
 use ipnet::Ipv4Net;
+
+pub use proxy::container as proxy_container;
 
 /// Length of the prefix of a service's network: the box, and more containers than a manifest may have.
 const SERVICE_PREFIX: u8 = 27;
@@ -46,6 +53,8 @@ pub struct Place<'a> {
     pub time_zone: &'a TimeZoneName,
     /// The networks that services get theirs from.
     pub pool: Ipv4Net,
+    /// Whom those who may reach the internet ask for names.
+    pub resolver: Ipv4Addr,
 }
 
 /// What follows.
@@ -61,13 +70,32 @@ pub struct Services {
     pub routes: Vec<RouteSpec>,
     /// What the box passes on.
     pub ports: BTreeSet<PortSpec>,
+    /// What the reverse proxy answers; `None` while there is none.
+    pub proxy: Option<ProxySpec>,
     /// Services that cannot be run as they are, and why. Nothing of them is above.
     pub problems: BTreeMap<ServiceId, ServiceProblem>,
+}
+
+impl Services {
+    /// The labels of the domain that services have.
+    pub fn hosts(&self) -> BTreeSet<DnsLabel> {
+        let hosts = self.routes.iter().map(|route| label(&route.host));
+        hosts.collect()
+    }
+}
+
+/// The label of a host.
+fn label(host: &PartName) -> DnsLabel {
+    let label = host.as_str().parse();
+    label.expect("the name of a host is a label")
 }
 
 /// Why a service cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceProblem {
+    /// Another version of the box took the manifest.
+    #[error("has a manifest that this version of the box does not take: {0}")]
+    Manifest(String),
     /// An answer is not one of those the manifest takes.
     #[error("the setting {key} {error}")]
     Answer {
@@ -142,6 +170,48 @@ impl Ground {
         let at = containers.position(|container| container.name == backend.container)?;
         Some(SocketAddrV4::new(self.address(at), backend.port))
     }
+}
+
+/// What follows from the services that a config has. `proxy` is the image of the reverse proxy; without it, nothing that
+/// they have for browsers is reached.
+pub fn of(config: &Config, proxy: Option<&ImageRef>) -> Services {
+    let mut manifests = BTreeMap::new();
+    let mut problems = BTreeMap::new();
+    for (id, service) in &config.services.installed {
+        match Manifest::parse(service.manifest.as_bytes()) {
+            Ok(manifest) if manifest.id == *id => {
+                manifests.insert(id, (manifest, service));
+            }
+            Ok(manifest) => {
+                let problem = ServiceProblem::Manifest(format!("it is that of {}", manifest.id));
+                problems.insert(id.clone(), problem);
+            }
+            Err(error) => {
+                problems.insert(id.clone(), ServiceProblem::Manifest(error.to_string()));
+            }
+        }
+    }
+    let running = manifests.values().filter(|(_, service)| service.enabled);
+    let installed: Vec<Installed<'_>> = running
+        .map(|(manifest, service)| Installed {
+            manifest,
+            slot: service.slot,
+            answers: &service.answers,
+        })
+        .collect();
+    let place = Place {
+        domain: &config.domain.name,
+        time_zone: &config.cell.timezone,
+        pool: config.services.network,
+        resolver: config.vpn.address(),
+    };
+    let mut services = resolve(&installed, &place);
+    services.problems.extend(problems);
+    services.containers.discarded = config.services.discarded.clone();
+    if let Some(image) = proxy.filter(|_| !services.routes.is_empty()) {
+        proxy::add(&mut services, image, &place);
+    }
+    services
 }
 
 /// What follows from the services that are installed.
@@ -221,10 +291,7 @@ fn add(
         if manifest.internet.is_some() {
             services.internet.insert(address);
         }
-        let resolver = manifest
-            .internet
-            .as_ref()
-            .and(ground.network.hosts().next());
+        let resolver = manifest.internet.as_ref().map(|_| place.resolver);
         containers.push(ContainerSpec {
             hosts,
             resolver,
@@ -248,9 +315,18 @@ fn add(
     Ok(())
 }
 
+/// What the names of all bridges begin with.
+const BRIDGE: &str = "svc";
+
 fn bridge(slot: u16) -> InterfaceName {
-    let name = format!("svc{slot}");
+    let name = format!("{BRIDGE}{slot}");
     name.parse().expect("eight characters at most are a name")
+}
+
+/// Whether an interface is the box's side of a service's network.
+pub fn is_bridge(name: &InterfaceName) -> bool {
+    let number = name.as_str().strip_prefix(BRIDGE);
+    number.is_some_and(|number| number.parse::<u16>().is_ok())
 }
 
 /// What the places of templates are filled with.

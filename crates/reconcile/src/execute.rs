@@ -1,15 +1,29 @@
 //! Carrying out one step: apply, then verify. Nothing else here changes the system.
 
 use std::error::Error;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
+use cell_containers::ContainersError;
 use cell_model::Timestamp;
+use cell_model::container::ImageDigest;
+use cell_model::spec::ContainersSpec;
 use cell_model::step::Step;
+use cell_packages::PackagesError;
 
 use crate::Parts;
 
 /// What does not end by then is given up, so that it can be tried again.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// As [`LIMIT`], for containers: they are started one after the other, each in up to a minute on the slowest board.
+const CONTAINERS_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// As [`LIMIT`], for the proxy: its container may just be starting.
+const PROXY_LIMIT: Duration = Duration::from_secs(180);
 
 /// Why a step failed, with all causes in one line.
 pub(crate) type StepError = Box<dyn Error + Send + Sync>;
@@ -47,6 +61,77 @@ pub(crate) async fn execute(parts: &Parts, step: &Step, now: Timestamp) -> Resul
             limited(LIMIT, parts.mdns.apply(spec.as_ref())).await?;
             limited(LIMIT, parts.mdns.verify(spec.as_ref())).await
         }
+        Step::Containers(spec) => {
+            // One that cannot be brought keeps nobody but its own service.
+            let brought = bring(parts, spec).await;
+            limited(CONTAINERS_LIMIT, parts.containers.apply(spec)).await?;
+            brought
+        }
+        Step::Proxy(spec) => limited(PROXY_LIMIT, parts.proxy.apply(spec.as_ref())).await,
+    }
+}
+
+/// Brings the images that are needed and not there, as far as the box has them. The first failure is told at the end.
+async fn bring(parts: &Parts, spec: &ContainersSpec) -> Result<(), StepError> {
+    let mut first = Ok(());
+    for image in spec.images() {
+        if !parts.library.has_image(&image) {
+            continue;
+        }
+        match parts.containers.has_image(image).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let brought = limited(CONTAINERS_LIMIT, bring_one(parts, image)).await;
+                first = first.and(brought);
+            }
+            // Whoever asks next is told the same.
+            Err(_) => return first,
+        }
+    }
+    first
+}
+
+/// Why an image is not there.
+#[derive(Debug, thiserror::Error)]
+enum BringError {
+    /// Its archive cannot be made.
+    #[error("an image cannot be brought")]
+    Packages(#[source] PackagesError),
+    /// Podman does not take it.
+    #[error("an image is not taken")]
+    Containers(#[source] ContainersError),
+    /// Podman made another one of it.
+    #[error("the image {0} was brought, and is not there")]
+    Other(ImageDigest),
+    /// There is no pipe, or nobody to write into it.
+    #[error("an image cannot be passed on")]
+    Pipe(#[source] io::Error),
+}
+
+/// From the library straight to podman, by way of a pipe: no room on the disk is needed twice.
+async fn bring_one(parts: &Parts, image: ImageDigest) -> Result<(), BringError> {
+    let (reader, writer) = io::pipe().map_err(BringError::Pipe)?;
+    let library = Arc::clone(&parts.library);
+    let writing = tokio::task::spawn_blocking(move || library.write_archive(&image, writer));
+    let loaded = parts
+        .containers
+        .load(File::from(OwnedFd::from(reader)))
+        .await;
+    let written = writing
+        .await
+        .map_err(|error| BringError::Pipe(io::Error::other(error)))?;
+    match (written, loaded) {
+        // Podman hung up, and says why.
+        (Err(PackagesError::Write(_)), Err(error)) | (Ok(()), Err(error)) => {
+            return Err(BringError::Containers(error));
+        }
+        (Err(error), _) => return Err(BringError::Packages(error)),
+        (Ok(()), Ok(())) => {}
+    }
+    match parts.containers.has_image(image).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(BringError::Other(image)),
+        Err(error) => Err(BringError::Containers(error)),
     }
 }
 

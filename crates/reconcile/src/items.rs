@@ -64,6 +64,8 @@ pub(crate) fn part_of(step: &Step) -> Part {
         Step::Dns(_) => Part::Dns,
         Step::Web(_) => Part::Web,
         Step::Mdns(_) => Part::Mdns,
+        Step::Containers(_) => Part::Containers,
+        Step::Proxy(_) => Part::Proxy,
     }
 }
 
@@ -98,7 +100,31 @@ pub(crate) fn detail(part: Part, spec: &BoxSpec) -> String {
             format!("Listens on {}.", listen.join(", "))
         }
         Part::Mdns => found(spec.mdns.as_ref(), None),
+        Part::Containers => running(spec) + &unfit(spec),
+        Part::Proxy => spec.proxy.as_ref().map_or_else(
+            || "No service has pages.".to_owned(),
+            |proxy| {
+                let names = proxy.hosts.iter().map(|host| host.names.len()).sum();
+                format!("It answers for {}.", count(names, "name", "names"))
+            },
+        ),
     }
+}
+
+/// How many services run.
+fn running(spec: &BoxSpec) -> String {
+    match spec.containers.services.len() {
+        0 => "No service runs.".to_owned(),
+        number => format!("{} in containers.", count(number, "service", "services")),
+    }
+}
+
+/// Which services cannot be run as they are.
+fn unfit(spec: &BoxSpec) -> String {
+    let unfit = spec.unfit_services.iter();
+    unfit
+        .map(|(id, problem)| format!(" {id} does not run: it {problem}."))
+        .collect()
 }
 
 /// By which name the box is found; the name is not known at once.

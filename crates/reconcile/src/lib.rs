@@ -10,13 +10,16 @@ mod execute;
 mod in_hand;
 mod items;
 mod listener;
+mod proxy;
 mod round;
+mod services;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use cell_containers::Containers;
 use cell_dns::Dns;
 use cell_firewall::Firewall;
 use cell_mdns::Mdns;
@@ -26,12 +29,15 @@ use cell_model::facts::{NetworkFacts, StartOptions};
 use cell_model::spec::BoxSpec;
 use cell_model::status::{ItemStatus, Part};
 use cell_network::Network;
+use cell_packages::Library;
 use cell_plan::resolve::Keys;
 use cell_vault::Vault;
 use cell_wireguard::WireGuard;
 use tokio::sync::{mpsc, watch};
 
 pub use listener::{AdminListener, ListenerError};
+pub use proxy::{ProxyHost, ProxyHostError};
+pub use services::ServicesStatus;
 
 /// Time between two looks at the whole when nothing calls for one: expiries, certificates, repairs.
 const IDLE: Duration = Duration::from_secs(30);
@@ -61,6 +67,12 @@ pub struct Parts {
     pub listener: Arc<dyn AdminListener>,
     /// Being found by name.
     pub mdns: Arc<dyn Mdns>,
+    /// Services in containers.
+    pub containers: Arc<dyn Containers>,
+    /// Where their images come from.
+    pub library: Arc<Library>,
+    /// The reverse proxy before their pages.
+    pub proxy: Arc<dyn ProxyHost>,
 }
 
 /// What the system shall be.
@@ -104,16 +116,20 @@ pub enum Nudge {
 pub struct Reconciler {
     /// What the system is.
     pub published: watch::Receiver<Arc<Published>>,
+    /// How each service is that runs.
+    pub services: watch::Receiver<ServicesStatus>,
     /// To tell the loop something.
     pub nudge: mpsc::Sender<Nudge>,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
+    watch: tokio::task::JoinHandle<()>,
 }
 
 impl Reconciler {
     /// Waits for the step in hand, but not for one that hangs, and ends the loop. The system stays as it is.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
+        self.watch.abort();
         if tokio::time::timeout(SHUTDOWN, &mut self.task)
             .await
             .is_err()
@@ -141,9 +157,12 @@ pub fn start(
         spec: None,
     }));
     let (stop, stopping) = watch::channel(false);
+    let (services, watch) = services::watch(&parts, view.clone(), nudge.clone(), clock);
     let worker = round::Worker::new(options, parts, published, clock, stopping.clone());
     Reconciler {
         published: view,
+        services,
+        watch,
         nudge,
         stop,
         task: tokio::spawn(run(worker, desired, nudges, stopping, clock)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cell_firewall::FirewallStatus;
 use cell_model::Timestamp;
+use cell_model::container::ImageRef;
 use cell_model::facts::{NetworkFacts, StartOptions};
 use cell_model::name::DnsLabel;
 use cell_model::spec::BoxSpec;
@@ -29,6 +30,7 @@ const MAX_PASSES: usize = 3;
 pub(crate) struct Worker {
     options: StartOptions,
     parts: Parts,
+    proxy_image: Option<ImageRef>,
     published: watch::Sender<Arc<Published>>,
     clock: fn() -> Timestamp,
     applied: Applied,
@@ -64,6 +66,7 @@ impl Worker {
         let now = clock();
         Self {
             options,
+            proxy_image: parts.library.proxy(),
             parts,
             published,
             clock,
@@ -118,6 +121,8 @@ impl Worker {
             Part::Dns => self.applied.dns = None,
             Part::Web => self.applied.web = None,
             Part::Mdns => self.applied.mdns = None,
+            Part::Containers => self.applied.containers = None,
+            Part::Proxy => self.applied.proxy = None,
         }
     }
 
@@ -338,6 +343,7 @@ impl Worker {
             keys: &desired.keys,
             now: (self.clock)(),
             serial: self.serial,
+            proxy_image: self.proxy_image.as_ref(),
         }
     }
 
@@ -362,9 +368,13 @@ impl Worker {
             if part.is_essential() {
                 all &= self.wait_for(part).await;
             } else if self.items.state(part) != State::Failed {
-                // Others on the wire are given a second to speak up, and nobody waits for that.
-                let detail = "It finds out whether the name is free.".to_owned();
-                self.items.set(part, State::Pending, detail, now);
+                let detail = match part {
+                    // Others on the wire are given a second to speak up, and nobody waits for that.
+                    Part::Mdns => "It finds out whether the name is free.",
+                    Part::Proxy => "It is told what to answer.",
+                    _ => "Services are brought to what is asked for.",
+                };
+                self.items.set(part, State::Pending, detail.to_owned(), now);
             }
         }
         all
@@ -458,8 +468,9 @@ impl Worker {
             }
             Step::Leaf(leaf) => {
                 self.applied.leaf = Some(leaf.clone());
-                // The listener fetches it anew.
+                // Listener and proxy fetch it anew.
                 self.applied.web = None;
+                self.applied.proxy = self.applied.proxy.take().filter(Option::is_none);
             }
             Step::Dns(_) => self.applied.dns = Some(Arc::clone(&spec.dns)),
             Step::Web(web) => self.applied.web = Some(web.clone()),
@@ -468,6 +479,8 @@ impl Worker {
                 self.look = Look::AfterStep;
                 self.applied.mdns = Some(mdns.clone());
             }
+            Step::Containers(containers) => self.applied.containers = Some(Arc::clone(containers)),
+            Step::Proxy(proxy) => self.applied.proxy = Some(proxy.clone()),
         }
     }
 

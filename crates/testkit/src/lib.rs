@@ -25,7 +25,7 @@ pub mod web;
 pub mod wireguard;
 pub mod world;
 
-pub use celld::{Celld, CelldOptions};
+pub use celld::{Celld, CelldOptions, ContainerOptions};
 pub use client::{Client, Reply, Request};
 pub use cut_disk::CutDisk;
 pub use dns::DnsServer;

@@ -109,6 +109,28 @@ pub fn busybox(program: &Path, command: &[&str]) -> io::Result<ImageArchive> {
     image(&files, command)
 }
 
+/// Puts images into a package folder (see `cell_packages`): their blobs, and the list of them by name.
+///
+/// # Errors
+/// What could not be written.
+pub fn package_folder(folder: &Path, images: &[(&str, &ImageArchive)]) -> io::Result<()> {
+    let mut list = serde_json::Map::new();
+    for (name, image) in images {
+        list.insert((*name).to_owned(), image.digest.clone().into());
+        let mut archive = tar::Archive::new(image.bytes.as_slice());
+        for entry in archive.entries()? {
+            let mut entry = entry?;
+            if entry.path()?.starts_with("blobs") {
+                entry.unpack_in(folder)?;
+            }
+        }
+    }
+    std::fs::write(
+        folder.join("images.json"),
+        json!({ "images": list }).to_string(),
+    )
+}
+
 fn layer(files: &[ImageFile]) -> io::Result<Vec<u8>> {
     let mut layer = tar::Builder::new(Vec::new());
     for file in files {

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A user namespace can only be made by who is not in a changed root (user_namespaces(7)), so the root is pivoted.
 const SCRIPT: &str = r#"
 set -eu
-packages=$1 settings=$2 run=$3 memory=$4
+packages=$1 settings=$2 run=$3 memory=$4 volumes=$5
 mount --make-rprivate /
 mount -t tmpfs none "$memory"
 mkdir "$memory/upper" "$memory/work" "$memory/root" "$memory/storage"
@@ -42,6 +42,8 @@ mount -t cgroup2 none sys/fs/cgroup
 mount --rbind /dev dev
 mount --bind "$run" run
 mount --bind "$memory/storage" var/lib/containers
+mkdir -p var/lib/containers/storage/volumes
+mount --bind "$volumes" var/lib/containers/storage/volumes
 pivot_root . old
 umount -l old
 export PATH=/usr/bin:/usr/sbin
@@ -83,7 +85,7 @@ impl Podman {
         settings: &Path,
     ) -> Result<Self, PodmanError> {
         let folder = tempfile::tempdir().map_err(PodmanError::Folder)?;
-        for name in ["run", "memory"] {
+        for name in ["run", "memory", "volumes"] {
             fs::create_dir(folder.path().join(name)).map_err(PodmanError::Folder)?;
         }
         let said = fs::File::create(folder.path().join("said")).map_err(PodmanError::Folder)?;
@@ -100,7 +102,7 @@ impl Podman {
             ])
             .args(["sh", "-c", SCRIPT, "podman"])
             .args([packages, settings])
-            .args(["run", "memory"].map(|name| folder.path().join(name)))
+            .args(["run", "memory", "volumes"].map(|name| folder.path().join(name)))
             .stdin(Stdio::null())
             .stdout(said)
             .stderr(errors)
@@ -129,6 +131,11 @@ impl Podman {
     /// A folder that podman sees at `/run`.
     pub fn run_folder(&self) -> PathBuf {
         self.folder.path().join("run")
+    }
+
+    /// Where it has volumes, as everybody sees them.
+    pub fn volumes(&self) -> PathBuf {
+        self.folder.path().join("volumes")
     }
 
     /// One of the programs it comes with.

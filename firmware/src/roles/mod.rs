@@ -6,6 +6,7 @@ pub(crate) mod dns;
 pub(crate) mod fetch;
 mod keeper;
 mod process;
+pub(crate) mod proxy;
 pub(crate) mod web;
 pub(crate) mod wireguard;
 

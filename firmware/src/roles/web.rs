@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -46,6 +47,8 @@ pub(crate) struct ProcessListener {
 struct Wanted {
     spec: Option<WebSpec>,
     sockets: BTreeMap<SocketAddr, TcpListener>,
+    /// Where the reverse proxy asks whose a request is.
+    accounts: Option<UnixListener>,
 }
 
 impl ProcessListener {
@@ -61,6 +64,24 @@ impl ProcessListener {
     /// Tells a process that was restarted all that is wanted of it.
     pub(crate) async fn replay(&self) -> Result<(), ListenerError> {
         let wanted = self.wanted.lock().await;
+        self.hand_over(&wanted).await
+    }
+
+    /// Whether somebody answers where the reverse proxy asks whose a request is.
+    pub(crate) async fn answers_for_accounts(&self) -> bool {
+        self.wanted.lock().await.accounts.is_some()
+    }
+
+    /// From now on, that is here; `None`: nowhere.
+    pub(crate) async fn answer_for_accounts(
+        &self,
+        socket: Option<UnixListener>,
+    ) -> Result<(), ListenerError> {
+        let mut wanted = self.wanted.lock().await;
+        if socket.is_none() && wanted.accounts.is_none() {
+            return Ok(());
+        }
+        wanted.accounts = socket;
         self.hand_over(&wanted).await
     }
 

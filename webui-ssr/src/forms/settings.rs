@@ -64,6 +64,7 @@ pub(crate) fn parse(draft: &mut Draft, config: ConfigView) -> Option<Change> {
         network: None,
         dns: None,
         updates: None,
+        services: None,
     };
     draft.accept(Some(Change::Settings(Box::new(update))))
 }

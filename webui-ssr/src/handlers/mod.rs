@@ -11,6 +11,7 @@ pub(crate) mod people;
 pub(crate) mod refusal;
 mod review;
 pub(crate) mod revisions;
+pub(crate) mod services;
 pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod sign_in;

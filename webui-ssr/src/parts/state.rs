@@ -39,6 +39,8 @@ pub(crate) fn part_name(part: Part) -> &'static str {
         Part::Dns => "Name server",
         Part::Web => "Admin page",
         Part::Mdns => "Found by name",
+        Part::Containers => "Services",
+        Part::Proxy => "Pages of services",
     }
 }
 

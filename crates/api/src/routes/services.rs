@@ -1,17 +1,101 @@
-//! Installed services.
+//! Services: what the store has, what is installed.
 
-use cell_control::view::Page;
+use std::collections::BTreeMap;
+
+use cell_control::change::{Change, ServiceForm, ServiceUpdate};
+use cell_control::{ask, query};
 use cell_gate::{Reply, Visit};
+use cell_model::config::SettingValue;
+use cell_model::name::{ServiceId, SettingKey};
 use cell_model::problem::Problem;
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use crate::answer::{ServiceAnswer, ok};
-use crate::parameter;
+use crate::answer::{ServiceAnswer, changed, ok};
+use crate::{body, parameter, path};
 
-/// No service can be installed before there is a catalogue, so the list is always empty.
+/// What is known about a service to install.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InstallForm {
+    /// Answers to its questions; all else is as its manifest says.
+    #[serde(default)]
+    answers: BTreeMap<SettingKey, SettingValue>,
+}
+
+/// What becomes of what a service has kept.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemoveForm {
+    /// Delete it; otherwise it is there again when the service is installed again.
+    #[serde(default)]
+    delete_data: bool,
+}
+
+pub(crate) async fn offers(visit: Visit) -> Result<Reply, Problem> {
+    let range = parameter::range(&visit.query)?;
+    ok(&ask(
+        visit.control.as_ref(),
+        &visit.caller,
+        query::Offers { range },
+    )
+    .await?)
+}
+
 pub(crate) async fn active(visit: Visit) -> Result<Reply, Problem> {
-    parameter::range(&visit.query)?;
-    ok(&Page::<ServiceAnswer> {
-        items: Vec::new(),
-        next: None,
-    })
+    let range = parameter::range(&visit.query)?;
+    ok(&ask(
+        visit.control.as_ref(),
+        &visit.caller,
+        query::Services { range },
+    )
+    .await?)
+}
+
+pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
+    answer(&visit, StatusCode::OK, id(&visit)?).await
+}
+
+pub(crate) async fn install(visit: Visit) -> Result<Reply, Problem> {
+    let id = id(&visit)?;
+    let InstallForm { answers } = body::read(&visit)?;
+    let form = ServiceForm {
+        id: id.clone(),
+        answers,
+    };
+    let change = Change::InstallService(form);
+    let receipt = visit.control.submit(&visit.caller, change).await?;
+    let made = answer(&visit, StatusCode::CREATED, id).await;
+    changed(receipt, made)
+}
+
+pub(crate) async fn change(visit: Visit) -> Result<Reply, Problem> {
+    let id = id(&visit)?;
+    let update: ServiceUpdate = body::read(&visit)?;
+    let change = Change::ChangeService {
+        id: id.clone(),
+        update,
+    };
+    let receipt = visit.control.submit(&visit.caller, change).await?;
+    let made = answer(&visit, StatusCode::OK, id).await;
+    changed(receipt, made)
+}
+
+pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {
+    let id = id(&visit)?;
+    let RemoveForm { delete_data } = body::read(&visit)?;
+    let change = Change::RemoveService { id, delete_data };
+    let receipt = visit.control.submit(&visit.caller, change).await?;
+    changed(receipt, Ok(Reply::no_content()))
+}
+
+fn id(visit: &Visit) -> Result<ServiceId, Problem> {
+    path::name(visit, "id", "service")
+}
+
+async fn answer(visit: &Visit, status: StatusCode, id: ServiceId) -> Result<Reply, Problem> {
+    let question = query::Service { id };
+    let service = ask(visit.control.as_ref(), &visit.caller, question).await?;
+    Reply::json(status, &ServiceAnswer { service })
 }

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cell_model::name::{PartName, ServiceId};
+use cell_model::name::{PartName, ServiceId, SettingKey};
 use cell_model::toml_text::{Field, Reader, Section};
 use toml::de::DeValue;
 
 use crate::manifest::{Backend, Container};
-use crate::setting::SettingKey;
 use crate::template::{Template, Variable};
 
 /// What would be taken for the box itself.

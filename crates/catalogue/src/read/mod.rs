@@ -78,6 +78,10 @@ fn root(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Manifest> {
         reader.wrong(root, SCHEMA, at, message);
     }
     let id: Option<ServiceId> = reader.required(root, ID);
+    if id.as_ref().is_some_and(ServiceId::is_reserved) {
+        let at = value_at(root, ID);
+        reader.wrong(root, ID, at, "is refused: the box keeps it for itself");
+    }
     let name = line(reader, root, TITLE, 60);
     let summary = line(reader, root, SUMMARY, 200);
     let version = line(reader, root, VERSION, 40);

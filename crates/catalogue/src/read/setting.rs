@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use cell_model::config::SettingValue;
 use cell_model::toml_text::{Field, Reader, Section, field};
 
 use super::{line, needed, value_at};
-use crate::setting::{Setting, SettingKind, SettingValue};
+use crate::setting::{Setting, SettingKind};
 use crate::template::acted_on_in_value;
 
 const KEY: Field = field("key", "\"max_upload\"");

@@ -105,6 +105,7 @@ impl OfflineCell {
             vpn: section(documents, "vpn")?,
             dns: section(documents, "dns")?,
             updates: Default::default(),
+            services: Default::default(),
             peers: BTreeMap::new(),
         })
     }

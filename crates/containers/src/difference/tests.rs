@@ -103,7 +103,10 @@ fn bring(seen: &mut ContainersSeen, spec: &ContainersSpec) -> usize {
 }
 
 fn spec(services: Vec<ServiceSpec>) -> ContainersSpec {
-    ContainersSpec { services }
+    ContainersSpec {
+        services,
+        discarded: BTreeSet::new(),
+    }
 }
 
 #[test]

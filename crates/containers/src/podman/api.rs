@@ -1,7 +1,7 @@
 //! The calls of podman's API that we make, and what of their answers counts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::fs::File;
 use std::time::Duration;
 
 use cell_model::container::ImageDigest;
@@ -67,13 +67,8 @@ pub(super) async fn images(client: &Client) -> Result<Vec<Image>, ContainersErro
     client.read(Call::get("/images/json", "list images")).await
 }
 
-pub(super) async fn load(client: &Client, archive: &Path) -> Result<(), ContainersError> {
-    let file = tokio::fs::File::open(archive)
-        .await
-        .map_err(ContainersError::Archive)?;
-    let body = RequestBody::file(file)
-        .await
-        .map_err(ContainersError::Archive)?;
+pub(super) async fn load(client: &Client, archive: File) -> Result<(), ContainersError> {
+    let body = RequestBody::file(archive).map_err(ContainersError::Archive)?;
     client
         .send(Call::post("/images/load", "load an image").archive(body))
         .await?;

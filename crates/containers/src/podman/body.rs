@@ -17,11 +17,12 @@ const PIECE: usize = 64 * 1024;
 pub(super) enum RequestBody {
     /// In one piece; empty once it was taken.
     Whole(Bytes),
-    /// A file, read as it is sent: images are larger than memory.
+    /// A file or a pipe, read as it is sent: images are larger than memory.
     File {
         file: File,
         piece: Box<[u8]>,
-        length: u64,
+        /// `None` for a pipe.
+        length: Option<u64>,
     },
 }
 
@@ -34,10 +35,11 @@ impl RequestBody {
         Self::Whole(Bytes::from(value.to_string()))
     }
 
-    pub(super) async fn file(file: File) -> io::Result<Self> {
-        let length = file.metadata().await?.len();
+    pub(super) fn file(file: std::fs::File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let length = metadata.is_file().then(|| metadata.len());
         Ok(Self::File {
-            file,
+            file: File::from_std(file),
             piece: vec![0; PIECE].into_boxed_slice(),
             length,
         })
@@ -70,7 +72,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::File { length, .. } => SizeHint::with_exact(*length),
+            Self::File { length, .. } => length.map_or_else(SizeHint::new, SizeHint::with_exact),
         }
     }
 }

@@ -89,6 +89,12 @@ impl Client {
         Self { socket }
     }
 
+    /// Whether somebody listens.
+    pub(super) async fn connects(&self) -> Result<(), ContainersError> {
+        let connected = UnixStream::connect(&self.socket).await;
+        connected.map(drop).map_err(ContainersError::Connect)
+    }
+
     /// Makes a call; the answer's body.
     pub(super) async fn send(&self, call: Call) -> Result<Bytes, ContainersError> {
         let (what, limit) = (call.what.clone(), call.limit);

@@ -5,8 +5,9 @@ mod body;
 mod client;
 
 use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::net::SocketAddrV4;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,6 +24,11 @@ use crate::render::{self, Limiting, Place};
 use crate::seen::ContainersSeen;
 use crate::{Containers, ContainersError, names};
 
+/// How long podman may take to listen: it reads its whole store first.
+const STARTING: Duration = Duration::from_secs(120);
+/// Time between two looks whether it listens.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// Where podman is, and where logs go.
 #[derive(Debug, Clone)]
 pub struct PodmanOptions {
@@ -30,6 +36,8 @@ pub struct PodmanOptions {
     pub socket: PathBuf,
     /// A folder in memory.
     pub logs: PathBuf,
+    /// The file that is made to have podman started, by whoever looks after it.
+    pub wanted: Option<PathBuf>,
 }
 
 /// The containers of one podman.
@@ -37,6 +45,7 @@ pub struct PodmanOptions {
 pub struct Podman {
     client: Client,
     logs: PathBuf,
+    wanted: Option<PathBuf>,
 }
 
 impl Podman {
@@ -45,24 +54,28 @@ impl Podman {
         Self {
             client: Client::new(options.socket),
             logs: options.logs,
+            wanted: options.wanted,
         }
     }
 
-    /// Brings an image from an OCI archive (OCI image specification, "image layout", as a tar file).
-    ///
-    /// # Errors
-    /// [`ContainersError`]; what is in the archive is not checked against a digest here but by [`Self::has_image`].
-    pub async fn load(&self, archive: &Path) -> Result<(), ContainersError> {
-        api::load(&self.client, archive).await
-    }
-
-    /// Whether an image is on the box.
-    ///
-    /// # Errors
-    /// [`ContainersError`]
-    pub async fn has_image(&self, digest: ImageDigest) -> Result<bool, ContainersError> {
-        let images = api::images(&self.client).await?;
-        Ok(images.iter().any(|image| image.is(digest)))
+    /// Has podman started, and waits until it listens.
+    async fn wake(&self) -> Result<(), ContainersError> {
+        let Some(wanted) = &self.wanted else {
+            return Ok(());
+        };
+        if let Some(folder) = wanted.parent() {
+            fs::create_dir_all(folder).map_err(ContainersError::Wake)?;
+        }
+        fs::write(wanted, "").map_err(ContainersError::Wake)?;
+        let deadline = tokio::time::Instant::now() + STARTING;
+        loop {
+            match self.client.connects().await {
+                Err(_) if tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(LOOK).await;
+                }
+                connected => return connected,
+            }
+        }
     }
 
     async fn carry_out(
@@ -160,7 +173,14 @@ impl Containers for Podman {
     }
 
     async fn apply(&self, spec: &ContainersSpec) -> Result<(), ContainersError> {
-        let seen = self.observe().await?;
+        if !spec.is_empty() {
+            self.wake().await?;
+        }
+        let seen = match self.observe().await {
+            // Where podman never ran, nothing of it runs.
+            Err(ContainersError::Connect(_)) if spec.is_empty() => return Ok(()),
+            seen => seen?,
+        };
         let limiting = api::limiting(&self.client).await?;
         let images = api::images(&self.client).await?;
         if limiting == Limiting::Impossible && !spec.services.is_empty() {
@@ -203,6 +223,13 @@ impl Containers for Podman {
             }
             note(brought);
         }
+        for id in &spec.discarded {
+            let removed = self.remove_data(id).await;
+            if let Err(error) = &removed {
+                warn!(service = %id, %error, "what a service has kept is not deleted");
+            }
+            note(removed);
+        }
         first
     }
 
@@ -234,7 +261,18 @@ impl Containers for Podman {
     async fn remove_data(&self, id: &ServiceId) -> Result<(), ContainersError> {
         for volume in api::volumes(&self.client, Some(id)).await? {
             api::remove_volume(&self.client, &volume).await?;
+            info!(volume, "what a service had kept was deleted");
         }
         Ok(())
+    }
+
+    async fn has_image(&self, digest: ImageDigest) -> Result<bool, ContainersError> {
+        self.wake().await?;
+        let images = api::images(&self.client).await?;
+        Ok(images.iter().any(|image| image.is(digest)))
+    }
+
+    async fn load(&self, archive: File) -> Result<(), ContainersError> {
+        api::load(&self.client, archive).await
     }
 }

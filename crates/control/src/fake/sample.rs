@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use cell_model::Timestamp;
 use cell_model::account::{Identity, Role};
 use cell_model::config::{
-    CellConfig, DnsConfig, DomainConfig, DomainMode, NetworkConfig, ServiceToggle, UpdatesConfig,
-    VpnConfig,
+    CellConfig, DnsConfig, DomainConfig, DomainMode, NetworkConfig, ServiceToggle,
+    ServicesSettings, SettingValue, UpdatesConfig, VpnConfig,
 };
 use cell_model::key::PublicKey;
 use cell_model::name::{CellName, Domain, InterfaceName, PeerName, TimeZoneName, Username};
@@ -18,10 +18,10 @@ use crate::change::{Change, PeerReceipt};
 use crate::query::{Answer, Query};
 use crate::view::{
     AccountView, AuditVerifyView, AuditView, AvailableView, CheckView, ConfigView, DhcpView,
-    DiffEntry, DiffView, FirmwareView, LeaseView, LogLine, LogPage, NetworkView, Page, PartView,
-    PeerView, RevisionView, RootCertificateView, SessionView, SessionsView, SetupView, SlotsView,
-    StatusView, TrialView, UpdateState, UpdateView, VerbosityView, WireGuardPeerView,
-    WireGuardView,
+    DiffEntry, DiffView, FirmwareView, LeaseView, LogLine, LogPage, NetworkView, OfferView, Page,
+    PartView, PeerView, RevisionView, RootCertificateView, ServiceContainerView, ServiceView,
+    SessionView, SessionsView, SettingKindView, SettingView, SetupView, SlotsView, StatusView,
+    TrialView, UpdateState, UpdateView, VerbosityView, WireGuardPeerView, WireGuardView,
 };
 
 pub(super) const REVISION: u64 = 7;
@@ -139,6 +139,15 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
         Query::RecentProof(_) => Answer::RecentProof(()),
         Query::CsrfToken(_) => Answer::CsrfToken(super::FakeControl::CSRF_TOKEN.to_owned()),
         Query::PartDetail(question) => Answer::PartDetail(part(question.part)),
+        Query::Services(_) => Answer::Services(Page {
+            items: vec![service()],
+            next: None,
+        }),
+        Query::Service(_) => Answer::Service(Box::new(service())),
+        Query::Offers(_) => Answer::Offers(Page {
+            items: vec![offer()],
+            next: None,
+        }),
         Query::Logs(question) => Answer::Logs(LogPage {
             next: None,
             items: vec![LogLine {
@@ -232,6 +241,58 @@ fn settings() -> ConfigView {
             records: Vec::new(),
         },
         updates: UpdatesConfig::default(),
+        services: ServicesSettings {
+            network: known("172.20.0.0/16"),
+        },
+    }
+}
+
+fn service() -> ServiceView {
+    let offer = offer();
+    ServiceView {
+        id: offer.id,
+        name: offer.name,
+        summary: offer.summary,
+        version: offer.version,
+        release: offer.release,
+        enabled: true,
+        state: State::Ok,
+        since: Some(NOW),
+        detail: "It runs, and is well.".to_owned(),
+        urls: vec!["https://files.home.cell/".to_owned()],
+        internet: None,
+        requires: BTreeSet::new(),
+        needed_by: BTreeSet::new(),
+        containers: vec![ServiceContainerView {
+            name: "web".to_owned(),
+            image: format!("web@sha256:{}", "01".repeat(32)),
+            memory_mib: 128,
+            cpu_percent: 50,
+            processes: 32,
+        }],
+        settings: offer.settings,
+    }
+}
+
+fn offer() -> OfferView {
+    OfferView {
+        id: known("files"),
+        name: "Files".to_owned(),
+        summary: "Your files on all your devices".to_owned(),
+        version: "1.2".to_owned(),
+        release: 3,
+        requires: BTreeSet::new(),
+        internet: None,
+        installed: Some(3),
+        kept_data: false,
+        settings: vec![SettingView {
+            key: known("max_upload"),
+            label: "Largest file, in MiB".to_owned(),
+            help: None,
+            kind: SettingKindView::Number { min: 1, max: 9_999 },
+            value: Some(SettingValue::Number(512)),
+            is_default: true,
+        }],
     }
 }
 

@@ -4,6 +4,7 @@
 mod peer;
 #[cfg(test)]
 pub(crate) mod sample;
+pub(crate) mod services;
 mod settings;
 mod undo;
 
@@ -69,7 +70,11 @@ pub(crate) fn apply(
         Change::RekeyPeer { name } => peer::rekey(config, name, context),
         Change::FetchPeerFile { name } => peer::fetch(config, name),
         Change::RemovePeer { name } => peer::remove(config, name),
+        Change::ChangeService { id, update } => services::change(config, id, update),
+        Change::RemoveService { id, delete_data } => services::remove(config, id, *delete_data),
         Change::SetUp(_) => Err(already_set_up()),
+        // Needs the library: see `Core`.
+        Change::InstallService(form) => Err(services::not_offered(&form.id)),
         // Needs the history: see `Core`.
         Change::RestoreRevision { number } => Err(Problem::not_found(format!("revision {number}"))),
     }

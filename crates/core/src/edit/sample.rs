@@ -70,6 +70,7 @@ pub(crate) fn with_peers(names: &[&str]) -> Config {
             records: Vec::new(),
         },
         updates: UpdatesConfig::default(),
+        services: Default::default(),
         peers: BTreeMap::new(),
     };
     for name in names {
@@ -91,5 +92,6 @@ pub(crate) fn sections(config: &Config) -> SettingsUpdate {
         vpn: Some(config.vpn.clone()),
         dns: Some(config.dns.clone()),
         updates: Some(config.updates.clone()),
+        services: None,
     }
 }

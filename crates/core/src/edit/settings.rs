@@ -66,6 +66,7 @@ fn replaced(config: &Config, update: &SettingsUpdate) -> Result<Config, Problem>
         vpn,
         dns,
         updates,
+        services,
     } = update;
     let mut after = config.clone();
     if let Some(cell) = cell {
@@ -84,6 +85,15 @@ fn replaced(config: &Config, update: &SettingsUpdate) -> Result<Config, Problem>
     if let Some(updates) = updates {
         check_updates(updates)?;
         after.updates = updates.clone();
+    }
+    if let Some(services) = services {
+        if !services.is_fit() {
+            return Err(Problem::field(
+                "services.network",
+                "must be a private network with a prefix of 12 to 24 bits, such as 172.20.0.0/16",
+            ));
+        }
+        after.services.network = services.network;
     }
     if let Some(vpn) = vpn {
         check_vpn(vpn)?;
@@ -204,6 +214,7 @@ fn changed_sections(before: &Config, after: &Config) -> Vec<&'static str> {
         ("vpn", before.vpn != after.vpn),
         ("dns", before.dns != after.dns),
         ("updates", before.updates != after.updates),
+        ("services", before.services != after.services),
     ]
     .into_iter()
     .filter_map(|(name, changed)| changed.then_some(name))

@@ -32,6 +32,7 @@ pub(crate) fn restore(
             Arc::make_mut(peer).reinstall_needed = true;
         }
     }
+    keep_data(now, &mut earlier);
     let (preshared, lost) = settle_preshared(&mut earlier, keys);
     let mut summary = format!("Restored revision {number}");
     if !lost.is_empty() {
@@ -41,6 +42,27 @@ pub(crate) fn restore(
     let mut edit = Edit::new(earlier, "config.restore", number.to_string(), summary);
     edit.preshared = preshared;
     edit
+}
+
+/// Services that came later go, and their data stays: to delete it, nobody has asked. Who has data keeps its number, for
+/// the data belongs to users that follow from it.
+fn keep_data(now: &Config, earlier: &mut Config) {
+    let services = &mut earlier.services;
+    let coming = std::mem::take(&mut services.installed);
+    let installed = now.services.installed.iter();
+    services.kept = installed
+        .map(|(id, service)| (id.clone(), service.slot))
+        .chain(now.services.kept.clone())
+        .collect();
+    services.discarded = now.services.discarded.clone();
+    for (id, mut service) in coming {
+        if let Some(slot) = services.slot_for(&id).filter(|slot| *slot != service.slot) {
+            Arc::make_mut(&mut service).slot = slot;
+        }
+        services.kept.remove(&id);
+        services.discarded.remove(&id);
+        services.installed.insert(id, service);
+    }
 }
 
 /// The present config without what one change made of it: whatever that change set and nobody touched
@@ -56,6 +78,7 @@ pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Conf
         vpn,
         dns,
         updates,
+        services,
         peers,
     } = now;
     let mut undone = Config {
@@ -65,6 +88,7 @@ pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Conf
         vpn: unless_touched(vpn, &after.vpn, &before.vpn),
         dns: unless_touched(dns, &after.dns, &before.dns),
         updates: unless_touched(updates, &after.updates, &before.updates),
+        services: unless_touched(services, &after.services, &before.services),
         peers: BTreeMap::new(),
     };
     let mut later = Vec::new();

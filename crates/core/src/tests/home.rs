@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cell_audit::{AuditQuery, AuditRecord};
 use cell_auth::{Account, PasswordHash, Session, SessionToken};
+use cell_containers::fake::FakeContainers;
 use cell_control::action::{Action, Outcome};
 use cell_control::caller::{Caller, Credential, now_since_boot};
 use cell_control::change::{Change, PeerForm, Receipt, SetupForm};
@@ -22,10 +23,11 @@ use cell_model::facts::{InterfaceFacts, NetworkFacts, StartOptions};
 use cell_model::name::Username;
 use cell_model::problem::Problem;
 use cell_model::secret::Secret;
-use cell_model::spec::WebSpec;
+use cell_model::spec::{ProxySpec, WebSpec};
 use cell_model::status::Part;
 use cell_network::fake::FakeNetwork;
-use cell_reconcile::{AdminListener, ListenerError, Parts, Reconciler};
+use cell_packages::Library;
+use cell_reconcile::{AdminListener, ListenerError, Parts, ProxyHost, ProxyHostError, Reconciler};
 use cell_store::Store;
 use cell_wireguard::fake::FakeWireGuard;
 
@@ -79,6 +81,7 @@ impl Home {
         let firewall = Arc::new(FakeFirewall::new());
         let network = Arc::new(FakeNetwork::new(facts()));
         let mdns = Arc::new(FakeMdns::new());
+        let containers = Arc::new(FakeContainers::new());
         let parts = Parts {
             firewall: Arc::clone(&firewall) as Arc<dyn cell_firewall::Firewall>,
             network: Arc::clone(&network) as Arc<dyn cell_network::Network>,
@@ -87,6 +90,9 @@ impl Home {
             dns: Arc::new(FakeDns::new()),
             listener: Arc::new(NoListener),
             mdns: Arc::clone(&mdns) as Arc<dyn cell_mdns::Mdns>,
+            containers: Arc::clone(&containers) as Arc<dyn cell_containers::Containers>,
+            proxy: Arc::new(NoProxy),
+            library: Arc::new(Library::open(&directory.path().join("services")).unwrap()),
         };
         let reconciler =
             cell_reconcile::start(options(), parts.clone(), core.desired(), Timestamp::now);
@@ -94,6 +100,7 @@ impl Home {
         core.attach(System {
             parts,
             published: reconciler.published.clone(),
+            services: reconciler.services.clone(),
             nudge: reconciler.nudge.clone(),
             processes: Arc::clone(&restarted) as Arc<dyn Processes>,
         });
@@ -307,6 +314,20 @@ impl Processes for Restarted {
     }
 
     async fn set_verbosity(&self) {}
+}
+
+/// Answers nobody.
+struct NoProxy;
+
+#[async_trait]
+impl ProxyHost for NoProxy {
+    async fn apply(&self, _: Option<&ProxySpec>) -> Result<(), ProxyHostError> {
+        Ok(())
+    }
+
+    async fn verify(&self, _: Option<&ProxySpec>) -> Result<(), ProxyHostError> {
+        Ok(())
+    }
 }
 
 /// Listens to nobody.

@@ -7,7 +7,7 @@ use cell_control::action::{
     Verbosity,
 };
 use cell_control::caller::Caller;
-use cell_control::change::{Change, PeerUpdate};
+use cell_control::change::{Change, PeerUpdate, ServiceForm, ServiceUpdate};
 use cell_control::query::*;
 use cell_model::account::Role;
 use cell_model::problem::Problem;
@@ -65,7 +65,13 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
         Query::Logs(_) => (Some(Role::Helper), Some(VerbosityLevels.into())),
         Query::VerbosityLevels(_) => (Some(Role::Helper), Some(Firmware.into())),
         Query::Firmware(_) => (Some(Role::Helper), Some(TrialLog.into())),
-        Query::TrialLog(_) => (Some(Role::Admin), None),
+        Query::TrialLog(_) => (Some(Role::Admin), Some(Services { range: range() }.into())),
+        Query::Services(_) => {
+            let id = "files".parse().unwrap();
+            (Some(Role::Helper), Some(Service { id }.into()))
+        }
+        Query::Service(_) => (Some(Role::Helper), Some(Offers { range: range() }.into())),
+        Query::Offers(_) => (Some(Role::Helper), None),
     }
 }
 
@@ -86,7 +92,29 @@ fn change_row(change: &Change) -> (Option<Role>, Option<Change>) {
             Some(Change::RestoreRevision { number: 1 }),
         ),
         Change::RestoreRevision { .. } => (Some(Role::Admin), Some(Change::RemovePeer { name })),
-        Change::RemovePeer { .. } => (Some(Role::Admin), None),
+        Change::RemovePeer { .. } => {
+            let form = ServiceForm {
+                id: "files".parse().unwrap(),
+                answers: Default::default(),
+            };
+            (Some(Role::Admin), Some(Change::InstallService(form)))
+        }
+        Change::InstallService(_) => {
+            let update = ServiceUpdate::default();
+            let id = "files".parse().unwrap();
+            (
+                Some(Role::Admin),
+                Some(Change::ChangeService { id, update }),
+            )
+        }
+        Change::ChangeService { .. } => {
+            let change = Change::RemoveService {
+                id: "files".parse().unwrap(),
+                delete_data: true,
+            };
+            (Some(Role::Admin), Some(change))
+        }
+        Change::RemoveService { .. } => (Some(Role::Admin), None),
     }
 }
 

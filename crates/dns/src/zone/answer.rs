@@ -97,6 +97,8 @@ pub(crate) fn answer(zone: Option<&Zone>, question: Question<'_>, source: IpAddr
 struct Node<'a> {
     apex: bool,
     own: Option<&'a BTreeSet<IpAddr>>,
+    /// Of the own addresses, those over IPv4 only.
+    is_service: bool,
     named: &'a [IpAddr],
     records: &'a [RecordData],
 }
@@ -108,17 +110,20 @@ impl<'a> Node<'a> {
             0 => Some(Self {
                 apex: true,
                 own: Some(zone.own_for(source)),
+                is_service: false,
                 named: &[],
                 records: &[],
             }),
             1 => {
                 let label = labels.next()?;
-                let own = label == DnsLabel::admin().as_str().as_bytes();
+                let is_service = zone.services.contains(label);
+                let own = is_service || label == DnsLabel::admin().as_str().as_bytes();
                 let named = zone.names.get(label);
                 let records = zone.records.get(label);
                 (own || named.is_some() || records.is_some()).then(|| Self {
                     apex: false,
                     own: own.then(|| zone.own_for(source)),
+                    is_service,
                     named: named.map_or(&[], |named| named),
                     records: records.map_or(&[], |records| records),
                 })
@@ -140,6 +145,7 @@ impl<'a> Node<'a> {
 
     fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         let own = self.own.into_iter().flatten().copied();
+        let own = own.filter(|address| address.is_ipv4() || !self.is_service);
         let records = self.records.iter().filter_map(|record| match record {
             RecordData::A(address) => Some(IpAddr::V4(*address)),
             RecordData::Aaaa(address) => Some(IpAddr::V6(*address)),

@@ -6,7 +6,7 @@ mod answer;
 mod reverse;
 mod special;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -48,7 +48,9 @@ pub(crate) struct Zone {
     admin: Name,
     serial: u32,
     own: OwnAddresses,
-    /// Devices and services.
+    /// Hosts of services, which are the box's IPv4 addresses.
+    services: HashSet<Label>,
+    /// Devices.
     names: HashMap<Label, Box<[IpAddr]>>,
     /// The same, by address. A tree, so that a part of an address finds what is below it.
     reverse: BTreeSet<(IpAddr, Label)>,
@@ -71,6 +73,11 @@ impl Zone {
             admin,
             serial: spec.serial,
             own: spec.own.clone(),
+            services: spec
+                .services
+                .iter()
+                .map(|label| Label::from(label.as_str().as_bytes()))
+                .collect(),
             names: HashMap::with_capacity(spec.names.len()),
             reverse: BTreeSet::new(),
             records: HashMap::new(),

@@ -34,6 +34,7 @@ fn spec() -> ZoneSpec {
             vpn: addresses(&["10.31.7.1"]),
             vpn_sources: ["10.31.7.0/24".parse().unwrap()].into(),
         },
+        services: Default::default(),
         names: BTreeMap::from([
             (
                 label("anna"),

@@ -65,6 +65,7 @@ pub(crate) fn spec(upstreams: &[SocketAddr]) -> DnsSpec {
                 vpn: addresses(&["10.31.7.1"]).as_ref().clone(),
                 vpn_sources: ["127.0.0.3/32".parse().unwrap()].into(),
             },
+            services: BTreeSet::new(),
             names: BTreeMap::from([(label("anna"), addresses(&["10.31.7.2", "fd12::2"]))]),
             records,
         }),

@@ -6,6 +6,7 @@ use nftables::expr::Expression;
 use nftables::types::{NfChainPolicy, NfChainType, NfHook};
 
 use super::chains::Chains;
+use super::services;
 use super::sets::Group;
 use super::words::{
     Family, arrives, arrives_not, differs, equals, give_up, is_link_local, name, networks, one_of,
@@ -44,6 +45,7 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
             );
         }
     }
+    services::antispoof(chains, spec);
     if let Some(lan) = &spec.lan {
         for family in Family::BOTH {
             let local = spec.local_sources.iter().filter(|net| !is_link_local(net));

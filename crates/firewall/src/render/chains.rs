@@ -2,9 +2,12 @@
 //!
 //! ```text
 //! prerouting  antispoof       a source belongs to the side it came from; a device is known
+//! prerouting  ports           ports of the box that a container answers
 //! input       input  ─► home    what the home side may ask of the box
-//!                    └► device  what a device may ask of the box
+//!                    ├► device  what a device may ask of the box
+//!                    └► service  what a container may ask of the box
 //! forward     forward ─► device_forward  where a device may go
+//!                    └► service_forward  where a container may go
 //! postrouting nat             what leaves by the uplink bears its address
 //! ```
 
@@ -14,7 +17,7 @@ use nftables::stmt::Statement;
 use nftables::types::{NfChainPolicy, NfChainType, NfFamily, NfHook};
 
 use super::words::{accept, give_up, state};
-use super::{TABLE, add, antispoof, forward, input, nat};
+use super::{TABLE, add, antispoof, forward, input, nat, services};
 
 /// `NF_IP_PRI_FILTER`, linux/netfilter_ipv4.h.
 pub(super) const FILTER: i32 = 0;
@@ -23,6 +26,7 @@ pub(super) const FILTER: i32 = 0;
 pub(super) fn render(spec: &FirewallSpec) -> Vec<NfObject<'static>> {
     let mut chains = Chains::default();
     antispoof::render(&mut chains, spec);
+    services::lead(&mut chains, spec);
     input::render(&mut chains, spec);
     forward::render(&mut chains, spec);
     nat::render(&mut chains, spec);

@@ -1,11 +1,15 @@
 //! What may pass through the box.
 
+use std::net::SocketAddr;
+
 use cell_model::config::ServiceToggle;
-use cell_model::spec::{FirewallSpec, FirewallVpn, Phase};
+use cell_model::container::Protocol;
+use cell_model::spec::{FirewallSpec, FirewallVpn, Phase, PortSpec};
 use nftables::expr::Expression;
 use nftables::types::{NfChainPolicy, NfChainType, NfHook};
 
 use super::chains::{Chains, FILTER};
+use super::services;
 use super::sets::Group;
 use super::words::{
     Family, accept, address, arrives, clamp_segment_size, differs, equals, field, give_up, jump,
@@ -16,6 +20,7 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
     if let Some(vpn) = &spec.vpn {
         device_forward(chains, spec, vpn);
     }
+    services::forward(chains, spec);
     let filter = NfChainType::Filter;
     chains.hook(
         "forward",
@@ -57,6 +62,29 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
         );
     }
     chains.established("forward");
+    if let Some(bridges) = services::bridges(spec) {
+        chains.rule("forward", [arrives(bridges), jump("service_forward")]);
+    }
+    if spec.phase == Phase::Open {
+        let home = spec.lan.as_ref().unwrap_or(&spec.wan);
+        if let Some(local) = networks(Family::V4, &spec.local_sources) {
+            for &(_, protocol) in Protocol::ALL {
+                if let Some([asked, backends]) =
+                    services::backends(protocol, &spec.containers.ports)
+                {
+                    chains.rule(
+                        "forward",
+                        [
+                            arrives(name(home)),
+                            equals(Family::V4.source(), local.clone()),
+                            equals(asked, backends),
+                            accept(),
+                        ],
+                    );
+                }
+            }
+        }
+    }
     if let (Some(lan), Phase::Open) = (&spec.lan, spec.phase) {
         // A source the home does not have gets no answer, and would tell the internet what stands behind it.
         for family in Family::BOTH {
@@ -106,7 +134,7 @@ fn device_forward(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
             ],
         );
         for toggle in ServiceToggle::ALL {
-            if let Some(services) = services(spec, toggle, family) {
+            if let Some(services) = behind(spec, toggle, family) {
                 chains.rule(
                     CHAIN,
                     [
@@ -121,11 +149,22 @@ fn device_forward(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
             }
         }
     }
+    // What is behind no toggle is for every device.
+    let for_all = |port: &&PortSpec| {
+        let mut behind = spec.services.iter();
+        !behind.any(|service| SocketAddr::new(service.address, service.port) == port.backend.into())
+    };
+    for &(_, protocol) in Protocol::ALL {
+        let ports = spec.containers.ports.iter().filter(for_all);
+        if let Some([asked, backends]) = services::backends(protocol, ports) {
+            chains.rule(CHAIN, [equals(asked, backends), accept()]);
+        }
+    }
     chains.rule(CHAIN, [give_up()]);
 }
 
 /// Addresses and ports behind a toggle, or nothing when it has none in this family.
-fn services(
+fn behind(
     spec: &FirewallSpec,
     toggle: ServiceToggle,
     family: Family,

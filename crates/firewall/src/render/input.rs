@@ -8,6 +8,7 @@ use nftables::expr::Expression;
 use nftables::types::{NfChainPolicy, NfChainType, NfHook};
 
 use super::chains::{Chains, FILTER};
+use super::services;
 use super::words::{
     Family, accept, arrives, equals, field, jump, name, networks, one_of, port, ports, prefix, text,
 };
@@ -30,10 +31,14 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
         chains.chain("device");
         base_services(chains, "device", spec);
     }
+    services::input(chains, spec);
     let filter = NfChainType::Filter;
     chains.hook("input", filter, NfHook::Input, FILTER, NfChainPolicy::Drop);
     chains.rule("input", [arrives(text("lo")), accept()]);
     chains.established("input");
+    if let Some(bridges) = services::bridges(spec) {
+        chains.rule("input", [arrives(bridges), jump("service")]);
+    }
     link(chains, spec);
     let home = spec.lan.as_ref().unwrap_or(&spec.wan);
     for family in Family::BOTH {

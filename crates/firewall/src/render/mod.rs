@@ -5,6 +5,7 @@ mod chains;
 mod forward;
 mod input;
 mod nat;
+mod services;
 mod sets;
 mod words;
 

@@ -28,6 +28,7 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
     if spec.lan.is_some() {
         inside.extend(&spec.local_sources);
     }
+    inside.extend(spec.containers.networks.values().copied().map(IpNet::V4));
     // Global IPv6 addresses leave as they are.
     inside.retain(|net| match net {
         IpNet::V4(_) => true,

@@ -1,15 +1,15 @@
 //! nft's expressions and statements under short names, so that the chains read like rules.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::collections::{BTreeSet, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use cell_model::name::InterfaceName;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nftables::expr::{
-    CT, Expression, Meta, MetaKey, NamedExpression, Payload, PayloadField, Prefix, RT, RTKey,
-    SetItem, TcpOption,
+    CT, Expression, Fib, FibFlag, FibResult, Meta, MetaKey, NamedExpression, Payload, PayloadField,
+    Prefix, RT, RTKey, SetItem, TcpOption,
 };
-use nftables::stmt::{JumpTarget, Mangle, Match, Operator, Statement};
+use nftables::stmt::{JumpTarget, Mangle, Match, NAT, NATFamily, Operator, Statement};
 
 /// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -198,6 +198,30 @@ pub(super) fn give_up() -> Statement<'static> {
 
 pub(super) fn masquerade() -> Statement<'static> {
     Statement::Masquerade(None)
+}
+
+/// Sends it on to another host, and its answers back from the first.
+pub(super) fn lead_to(host: Ipv4Addr, to: u16) -> Statement<'static> {
+    Statement::DNAT(Some(NAT {
+        addr: Some(address(IpAddr::V4(host))),
+        family: Some(NATFamily::IP),
+        port: Some(port(to)),
+        flags: None,
+    }))
+}
+
+/// It is for the box itself, whichever of its addresses.
+pub(super) fn destination_is_local() -> Statement<'static> {
+    let kind = Expression::Named(NamedExpression::Fib(Fib {
+        result: FibResult::Type,
+        flags: HashSet::from([FibFlag::Daddr]),
+    }));
+    equals(kind, text("local"))
+}
+
+/// Of IPv6.
+pub(super) fn is_ipv6() -> Statement<'static> {
+    equals(meta(MetaKey::Nfproto), text("ipv6"))
 }
 
 pub(super) fn jump(chain: &'static str) -> Statement<'static> {

@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use cell_firewall::Nft;
-use cell_model::spec::{FirewallSpec, FirewallVpn, PeerAccess, Phase};
+use cell_model::spec::{FirewallContainers, FirewallSpec, FirewallVpn, PeerAccess, Phase};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// Time enough for a packet that is let through, on any machine.
@@ -40,6 +40,11 @@ pub(crate) fn device(number: u8) -> Ipv4Addr {
 /// IPv6 address of device `number`.
 pub(crate) fn device6(number: u8) -> Ipv6Addr {
     Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, u16::from(number))
+}
+
+/// Address of the container behind `svcN`.
+pub(crate) fn container(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(172, 20, number, 2)
 }
 
 /// A device that may do nothing beyond DNS and the admin page.
@@ -71,6 +76,7 @@ pub(crate) fn spec(phase: Phase) -> FirewallSpec {
         dns_port: 53,
         peers: BTreeMap::new(),
         services: BTreeSet::new(),
+        containers: FirewallContainers::default(),
     }
 }
 
@@ -138,6 +144,22 @@ impl Lab {
             lab.device(*number);
         }
         lab
+    }
+
+    /// Adds a container: a namespace of this name behind `svcN`, at [`container`] of N.
+    pub(crate) fn container(&mut self, name: &str, number: u8) {
+        self.namespace(name);
+        let bridge = format!("svc{number}");
+        self.run("cell", &format!("ip link add {bridge} type bridge"));
+        let gateway = format!("172.20.{number}.1");
+        self.run("cell", &format!("ip addr add {gateway}/27 dev {bridge}"));
+        self.run("cell", &format!("ip link set {bridge} up"));
+        let port = format!("c{number}");
+        self.link(name, &port);
+        self.run("cell", &format!("ip link set {port} master {bridge}"));
+        let address = container(number);
+        self.run(name, &format!("ip addr add {address}/27 dev eth0"));
+        self.run(name, &format!("ip route add default via {gateway}"));
     }
 
     /// The packet filter of the cell.

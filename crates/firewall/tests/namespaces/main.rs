@@ -9,3 +9,4 @@
 mod connectivity;
 mod kernel;
 mod lab;
+mod services;

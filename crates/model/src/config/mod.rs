@@ -6,6 +6,7 @@
 mod dns;
 mod network;
 mod peer;
+mod services;
 mod updates;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use dns::{DnsConfig, DnsRecordConfig, RecordData, UpstreamConfig};
 pub use network::{AddressingConfig, AddressingError, InterfaceConfig, NetworkConfig};
 pub use peer::{PeerConfig, ServiceToggle};
+pub use services::{ServiceConfig, ServicesConfig, ServicesSettings, SettingValue};
 pub use updates::{
     Authorities, AuthoritiesError, MaintenanceWindow, ReleaseChannel, TimeOfDay, TimeOfDayError,
     UpdateMode, UpdatesConfig,
@@ -45,6 +47,9 @@ pub struct Config {
     /// New versions of the system.
     #[serde(default)]
     pub updates: UpdatesConfig,
+    /// Services that were installed.
+    #[serde(default)]
+    pub services: ServicesConfig,
     /// Devices by name. Shared so that a copy of a config with 10,000 peers costs next to nothing.
     #[serde(default)]
     pub peers: BTreeMap<PeerName, Arc<PeerConfig>>,

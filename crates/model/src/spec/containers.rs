@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::container::{Capability, ContainerPath, IdRange, ImageRef, Limits};
+use crate::container::{Capability, ContainerPath, IdRange, ImageDigest, ImageRef, Limits};
 use crate::name::{InterfaceName, PartName, ServiceId};
 
 /// All that shall run. What is not here is taken away, but for what it has kept.
@@ -14,6 +14,21 @@ use crate::name::{InterfaceName, PartName, ServiceId};
 pub struct ContainersSpec {
     /// The services, those that others need first.
     pub services: Vec<ServiceSpec>,
+    /// Whose data is deleted; none of them runs.
+    pub discarded: BTreeSet<ServiceId>,
+}
+
+impl ContainersSpec {
+    /// Whether nothing runs, and nothing has to be deleted.
+    pub fn is_empty(&self) -> bool {
+        self.services.is_empty() && self.discarded.is_empty()
+    }
+
+    /// All images that are needed.
+    pub fn images(&self) -> BTreeSet<ImageDigest> {
+        let containers = self.services.iter().flat_map(|service| &service.containers);
+        containers.map(|container| container.image.digest).collect()
+    }
 }
 
 /// A service: containers that share a network, ids and volumes with nobody else.

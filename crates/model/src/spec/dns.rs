@@ -30,9 +30,12 @@ pub struct ZoneSpec {
     pub domain: Domain,
     /// Rises with every change (RFC 1982).
     pub serial: u32,
-    /// The box's own addresses: apex and `admin`.
+    /// The box's own addresses: apex, `admin` and services.
     pub own: OwnAddresses,
-    /// Devices and services by label, with A, AAAA and PTR records.
+    /// Hosts of services: the box passes on what comes to them, over IPv4.
+    #[serde(default)]
+    pub services: BTreeSet<DnsLabel>,
+    /// Devices by label, with A, AAAA and PTR records.
     pub names: BTreeMap<DnsLabel, Arc<BTreeSet<IpAddr>>>,
     /// The owner's own records.
     pub records: Vec<DnsRecordConfig>,

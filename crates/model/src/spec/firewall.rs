@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ServiceToggle;
 use crate::name::InterfaceName;
+use crate::spec::{FlowSpec, PortSpec};
 
 /// How far the box is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,23 @@ pub struct FirewallSpec {
     pub peers: BTreeMap<Ipv4Addr, PeerAccess>,
     /// Where each kind of service listens; empty while none is installed.
     pub services: BTreeSet<ServiceAddress>,
+    /// Services in containers.
+    pub containers: FirewallContainers,
+}
+
+/// Services in containers, as the packet filter sees them. Everything that is not here is closed to them, the box too.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallContainers {
+    /// The networks of services, by the box's side of them.
+    pub networks: BTreeMap<InterfaceName, Ipv4Net>,
+    /// Connections between them.
+    pub flows: BTreeSet<FlowSpec>,
+    /// Who may reach the internet.
+    pub internet: BTreeSet<Ipv4Addr>,
+    /// The box's address that those ask for names.
+    pub resolver: Option<Ipv4Addr>,
+    /// Ports of the box that lead to a container, for home and devices.
+    pub ports: BTreeSet<PortSpec>,
 }
 
 /// The VPN as the packet filter sees it.

@@ -11,16 +11,21 @@ mod services;
 mod web;
 mod wireguard;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::name::ServiceId;
 
 pub use certificate::LeafSpec;
 pub use containers::{
     ContainerSpec, ContainersSpec, HealthSpec, MountSpec, ProbeSpec, ServiceSpec,
 };
 pub use dns::{DnsSpec, OwnAddresses, ZoneSpec};
-pub use firewall::{FirewallSpec, FirewallVpn, PeerAccess, Phase, ServiceAddress};
+pub use firewall::{
+    FirewallContainers, FirewallSpec, FirewallVpn, PeerAccess, Phase, ServiceAddress,
+};
 pub use mdns::MdnsSpec;
 pub use network::{DhcpSpec, InterfaceSpec, NetworkSpec};
 pub use proxy::{AdminRouteSpec, ProxyHostSpec, ProxySpec};
@@ -45,4 +50,10 @@ pub struct BoxSpec {
     pub web: WebSpec,
     /// What makes the box be found by name; `None` while there is nobody to find it.
     pub mdns: Option<MdnsSpec>,
+    /// What runs in containers.
+    pub containers: Arc<ContainersSpec>,
+    /// What the reverse proxy answers; `None` while nothing is behind it.
+    pub proxy: Option<ProxySpec>,
+    /// Services that cannot be run as they are, and why, in words.
+    pub unfit_services: BTreeMap<ServiceId, String>,
 }

@@ -69,6 +69,7 @@ fn resolved(installed: &[Installed<'_>]) -> Services {
         domain: &domain,
         time_zone: &time_zone,
         pool: "172.20.0.0/16".parse().unwrap(),
+        resolver: Ipv4Addr::new(10, 31, 7, 1),
     };
     resolve(installed, &place)
 }
@@ -99,7 +100,7 @@ fn service_reaches_what_it_was_given_and_nothing_else() {
         web.hosts,
         BTreeMap::from([("web.mail".to_owned(), mail_address)])
     );
-    assert_eq!(web.resolver, Some(Ipv4Addr::new(172, 20, 0, 129)));
+    assert_eq!(web.resolver, Some(Ipv4Addr::new(10, 31, 7, 1)));
     let flow = FlowSpec {
         from: web.address,
         to: SocketAddrV4::new(mail_address, 143),

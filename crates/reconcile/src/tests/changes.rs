@@ -90,6 +90,8 @@ async fn restarted_part_is_brought_up_and_no_other() {
         (Part::Web, &["web"]),
         (Part::Vault, &["leaf", "web"]),
         (Part::Mdns, &["mdns"]),
+        (Part::Containers, &["containers"]),
+        (Part::Proxy, &["proxy"]),
     ] {
         let nudge = Nudge::Restart(part);
         running.reconciler.nudge.send(nudge).await.unwrap();

@@ -5,4 +5,5 @@ mod cold_start;
 mod failures;
 mod properties;
 mod running;
+mod services;
 mod world;

@@ -116,6 +116,7 @@ async fn ends_as_asked(events: &[Event]) {
         keys: &keys(),
         now: clock(),
         serial: 0,
+        proxy_image: None,
     });
     assert_eq!(
         world.firewall.observe().await.unwrap(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cell_containers::Containers;
 use cell_dns::Dns;
 use cell_firewall::Firewall;
 use cell_mdns::Mdns;
@@ -22,7 +23,7 @@ use cell_wireguard::WireGuard;
 use tokio::sync::watch;
 
 use super::world::{World, clock};
-use crate::{AdminListener, Desired, Parts, Published, Reconciler};
+use crate::{AdminListener, Desired, Parts, ProxyHost, Published, Reconciler};
 
 /// A loop at work on a world.
 pub(super) struct Running {
@@ -41,6 +42,9 @@ impl Running {
             dns: Arc::clone(&world) as Arc<dyn Dns>,
             listener: Arc::clone(&world) as Arc<dyn AdminListener>,
             mdns: Arc::clone(&world) as Arc<dyn Mdns>,
+            containers: Arc::clone(&world) as Arc<dyn Containers>,
+            library: Arc::default(),
+            proxy: Arc::clone(&world) as Arc<dyn ProxyHost>,
         };
         let (desired, receiver) = watch::channel(desired);
         Self {
@@ -102,7 +106,7 @@ pub(super) fn options() -> StartOptions {
         admin: None,
         dns_port: 53,
         wireguard_port: 51820,
-        containers: false,
+        containers: true,
         initial: Default::default(),
     }
 }
@@ -163,5 +167,6 @@ pub(super) fn config(hosts: impl IntoIterator<Item = u8>) -> Config {
             records: Vec::new(),
         },
         updates: UpdatesConfig::default(),
+        services: Default::default(),
     }
 }

@@ -2,11 +2,14 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cell_containers::fake::FakeContainers;
+use cell_containers::{Containers, ContainersError, ContainersSeen};
 use cell_dns::fake::FakeDns;
 use cell_dns::{Dns, DnsError};
 use cell_firewall::fake::FakeFirewall;
@@ -14,8 +17,13 @@ use cell_firewall::{Firewall, FirewallError, FirewallStatus};
 use cell_mdns::fake::FakeMdns;
 use cell_mdns::{Mdns, MdnsError};
 use cell_model::Timestamp;
+use cell_model::container::ImageDigest;
 use cell_model::facts::{InterfaceFacts, NetworkFacts};
-use cell_model::spec::{LeafSpec, MdnsSpec, NetworkSpec, Phase, WebSpec, WireGuardSpec};
+use cell_model::name::ServiceId;
+use cell_model::spec::{
+    ContainerSpec, ContainersSpec, LeafSpec, MdnsSpec, NetworkSpec, Phase, ProxySpec, ServiceSpec,
+    WebSpec, WireGuardSpec,
+};
 use cell_model::status::{DnsStatus, MdnsStatus, Part, WireGuardBackend, WireGuardStatus};
 use cell_model::step::{DnsStep, FirewallStep, NetworkStep, WireGuardStep};
 use cell_network::fake::FakeNetwork;
@@ -26,7 +34,7 @@ use cell_wireguard::fake::FakeWireGuard;
 use cell_wireguard::{WireGuard, WireGuardError};
 use tokio::sync::mpsc;
 
-use crate::{AdminListener, ListenerError};
+use crate::{AdminListener, ListenerError, ProxyHost, ProxyHostError};
 
 thread_local! {
     static SECONDS: Cell<i64> = const { Cell::new(1_800_000_000) };
@@ -48,6 +56,7 @@ pub(super) struct World {
     pub(super) vault: FakeVault,
     pub(super) dns: FakeDns,
     pub(super) mdns: FakeMdns,
+    pub(super) containers: FakeContainers,
     pub(super) web: Mutex<Option<WebSpec>>,
     log: Mutex<Vec<&'static str>>,
     broken: Mutex<BTreeSet<Part>>,
@@ -88,6 +97,7 @@ impl World {
             vault: FakeVault::default(),
             dns: FakeDns::new(),
             mdns: FakeMdns::new(),
+            containers: FakeContainers::new(),
             web: Mutex::default(),
             log: Mutex::default(),
             broken: Mutex::default(),
@@ -274,6 +284,54 @@ impl AdminListener for World {
             true => *self.web.lock().unwrap() = Some(spec.clone()),
             false => return Err(ListenerError::Process("gone".to_owned())),
         }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Containers for World {
+    async fn observe(&self) -> Result<ContainersSeen, ContainersError> {
+        self.containers.observe().await
+    }
+
+    async fn apply(&self, spec: &ContainersSpec) -> Result<(), ContainersError> {
+        match self.act(Part::Containers, "containers").await {
+            true => self.containers.apply(spec).await,
+            false => Err(ContainersError::Fake),
+        }
+    }
+
+    async fn probe(
+        &self,
+        service: &ServiceSpec,
+        container: &ContainerSpec,
+    ) -> Result<(), ContainersError> {
+        self.containers.probe(service, container).await
+    }
+
+    async fn remove_data(&self, id: &ServiceId) -> Result<(), ContainersError> {
+        self.containers.remove_data(id).await
+    }
+
+    async fn has_image(&self, digest: ImageDigest) -> Result<bool, ContainersError> {
+        self.containers.has_image(digest).await
+    }
+
+    async fn load(&self, archive: File) -> Result<(), ContainersError> {
+        self.containers.load(archive).await
+    }
+}
+
+#[async_trait]
+impl ProxyHost for World {
+    async fn apply(&self, _: Option<&ProxySpec>) -> Result<(), ProxyHostError> {
+        match self.act(Part::Proxy, "proxy").await {
+            true => Ok(()),
+            false => Err(ProxyHostError::Missing("gone".to_owned())),
+        }
+    }
+
+    async fn verify(&self, _: Option<&ProxySpec>) -> Result<(), ProxyHostError> {
         Ok(())
     }
 }

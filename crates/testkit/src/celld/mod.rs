@@ -18,8 +18,8 @@ mod error;
 mod options;
 
 pub use error::CelldError;
-pub use options::CelldOptions;
 use options::find_binary;
+pub use options::{CelldOptions, ContainerOptions};
 
 use crate::client::Client;
 use crate::namespace::Namespace;
@@ -101,8 +101,18 @@ impl Celld {
         if let Some(admin) = options.admin {
             arguments.extend(["--admin".to_owned(), admin.to_string()]);
         }
-        // Containers come from the image, of which a namespace has nothing.
-        arguments.push("--no-containers".to_owned());
+        match options.containers {
+            Some(containers) => arguments.extend([
+                "--podman".to_owned(),
+                containers.podman.display().to_string(),
+                "--volumes".to_owned(),
+                containers.volumes.display().to_string(),
+                "--packages".to_owned(),
+                containers.packages.display().to_string(),
+            ]),
+            // Containers come from the image, of which a namespace has nothing.
+            None => arguments.push("--no-containers".to_owned()),
+        }
         arguments.extend(options.arguments);
 
         let mut celld = Self {

@@ -16,8 +16,21 @@ pub struct CelldOptions {
     pub arguments: Vec<String>,
     /// Environment variables to add.
     pub environment: Vec<(String, String)>,
+    /// The podman that it may run containers with; none: it runs none.
+    pub containers: Option<ContainerOptions>,
     /// The state directory of an earlier daemon, kept by its owner; none: a new, empty one.
     pub state_dir: Option<PathBuf>,
+}
+
+/// What containers are run with.
+#[derive(Debug, Clone)]
+pub struct ContainerOptions {
+    /// The socket of podman's API.
+    pub podman: PathBuf,
+    /// Where it has volumes.
+    pub volumes: PathBuf,
+    /// A package folder: services that can be installed.
+    pub packages: PathBuf,
 }
 
 /// `CELLD`, or `celld` in the nearest folder above the running program that has one.

@@ -1,0 +1,285 @@
+//! Services: which there are, which are installed, and how they are.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use cell_catalogue::requires::{self, Needs, RequiresError};
+use cell_catalogue::{Manifest, Setting, SettingKind};
+use cell_control::change::ServiceForm;
+use cell_control::query::Range;
+use cell_control::view::{
+    OfferView, Page, ServiceContainerView, ServiceView, SettingKindView, SettingView,
+};
+use cell_model::config::{Config, ServiceConfig};
+use cell_model::name::ServiceId;
+use cell_model::problem::Problem;
+use cell_model::status::{Part, ServiceStatus, State};
+use cell_packages::{Library, Offer, PackagesError};
+
+use crate::answer::{cut, parse_cursor};
+use crate::edit::Edit;
+use crate::edit::services::{answer, install, needed_by, not_offered};
+use crate::{Core, chain};
+
+impl Core {
+    /// The config with a service, and with those that it needs.
+    pub(crate) fn installing(&self, config: &Config, form: &ServiceForm) -> Result<Edit, Problem> {
+        if !self.settings.options.containers {
+            return Err(Problem::conflict(
+                "no_containers",
+                "This box runs no services",
+                "It was started without containers. Start it without --no-containers.",
+            ));
+        }
+        let library = self.library()?;
+        let installed: BTreeSet<ServiceId> = config.services.installed.keys().cloned().collect();
+        let mut needs = Needs::new();
+        let mut open = vec![form.id.clone()];
+        let mut offers = Vec::new();
+        while let Some(id) = open.pop() {
+            // Whom the box does not know is told by the order.
+            if needs.contains_key(&id) || (installed.contains(&id) && id != form.id) {
+                continue;
+            }
+            let offer = match library.offer(&id) {
+                Ok(offer) => offer,
+                Err(PackagesError::NoService(_)) if id != form.id => continue,
+                Err(error) => return Err(offer_problem(&id, &error)),
+            };
+            open.extend(offer.manifest.requires.iter().cloned());
+            needs.insert(id, offer.manifest.requires.clone());
+            offers.push(offer);
+        }
+        let mut others = installed;
+        others.remove(&form.id);
+        let order =
+            requires::install_order(&form.id, &needs, &others).map_err(|error| match error {
+                RequiresError::Missing { .. } | RequiresError::Circle(_) => Problem::conflict(
+                    "service_needs",
+                    "Another service is missing",
+                    format!("It cannot be installed: {error}."),
+                ),
+            })?;
+        let ordered: Vec<Offer> = order
+            .iter()
+            .filter_map(|id| {
+                offers
+                    .iter()
+                    .find(|offer| offer.manifest.id == *id)
+                    .cloned()
+            })
+            .collect();
+        install(config, &ordered, &form.answers)
+    }
+
+    pub(crate) fn services(&self, range: &Range) -> Result<Page<ServiceView>, Problem> {
+        let config = self.config()?;
+        let after: Option<ServiceId> = parse_cursor(range.cursor.as_deref())?;
+        let installed = config.services.installed.iter();
+        let rest = installed.skip_while(|(id, _)| after.as_ref().is_some_and(|after| *id <= after));
+        let mut items: Vec<ServiceView> = rest
+            .take(range.limit.saturating_add(1))
+            .map(|(id, service)| self.view(&config, id, service))
+            .collect();
+        let next = cut(&mut items, range.limit, |service| service.id.to_string());
+        Ok(Page { items, next })
+    }
+
+    pub(crate) fn service(&self, id: &ServiceId) -> Result<ServiceView, Problem> {
+        let config = self.config()?;
+        let service = config.services.installed.get(id);
+        let service = service.ok_or_else(|| Problem::not_found(format!("service {id}")))?;
+        Ok(self.view(&config, id, service))
+    }
+
+    pub(crate) fn offers(&self, range: &Range) -> Result<Page<OfferView>, Problem> {
+        let config = self.config()?;
+        let library = self.library()?;
+        let after: Option<ServiceId> = parse_cursor(range.cursor.as_deref())?;
+        let rest = library.ids();
+        let rest = rest.filter(|id| after.as_ref().is_none_or(|after| *id > after));
+        let offers = rest.filter_map(|id| match library.offer(id) {
+            Ok(offer) => Some(offer),
+            Err(error) => {
+                tracing::warn!(service = %id, error = %chain(&error), "a service of the store cannot be offered");
+                None
+            }
+        });
+        let mut items: Vec<OfferView> = offers
+            .take(range.limit.saturating_add(1))
+            .map(|offer| offer_view(&config, &offer.manifest))
+            .collect();
+        let next = cut(&mut items, range.limit, |offer| offer.id.to_string());
+        Ok(Page { items, next })
+    }
+
+    fn library(&self) -> Result<Arc<Library>, Problem> {
+        let system = self.system.get().ok_or_else(Problem::unavailable)?;
+        Ok(Arc::clone(&system.parts.library))
+    }
+
+    fn view(&self, config: &Config, id: &ServiceId, service: &ServiceConfig) -> ServiceView {
+        let status = self.service_status(id, service);
+        let Ok(manifest) = Manifest::parse(service.manifest.as_bytes()) else {
+            return unreadable(id, service, status);
+        };
+        let hosts = manifest.routes.iter();
+        ServiceView {
+            id: id.clone(),
+            name: manifest.name,
+            summary: manifest.summary,
+            version: manifest.version,
+            release: manifest.release,
+            enabled: service.enabled,
+            state: status.0,
+            since: status.2,
+            detail: status.1,
+            urls: hosts
+                .map(|route| format!("https://{}.{}/", route.host, config.domain.name))
+                .collect(),
+            internet: manifest.internet,
+            requires: manifest.requires,
+            needed_by: needed_by(config, id, false).into_keys().collect(),
+            containers: manifest
+                .containers
+                .iter()
+                .map(|container| ServiceContainerView {
+                    name: container.name.to_string(),
+                    image: container.image.to_string(),
+                    memory_mib: container.limits.memory_mib,
+                    cpu_percent: container.limits.cpu_percent,
+                    processes: container.limits.processes,
+                })
+                .collect(),
+            settings: settings(&manifest.settings, Some(service)),
+        }
+    }
+
+    /// How a service is, in a sentence, and since when.
+    fn service_status(&self, id: &ServiceId, service: &ServiceConfig) -> Status {
+        if !service.enabled {
+            return (State::Ok, "It is stopped.".to_owned(), None);
+        }
+        let Some(system) = self.system.get() else {
+            return (State::Unknown, "The box is starting.".to_owned(), None);
+        };
+        let published = system.published.borrow().clone();
+        if let Some(problem) = published
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.unfit_services.get(id))
+        {
+            return (
+                State::Failed,
+                format!("It does not run: it {problem}."),
+                None,
+            );
+        }
+        if let Some(ServiceStatus {
+            state,
+            since,
+            detail,
+        }) = system.services.borrow().get(id)
+        {
+            return (*state, detail.clone(), Some(*since));
+        }
+        let item = published
+            .items
+            .iter()
+            .find(|item| item.id == Part::Containers.as_str());
+        match item.filter(|item| item.state == State::Failed) {
+            Some(item) => (State::Failed, item.detail.clone(), Some(item.since)),
+            None => (State::Pending, "It is being installed.".to_owned(), None),
+        }
+    }
+}
+
+/// How something is, in a sentence, and since when.
+type Status = (State, String, Option<cell_model::Timestamp>);
+
+/// A service of which nothing but its id is known.
+fn unreadable(
+    id: &ServiceId,
+    service: &ServiceConfig,
+    (state, detail, since): Status,
+) -> ServiceView {
+    ServiceView {
+        id: id.clone(),
+        name: id.to_string(),
+        summary: String::new(),
+        version: String::new(),
+        release: 0,
+        enabled: service.enabled,
+        state,
+        since,
+        detail,
+        urls: Vec::new(),
+        internet: None,
+        requires: BTreeSet::new(),
+        needed_by: BTreeSet::new(),
+        containers: Vec::new(),
+        settings: Vec::new(),
+    }
+}
+
+fn offer_view(config: &Config, manifest: &Manifest) -> OfferView {
+    let installed = config.services.installed.get(&manifest.id);
+    OfferView {
+        id: manifest.id.clone(),
+        name: manifest.name.clone(),
+        summary: manifest.summary.clone(),
+        version: manifest.version.clone(),
+        release: manifest.release,
+        requires: manifest.requires.clone(),
+        internet: manifest.internet.clone(),
+        installed: installed.map(|service| {
+            let known = Manifest::parse(service.manifest.as_bytes());
+            known.map_or(0, |known| known.release)
+        }),
+        kept_data: config.services.kept.contains_key(&manifest.id),
+        settings: settings(&manifest.settings, installed.map(Arc::as_ref)),
+    }
+}
+
+fn settings(settings: &[Setting], service: Option<&ServiceConfig>) -> Vec<SettingView> {
+    let of = |setting: &Setting| {
+        let given = service.and_then(|service| service.answers.get(&setting.key));
+        let (value, is_default) = answer(&setting.kind, given);
+        SettingView {
+            key: setting.key.clone(),
+            label: setting.label.clone(),
+            help: setting.help.clone(),
+            kind: match &setting.kind {
+                SettingKind::Text { max, .. } => SettingKindView::Text { max: *max },
+                SettingKind::Number { min, max, .. } => SettingKindView::Number {
+                    min: *min,
+                    max: *max,
+                },
+                SettingKind::Switch { .. } => SettingKindView::Switch,
+                SettingKind::Choice { choices, .. } => SettingKindView::Choice {
+                    choices: choices.clone(),
+                },
+                SettingKind::Secret => SettingKindView::Secret,
+            },
+            value,
+            is_default,
+        }
+    };
+    settings.iter().map(of).collect()
+}
+
+fn offer_problem(id: &ServiceId, error: &PackagesError) -> Problem {
+    match error {
+        PackagesError::NoService(_) => not_offered(id),
+        other => {
+            tracing::error!(service = %id, error = %chain(other), "a service of the store cannot be read");
+            Problem::conflict(
+                "service_unfit",
+                "The service cannot run on this box",
+                format!(
+                    "What the box has of {id} is damaged, or made for another version. The log says more."
+                ),
+            )
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The reverse proxy: a container of the box's own, before all hosts of services.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddrV4;
+
+use cell_model::config::ServicesConfig;
+use cell_model::container::{ContainerPath, ImageRef, Limits, Protocol};
+use cell_model::name::{Domain, PartName, ServiceId};
+use cell_model::spec::{
+    ContainerSpec, FlowSpec, HealthSpec, MountSpec, PortSpec, ProbeSpec, ProxyHostSpec, ProxySpec,
+    RouteSpec, ServiceSpec,
+};
+
+use super::{Ground, Place, Services, bridge};
+
+/// The volume with the socket that Caddy is told by what to answer, and where it is in the container.
+const CONTROL: (&str, &str) = ("control", "/run/caddy");
+/// The one with the socket where it asks whose a request is. Caddy cannot put another in its place.
+const ACCOUNTS: (&str, &str) = ("accounts", "/run/accounts");
+/// What Caddy keeps for itself.
+const DATA: (&str, &str) = ("data", "/data");
+
+/// Where it listens in its container, where it has no right to low ports.
+const HTTP: u16 = 8080;
+const HTTPS: u16 = 8443;
+/// Where clients look for it.
+const OUTSIDE_HTTP: u16 = 80;
+const OUTSIDE_HTTPS: u16 = 443;
+
+const LIMITS: Limits = Limits {
+    memory_mib: 256,
+    cpu_percent: 200,
+    processes: 128,
+};
+
+/// Adds the proxy, and the ways to it and from it.
+pub(super) fn add(services: &mut Services, image: &ImageRef, place: &Place<'_>) {
+    let Some(ground) = Ground::of(ServicesConfig::OWN_SLOT, place.pool) else {
+        return;
+    };
+    let address = ground.address(0);
+    let flows = services.routes.iter().map(|route| FlowSpec {
+        from: address,
+        to: route.backend,
+    });
+    services.flows.extend(flows);
+    for (protocol, port, to) in [
+        (Protocol::Tcp, OUTSIDE_HTTP, HTTP),
+        (Protocol::Tcp, OUTSIDE_HTTPS, HTTPS),
+        (Protocol::Udp, OUTSIDE_HTTPS, HTTPS),
+    ] {
+        services.ports.insert(PortSpec {
+            protocol,
+            port,
+            backend: SocketAddrV4::new(address, to),
+        });
+    }
+    let mount = |(volume, path): (&str, &str), read_only| MountSpec {
+        volume: part(volume),
+        path: container_path(path),
+        read_only,
+    };
+    services.containers.services.push(ServiceSpec {
+        id: ServiceId::proxy(),
+        bridge: bridge(ServicesConfig::OWN_SLOT),
+        network: ground.network,
+        ids: ground.ids,
+        volumes: [CONTROL, ACCOUNTS, DATA]
+            .map(|(volume, _)| part(volume))
+            .into(),
+        containers: vec![ContainerSpec {
+            name: container(),
+            image: image.clone(),
+            command: Vec::new(),
+            environment: BTreeMap::new(),
+            capabilities: BTreeSet::new(),
+            limits: LIMITS,
+            mounts: vec![
+                mount(CONTROL, false),
+                mount(ACCOUNTS, true),
+                mount(DATA, false),
+            ],
+            scratch: vec![container_path("/tmp")],
+            address,
+            hosts: BTreeMap::new(),
+            resolver: None,
+            // It listens once it was told what to answer.
+            health: HealthSpec {
+                probe: ProbeSpec::Tcp { port: HTTPS },
+                interval_s: 30,
+                timeout_s: 5,
+                retries: 3,
+                start_s: 180,
+            },
+        }],
+    });
+    services.proxy = Some(ProxySpec {
+        http_port: HTTP,
+        https_port: HTTPS,
+        outside_https_port: OUTSIDE_HTTPS,
+        control: container_path(&format!("{}/admin.sock", CONTROL.1)),
+        ask: container_path(&format!("{}/accounts.sock", ACCOUNTS.1)),
+        hosts: services
+            .routes
+            .iter()
+            .map(|route| host(route, place.domain))
+            .collect(),
+        admin: None,
+    });
+}
+
+/// What the container is called there.
+pub fn container() -> PartName {
+    part("caddy")
+}
+
+fn host(route: &RouteSpec, domain: &Domain) -> ProxyHostSpec {
+    ProxyHostSpec {
+        service: route.service.clone(),
+        names: host_name(route, domain).into_iter().collect(),
+        backend: route.backend,
+        max_body_mib: route.max_body_mib,
+        well_known: route.well_known.clone(),
+        account_header: route.account_header.clone(),
+        public: false,
+    }
+}
+
+/// The whole name of a route's host; `None` where the domain leaves no room for it.
+pub(super) fn host_name(route: &RouteSpec, domain: &Domain) -> Option<Domain> {
+    format!("{}.{domain}", route.host).parse().ok()
+}
+
+fn part(name: &str) -> PartName {
+    name.parse().expect("a name of ours is one")
+}
+
+fn container_path(path: &str) -> ContainerPath {
+    path.parse().expect("a path of ours is one")
+}

@@ -1,0 +1,343 @@
+//! Whether services that run are well, and when one that ended is started again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cell_containers::{ContainerState, Containers, ContainersSeen, names};
+use cell_model::Timestamp;
+use cell_model::name::ServiceId;
+use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
+use cell_model::status::{Part, ServiceStatus, State};
+use cell_plan::services;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+use crate::execute::{chain, limited};
+use crate::{Nudge, Parts, Published};
+
+/// How each service is that runs.
+pub type ServicesStatus = Arc<BTreeMap<ServiceId, ServiceStatus>>;
+
+/// Time between two looks.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long podman may take to say what there is.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Pause before a container that ended is started again: doubled from the first to the last.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+/// Who does not run so long after it was asked for has ended already.
+const STARTING: Duration = Duration::from_secs(30);
+/// Who ran for so long ended for another reason than the last time.
+const STEADY: Duration = Duration::from_secs(600);
+
+/// Starts to look after the services.
+pub(crate) fn watch(
+    parts: &Parts,
+    published: watch::Receiver<Arc<Published>>,
+    nudge: mpsc::Sender<Nudge>,
+    clock: fn() -> Timestamp,
+) -> (watch::Receiver<ServicesStatus>, JoinHandle<()>) {
+    let (status, view) = watch::channel(ServicesStatus::default());
+    let watch = Watch {
+        containers: Arc::clone(&parts.containers),
+        published,
+        nudge,
+        status,
+        clock,
+        known: BTreeMap::new(),
+        proxy_began: false,
+    };
+    (view, tokio::spawn(watch.run()))
+}
+
+struct Watch {
+    containers: Arc<dyn Containers>,
+    published: watch::Receiver<Arc<Published>>,
+    nudge: mpsc::Sender<Nudge>,
+    status: watch::Sender<ServicesStatus>,
+    clock: fn() -> Timestamp,
+    /// Containers by their names.
+    known: BTreeMap<String, Known>,
+    /// The proxy was started, and knows of nothing: it keeps nothing of what it is told.
+    proxy_began: bool,
+}
+
+/// What is known of a container that runs, or should.
+#[derive(Debug, Default)]
+struct Known {
+    /// Since when it runs, as far as that was seen.
+    running_since: Option<Instant>,
+    /// When it was tried last, and what came of it.
+    tried: Option<(Instant, Result<(), String>)>,
+    /// Tries in a row that went wrong.
+    failures: u32,
+    /// It was well since it was started.
+    was_well: bool,
+    /// How often it ended.
+    ends: u32,
+    /// When it ended, while it has not been started again.
+    ended: Option<Instant>,
+    /// When it was asked for again after that.
+    asked: Option<Instant>,
+}
+
+impl Known {
+    /// Whether it ended since that was last taken note of. One that was asked for and is not seen to run ended between
+    /// two looks.
+    fn has_ended_anew(&self, now: Instant) -> bool {
+        match (self.ended, self.asked) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(_), Some(asked)) => now - asked > STARTING,
+        }
+    }
+}
+
+/// How a container is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Health {
+    Well,
+    Coming(String),
+    Unwell(String),
+}
+
+impl Watch {
+    async fn run(mut self) {
+        loop {
+            let published = self.published.borrow_and_update().clone();
+            let wanted = published
+                .spec
+                .as_ref()
+                .map(|spec| Arc::clone(&spec.containers));
+            match wanted.filter(|wanted| !wanted.services.is_empty()) {
+                Some(wanted) => {
+                    self.look(&wanted, &published).await;
+                    tokio::time::sleep(LOOK).await;
+                }
+                None => {
+                    self.known.clear();
+                    self.tell(BTreeMap::new());
+                    if self.published.changed().await.is_err() {
+                        return;
+                    }
+                }
+            }
+            if self.published.has_changed().is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn look(&mut self, wanted: &ContainersSpec, published: &Published) {
+        let seen = match limited(PATIENCE, self.containers.observe()).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                let unknown = wanted.services.iter().map(|service| {
+                    let how = (State::Unknown, error.to_string());
+                    (service.id.clone(), how)
+                });
+                let unknown = unknown.collect();
+                return self.tell(unknown);
+            }
+        };
+        self.take_in(wanted, &seen);
+        self.probe(wanted).await;
+        let item = published
+            .items
+            .iter()
+            .find(|item| item.id == Part::Containers.as_str());
+        let failed = item.filter(|item| item.state == State::Failed);
+        let failed = failed.map(|item| item.detail.clone());
+        let mut status = BTreeMap::new();
+        for service in &wanted.services {
+            let how = self.service(service, failed.as_deref());
+            status.insert(service.id.clone(), how);
+        }
+        self.tell(status);
+        self.start_again().await;
+        if std::mem::take(&mut self.proxy_began) {
+            let _ = self.nudge.send(Nudge::Restart(Part::Proxy)).await;
+        }
+    }
+
+    /// Takes note of what runs and what ended.
+    fn take_in(&mut self, wanted: &ContainersSpec, seen: &ContainersSeen) {
+        let now = Instant::now();
+        let proxy = names::container(&ServiceId::proxy(), &services::proxy_container());
+        let names: BTreeSet<String> = each(wanted).map(|(name, ..)| name).collect();
+        self.known.retain(|name, _| names.contains(name));
+        for name in names {
+            let known = self.known.entry(name.clone()).or_default();
+            match seen.containers.get(&name).map(|found| found.state) {
+                Some(ContainerState::Running) => {
+                    self.proxy_began |= name == proxy && known.running_since.is_none();
+                    let since = *known.running_since.get_or_insert(now);
+                    (known.ended, known.asked) = (None, None);
+                    if now - since > STEADY {
+                        known.ends = 0;
+                    }
+                }
+                Some(ContainerState::Exited(status)) if known.has_ended_anew(now) => {
+                    tracing::warn!(container = name, status, "container ended");
+                    *known = Known {
+                        ends: known.ends.saturating_add(1),
+                        ended: Some(now),
+                        ..Known::default()
+                    };
+                }
+                Some(ContainerState::Exited(_)) => {}
+                // It is made anew.
+                Some(ContainerState::Created | ContainerState::Other) | None => {
+                    let ends = known.ends;
+                    *known = Known {
+                        ends,
+                        ..Known::default()
+                    };
+                }
+            }
+        }
+    }
+
+    /// Tries those whose time has come, all at once: a slow one holds up nobody.
+    async fn probe(&mut self, wanted: &ContainersSpec) {
+        let now = Instant::now();
+        let mut tries = JoinSet::new();
+        for (name, service, container) in each(wanted) {
+            let known = &self.known[&name];
+            let interval = match known.was_well {
+                true => Duration::from_secs(container.health.interval_s.into()),
+                // Somebody waits for it.
+                false => LOOK,
+            };
+            let last = known.tried.as_ref().map(|(at, _)| *at);
+            if known.running_since.is_none() || last.is_some_and(|last| now - last < interval) {
+                continue;
+            }
+            let containers = Arc::clone(&self.containers);
+            let (service, container) = (service.clone(), container.clone());
+            tries.spawn(async move {
+                let outcome = containers.probe(&service, &container).await;
+                (name, outcome.map_err(|error| chain(&error)))
+            });
+        }
+        while let Some(tried) = tries.join_next().await {
+            let Ok((name, outcome)) = tried else {
+                continue;
+            };
+            if let Some(known) = self.known.get_mut(&name) {
+                known.failures = match &outcome {
+                    Ok(()) => 0,
+                    Err(_) => known.failures.saturating_add(1),
+                };
+                known.was_well |= outcome.is_ok();
+                known.tried = Some((now, outcome));
+            }
+        }
+    }
+
+    fn service(&self, service: &ServiceSpec, failed: Option<&str>) -> (State, String) {
+        let mut coming = None;
+        for container in &service.containers {
+            let name = names::container(&service.id, &container.name);
+            match health(&self.known[&name], container) {
+                Health::Well => {}
+                Health::Unwell(why) => return (State::Failed, why),
+                Health::Coming(what) => coming = coming.or(Some(what)),
+            }
+        }
+        match (coming, failed) {
+            (None, _) => (State::Ok, "It runs, and is well.".to_owned()),
+            (Some(_), Some(failed)) => (State::Failed, failed.to_owned()),
+            (Some(what), None) => (State::Pending, what),
+        }
+    }
+
+    /// Has those started again that ended and have waited for it.
+    async fn start_again(&mut self) {
+        let now = Instant::now();
+        let mut any = false;
+        for known in self.known.values_mut() {
+            let is_due = known
+                .ended
+                .is_some_and(|ended| now - ended >= pause(known.ends));
+            if is_due && known.asked.is_none() {
+                known.asked = Some(now);
+                any = true;
+            }
+        }
+        if any {
+            let _ = self.nudge.send(Nudge::Restart(Part::Containers)).await;
+        }
+    }
+
+    /// Publishes what is so now; since when moves only with the state.
+    fn tell(&self, status: BTreeMap<ServiceId, (State, String)>) {
+        let now = (self.clock)();
+        let before = self.status.borrow().clone();
+        let after: BTreeMap<ServiceId, ServiceStatus> = status
+            .into_iter()
+            .map(|(id, (state, detail))| {
+                let same = before.get(&id).filter(|before| before.state == state);
+                if same.is_none() {
+                    tracing::info!(service = %id, state = state.as_str(), detail, "service changed");
+                }
+                let since = same.map_or(now, |before| before.since);
+                let status = ServiceStatus {
+                    state,
+                    since,
+                    detail,
+                };
+                (id, status)
+            })
+            .collect();
+        if *before != after {
+            self.status.send_replace(Arc::new(after));
+        }
+    }
+}
+
+/// All containers, by the names they have in podman.
+fn each(wanted: &ContainersSpec) -> impl Iterator<Item = (String, &ServiceSpec, &ContainerSpec)> {
+    wanted.services.iter().flat_map(|service| {
+        let containers = service.containers.iter();
+        containers.map(move |container| {
+            let name = names::container(&service.id, &container.name);
+            (name, service, container)
+        })
+    })
+}
+
+fn health(known: &Known, container: &ContainerSpec) -> Health {
+    let name = &container.name;
+    if known.ended.is_some() {
+        let pause = pause(known.ends).as_secs();
+        return Health::Unwell(format!(
+            "{name} ended; it is started again {pause} s after that."
+        ));
+    }
+    let Some(since) = known.running_since else {
+        return Health::Coming(format!("{name} is being made."));
+    };
+    let Some((_, outcome)) = &known.tried else {
+        return Health::Coming(format!("{name} starts."));
+    };
+    let start = Duration::from_secs(container.health.start_s.into());
+    match outcome {
+        Ok(()) => Health::Well,
+        // Once it was well, one failure is none.
+        Err(_) if known.was_well && known.failures < container.health.retries.max(1) => {
+            Health::Well
+        }
+        Err(_) if !known.was_well && since.elapsed() < start => {
+            Health::Coming(format!("{name} starts."))
+        }
+        Err(why) => Health::Unwell(format!("{name} runs and is not well: {why}.")),
+    }
+}
+
+/// How long somebody waits who ended so often.
+fn pause(ends: u32) -> Duration {
+    let doubled = PAUSE.0.saturating_mul(1 << ends.saturating_sub(1).min(16));
+    doubled.min(PAUSE.1)
+}

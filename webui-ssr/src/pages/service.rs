@@ -1,0 +1,106 @@
+//! One service: how it is, where it is found, what it may use.
+
+use cell_control::view::{ServiceContainerView, ServiceView, SettingView};
+use maud::{Markup, html};
+
+use crate::frame::Frame;
+use crate::navigation::service_path;
+use crate::parts::action::{Look, button, link};
+use crate::parts::icon::Icon;
+use crate::parts::list::table;
+use crate::parts::shell::page;
+use crate::parts::state::{badge, badge_since, labelled};
+use crate::parts::text::facts;
+
+/// The page.
+pub(crate) fn render(frame: &Frame, service: &ServiceView) -> Markup {
+    let path = service_path(&service.id);
+    let content = html! {
+        p.lead { (service.summary) }
+        (facts(&about(frame, service)))
+        div.buttons {
+            @if frame.may_post("/services/{id}/stop") {
+                @if service.enabled {
+                    (button(frame, &format!("{path}/stop"), "Stop it", Look::Plain, &[]))
+                } @else {
+                    (button(frame, &format!("{path}/start"), "Start it", Look::Main, &[]))
+                }
+                (link(&format!("{path}/remove"), "Remove it", Look::Danger))
+            }
+            a href=(path) { "Refresh" }
+        }
+        section {
+            h2 { "What it may use" }
+            (table("Containers", &["Container", "Memory", "Processor", "Processes"], &containers(&service.containers)))
+        }
+        @if !service.settings.is_empty() {
+            section {
+                h2 { "Settings" }
+                (table("Settings", &["Setting", "Value"], &settings(&service.settings)))
+            }
+        }
+    };
+    page(frame, &content)
+}
+
+/// How it is, in a word.
+pub(super) fn state(frame: &Frame, service: &ServiceView) -> Markup {
+    match (service.enabled, service.since) {
+        (false, _) => labelled("unknown", Icon::Clock, "Stopped"),
+        (true, Some(since)) => badge_since(service.state, since, &frame.clock),
+        (true, None) => badge(service.state),
+    }
+}
+
+fn about(frame: &Frame, service: &ServiceView) -> Vec<(&'static str, Markup)> {
+    let list = |ids: Vec<&str>| html! { (ids.join(", ")) };
+    let mut pairs = vec![
+        ("State", state(frame, service)),
+        ("Detail", html! { (service.detail) }),
+    ];
+    if !service.urls.is_empty() {
+        let urls = html! { @for url in &service.urls { a href=(url) { (url) } br; } };
+        pairs.push(("Address", urls));
+    }
+    pairs.push(("Version", html! { (service.version) }));
+    let internet = service.internet.as_deref();
+    pairs.push((
+        "Internet",
+        html! { (internet.unwrap_or("It cannot reach the internet.")) },
+    ));
+    if !service.requires.is_empty() {
+        let ids = service.requires.iter().map(|id| id.as_str()).collect();
+        pairs.push(("Needs", list(ids)));
+    }
+    if !service.needed_by.is_empty() {
+        let ids = service.needed_by.iter().map(|id| id.as_str()).collect();
+        pairs.push(("Needed by", list(ids)));
+    }
+    pairs
+}
+
+fn containers(containers: &[ServiceContainerView]) -> Vec<Vec<Markup>> {
+    let row = |container: &ServiceContainerView| {
+        vec![
+            html! { (container.name) },
+            html! { (container.memory_mib) " MiB" },
+            html! { (container.cpu_percent) " % of one" },
+            html! { (container.processes) },
+        ]
+    };
+    containers.iter().map(row).collect()
+}
+
+fn settings(settings: &[SettingView]) -> Vec<Vec<Markup>> {
+    let row = |setting: &SettingView| {
+        let value = setting
+            .value
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string);
+        vec![
+            html! { (setting.label) },
+            html! { (value) @if setting.is_default { " " span.quiet { "(as it came)" } } },
+        ]
+    };
+    settings.iter().map(row).collect()
+}

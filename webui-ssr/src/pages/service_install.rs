@@ -1,0 +1,32 @@
+//! A service is to be installed: what that means.
+
+use cell_control::view::OfferView;
+use maud::{Markup, html};
+
+use crate::frame::Frame;
+use crate::navigation::service_path;
+use crate::parts::action::{Look, button, link};
+use crate::parts::shell::page;
+
+/// The page.
+pub(crate) fn render(frame: &Frame, offer: &OfferView) -> Markup {
+    let path = format!("{}/install", service_path(&offer.id));
+    let needs: Vec<&str> = offer.requires.iter().map(|id| id.as_str()).collect();
+    let content = html! {
+        p.lead { strong { (offer.name) } ": " (offer.summary) "." }
+        ul {
+            li { "Version " (offer.version) ", as it came with the box. Nothing is fetched." }
+            @if !needs.is_empty() { li { "It needs " (needs.join(", ")) ", which is installed with it." } }
+            @match &offer.internet {
+                Some(why) => { li { "It may reach the internet: " (why) } },
+                None => { li { "It cannot reach the internet, your home network or the box." } },
+            }
+            @if offer.kept_data { li { "Its data from before is still there, and is used again." } }
+        }
+        div.buttons {
+            (button(frame, &path, "Install it", Look::Main, &[]))
+            (link("/services", "Do nothing", Look::Plain))
+        }
+    };
+    page(frame, &content)
+}

@@ -1,0 +1,72 @@
+//! Services: those that are installed, and those the store has.
+
+use cell_control::view::{OfferView, ServiceView};
+use maud::{Markup, html};
+
+use crate::frame::Frame;
+use crate::navigation::service_path;
+use crate::parts::action::{Look, link};
+use crate::parts::list::table;
+use crate::parts::shell::page;
+use crate::parts::text::empty;
+
+use super::service::state;
+
+/// The page.
+pub(crate) fn render(frame: &Frame, installed: &[ServiceView], offers: &[OfferView]) -> Markup {
+    let others: Vec<&OfferView> = offers
+        .iter()
+        .filter(|offer| offer.installed.is_none())
+        .collect();
+    let content = html! {
+        p.lead { "What the box does for people beside their connection. Each service runs shut in, with what its page shows and no more." }
+        section {
+            h2 { "Installed" }
+            @if installed.is_empty() {
+                (empty("No service is installed.", &html! { p.quiet { "Choose one below." } }))
+            } @else {
+                (table("Installed services", &["Name", "State", "Address"], &rows(frame, installed)))
+            }
+        }
+        section {
+            h2 { "Store" }
+            @if others.is_empty() && offers.is_empty() {
+                (empty("This box brought no services along.", &html! { p.quiet { "Its image was made without them." } }))
+            } @else if others.is_empty() {
+                p { "Everything there is is installed." }
+            } @else {
+                (table("Services of the store", &["Name", "What it is", "Version"], &offered(frame, &others)))
+            }
+        }
+    };
+    page(frame, &content)
+}
+
+fn rows(frame: &Frame, services: &[ServiceView]) -> Vec<Vec<Markup>> {
+    let row = |service: &ServiceView| {
+        vec![
+            html! { a href=(service_path(&service.id)) { (service.name) } },
+            html! { (state(frame, service)) },
+            html! { @for url in &service.urls { span.value { (url) } br; } },
+        ]
+    };
+    services.iter().map(row).collect()
+}
+
+fn offered(frame: &Frame, offers: &[&OfferView]) -> Vec<Vec<Markup>> {
+    let row = |offer: &&OfferView| {
+        let path = format!("{}/install", service_path(&offer.id));
+        vec![
+            html! { (offer.name) },
+            html! {
+                (offer.summary)
+                @if offer.kept_data { br; span.quiet { "Its data from before is still there." } }
+            },
+            html! {
+                (offer.version) br;
+                @if frame.may_post("/services/{id}/install") { (link(&path, "Install", Look::Plain)) }
+            },
+        ]
+    };
+    offers.iter().map(row).collect()
+}
