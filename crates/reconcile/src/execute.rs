@@ -64,8 +64,9 @@ pub(crate) async fn execute(parts: &Parts, step: &Step, now: Timestamp) -> Resul
         Step::Containers(spec) => {
             // One that cannot be brought keeps nobody but its own service.
             let brought = bring(parts, spec).await;
-            limited(CONTAINERS_LIMIT, parts.containers.apply(spec)).await?;
-            brought
+            let applied = limited(CONTAINERS_LIMIT, parts.containers.apply(spec)).await;
+            // Why an image was not brought tells more than that it is not there.
+            brought.and(applied)
         }
         Step::Proxy(spec) => limited(PROXY_LIMIT, parts.proxy.apply(spec.as_ref())).await,
     }

@@ -24,6 +24,7 @@ use crate::buildroot;
 use crate::bundle::{self, KeyOptions};
 use crate::cargo::{self, Profile};
 use crate::error::XtaskError;
+use crate::service_image;
 use crate::setup;
 
 /// The board of machines like this one.
@@ -203,6 +204,7 @@ pub(crate) fn sources(programs: Vec<PathBuf>) -> Sources {
         tree: cargo::root(),
         cache: cargo::cache_dir().join("debian"),
         programs,
+        services: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         epoch: epoch(),
     }
@@ -228,7 +230,10 @@ fn epoch() -> u64 {
 fn make(name: &str, out: &Path, keys: &KeyOptions) -> Result<PathBuf, XtaskError> {
     let board = board(name)?;
     let keys = keys.keyring()?.chain;
-    let sources = sources(programs(&board)?);
+    let sources = Sources {
+        services: Some(service_image::current(&board.meta.debian_architecture)?),
+        ..sources(programs(&board)?)
+    };
     let disk = out.join(format!("cell-{name}.img"));
     let stamp = out.join(STAMP);
     let inputs = inputs(&sources, &board, &keys)?;
@@ -395,6 +400,9 @@ fn inputs(sources: &Sources, board: &Board, keys: &[Envelope]) -> Result<String,
         text.push_str(&cell_os::digest_below(&tree.join(folder))?);
     }
     text.push_str(&cell_os::digest_below(&board.folder)?);
+    if let Some(services) = &sources.services {
+        text.push_str(&cell_os::digest_below(services)?);
+    }
     let keys = serde_json::to_vec(keys).unwrap_or_default();
     text.push_str(&format!("keys {}\n", Digest::of(&keys)));
     Ok(text)

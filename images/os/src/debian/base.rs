@@ -21,6 +21,8 @@ pub struct Sources {
     pub cache: PathBuf,
     /// Our programs, for `usr/bin`.
     pub programs: Vec<PathBuf>,
+    /// The services that come with the box, as a package folder for the board's processor; none: none do.
+    pub services: Option<PathBuf>,
     /// The product's version.
     pub version: String,
     /// Time of all files in seconds since 1970.
@@ -133,6 +135,7 @@ impl Sources {
             kernel: &kernel,
             overlay: &self.tree.join("rootfs-overlay"),
             programs: &self.programs,
+            services: self.services.as_deref(),
             version: &self.version,
         };
         recipe.make(&root, scratch, toolbox)?;
