@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use cell_control::Control;
 use cell_control::channel::{Channel, Handler};
 use cell_control::remote::Remote;
 use cell_gate::{Faces, Gate};
+use cell_model::name::CellName;
 use cell_model::secret::{Secret, exposed};
 use cell_model::spec::WebSpec;
 use cell_reconcile::{AdminListener, ListenerError};
@@ -30,6 +33,8 @@ struct Serve {
     chain_der: Vec<Vec<u8>>,
     #[serde(serialize_with = "exposed")]
     key_der: Secret<Vec<u8>>,
+    /// Set where a proxy asks who may use a service: the name clients show; the Unix socket it asks on comes last.
+    accounts: Option<CellName>,
 }
 
 /// What it answers: why not, in a sentence.
@@ -79,6 +84,7 @@ impl ProcessListener {
             hosts: spec.hosts.clone(),
             chain_der: leaf.chain_der.clone(),
             key_der: leaf.key_der.clone(),
+            accounts: None,
         };
         let sockets: Result<Vec<OwnedFd>, _> = wanted
             .sockets
@@ -146,6 +152,7 @@ pub(super) async fn serve(stream: UnixStream, log: RoleLog) -> Result<(), Box<dy
 #[derive(Default)]
 struct Server {
     gate: OnceLock<Arc<Gate>>,
+    control: OnceLock<Arc<dyn Control>>,
     hosts: watch::Sender<BTreeSet<String>>,
     serving: Mutex<Serving>,
 }
@@ -154,6 +161,7 @@ struct Server {
 struct Serving {
     tls: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
     listeners: BTreeMap<SocketAddr, watch::Sender<bool>>,
+    accounts: Option<(CellName, watch::Sender<bool>)>,
 }
 
 impl Server {
@@ -164,16 +172,18 @@ impl Server {
             pages: cell_webui::routes(),
             page_error: cell_webui::error_page,
         };
-        let gate = Gate::new(
-            Arc::new(Remote::new(channel)),
-            faces,
-            self.hosts.subscribe(),
-        )?;
+        let control: Arc<dyn Control> = Arc::new(Remote::new(channel));
+        let gate = Gate::new(Arc::clone(&control), faces, self.hosts.subscribe())?;
         let _ = self.gate.set(Arc::new(gate));
+        let _ = self.control.set(control);
         Ok(())
     }
 
-    async fn apply(&self, serve: Serve, sockets: Vec<OwnedFd>) -> Served {
+    async fn apply(&self, serve: Serve, mut sockets: Vec<OwnedFd>) -> Served {
+        let accounts = match serve.accounts {
+            Some(realm) => Some(realm).zip(sockets.pop()),
+            None => None,
+        };
         if serve.listen.len() != sockets.len() {
             return Err("sockets and addresses do not match".to_owned());
         }
@@ -212,7 +222,29 @@ impl Server {
             });
             serving.listeners.insert(address, stop);
         }
+        self.answer_accounts(&mut serving, accounts);
         Ok(())
+    }
+
+    /// Answers the proxy on this socket, and on no other from then on.
+    fn answer_accounts(&self, serving: &mut Serving, wanted: Option<(CellName, OwnedFd)>) {
+        let Some(((realm, socket), control)) = wanted.zip(self.control.get()) else {
+            serving.accounts = None;
+            return;
+        };
+        let same =
+            |(name, stop): &(CellName, watch::Sender<bool>)| *name == realm && !stop.is_closed();
+        if serving.accounts.as_ref().is_some_and(same) {
+            return;
+        }
+        let (stop, stopped) = watch::channel(false);
+        serving.accounts = Some((realm.clone(), stop));
+        let (socket, control) = (UnixListener::from(socket), Arc::clone(control));
+        tokio::spawn(async move {
+            if let Err(error) = cell_gate::accounts::serve(socket, control, &realm, stopped).await {
+                tracing::error!(%error, "the socket of the proxy broke");
+            }
+        });
     }
 }
 
