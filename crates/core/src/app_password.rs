@@ -1,5 +1,6 @@
 //! App passwords: made, shown once, ended; and the question whether one opens a service.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,7 +155,7 @@ impl Core {
         let action = "app_password.remove";
         let mut batch = Batch::new((self.clock)(), Some(identity.username.clone()), action);
         batch.urgent();
-        remove_app_passwords(&mut batch, &[password.clone()]);
+        remove_app_passwords(&mut batch, slice::from_ref(&password));
         let event = submit::event(action, identity, caller)
             .on(password.username.to_string())
             .detail(password.device.as_str());
