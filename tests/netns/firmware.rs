@@ -172,6 +172,9 @@ fn changes_wait_while_a_version_is_on_trial() {
                 &json!({"username": "ben", "password": "a long and quiet river", "role": "member"}),
             )
             .unwrap(),
+        owner
+            .post("/api/app-passwords", &json!({"device": "phone"}))
+            .unwrap(),
         appliance.send(&Version::new(12).bundle(&appliance.slots.keys)),
     ];
     for reply in refused {

@@ -175,6 +175,16 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
     let device = json!({ "name": LONG_NAME, "expires_at": "2031-01-31T12:00:00Z" });
     let reply = owner.post("/api/peers", &device).unwrap();
     assert_eq!(reply.status, 201, "{}", reply.text());
+    let app_password = |username: &str| {
+        let form = json!({ "username": username, "device": LONG_NAME });
+        let reply = owner.post("/api/app-passwords", &form).unwrap();
+        assert_eq!(reply.status, 201, "{}", reply.text());
+        reply.json()["app_password"]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let [owners, members] = ["owner", "member"].map(app_password);
     change(&owner, |config| {
         config["dns"]["upstreams"] = json!([{ "address": "192.0.2.53" }]);
         config["dns"]["records"] = json!([
@@ -200,7 +210,7 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
         None,
         &[page("/sign-in", 200), sent("/sign-in", &wrong, 401)],
     );
-    let mut pages = pages_of(Role::Owner);
+    let mut pages = pages_of(Role::Owner, &owners, &members);
     pages.extend([
         page(&format!("/peers/{LONG_NAME}"), 200),
         page("/me", 403),
@@ -209,11 +219,21 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
         sent("/peers/phone/key", &json!({}), 200),
         sent("/reauthenticate", &json!({ "password": "a guess" }), 403),
         sent("/peers/new", &json!({ "public_key": "no key" }), 422),
+        sent(
+            "/account/app-passwords/new",
+            &json!({ "device": LONG_NAME }),
+            200,
+        ),
+        sent("/people/member/app-passwords/new", &json!({}), 422),
         sent("/dns/records/new", &json!({ "name": "a b" }), 422),
         sent("/network/addresses", &json!({}), 200),
     ]);
     hold(&cell, Some("owner"), &pages);
-    hold(&cell, Some("member"), &pages_of(Role::Member));
+    hold(
+        &cell,
+        Some("member"),
+        &pages_of(Role::Member, &members, &members),
+    );
 
     // It waits for its confirmation while the overview is looked at.
     change(&owner, |config| {
@@ -240,8 +260,9 @@ fn sent(path: &str, fields: &Value, status: u16) -> Value {
     json!({ "path": path, "send": fields, "status": status })
 }
 
-/// Every page of a role, but the one that sends on whoever is signed in.
-fn pages_of(role: Role) -> Vec<Value> {
+/// Every page of a role, but the one that sends on whoever is signed in. The ids are those of an app password of one's own
+/// and of the member's.
+fn pages_of(role: Role, own: &str, members: &str) -> Vec<Value> {
     let names = [
         ("{name}", "phone"),
         ("{username}", "member"),
@@ -252,8 +273,13 @@ fn pages_of(role: Role) -> Vec<Value> {
         .iter()
         .filter(|page| page.access.admits(role) && page.path != "/sign-in")
         .map(|shown| {
+            let id = match shown.path.starts_with("/people") {
+                true => members,
+                false => own,
+            };
             let path = names
                 .iter()
+                .chain([&("{id}", id)])
                 .fold(shown.path.to_owned(), |path, (from, to)| {
                     path.replace(from, to)
                 });

@@ -102,6 +102,7 @@ impl Cell {
             get("/api/config"),
             peers,
             get("/api/auth/users"),
+            get("/api/app-passwords"),
             get("/api/logs/verbosity")
         ])
     }

@@ -1,7 +1,7 @@
 //! Where a person is and where they may go, all out of the route table.
 
 use cell_model::account::Role;
-use cell_model::name::ServiceId;
+use cell_model::name::{ServiceId, Username};
 use cell_model::status::Part;
 use http::Method;
 
@@ -135,6 +135,12 @@ pub(crate) fn person_path(name: &str) -> String {
     format!("/people/{}", escaped_first(name))
 }
 
+/// The page of an account's app passwords; of one's own without a name.
+pub(crate) fn app_passwords_path(of: Option<&Username>) -> String {
+    let person = of.map_or_else(|| "/account".to_owned(), |name| person_path(name.as_str()));
+    format!("{person}/app-passwords")
+}
+
 fn escaped_first(name: &str) -> String {
     match name.as_bytes().split_first() {
         Some((first, rest)) if name == "new" => {
@@ -203,6 +209,21 @@ mod tests {
             ("/peers/{name}", "new")
         );
         assert_eq!(page_at("/peers/new").unwrap().path, "/peers/new");
+    }
+
+    #[test]
+    fn app_passwords_are_below_whose_they_are() {
+        assert_eq!(app_passwords_path(None), "/account/app-passwords");
+        let new = "new".parse().unwrap();
+        let path = app_passwords_path(Some(&new));
+        assert_eq!(path, "/people/%6Eew/app-passwords");
+        let page = page_at(&path).unwrap();
+        assert_eq!(title(page, &path), "App passwords of new");
+        let titles: Vec<String> = crumbs(Role::Member, "/account/app-passwords/0f/remove")
+            .into_iter()
+            .map(|link| link.title)
+            .collect();
+        assert_eq!(titles, ["My account", "App passwords"]);
     }
 
     #[test]

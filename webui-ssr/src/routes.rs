@@ -10,8 +10,8 @@ use http::Method;
 use crate::assets;
 use crate::forms::{self, Field};
 use crate::handlers::{
-    account, audit, dns, network, overview, parts, peers, people, revisions, services, settings,
-    setup, sign_in, system,
+    account, app_passwords, audit, dns, network, overview, parts, peers, people, revisions,
+    services, settings, setup, sign_in, system,
 };
 
 /// One page and the forms that are sent from it.
@@ -226,12 +226,26 @@ pub static PAGES: &[Page] = &[
     page!(dangerous "/people/{username}/remove", "Remove {username}", None, OWNER, people::ask_remove, [
         post!(dangerous "/people/{username}/remove", OWNER, &[], people::remove)
     ]),
+    page!("/people/{username}/app-passwords", "App passwords of {username}", None, ADMIN, app_passwords::list, []),
+    page!(dangerous "/people/{username}/app-passwords/new", "Add an app password", None, ADMIN, app_passwords::new, [
+        post!(dangerous "/people/{username}/app-passwords/new", ADMIN, forms::app_password::NEW, app_passwords::add)
+    ]),
+    page!("/people/{username}/app-passwords/{id}/remove", "Remove an app password", None, ADMIN, app_passwords::ask_remove, [
+        post!("/people/{username}/app-passwords/{id}/remove", ADMIN, &[], app_passwords::remove)
+    ]),
     page!("/account", "My account", Some(Group::People), Access::SignedIn, account::show, [
         post!("/account/sessions/end", Access::SignedIn, forms::session::REVOKE, account::revoke),
         post!("/sign-out", Access::SignedIn, &[], sign_in::sign_out)
     ]),
     page!("/account/password", "New password", None, Access::SignedIn, account::ask_password, [
         post!("/account/password", Access::SignedIn, forms::session::PASSWORD, account::set_password)
+    ]),
+    page!("/account/app-passwords", "App passwords", None, Access::SignedIn, app_passwords::list, []),
+    page!(dangerous "/account/app-passwords/new", "Add an app password", None, Access::SignedIn, app_passwords::new, [
+        post!(dangerous "/account/app-passwords/new", Access::SignedIn, forms::app_password::NEW, app_passwords::add)
+    ]),
+    page!("/account/app-passwords/{id}/remove", "Remove an app password", None, Access::SignedIn, app_passwords::ask_remove, [
+        post!("/account/app-passwords/{id}/remove", Access::SignedIn, &[], app_passwords::remove)
     ]),
     page!("/reauthenticate", "Enter your password again", None, Access::SignedIn, sign_in::ask_again, [
         post!("/reauthenticate", Access::SignedIn, forms::session::REAUTHENTICATE, sign_in::reauthenticate)

@@ -62,6 +62,16 @@ const ANSWERS: &[(&str, &str, Pairs)] = &[
         "/peers/new",
         &[("name", "anna-phone"), ("tunnel", "full")],
     ),
+    (
+        "Password of a device",
+        "/account/app-passwords/new",
+        &[("device", "Anna's phone")],
+    ),
+    (
+        "Refused app password",
+        "/people/helper/app-passwords/new",
+        &[("device", "<phone>")],
+    ),
     ("File without its key", "/peers/anna-phone/file", &[]),
     ("File with a new key", "/peers/anna-phone/key", &[]),
     (

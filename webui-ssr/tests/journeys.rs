@@ -2,6 +2,7 @@
 
 mod support;
 
+use cell_control::action::Action;
 use cell_control::change::{Change, SettingsUpdate};
 use cell_control::fake::{Call, Stage};
 use cell_model::account::Role;
@@ -116,6 +117,39 @@ async fn key_is_shown_once_as_picture_text_and_download() {
         .await
         .body;
     assert!(later.contains("[Interface]") && !later.contains("PrivateKey"));
+}
+
+#[tokio::test]
+async fn app_password_is_shown_once_and_removed_after_a_question() {
+    let site = Site::new(Stage::Ready);
+    for (role, base, whose) in [
+        (Some(Role::Member), "/account", None),
+        (OWNER, "/people/helper", Some("helper")),
+    ] {
+        let list = format!("{base}/app-passwords");
+        let pairs = [("device", "Anna's phone"), TOKEN];
+        let made = site.post(role, &format!("{list}/new"), &pairs).await.body;
+        assert!(made.contains("This is shown once"), "{made}");
+        assert!(made.contains("<pre>01234-56789-abcde-fghjk-mnpqrs</pre>"));
+        let acts_done = acts(&site);
+        let [Call::Act(Action::AddAppPassword(form))] = &acts_done[..] else {
+            panic!("{acts_done:?}");
+        };
+        assert_eq!(form.username.as_ref().map(|name| name.as_str()), whose);
+        let page = site.get(role, &list).await.body;
+        assert!(page.contains("2026-11-18") && !page.contains("01234"));
+        let question = format!("{list}/0f0f/remove");
+        assert!(page.contains(&format!("href=\"{question}\"")), "{page}");
+        let asked = site.get(role, &question).await.body;
+        assert!(asked.contains(&format!("action=\"{question}\"")) && acts(&site).is_empty());
+        let gone = site.post(role, &question, &[TOKEN]).await;
+        assert_eq!(gone.location, Some(format!("{list}?done=removed")));
+        assert!(
+            matches!(&acts(&site)[..], [Call::Act(Action::RemoveAppPassword { id })] if id == "0f0f")
+        );
+    }
+    let missing = site.get(OWNER, "/account/app-passwords/none/remove").await;
+    assert_eq!(missing.status, 404);
 }
 
 #[tokio::test]

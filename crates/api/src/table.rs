@@ -3,6 +3,7 @@
 use cell_control::action::{
     AccountForm, FirmwareFetch, PasswordChange, PasswordReset, TestResult, Verbosity,
 };
+use cell_control::app_password::{AppPasswordForm, AppPasswordView, NewAppPassword};
 use cell_control::change::{
     PeerForm, PeerUpdate, Preview, ServiceUpdate, SettingsUpdate, SetupForm,
 };
@@ -22,7 +23,7 @@ use crate::openapi;
 use crate::parameter::{CURSOR, LIMIT};
 use crate::routes::auth::{LoginForm, ReauthenticationForm};
 use crate::routes::setup::StepForm;
-use crate::routes::{audit, auth, config, firmware, parts, peers, services, setup};
+use crate::routes::{app_passwords, audit, auth, config, firmware, parts, peers, services, setup};
 use crate::row::{CHANGE, OWN, READ, Row, handler};
 
 const SETUP: &str = r#"{"setup_code":"ABCD2345","cell_name":"home","domain_mode":"lan","domain":"home.cell",
@@ -131,7 +132,10 @@ pub(crate) static ROWS: &[Row] = &[
         "resetPassword",
         handler!(auth::reset_password),
     )
-    .is(CHANGE, "Set somebody else's password; their sessions end.")
+    .is(
+        CHANGE,
+        "Set somebody else's password; their sessions and app passwords end.",
+    )
     .dangerous()
     .takes::<PasswordReset>(r#"{"username":"anna","new_password":"a long and quiet river"}"#)
     .refuses(&[403, 404]),
@@ -155,7 +159,7 @@ pub(crate) static ROWS: &[Row] = &[
         "removeUser",
         handler!(auth::remove_account),
     )
-    .is(OWN, "Remove an account.")
+    .is(OWN, "Remove an account, with its sessions and app passwords.")
     .dangerous()
     .refuses(&[404, 409]),
     Row::get("/api/auth/sessions", "sessions", handler!(auth::sessions))
@@ -168,6 +172,40 @@ pub(crate) static ROWS: &[Row] = &[
     )
     .is(Access::SignedIn, "End one of your sessions.")
     .refuses(&[404]),
+    Row::get(
+        "/api/app-passwords",
+        "appPasswords",
+        handler!(app_passwords::list, &[app_passwords::USERNAME]),
+    )
+    .is(
+        Access::SignedIn,
+        "App passwords, the oldest first; all on one page.",
+    )
+    .answers::<Page<AppPasswordView>>()
+    .refuses(&[403, 404]),
+    Row::post(
+        "/api/app-passwords",
+        "addAppPassword",
+        handler!(app_passwords::add),
+    )
+    .is(
+        Access::SignedIn,
+        "Make a password for a device that uses services; it comes once. For yourself, or as an admin for members.",
+    )
+    .dangerous()
+    .takes::<AppPasswordForm>(r#"{"device":"phone"}"#)
+    .creates::<NewAppPassword>()
+    .refuses(&[404, 409]),
+    Row::delete(
+        "/api/app-passwords/{id}",
+        "removeAppPassword",
+        handler!(app_passwords::remove),
+    )
+    .is(
+        Access::SignedIn,
+        "Remove an app password; it opens nothing from then on.",
+    )
+    .refuses(&[404, 409]),
     Row::get(
         "/api/peer/dashboard",
         "dashboard",

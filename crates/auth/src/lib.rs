@@ -1,13 +1,16 @@
-//! Who is asking: accounts, passwords, sessions, the code that opens the setup, and the brake on guessing.
+//! Who is asking: accounts, passwords, sessions, app passwords, the code that opens the setup, and the brake on guessing.
 //!
-//! Promises: no I/O and no clock, every time is passed in; a password is kept only as an argon2id hash and a
-//! session only as the SHA-256 of its token; an unknown account costs a caller the same time as a known one;
-//! what an attacker can make it remember is bounded.
-//! Must never: decide what a role may do (the gate does), keep records itself (the caller stores [`Account`] and
-//! [`Session`] as they are), lock one source out because another one guessed.
-//! Start reading at [`SessionTable`] and [`Throttle`].
+//! Promises: no I/O and no clock, every time is passed in; a password is kept only as an argon2id hash, a session or an
+//! app password only as the SHA-256 of what the box made up for it; an unknown account costs a caller the same time as a
+//! known one; what an attacker can make it remember is bounded.
+//! Must never: decide what a role may do (the gate does), keep records itself (the caller stores [`Account`],
+//! [`Session`] and [`AppPassword`] as they are), lock one source out because another one guessed.
+//! Start reading at [`SessionTable`], [`AppPasswordTable`] and [`Throttle`].
 
 mod account;
+mod app_password;
+mod app_password_table;
+mod crockford;
 mod password;
 mod random;
 mod session;
@@ -18,6 +21,8 @@ mod throttle;
 mod token;
 
 pub use account::Account;
+pub use app_password::{AppPassword, AppPasswordId, AppPasswordIdError, AppPasswordSecret};
+pub use app_password_table::{AppPasswordCheck, AppPasswordTable};
 pub use password::{
     PasswordError, PasswordHash, check_password_rules, hash_password, verify_password,
 };

@@ -5,10 +5,9 @@ use std::str::FromStr;
 use cell_model::secret::Secret;
 use subtle::ConstantTimeEq;
 
-use crate::random::{self, RandomError};
+use crate::crockford;
+use crate::random::RandomError;
 
-/// Crockford's base 32: no I, L, O or U, so that nothing is misread aloud or from a screen.
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// Characters of a code: 40 bits, out of reach of ten tries every ten minutes.
 const LENGTH: usize = 8;
 
@@ -24,11 +23,7 @@ pub struct SetupCode(Secret<[u8; LENGTH]>);
 impl SetupCode {
     /// A fresh code.
     pub fn generate() -> Result<Self, RandomError> {
-        // 256 is a multiple of 32, so no character is likelier than another.
-        let bytes: [u8; LENGTH] = random::bytes()?;
-        Ok(Self(Secret::new(
-            bytes.map(|byte| ALPHABET[usize::from(byte % 32)]),
-        )))
+        crockford::generate().map(|code| Self(Secret::new(code)))
     }
 
     /// The code as it is shown: eight upper-case characters.
@@ -55,25 +50,7 @@ impl FromStr for SetupCode {
 
     /// Reads a code as people write it: either case, with hyphens and spaces, O for 0, I and L for 1.
     fn from_str(text: &str) -> Result<Self, SetupCodeError> {
-        let mut code = [0; LENGTH];
-        let mut length = 0;
-        for character in text.chars() {
-            let byte = match character.to_ascii_uppercase() {
-                '-' => continue,
-                space if space.is_whitespace() => continue,
-                'O' => b'0',
-                'I' | 'L' => b'1',
-                other => u8::try_from(other)
-                    .ok()
-                    .filter(|byte| ALPHABET.contains(byte))
-                    .ok_or(SetupCodeError)?,
-            };
-            *code.get_mut(length).ok_or(SetupCodeError)? = byte;
-            length += 1;
-        }
-        if length < LENGTH {
-            return Err(SetupCodeError);
-        }
+        let code = crockford::read(text).ok_or(SetupCodeError)?;
         Ok(Self(Secret::new(code)))
     }
 }
@@ -83,6 +60,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::crockford::ALPHABET;
 
     #[test]
     fn generated_code_is_eight_characters_of_the_alphabet() {

@@ -1,4 +1,4 @@
-//! The secret a browser holds for its session, and what the box keeps of it.
+//! The secret a browser holds for its session, and what the box keeps of it and of app passwords.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ pub struct TokenError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionToken(Secret<[u8; 32]>);
 
-/// SHA-256 of a token: all the box keeps, and the session's name in lists. It opens nothing.
+/// SHA-256 of a token or of an app password: all the box keeps of either, and the session's name in lists. It opens nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TokenHash([u8; 32]);
 
@@ -38,7 +38,7 @@ impl SessionToken {
 
     /// What the box keeps of it.
     pub fn hash(&self) -> TokenHash {
-        TokenHash(Sha256::digest(self.0.expose()).into())
+        TokenHash::of(self.0.expose())
     }
 
     /// The token forms and `X-CSRF-Token` must carry, as base64url: HMAC-SHA-256 of `csrf` under the session token.
@@ -63,6 +63,13 @@ impl FromStr for SessionToken {
             .map_err(|_| TokenError)?;
         let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| TokenError)?;
         Ok(Self(Secret::new(bytes)))
+    }
+}
+
+impl TokenHash {
+    /// The hash of a secret that was made at random, and is too long to be guessed: a slow hash would add nothing.
+    pub(crate) fn of(secret: &[u8]) -> Self {
+        Self(Sha256::digest(secret).into())
     }
 }
 

@@ -6,7 +6,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::command::{
-    accounts, audit, firmware, interfaces, logs, parts, peers, revisions, settings, setup, status,
+    accounts, app_passwords, audit, firmware, interfaces, logs, parts, peers, revisions, settings,
+    setup, status,
 };
 use crate::core::Core;
 use crate::error::CellctlError;
@@ -65,6 +66,9 @@ enum Command {
     Accounts(accounts::Command),
     /// Set a new password for an account; it is read from the terminal, or from standard input
     ResetPassword(accounts::Reset),
+    /// Passwords of people's devices, for services
+    #[command(subcommand)]
+    AppPasswords(app_passwords::Command),
     /// The system's version, and the next one
     #[command(subcommand)]
     Firmware(firmware::Command),
@@ -108,6 +112,7 @@ impl Arguments {
             Command::Audit(command) => command.perform(&core, &output).await,
             Command::Accounts(command) => command.perform(&core, &output).await,
             Command::ResetPassword(reset) => reset.perform(&core, &output).await,
+            Command::AppPasswords(command) => command.perform(&core, &output).await,
             Command::Firmware(command) => command.perform(&core, &output).await,
             Command::Parts(command) => command.perform(&core, &output).await,
             Command::Logs(options) => options.perform(&core, &output).await,

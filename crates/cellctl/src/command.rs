@@ -1,6 +1,7 @@
 //! The commands, a module for each group. Each asks the core and hands the answer to the output.
 
 pub(crate) mod accounts;
+pub(crate) mod app_passwords;
 pub(crate) mod audit;
 pub(crate) mod firmware;
 pub(crate) mod interfaces;

@@ -7,6 +7,8 @@ use cell_model::status::Part;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::app_password::{AppPasswordForm, NewAppPassword, ServiceSignIn};
+
 /// Code of the refusal of a dangerous act to whom [`Action::Reauthenticate`] helps.
 pub const REAUTHENTICATION_REQUIRED: &str = "reauthentication_required";
 
@@ -39,15 +41,26 @@ pub enum Action {
     },
     /// The caller's own password; ends the caller's other sessions.
     ChangePassword(PasswordChange),
-    /// Somebody else's password; ends their sessions. Admins for members, owners for all, root for all.
+    /// Somebody else's password; ends their sessions and app passwords. Admins for members, owners for all, root for all.
     ResetPassword(PasswordReset),
     /// A new account. Owners only.
     AddAccount(AccountForm),
-    /// An account goes, with its sessions. Owners only; the last owner stays.
+    /// An account goes, with its sessions and app passwords. Owners only; the last owner stays.
     RemoveAccount {
         /// Which.
         username: Username,
     },
+    /// A password for one device, shown this once. For oneself; admins for members, owners and root for all. 409 when the
+    /// account has too many.
+    AddAppPassword(AppPasswordForm),
+    /// An app password goes, and opens nothing from then on. One's own; anybody's for admins.
+    RemoveAppPassword {
+        /// As listed.
+        id: String,
+    },
+    /// Whether name and app password open a service. Needs no sign-in: it is one, asked for each request to a service.
+    /// 401 when wrong, 403 when it is for other services, 429 when too often.
+    CheckAppPassword(ServiceSignIn),
     /// Whether a setup code is right, and a step's answers are, without setting up.
     CheckSetupCode {
         /// As typed.
@@ -213,6 +226,13 @@ pub enum Outcome {
         identity: Identity,
         /// The password was set by somebody else and should be changed.
         must_change_password: bool,
+    },
+    /// An app password was made.
+    AppPasswordAdded(Box<NewAppPassword>),
+    /// Name and app password are right.
+    Admitted {
+        /// Whose they are.
+        username: Username,
     },
     /// How a test went.
     Tested(TestResult),

@@ -6,6 +6,7 @@
 //! Start reading at [`Control`], then [`change::Change`] and [`query::Query`].
 
 pub mod action;
+pub mod app_password;
 pub mod caller;
 pub mod change;
 pub mod channel;

@@ -4,6 +4,7 @@ use cell_model::name::{PeerName, ServiceId, Username};
 use cell_model::status::Part;
 use serde::{Deserialize, Serialize};
 
+use crate::app_password::AppPasswordView;
 use crate::view::{
     AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, LogPage,
     NetworkView, OfferView, Page, PartView, PeerView, RevisionView, RootCertificateView,
@@ -75,6 +76,8 @@ questions! {
     AuditVerify -> AuditVerifyView;
     /// Accounts.
     Accounts -> Page<AccountView>;
+    /// App passwords, the oldest first; on one page, since an account has few.
+    AppPasswords -> Page<AppPasswordView>;
     /// The caller's own account and sessions.
     Sessions -> SessionsView;
     /// The token forms of the caller's session carry.
@@ -208,6 +211,13 @@ pub struct AuditVerify;
 pub struct Accounts {
     /// Which of them.
     pub range: Range,
+}
+
+/// See [`Query::AppPasswords`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AppPasswords {
+    /// Whose; the caller's own when not said, and everybody's for root, who has none. Admins may ask for others'.
+    pub username: Option<Username>,
 }
 
 /// See [`Query::Sessions`].

@@ -1,6 +1,6 @@
 //! Accounts and their passwords.
 
-use cell_auth::{Account, TokenHash};
+use cell_auth::{Account, AppPassword, TokenHash};
 use cell_control::action::{AccountForm, Outcome, PasswordChange, PasswordReset};
 use cell_control::caller::Caller;
 use cell_model::account::{Identity, Role};
@@ -8,10 +8,20 @@ use cell_model::name::Username;
 use cell_model::problem::Problem;
 use cell_store::Batch;
 
-use crate::people::ACCOUNTS;
+use crate::app_password::remove_app_passwords;
+use crate::people::{ACCOUNTS, People};
 use crate::set_up::internal;
 use crate::sign_in::{own_session, remove_sessions};
 use crate::{Core, submit};
+
+/// What outlives another password of an account.
+#[derive(Clone, Copy)]
+enum Outlives {
+    /// One's own new password: the session it was set in, and the devices that use services.
+    Own(Option<TokenHash>),
+    /// One that somebody else has set, perhaps because the account is in wrong hands: nothing.
+    Nothing,
+}
 
 impl Core {
     pub(crate) async fn change_password(
@@ -30,10 +40,10 @@ impl Core {
             .await?;
         let mut account = before.clone();
         account.set_password(fresh.password_hash, (self.clock)());
-        let keep = own_session(caller);
+        let outlives = Outlives::Own(own_session(caller));
         let action = "auth.password.change";
         let changed = self
-            .replace_account(identity, caller, action, &before, account, keep)
+            .replace_account(identity, caller, action, &before, account, outlives)
             .await?;
         self.note_proof(caller);
         Ok(changed)
@@ -63,11 +73,18 @@ impl Core {
         let mut account = before.clone();
         account.reset_password(fresh.password_hash, (self.clock)());
         let action = "auth.password.reset";
-        self.replace_account(identity, caller, action, &before, account, None)
-            .await
+        self.replace_account(
+            identity,
+            caller,
+            action,
+            &before,
+            account,
+            Outlives::Nothing,
+        )
+        .await
     }
 
-    /// Puts an account in the place of its former self and ends its sessions but one.
+    /// Puts an account in the place of its former self and ends what does not outlive that.
     async fn replace_account(
         &self,
         identity: &Identity,
@@ -75,7 +92,7 @@ impl Core {
         action: &'static str,
         before: &Account,
         account: Account,
-        keep: Option<TokenHash>,
+        outlives: Outlives,
     ) -> Result<Outcome, Problem> {
         let _writer = self.writer.lock().await;
         // It may have gone, or been given another password, while this one was hashed.
@@ -90,22 +107,19 @@ impl Core {
         batch
             .put(ACCOUNTS, account.username.to_string(), &account)
             .map_err(|error| internal(&error))?;
-        let now = (self.clock)();
-        let ended: Vec<TokenHash> = self
-            .people()
-            .sessions
-            .of_account(&account.username, now)
-            .into_iter()
-            .map(|session| session.token_hash)
-            .filter(|hash| Some(*hash) != keep)
-            .collect();
-        remove_sessions(&mut batch, &ended);
+        let mut ended = self.open_to(&account.username);
+        match outlives {
+            Outlives::Own(session) => {
+                ended.sessions.retain(|hash| Some(*hash) != session);
+                ended.app_passwords.clear();
+            }
+            Outlives::Nothing => {}
+        }
+        ended.remove_from(&mut batch);
         let event = submit::event(action, identity, caller).on(account.username.to_string());
         self.commit(batch, event).await?;
         let mut people = self.people();
-        for hash in &ended {
-            people.sessions.revoke(hash);
-        }
+        ended.end(&mut people);
         people.accounts.insert(account.username.clone(), account);
         Ok(Outcome::Done)
     }
@@ -168,41 +182,61 @@ impl Core {
     ) -> Result<Outcome, Problem> {
         let _writer = self.writer.lock().await;
         self.account(username)?;
-        let now = (self.clock)();
-        let (last, sessions): (bool, Vec<TokenHash>) = {
-            let people = self.people();
-            let sessions = people.sessions.of_account(username, now);
-            (
-                people.is_last_owner(username),
-                sessions
-                    .into_iter()
-                    .map(|session| session.token_hash)
-                    .collect(),
-            )
-        };
-        if last {
+        if self.people().is_last_owner(username) {
             return Err(Problem::conflict(
                 "last_owner",
                 "This is the last owner",
                 "A box needs an owner. Make another one first.",
             ));
         }
+        let now = (self.clock)();
         let mut batch = Batch::new(now, Some(identity.username.clone()), "Removed an account");
         batch.remove(ACCOUNTS, username.to_string());
-        remove_sessions(&mut batch, &sessions);
+        let ended = self.open_to(username);
+        ended.remove_from(&mut batch);
         let event = submit::event("account.remove", identity, caller).on(username.to_string());
         self.commit(batch, event).await?;
         let mut people = self.people();
         people.accounts.remove(username);
-        for hash in &sessions {
-            people.sessions.revoke(hash);
-        }
+        ended.end(&mut people);
         Ok(Outcome::Done)
+    }
+
+    /// Whatever lets somebody in as this account, its password apart.
+    fn open_to(&self, username: &Username) -> Openings {
+        let people = self.people();
+        let sessions = people.sessions.of_account(username, (self.clock)());
+        Openings {
+            sessions: sessions.iter().map(|session| session.token_hash).collect(),
+            app_passwords: people.app_passwords.of_account(username).cloned().collect(),
+        }
     }
 
     pub(crate) fn account(&self, username: &Username) -> Result<Account, Problem> {
         let people = self.people();
         let account = people.accounts.get(username).cloned();
         account.ok_or_else(|| Problem::not_found(format!("account {username}")))
+    }
+}
+
+/// What is to end with an account or its password.
+struct Openings {
+    sessions: Vec<TokenHash>,
+    app_passwords: Vec<AppPassword>,
+}
+
+impl Openings {
+    fn remove_from(&self, batch: &mut Batch) {
+        remove_sessions(batch, &self.sessions);
+        remove_app_passwords(batch, &self.app_passwords);
+    }
+
+    fn end(&self, people: &mut People) {
+        for hash in &self.sessions {
+            people.sessions.revoke(hash);
+        }
+        for password in &self.app_passwords {
+            people.app_passwords.remove(password.id);
+        }
     }
 }

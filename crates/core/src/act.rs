@@ -43,6 +43,7 @@ impl Core {
             Action::CheckSetupCode { setup_code } => self
                 .check_setup_code(setup_code.expose())
                 .map(|()| Outcome::Done),
+            Action::CheckAppPassword(sign_in) => self.check_app_password(caller, &sign_in),
             _ => Err(sign_in_required()),
         }
     }
@@ -60,7 +61,7 @@ impl Core {
             self.refuse_during_trial()?;
         }
         match action {
-            Action::SignIn { .. } | Action::CheckSetupCode { .. } => {
+            Action::SignIn { .. } | Action::CheckSetupCode { .. } | Action::CheckAppPassword(_) => {
                 self.act_as_stranger(caller, action).await
             }
             Action::Reauthenticate { password } => {
@@ -73,6 +74,10 @@ impl Core {
             Action::AddAccount(form) => self.add_account(identity, caller, form).await,
             Action::RemoveAccount { username } => {
                 self.remove_account(identity, caller, &username).await
+            }
+            Action::AddAppPassword(form) => self.add_app_password(identity, caller, form).await,
+            Action::RemoveAppPassword { id } => {
+                self.remove_app_password(identity, caller, &id).await
             }
             Action::TestPart { part } => Ok(Outcome::Tested(self.test(part).await)),
             Action::RestartPart { part } => self.restart(identity, caller, part).await,
@@ -139,6 +144,8 @@ fn keeps_something(action: &Action) -> bool {
             | Action::ResetPassword(_)
             | Action::AddAccount(_)
             | Action::RemoveAccount { .. }
+            | Action::AddAppPassword(_)
+            | Action::RemoveAppPassword { .. }
     )
 }
 
@@ -147,6 +154,7 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
     Some(match action {
         Action::SignIn { .. }
         | Action::CheckSetupCode { .. }
+        | Action::CheckAppPassword(_)
         | Action::TestPart { .. }
         | Action::CheckFirmware => {
             return None;
@@ -158,6 +166,11 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
         Action::ResetPassword(reset) => ("auth.password.reset", Some(reset.username.to_string())),
         Action::AddAccount(form) => ("account.add", Some(form.username.to_string())),
         Action::RemoveAccount { username } => ("account.remove", Some(username.to_string())),
+        Action::AddAppPassword(form) => {
+            let whose = form.username.as_ref().map(ToString::to_string);
+            ("app_password.add", whose)
+        }
+        Action::RemoveAppPassword { .. } => ("app_password.remove", None),
         Action::RestartPart { part } => ("part.restart", Some(part.as_str().to_owned())),
         Action::SetVerbosity(_) => ("logs.verbosity", None),
         Action::Restart => ("box.restart", None),

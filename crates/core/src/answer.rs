@@ -67,6 +67,10 @@ impl Core {
             Query::Audit(query) => Answer::Audit(self.audit_page(query).await?),
             Query::AuditVerify(_) => Answer::AuditVerify(self.audit_verify().await?),
             Query::Accounts(query) => Answer::Accounts(self.accounts(&query.range)?),
+            Query::AppPasswords(query) => {
+                let identity = identity.ok_or_else(sign_in_required)?;
+                Answer::AppPasswords(self.app_passwords(&identity, caller, query.username)?)
+            }
             Query::Sessions(_) => {
                 Answer::Sessions(self.sessions(identity.ok_or_else(sign_in_required)?, caller))
             }

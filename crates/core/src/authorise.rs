@@ -101,7 +101,10 @@ impl Core {
 pub(crate) fn role_for(query: &Query) -> Option<Role> {
     match query {
         Query::Setup(_) | Query::RootCertificate(_) => None,
-        Query::Sessions(_) | Query::CsrfToken(_) | Query::RecentProof(_) => Some(Role::Member),
+        Query::AppPasswords(_)
+        | Query::Sessions(_)
+        | Query::CsrfToken(_)
+        | Query::RecentProof(_) => Some(Role::Member),
         Query::Accounts(_) | Query::TrialLog(_) => Some(Role::Admin),
         Query::Status(_)
         | Query::Settings(_)
@@ -127,8 +130,10 @@ pub(crate) fn role_for(query: &Query) -> Option<Role> {
 /// What a role must be at least to do this; `None`: nobody needs to be signed in.
 pub(crate) fn role_to_act(action: &Action) -> Option<Role> {
     match action {
-        Action::SignIn { .. } | Action::CheckSetupCode { .. } => None,
+        Action::SignIn { .. } | Action::CheckSetupCode { .. } | Action::CheckAppPassword(_) => None,
         Action::Reauthenticate { .. }
+        | Action::AddAppPassword(_)
+        | Action::RemoveAppPassword { .. }
         | Action::SignOut
         | Action::RevokeSession { .. }
         | Action::ChangePassword(_) => Some(Role::Member),
@@ -154,13 +159,16 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::FetchFirmware(_)
         | Action::ResetPassword(_)
         | Action::AddAccount(_)
-        | Action::RemoveAccount { .. } => true,
+        | Action::RemoveAccount { .. }
+        | Action::AddAppPassword(_) => true,
         // A restart brings back what runs, or what somebody had to prove their password for.
         Action::Restart => false,
         // It asks for the present password itself.
         Action::ChangePassword(_) => false,
         Action::SignIn { .. }
         | Action::CheckSetupCode { .. }
+        | Action::CheckAppPassword(_)
+        | Action::RemoveAppPassword { .. }
         | Action::Reauthenticate { .. }
         | Action::SignOut
         | Action::RevokeSession { .. }
@@ -206,7 +214,7 @@ pub(crate) fn no_accounts() -> Problem {
     )
 }
 
-fn wrong_role(have: Role, need: Role) -> Problem {
+pub(crate) fn wrong_role(have: Role, need: Role) -> Problem {
     Problem::new(
         403,
         "wrong_role",

@@ -9,6 +9,7 @@
 mod account;
 mod act;
 mod answer;
+mod app_password;
 mod authorise;
 mod confirmation;
 mod diff;
@@ -124,6 +125,7 @@ impl Core {
         } else if let Some(system) = self.system.get() {
             self.watch_confirmation(system);
             self.keep_snapshots();
+            self.keep_last_used();
             self.keep_up_to_date();
         }
     }

@@ -1,10 +1,12 @@
-//! Accounts, sessions, the brake on guessing and the setup code, in memory; the store has the lasting copy.
+//! Accounts, sessions, app passwords, the brakes on guessing and the setup code, in memory; the store has the lasting
+//! copy.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cell_auth::{
-    Account, PasswordHash, RandomError, Session, SessionTable, SetupCode, SetupGate, Throttle,
+    Account, AppPassword, AppPasswordTable, PasswordHash, RandomError, Session, SessionTable,
+    SetupCode, SetupGate, Throttle,
 };
 use cell_model::account::Role;
 use cell_model::name::Username;
@@ -15,6 +17,8 @@ use tokio::sync::Semaphore;
 pub(crate) const ACCOUNTS: Tree = Tree::new("accounts");
 /// Sessions by the hash of their token.
 pub(crate) const SESSIONS: Tree = Tree::new("sessions");
+/// App passwords by their id.
+pub(crate) const APP_PASSWORDS: Tree = Tree::new("app_passwords");
 
 /// So many passwords are hashed at once: each takes a core and 19 MiB, one that a seed brought up to 128 MiB.
 pub(crate) static HASHING: Semaphore = Semaphore::const_new(2);
@@ -35,6 +39,10 @@ pub(crate) struct People {
     pub(crate) accounts: BTreeMap<Username, Account>,
     pub(crate) sessions: SessionTable,
     pub(crate) throttle: Throttle,
+    pub(crate) app_passwords: AppPasswordTable,
+    /// For tries at services. Not shared with the sign-in: a phone that goes on sending an app password that is gone
+    /// must not keep its owner from the admin page.
+    pub(crate) service_throttle: Throttle,
     /// `None` once setup is done.
     pub(crate) setup: Option<SetupGate>,
     /// Until when no setup code is looked at, since boot.
@@ -51,6 +59,8 @@ impl People {
             accounts: BTreeMap::new(),
             sessions: SessionTable::default(),
             throttle: Throttle::default(),
+            app_passwords: AppPasswordTable::default(),
+            service_throttle: Throttle::default(),
             setup: None,
             setup_paused_until: Duration::ZERO,
         };
@@ -73,6 +83,7 @@ impl People {
     ) -> Result<(), PeopleError> {
         let accounts = store.records::<Account>(ACCOUNTS).scan()?;
         let sessions = store.records::<Session>(SESSIONS).scan()?;
+        let app_passwords = store.records::<AppPassword>(APP_PASSWORDS).scan()?;
         if !before_setup {
             self.setup = None;
         } else if self.setup.is_none() {
@@ -84,6 +95,8 @@ impl People {
             .map(|(_, account)| (account.username.clone(), account))
             .collect();
         self.sessions = SessionTable::from_stored(sessions.into_iter().map(|(_, session)| session));
+        let app_passwords = app_passwords.into_iter().map(|(_, password)| password);
+        self.app_passwords = AppPasswordTable::from_stored(app_passwords);
         Ok(())
     }
 

@@ -191,7 +191,7 @@ pub(crate) fn remove_sessions(batch: &mut Batch, hashes: &[TokenHash]) {
 }
 
 /// Tries with names nobody can have count as one name.
-fn nobody() -> Username {
+pub(crate) fn nobody() -> Username {
     LOCAL_NAME.parse().expect("the name of root is a valid one")
 }
 

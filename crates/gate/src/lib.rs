@@ -1,12 +1,13 @@
 //! The one way in for browsers and programs: TLS listeners and the order in which a request is judged.
 //!
 //! Promises: every path, known or not, passes the same checks in the same order ([`gate::Gate`]); a refused request
-//! reaches no handler; `HEAD` has no effect; every answer carries the same protective headers; a caller is what the core says, never what
-//! a header says.
+//! reaches no handler; `HEAD` has no effect; every answer carries the same protective headers; a caller is what the core
+//! says, never what a header says. Beside it, [`accounts`] answers our own proxy, whose word counts.
 //! Must never: decide who somebody is or what they may do beyond a route's [`route::Access`], keep state about
 //! sessions, or render a page.
 //! Start reading at [`gate::Gate::answer`], then [`route::Route`], [`visit::Visit`] and [`reply::Reply`].
 
+pub mod accounts;
 mod connection;
 mod cookie;
 pub mod form;

@@ -26,3 +26,5 @@ pub mod url;
 
 /// A point in time, UTC, as stored and shown.
 pub use jiff::Timestamp;
+/// A day, where nothing finer is kept.
+pub use jiff::civil::Date;

@@ -164,6 +164,28 @@ name!(
 );
 
 name!(
+    DeviceLabel,
+    64,
+    "^[A-Za-z0-9][A-Za-z0-9 ._'-]*$",
+    "What a person calls a device that uses services: letters, digits, spaces, '_', '-', '.' and apostrophes.",
+    |text| {
+        let text = text.trim_end_matches(' ');
+        if !text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b" _-.'".contains(&b))
+        {
+            return Err(NameError::Alphabet(
+                "letters, digits, spaces, '_', '-', '.' and apostrophes",
+            ));
+        }
+        if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            return Err(NameError::Form("must start with a letter or digit"));
+        }
+        Ok(text.to_owned())
+    }
+);
+
+name!(
     InterfaceName,
     15,
     "^[A-Za-z0-9._-]+$",
@@ -423,6 +445,20 @@ mod tests {
             "x".repeat(65).parse::<PeerName>(),
             Err(NameError::TooLong(64))
         );
+    }
+
+    #[test]
+    fn device_is_called_as_people_speak() {
+        for good in ["phone", "Anna's phone", "DAVx5 2.0"] {
+            assert_eq!(good.parse::<DeviceLabel>().unwrap().as_str(), good);
+        }
+        assert_eq!(
+            "tablet  ".parse::<DeviceLabel>().unwrap().as_str(),
+            "tablet"
+        );
+        for bad in ["", " ", " phone", "'", "<b>", "a\tb", "\u{430}nna"] {
+            assert!(bad.parse::<DeviceLabel>().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cell_containers::names;
-use cell_model::name::{PartName, ServiceId};
+use cell_model::name::{CellName, PartName, ServiceId};
 use cell_model::spec::ProxySpec;
 use cell_proxy::{Caddy, Certificates, Proxy, ProxyError};
 use cell_reconcile::{ProxyHost, ProxyHostError};
@@ -67,8 +67,8 @@ impl CaddyHost {
     }
 
     /// Sees to it that somebody answers at the socket where it asks for accounts.
-    async fn answer_for_accounts(&self) -> Result<(), ProxyHostError> {
-        if self.listener.answers_for_accounts().await && self.accounts.exists() {
+    async fn answer_for_accounts(&self, cell: &CellName) -> Result<(), ProxyHostError> {
+        if self.listener.answers_for_accounts(cell).await && self.accounts.exists() {
             return Ok(());
         }
         let bound = bind(&self.accounts).map_err(|error| {
@@ -76,7 +76,7 @@ impl CaddyHost {
             ProxyHostError::Missing(format!("{path} cannot be listened at: {error}"))
         })?;
         self.listener
-            .answer_for_accounts(Some(bound))
+            .answer_for_accounts(Some((cell.clone(), bound)))
             .await
             .map_err(|error| ProxyHostError::Missing(error.to_string()))
     }
@@ -105,7 +105,7 @@ impl ProxyHost for CaddyHost {
                 .map_err(|error| ProxyHostError::Missing(error.to_string()));
         };
         self.wait().await?;
-        self.answer_for_accounts().await?;
+        self.answer_for_accounts(&spec.cell).await?;
         let certificates = self.certificates().await?;
         let applied = self.caddy.apply(spec, &certificates).await;
         applied.map_err(|error| proxy(&error))?;

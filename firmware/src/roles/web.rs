@@ -8,9 +8,11 @@ use std::os::unix::net::UnixListener;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use cell_control::Control;
 use cell_control::channel::{Channel, Handler};
 use cell_control::remote::Remote;
 use cell_gate::{Faces, Gate};
+use cell_model::name::CellName;
 use cell_model::secret::{Secret, exposed};
 use cell_model::spec::WebSpec;
 use cell_reconcile::{AdminListener, ListenerError};
@@ -31,6 +33,17 @@ struct Serve {
     chain_der: Vec<Vec<u8>>,
     #[serde(serialize_with = "exposed")]
     key_der: Secret<Vec<u8>>,
+    /// Set where a proxy asks who may use a service; the Unix socket it asks on comes last.
+    accounts: Option<Asked>,
+}
+
+/// How a proxy is answered that asks who may use a service.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Asked {
+    /// The name clients show.
+    cell: CellName,
+    /// Another number, another socket.
+    socket: u64,
 }
 
 /// What it answers: why not, in a sentence.
@@ -48,7 +61,9 @@ struct Wanted {
     spec: Option<WebSpec>,
     sockets: BTreeMap<SocketAddr, TcpListener>,
     /// Where the reverse proxy asks whose a request is.
-    accounts: Option<UnixListener>,
+    accounts: Option<(Asked, UnixListener)>,
+    /// How many such sockets there were.
+    asked: u64,
 }
 
 impl ProcessListener {
@@ -67,21 +82,31 @@ impl ProcessListener {
         self.hand_over(&wanted).await
     }
 
-    /// Whether somebody answers where the reverse proxy asks whose a request is.
-    pub(crate) async fn answers_for_accounts(&self) -> bool {
-        self.wanted.lock().await.accounts.is_some()
+    /// Whether somebody answers where the reverse proxy asks whose a request is, in the name of this cell.
+    pub(crate) async fn answers_for_accounts(&self, cell: &CellName) -> bool {
+        let wanted = self.wanted.lock().await;
+        let accounts = wanted.accounts.as_ref();
+        accounts.is_some_and(|(asked, _)| asked.cell == *cell)
     }
 
     /// From now on, that is here; `None`: nowhere.
     pub(crate) async fn answer_for_accounts(
         &self,
-        socket: Option<UnixListener>,
+        socket: Option<(CellName, UnixListener)>,
     ) -> Result<(), ListenerError> {
         let mut wanted = self.wanted.lock().await;
         if socket.is_none() && wanted.accounts.is_none() {
             return Ok(());
         }
-        wanted.accounts = socket;
+        wanted.asked += 1;
+        let number = wanted.asked;
+        wanted.accounts = socket.map(|(cell, socket)| {
+            let asked = Asked {
+                cell,
+                socket: number,
+            };
+            (asked, socket)
+        });
         self.hand_over(&wanted).await
     }
 
@@ -100,12 +125,13 @@ impl ProcessListener {
             hosts: spec.hosts.clone(),
             chain_der: leaf.chain_der.clone(),
             key_der: leaf.key_der.clone(),
+            accounts: wanted.accounts.as_ref().map(|(asked, _)| asked.clone()),
         };
-        let sockets: Result<Vec<OwnedFd>, _> = wanted
-            .sockets
-            .values()
-            .map(|socket| socket.try_clone().map(OwnedFd::from))
-            .collect();
+        let listening = wanted.sockets.values();
+        let listening = listening.map(|socket| socket.try_clone().map(OwnedFd::from));
+        let accounts = wanted.accounts.iter();
+        let accounts = accounts.map(|(_, socket)| socket.try_clone().map(OwnedFd::from));
+        let sockets: Result<Vec<OwnedFd>, _> = listening.chain(accounts).collect();
         let sockets = sockets.map_err(|error| process(&error))?;
         let served: Served = self
             .keeper
@@ -167,6 +193,7 @@ pub(super) async fn serve(stream: UnixStream, log: RoleLog) -> Result<(), Box<dy
 #[derive(Default)]
 struct Server {
     gate: OnceLock<Arc<Gate>>,
+    control: OnceLock<Arc<dyn Control>>,
     hosts: watch::Sender<BTreeSet<String>>,
     serving: Mutex<Serving>,
 }
@@ -175,6 +202,7 @@ struct Server {
 struct Serving {
     tls: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
     listeners: BTreeMap<SocketAddr, watch::Sender<bool>>,
+    accounts: Option<(Asked, watch::Sender<bool>)>,
 }
 
 impl Server {
@@ -185,16 +213,18 @@ impl Server {
             pages: cell_webui::routes(),
             page_error: cell_webui::error_page,
         };
-        let gate = Gate::new(
-            Arc::new(Remote::new(channel)),
-            faces,
-            self.hosts.subscribe(),
-        )?;
+        let control: Arc<dyn Control> = Arc::new(Remote::new(channel));
+        let gate = Gate::new(Arc::clone(&control), faces, self.hosts.subscribe())?;
         let _ = self.gate.set(Arc::new(gate));
+        let _ = self.control.set(control);
         Ok(())
     }
 
-    async fn apply(&self, serve: Serve, sockets: Vec<OwnedFd>) -> Served {
+    async fn apply(&self, serve: Serve, mut sockets: Vec<OwnedFd>) -> Served {
+        let accounts = match serve.accounts {
+            Some(asked) => Some(asked).zip(sockets.pop()),
+            None => None,
+        };
         if serve.listen.len() != sockets.len() {
             return Err("sockets and addresses do not match".to_owned());
         }
@@ -233,7 +263,31 @@ impl Server {
             });
             serving.listeners.insert(address, stop);
         }
+        self.answer_accounts(&mut serving, accounts);
         Ok(())
+    }
+
+    /// Answers the proxy on this socket, and on no other from then on.
+    fn answer_accounts(&self, serving: &mut Serving, wanted: Option<(Asked, OwnedFd)>) {
+        let Some(((asked, socket), control)) = wanted.zip(self.control.get()) else {
+            serving.accounts = None;
+            return;
+        };
+        let same =
+            |(present, stop): &(Asked, watch::Sender<bool>)| *present == asked && !stop.is_closed();
+        if serving.accounts.as_ref().is_some_and(same) {
+            return;
+        }
+        let (stop, stopped) = watch::channel(false);
+        serving.accounts = Some((asked.clone(), stop));
+        let (socket, control) = (UnixListener::from(socket), Arc::clone(control));
+        tokio::spawn(async move {
+            if let Err(error) =
+                cell_gate::accounts::serve(socket, control, &asked.cell, stopped).await
+            {
+                tracing::error!(%error, "the socket of the proxy broke");
+            }
+        });
     }
 }
 

@@ -87,7 +87,9 @@ pub enum OsError {
         packages: String,
     },
     /// A package is another one than the lock file says.
-    #[error("{path} has the SHA-256 {found}, the lock file or recipe says {expected}; it is not used")]
+    #[error(
+        "{path} has the SHA-256 {found}, the lock file or recipe says {expected}; it is not used"
+    )]
     Digest {
         /// The package file.
         path: PathBuf,

@@ -1,6 +1,7 @@
 //! What answers a route: asks the core, passes what it says to a page. The core decides; nothing is kept here.
 
 pub(crate) mod account;
+pub(crate) mod app_passwords;
 pub(crate) mod audit;
 pub(crate) mod dns;
 pub(crate) mod network;

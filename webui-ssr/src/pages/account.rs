@@ -28,6 +28,7 @@ pub(crate) fn render(frame: &Frame, view: &SessionsView) -> Markup {
         ]))
         div.buttons {
             (link("/account/password", "Change the password", Look::Plain))
+            (link("/account/app-passwords", "App passwords", Look::Plain))
             (button(frame, "/sign-out", "Sign out", Look::Plain, &[]))
         }
         section {

@@ -10,7 +10,7 @@ use crate::parts::shell::form_page;
 /// The page.
 pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
     let content = html! {
-        p.lead { "Other sessions of yours end. This one stays." }
+        p.lead { "Other sessions of yours end. This one stays, and so do your app passwords." }
         (form(frame, draft, "/account/password", "Change the password"))
     };
     form_page(frame, draft, &content)

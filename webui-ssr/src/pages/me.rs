@@ -22,7 +22,10 @@ pub(crate) fn render(frame: &Frame, root: &RootCertificateView) -> Markup {
         ]))
         p { "Whoever runs the box adds your devices to it. Ask them for the code to scan." }
         (trust(root))
-        div.buttons { (link("/account", "My account", Look::Plain)) }
+        div.buttons {
+            (link("/account", "My account", Look::Plain))
+            (link("/account/app-passwords", "App passwords", Look::Plain))
+        }
     };
     page(frame, &content)
 }

@@ -3,6 +3,10 @@
 
 pub(crate) mod account;
 pub(crate) mod account_password;
+pub(crate) mod app_password_new;
+pub(crate) mod app_password_remove;
+pub(crate) mod app_password_shown;
+pub(crate) mod app_passwords;
 pub(crate) mod audit;
 pub(crate) mod audit_verify;
 pub(crate) mod dns;

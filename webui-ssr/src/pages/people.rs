@@ -44,6 +44,7 @@ fn row(frame: &Frame, account: &AccountView) -> Vec<Markup> {
                 a href="/account" { "My account" }
             } @else {
                 a href={ (path) "/password" } { "Set a password for " (account.username) }
+                br; a href={ (path) "/app-passwords" } { "App passwords of " (account.username) }
                 @if frame.may_post("/people/{username}/remove") {
                     br; a href={ (path) "/remove" } { "Remove " (account.username) }
                 }

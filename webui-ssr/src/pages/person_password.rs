@@ -13,7 +13,7 @@ use crate::parts::shell::form_page;
 pub(crate) fn render(frame: &Frame, username: &Username, draft: &Draft) -> Markup {
     let path = format!("{}/password", person_path(username.as_str()));
     let content = html! {
-        p.lead { "Their sessions end. They choose a password of their own when they sign in next." }
+        p.lead { "Their sessions and app passwords end. They choose a password of their own when they sign in next." }
         (form(frame, draft, &path, "Set the password"))
     };
     form_page(frame, draft, &content)

@@ -12,7 +12,7 @@ use crate::parts::shell::page;
 pub(crate) fn render(frame: &Frame, username: &Username) -> Markup {
     let path = format!("{}/remove", person_path(username.as_str()));
     let content = html! {
-        p.lead { strong { (username) } " cannot sign in any more, and their sessions end at once." }
+        p.lead { strong { (username) } " cannot sign in any more, and their sessions and app passwords end at once." }
         ul {
             li { "Their devices stay. Remove those on their own pages." }
             li { "What they did stays in the audit." }

@@ -132,6 +132,14 @@ async fn first_device_is_one_link_away() {
 }
 
 #[tokio::test]
+async fn first_app_password_is_one_link_away() {
+    let frame = frame(Role::Member, "/account/app-passwords");
+    let page = text(super::app_passwords::render(&frame, None, &[]));
+    assert!(page.contains("There is no app password yet"));
+    assert!(page.contains("href=\"/account/app-passwords/new\""));
+}
+
+#[tokio::test]
 async fn new_key_is_shown_as_code_text_and_download() {
     let page = text(super::peer_file::render(
         &frame(Role::Owner, "/peers/new"),

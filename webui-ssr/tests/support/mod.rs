@@ -183,6 +183,7 @@ pub(crate) fn concrete(path: &str) -> String {
         .replace("{username}", "helper")
         .replace("{part}", "dns")
         .replace("{number}", "7")
+        .replace("{id}", "0f0f")
 }
 
 /// How far the box is where a route is open, and the roles that may use it; `None`: nobody who is signed in.

@@ -1,5 +1,6 @@
 //! Handlers: a request to a call of the core, its answer to a reply.
 
+pub(crate) mod app_passwords;
 pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod config;

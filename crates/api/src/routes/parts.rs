@@ -71,7 +71,7 @@ pub(crate) async fn test(visit: Visit) -> Result<Reply, Problem> {
         .await?
     {
         Outcome::Tested(result) => ok(&result),
-        Outcome::Done | Outcome::SignedIn { .. } => Err(Problem::internal()),
+        _ => Err(Problem::internal()),
     }
 }
 

@@ -173,6 +173,43 @@ async fn sign_out_takes_the_session_away() {
 }
 
 #[tokio::test]
+async fn app_password_comes_once_and_is_listed_without_it() {
+    let world = World::new(Stage::Ready);
+    let member = Some(Role::Member);
+    let body = br#"{"device":"Anna's phone","services":["dav"]}"#;
+    let added = world
+        .send(member, "POST", "/api/app-passwords", Some(body))
+        .await;
+    let answer = added.json();
+    assert_eq!(added.status, 201);
+    assert_eq!(answer["password"], FakeControl::APP_PASSWORD);
+    assert_eq!(answer["app_password"]["device"], "Anna's phone");
+    assert_eq!(answer["app_password"]["services"], json!(["dav"]));
+    let Call::Act(Action::AddAppPassword(form)) = added.call() else {
+        panic!("nothing added");
+    };
+    assert_eq!(form.username, None, "one's own");
+
+    let uri = "/api/app-passwords?username=Ben";
+    let listed = world.send(member, "GET", uri, None).await;
+    assert_eq!(
+        listed.json(),
+        json!({"items": [{
+            "id": "0f0f", "username": "ben", "device": "Anna's phone", "services": null,
+            "created_at": "2026-11-18T11:06:40Z", "last_used": "2026-11-18",
+        }], "next": null})
+    );
+    let removed = world
+        .send(member, "DELETE", "/api/app-passwords/0f0f", None)
+        .await;
+    assert_eq!(removed.status, 204);
+    let Call::Act(Action::RemoveAppPassword { id }) = removed.call() else {
+        panic!("nothing removed");
+    };
+    assert_eq!(id, "0f0f");
+}
+
+#[tokio::test]
 async fn new_device_comes_with_its_file_and_code() {
     let world = World::new(Stage::Ready);
     let answered = world

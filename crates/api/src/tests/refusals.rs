@@ -52,6 +52,8 @@ async fn helper_changes_nothing_and_admin_no_accounts() {
             "changePassword",
             "revokeSession",
             "testPart",
+            "addAppPassword",
+            "removeAppPassword",
         ]
         .contains(&operation.id);
         if changes && operation.access.needs_identity() && !harmless {
@@ -86,6 +88,7 @@ async fn dangerous_operations_want_a_recent_proof_and_no_others_do() {
             "resetPassword",
             "addUser",
             "removeUser",
+            "addAppPassword",
             "installFirmware",
             "dropFirmware",
             "fetchFirmware",
@@ -287,6 +290,7 @@ async fn wrong_parameters_are_named() {
         ("/api/peers?limit=1001", "limit"),
         ("/api/peers?cursor=", "cursor"),
         ("/api/audit?actor=-", "actor"),
+        ("/api/app-passwords?username=-", "username"),
         ("/api/audit?action=%00", "action"),
         ("/api/logs?part=kettle", "part"),
         ("/api/logs?service=kettle", "service"),

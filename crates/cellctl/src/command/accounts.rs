@@ -28,7 +28,7 @@ pub(crate) enum Command {
         #[arg(long, value_parser = choice::role(), default_value = "member")]
         role: Role,
     },
-    /// Remove an account and end its sessions
+    /// Remove an account, and end its sessions and app passwords
     Remove {
         /// Its name
         username: Username,
@@ -74,7 +74,7 @@ impl Reset {
         let username = self.username;
         let new_password = prompt::new_password().await?;
         let sentence = format!(
-            "{username} has a new password and must change it at the next sign-in; all sessions of the account are over."
+            "{username} has a new password and must change it at the next sign-in; all sessions and app passwords of the account are over."
         );
         core.act(Action::ResetPassword(PasswordReset {
             username,

@@ -24,7 +24,8 @@ pub trait Cell {
     /// When it cannot be read. As for all of these: what was refused changed nothing.
     fn stored(&mut self) -> Result<Stored, Refusal>;
 
-    /// Gives an account another password, to be replaced at its next sign-in, and ends its sessions.
+    /// Gives an account another password, to be replaced at its next sign-in, and ends its sessions and app
+    /// passwords.
     ///
     /// # Errors
     /// When the password breaks the rules or nothing could be written.

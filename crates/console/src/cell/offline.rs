@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cell_audit::{AuditEvent, AuditLog, Outcome};
 use cell_auth::{
-    Account, Session, SetupCode, Throttle, check_password_rules, hash_password, verify_password,
+    Account, AppPassword, Session, SetupCode, Throttle, check_password_rules, hash_password,
+    verify_password,
 };
 use cell_control::caller::now_since_boot;
 use cell_model::Timestamp;
@@ -29,6 +30,7 @@ use crate::situation::Stored;
 // The places of `cell-core`, which the tests beside this one start the real daemon for.
 const ACCOUNTS: Tree = Tree::new("accounts");
 const SESSIONS: Tree = Tree::new("sessions");
+const APP_PASSWORDS: Tree = Tree::new("app_passwords");
 const CONFIRMATIONS: Tree = Tree::new("confirmation");
 const OUTSTANDING: &str = "outstanding";
 const NETWORK: &str = "network";
@@ -139,6 +141,11 @@ impl Cell for OfflineCell {
         for (key, session) in self.store.records::<Session>(SESSIONS).scan()? {
             if session.username == *owner {
                 batch.remove(SESSIONS, key);
+            }
+        }
+        for (key, password) in self.store.records::<AppPassword>(APP_PASSWORDS).scan()? {
+            if password.username == *owner {
+                batch.remove(APP_PASSWORDS, key);
             }
         }
         let event = AuditEvent::new("auth.password.reset")

@@ -39,6 +39,8 @@ fn owner_signs_in_with_the_new_password_and_old_sessions_are_gone() {
     let (_partition, mut cell) = cell();
     let session = cell.celld.client(&cell.world.laptop).unwrap();
     expect_status(&session.login(OWNER, PASSWORD).unwrap(), 200);
+    let device = json!({"device": "phone"});
+    expect_status(&session.post("/api/app-passwords", &device).unwrap(), 201);
     cell.celld.terminate().unwrap();
 
     let mut offline = open(&cell);
@@ -68,6 +70,7 @@ fn owner_signs_in_with_the_new_password_and_old_sessions_are_gone() {
         "{}",
         reply.text()
     );
+    assert_eq!(cell.get("/api/app-passwords")["items"], json!([]));
     let records = audited(&cell);
     let reset = records
         .iter()

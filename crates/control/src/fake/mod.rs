@@ -70,6 +70,8 @@ struct Script {
 impl FakeControl {
     /// The CSRF token of every session.
     pub const CSRF_TOKEN: &str = "csrf-token-of-this-session";
+    /// The app password of every account.
+    pub const APP_PASSWORD: &str = "0123456789abcdefghjkmnpqrs";
 
     /// A core at this stage.
     pub fn new(stage: Stage) -> Self {
@@ -208,6 +210,8 @@ impl Control for FakeControl {
                 Outcome::Done
             }
             Action::SignIn { .. } => sample::signed_in(),
+            Action::AddAppPassword(form) => sample::app_password_added(form),
+            Action::CheckAppPassword(check) => return sample::admitted(&check),
             Action::TestPart { .. } => Outcome::Tested(TestResult {
                 ok: true,
                 detail: vec!["It answers.".to_owned()],

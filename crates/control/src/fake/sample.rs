@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use cell_model::Timestamp;
 use cell_model::account::{Identity, Role};
 use cell_model::config::{
     CellConfig, DnsConfig, DomainConfig, DomainMode, NetworkConfig, ServiceToggle,
@@ -10,10 +9,13 @@ use cell_model::config::{
 };
 use cell_model::key::PublicKey;
 use cell_model::name::{CellName, Domain, InterfaceName, PeerName, TimeZoneName, Username};
+use cell_model::problem::Problem;
 use cell_model::secret::Secret;
 use cell_model::status::{ItemStatus, Part, State, WireGuardBackend};
+use cell_model::{Date, Timestamp};
 
 use crate::action::{LogLevel, Outcome};
+use crate::app_password::{AppPasswordForm, AppPasswordView, NewAppPassword, ServiceSignIn};
 use crate::change::{Change, PeerReceipt};
 use crate::query::{Answer, Query};
 use crate::view::{
@@ -48,6 +50,37 @@ pub(super) fn signed_in() -> Outcome {
         token: Secret::new(super::FakeControl::session(Role::Owner)),
         identity: identity(Role::Owner),
         must_change_password: false,
+    }
+}
+
+pub(super) fn app_password_added(form: AppPasswordForm) -> Outcome {
+    let username = form.username.unwrap_or_else(|| username(Role::Owner));
+    let app_password = AppPasswordView {
+        device: form.device,
+        services: form.services,
+        last_used: None,
+        ..app_password(username)
+    };
+    Outcome::AppPasswordAdded(Box::new(NewAppPassword {
+        app_password,
+        password: Secret::new(super::FakeControl::APP_PASSWORD.to_owned()),
+    }))
+}
+
+/// Whoever knows the one app password is let in.
+pub(super) fn admitted(check: &ServiceSignIn) -> Result<Outcome, Problem> {
+    let wrong = || {
+        Problem::new(
+            401,
+            "wrong_credentials",
+            "The name or the password is wrong",
+            "",
+        )
+    };
+    let username = check.username.parse().map_err(|_| wrong())?;
+    match check.password.expose() == super::FakeControl::APP_PASSWORD {
+        true => Ok(Outcome::Admitted { username }),
+        false => Err(wrong()),
     }
 }
 
@@ -135,6 +168,10 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
             created_at: NOW,
             must_change_password: false,
         })),
+        Query::AppPasswords(question) => {
+            let username = question.username.unwrap_or_else(|| username(role));
+            Answer::AppPasswords(page(app_password(username)))
+        }
         Query::Sessions(_) => Answer::Sessions(sessions(role)),
         Query::RecentProof(_) => Answer::RecentProof(()),
         Query::CsrfToken(_) => Answer::CsrfToken(super::FakeControl::CSRF_TOKEN.to_owned()),
@@ -385,6 +422,17 @@ fn audit() -> AuditView {
         object: Some("anna-phone".to_owned()),
         outcome: "ok".to_owned(),
         detail: "=full tunnel, \"all\" services".to_owned(),
+    }
+}
+
+fn app_password(username: Username) -> AppPasswordView {
+    AppPasswordView {
+        id: "0f0f".to_owned(),
+        username,
+        device: known("Anna's phone"),
+        services: None,
+        created_at: NOW,
+        last_used: Some(Date::constant(2026, 11, 18)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The core with a store on disk, the real loop, and parts that live in memory.
 
 mod accounts;
+mod app_passwords;
 mod audited;
 mod confirmation;
 mod home;

@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixStream;
 
 use cell_control::action::{AccountForm, Action, IncomingBundle, PasswordChange, PasswordReset};
+use cell_control::app_password::AppPasswordForm;
 use cell_control::caller::Caller;
 use cell_control::query::{Query, RecentProof};
 use cell_model::account::Role;
@@ -27,6 +28,11 @@ fn dangerous() -> Vec<Action> {
         password: secret("another good phrase"),
         role: Role::Member,
     };
+    let app_password = AppPasswordForm {
+        username: None,
+        device: "phone".parse().unwrap(),
+        services: None,
+    };
     vec![
         Action::ResetPassword(reset),
         Action::RemoveAccount {
@@ -34,6 +40,7 @@ fn dangerous() -> Vec<Action> {
         },
         Action::DropFirmware,
         Action::TryOtherSlot,
+        Action::AddAppPassword(app_password),
         Action::AddAccount(form),
     ]
 }

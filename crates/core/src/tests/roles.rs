@@ -6,6 +6,7 @@ use cell_control::action::{
     AccountForm, Action, BundleSource, FirmwareFetch, LogLevel, PasswordChange, PasswordReset,
     Verbosity,
 };
+use cell_control::app_password::{AppPasswordForm, ServiceSignIn};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, PeerUpdate, ServiceForm, ServiceUpdate};
 use cell_control::query::*;
@@ -46,7 +47,11 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
         }
         Query::Audit(_) => (Some(Role::Helper), Some(AuditVerify.into())),
         Query::AuditVerify(_) => (Some(Role::Helper), Some(Accounts { range: range() }.into())),
-        Query::Accounts(_) => (Some(Role::Admin), Some(Sessions.into())),
+        Query::Accounts(_) => (
+            Some(Role::Admin),
+            Some(AppPasswords { username: None }.into()),
+        ),
+        Query::AppPasswords(_) => (Some(Role::Member), Some(Sessions.into())),
         Query::Sessions(_) => (Some(Role::Member), Some(CsrfToken.into())),
         Query::CsrfToken(_) => (Some(Role::Member), Some(RecentProof.into())),
         Query::RecentProof(_) => (
@@ -163,7 +168,27 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
             let username = "nobody".parse().unwrap();
             (Some(Role::Owner), Some(Action::RemoveAccount { username }))
         }
-        Action::RemoveAccount { .. } => (Some(Role::Owner), Some(Action::TestPart { part })),
+        Action::RemoveAccount { .. } => {
+            let form = AppPasswordForm {
+                username: None,
+                device: "phone".parse().unwrap(),
+                services: None,
+            };
+            (Some(Role::Owner), Some(Action::AddAppPassword(form)))
+        }
+        Action::AddAppPassword(_) => {
+            let id = String::new();
+            (member, Some(Action::RemoveAppPassword { id }))
+        }
+        Action::RemoveAppPassword { .. } => {
+            let sign_in = ServiceSignIn {
+                service: "dav".parse().unwrap(),
+                username: "nobody".to_owned(),
+                password: secret(),
+            };
+            (member, Some(Action::CheckAppPassword(sign_in)))
+        }
+        Action::CheckAppPassword(_) => (None, Some(Action::TestPart { part })),
         Action::TestPart { .. } => (Some(Role::Helper), Some(Action::RestartPart { part })),
         Action::RestartPart { .. } => {
             let verbosity = Verbosity {

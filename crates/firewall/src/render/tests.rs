@@ -1,8 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
 use cell_model::config::ServiceToggle;
-use cell_model::spec::{FirewallVpn, Phase, ServiceAddress};
+use cell_model::container::Protocol;
+use cell_model::spec::{
+    FirewallContainers, FirewallVpn, FlowSpec, Phase, PortSpec, ServiceAddress,
+};
 use nftables::expr::{Expression, NamedExpression};
 use nftables::schema::Element;
 use proptest::prelude::*;
@@ -48,6 +51,30 @@ fn routed(phase: Phase) -> FirewallSpec {
             toggle: ServiceToggle::Mail,
             address: IpAddr::V4(Ipv4Addr::new(172, 20, 0, 2)),
             port: 993,
+        }]
+        .into(),
+        containers: containers(),
+    }
+}
+
+/// Two services: the first may ask the second and the internet, and a port of the box leads to the second.
+fn containers() -> FirewallContainers {
+    let second = Ipv4Addr::new(172, 20, 0, 34);
+    FirewallContainers {
+        networks: [("svc0", "172.20.0.0/27"), ("svc1", "172.20.0.32/27")]
+            .map(|(bridge, network)| (bridge.parse().unwrap(), network.parse().unwrap()))
+            .into(),
+        flows: [FlowSpec {
+            from: Ipv4Addr::new(172, 20, 0, 2),
+            to: SocketAddrV4::new(second, 5232),
+        }]
+        .into(),
+        internet: [Ipv4Addr::new(172, 20, 0, 2)].into(),
+        resolver: Some(Ipv4Addr::new(10, 9, 8, 1)),
+        ports: [PortSpec {
+            protocol: Protocol::Tcp,
+            port: 443,
+            backend: SocketAddrV4::new(second, 8443),
         }]
         .into(),
     }

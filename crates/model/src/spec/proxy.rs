@@ -7,11 +7,13 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::container::ContainerPath;
-use crate::name::{Domain, ServiceId};
+use crate::name::{CellName, Domain, ServiceId};
 
 /// All that is answered over HTTP and HTTPS. Other names are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProxySpec {
+    /// What people are told whose password is asked for.
+    pub cell: CellName,
     /// Where it listens for HTTP, which only leads to HTTPS.
     pub http_port: u16,
     /// Where it listens for HTTPS, over TCP and UDP.

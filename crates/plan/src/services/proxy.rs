@@ -5,7 +5,7 @@ use std::net::SocketAddrV4;
 
 use cell_model::config::ServicesConfig;
 use cell_model::container::{ContainerPath, ImageRef, Limits, Protocol};
-use cell_model::name::{Domain, PartName, ServiceId};
+use cell_model::name::{CellName, Domain, PartName, ServiceId};
 use cell_model::spec::{
     ContainerSpec, FlowSpec, HealthSpec, MountSpec, PortSpec, ProbeSpec, ProxyHostSpec, ProxySpec,
     RouteSpec, ServiceSpec,
@@ -34,7 +34,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// Adds the proxy, and the ways to it and from it.
-pub(super) fn add(services: &mut Services, image: &ImageRef, place: &Place<'_>) {
+pub(super) fn add(services: &mut Services, image: &ImageRef, cell: &CellName, place: &Place<'_>) {
     let Some(ground) = Ground::of(ServicesConfig::OWN_SLOT, place.pool) else {
         return;
     };
@@ -95,6 +95,7 @@ pub(super) fn add(services: &mut Services, image: &ImageRef, place: &Place<'_>) 
         }],
     });
     services.proxy = Some(ProxySpec {
+        cell: cell.clone(),
         http_port: HTTP,
         https_port: HTTPS,
         outside_https_port: OUTSIDE_HTTPS,

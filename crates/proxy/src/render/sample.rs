@@ -27,6 +27,7 @@ pub(crate) fn spec() -> ProxySpec {
         public: false,
     };
     ProxySpec {
+        cell: "home".parse().unwrap(),
         http_port: 8080,
         https_port: 8443,
         outside_https_port: 443,

@@ -337,6 +337,7 @@ fn spec(control: &str, ask: &str) -> ProxySpec {
         public: false,
     };
     ProxySpec {
+        cell: "home".parse().unwrap(),
         http_port: 80,
         https_port: 443,
         outside_https_port: 443,

@@ -5,11 +5,11 @@
 )]
 
 mod host;
+mod loading;
 mod servers;
 
 use std::process::Stdio;
 
-use cell_proxy::{ProxyError, ProxyStatus};
 use cell_testkit::wait_for;
 
 use self::host::{ELSEWHERE, Host, NAMES, PATIENCE, authority};
@@ -251,14 +251,12 @@ fn bodies_and_answers_pass_piece_by_piece() {
     assert_eq!(host.calendar.received(), 4 * MIB);
 
     let mut connection = host.connect("wiki.home.example");
-    connection.send("GET /pieces/3 HTTP/1.1\r\nHost: wiki.home.example\r\n\r\n");
-    let begin = std::time::Instant::now();
+    connection.send("GET /held HTTP/1.1\r\nHost: wiki.home.example\r\n\r\n");
     assert_eq!(connection.status().as_deref(), Some("HTTP/1.1 200 OK"));
-    assert_eq!(connection.line().as_deref(), Some("2"), "bytes of a piece");
-    assert_eq!(connection.line().as_deref(), Some("0"));
-    let first = begin.elapsed();
-    assert!(std::iter::from_fn(|| connection.line()).any(|line| line == "2"));
-    assert!(begin.elapsed() > first + std::time::Duration::from_millis(100));
+    let mut lines = std::iter::from_fn(|| connection.line());
+    assert!(lines.any(|line| line == "first"), "the rest is held back");
+    host.wiki.release();
+    assert!(lines.any(|line| line == "second"));
 
     let mut connection = host.connect("calendar.home.example");
     talk(&mut connection, "calendar.home.example");
@@ -308,102 +306,4 @@ fn admin_page_is_for_those_at_home() {
     host.apply(&host.spec).unwrap();
     assert_eq!(host.curl(&["https://admin.home.example/"]).status, 502);
     assert!(host.admin.asked().is_empty());
-}
-
-#[test]
-fn what_is_loaded_is_told_and_a_refused_config_changes_nothing() {
-    let mut host = Host::start();
-    let _accounts = host.accounts();
-    let url = "https://calendar.home.example/";
-    assert_eq!(host.observe().unwrap(), ProxyStatus::Empty);
-    assert_eq!(host.curl(&[url]).exit, 7, "nothing listens");
-    let error = host.verify(&host.spec).unwrap_err();
-    assert!(matches!(error, ProxyError::NotInEffect { .. }), "{error}");
-
-    host.apply(&host.spec).unwrap();
-    host.verify(&host.spec).unwrap();
-    assert_eq!(host.curl(&[url]).status, 200);
-
-    // A key that belongs to another certificate.
-    let key = std::mem::replace(
-        &mut host.certificates.key_der,
-        cell_model::secret::Secret::new(b"none".to_vec()),
-    );
-    let error = host.apply(&host.spec).unwrap_err();
-    assert!(
-        matches!(error, ProxyError::Refused { status: 400, .. }),
-        "{error}"
-    );
-    host.certificates.key_der = key;
-    host.verify(&host.spec).unwrap();
-    assert_eq!(host.curl(&[url]).status, 200);
-
-    host.kill();
-    let error = host.observe().unwrap_err();
-    assert!(matches!(error, ProxyError::Connect(_)), "{error}");
-    host.start_again();
-    assert_eq!(host.observe().unwrap(), ProxyStatus::Empty);
-    host.apply(&host.spec).unwrap();
-    assert_eq!(host.curl(&[url]).status, 200);
-
-    let mut less = host.spec.clone();
-    less.hosts.remove(0);
-    host.apply(&less).unwrap();
-    host.verify(&less).unwrap();
-    assert_eq!(host.curl(&[url]).exit, 35, "it is nobody's name any more");
-    assert_eq!(host.curl(&["https://wiki.home.example/"]).status, 200);
-    less.hosts.clear();
-    less.admin = None;
-    host.apply(&less).unwrap();
-    assert_eq!(host.observe().unwrap(), ProxyStatus::Empty);
-    let closed = wait_for(PATIENCE, || (host.curl(&[url]).exit == 7).then_some(()));
-    assert!(closed.is_some());
-    assert!(!host.listens_on_udp(443));
-}
-
-#[test]
-fn another_config_ends_no_request_that_is_under_way() {
-    let (host, _accounts) = Host::serving();
-    let mut idle = host.connect("wiki.home.example");
-    let ask = |connection: &mut host::Connection| {
-        connection.send("HEAD / HTTP/1.1\r\nHost: wiki.home.example\r\n\r\n");
-        connection.status()
-    };
-    assert!(ask(&mut idle).is_some());
-    // What is loaded already is not loaded again, and so not even an idle connection ends.
-    host.apply(&host.spec).unwrap();
-    assert_eq!(ask(&mut idle).as_deref(), Some("HTTP/1.1 200 OK"));
-
-    let mut talking = host.connect("calendar.home.example");
-    talk(&mut talking, "calendar.home.example");
-    let pieces = |version| {
-        let url = "https://wiki.home.example/pieces/30";
-        let mut command = host.curl_command(&[version, "--no-buffer", url]);
-        command.stdout(Stdio::piped()).spawn().unwrap()
-    };
-    let streams = ["--http1.1", "--http2"].map(pieces);
-    let file = host.file(4 * MIB);
-    let slowly = ["--limit-rate", "2M", "--upload-file", &file];
-    let mut upload = host
-        .curl_command(&joined(&slowly, &["https://calendar.home.example/"]))
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let begun = wait_for(PATIENCE, || (host.calendar.received() > 0).then_some(()));
-    assert!(begun.is_some());
-
-    let mut spec = host.spec.clone();
-    spec.hosts.remove(1);
-    host.apply(&spec).unwrap();
-    assert_eq!(host.curl(&["https://wiki.home.example/"]).exit, 35);
-    talking.send("still here\n");
-    assert_eq!(talking.line().as_deref(), Some("still here"));
-    for stream in streams {
-        let output = stream.wait_with_output().unwrap();
-        assert!(output.status.success());
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert_eq!(text.lines().count(), 30, "{text}");
-    }
-    assert!(upload.wait().unwrap().success());
-    assert_eq!(host.calendar.asked().pop().unwrap().body, 4 * MIB);
 }

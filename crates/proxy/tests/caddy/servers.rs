@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cell_testkit::Namespace;
+use cell_testkit::{Namespace, wait_for};
 use rustix::net::Shutdown;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -40,7 +40,7 @@ impl Asked {
 }
 
 /// A program behind the proxy. It notes what it is asked, and answers with its name; `/pieces/N` with so many pieces, one
-/// after the other; `/talk` with whatever it is told from then on.
+/// after the other; `/held` with one piece, and another once it may; `/talk` with whatever it is told from then on.
 pub(crate) struct Service {
     listener: TcpListener,
     noted: Arc<Noted>,
@@ -51,6 +51,7 @@ pub(crate) struct Service {
 struct Noted {
     asked: Mutex<Vec<Asked>>,
     received: AtomicUsize,
+    released: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -92,6 +93,11 @@ impl Service {
     /// Bytes of bodies that have come so far.
     pub(crate) fn received(&self) -> usize {
         self.noted.received.load(Ordering::Acquire)
+    }
+
+    /// Lets it go on with what it holds back.
+    pub(crate) fn release(&self) {
+        self.noted.released.store(true, Ordering::Release);
     }
 }
 
@@ -142,6 +148,19 @@ fn answer(stream: impl Read + Write, name: &str, noted: &Noted) -> io::Result<()
             std::thread::sleep(PIECE);
         }
         return Ok(());
+    }
+    if path == "/held" {
+        let out = stream.get_mut();
+        write!(
+            out,
+            "HTTP/1.1 200 OK\r\n{begin}\r\nConnection: close\r\n\r\nfirst\n"
+        )?;
+        out.flush()?;
+        let released = || noted.released.load(Ordering::Acquire).then_some(());
+        if wait_for(PATIENCE, released).is_some() {
+            writeln!(out, "second")?;
+        }
+        return out.flush();
     }
     if path == "/talk" {
         let head =

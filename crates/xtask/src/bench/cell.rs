@@ -148,7 +148,7 @@ impl Cell {
         })?;
         match outcome {
             Outcome::SignedIn { token, .. } => Ok(token),
-            Outcome::Done | Outcome::Tested(_) => Err(BenchError::NoSession),
+            _ => Err(BenchError::NoSession),
         }
     }
 

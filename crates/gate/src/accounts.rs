@@ -1,0 +1,204 @@
+//! What our reverse proxy asks before each request to a service: whether whoever sends it may use the service. So no
+//! service sees a password, and what is removed here is refused there from the next request on.
+//!
+//! `GET /check?service=<id>`, with the client's own `Authorization` (Basic, RFC 7617), and where the client is as the last
+//! address of `X-Forwarded-For`. The answers have no body:
+//!
+//! - 200, and `X-Account` with the account's name;
+//! - 401 and the challenge: name and app password are missing or wrong;
+//! - 403: the app password is for other services;
+//! - 429 and `Retry-After`: too many wrong ones came from there;
+//! - 400: it cannot be read; 503: the core does not answer. Nobody is let in then.
+//!
+//! The socket is the proxy's alone: whoever can connect to it can say where a request comes from.
+
+mod question;
+
+use std::convert::Infallible;
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cell_control::Control;
+use cell_control::action::{Action, Outcome};
+use cell_model::name::CellName;
+use cell_model::problem::Problem;
+use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use question::Question;
+
+/// The account a request is from, for the service.
+const ACCOUNT: HeaderName = HeaderName::from_static("x-account");
+/// Connections at a time: the proxy has one for each request that is being asked about. More wait to be accepted.
+const MAX_CONNECTIONS: usize = 128;
+/// How long a head may take, and so how long a connection may rest.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+/// Bytes of a head: that of the client's own request is passed on in it.
+const HEAD_BYTES: usize = 32 * 1024;
+/// Lines of a head.
+const HEAD_LINES: usize = 100;
+/// How long the core may take. It answers from memory.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// How long a guesser waits when the core does not say.
+const PAUSE_S: u32 = 60;
+/// Rest after a failed accept, which mostly means too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+type Answer = Response<Empty<Bytes>>;
+
+/// Answers on the socket until `stop` says `true` or its sender is gone; requests that are open then get their answer.
+/// `realm` is what clients show when they ask for a password.
+pub async fn serve(
+    listener: UnixListener,
+    control: Arc<dyn Control>,
+    realm: &CellName,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::UnixListener::from_std(listener)?;
+    let challenge = HeaderValue::from_str(&format!("Basic realm=\"{realm}\", charset=\"UTF-8\""));
+    let challenge = challenge.map_err(io::Error::other)?;
+    let desk = Arc::new(Desk { control, challenge });
+    let mut connections = JoinSet::new();
+    loop {
+        let room = connections.len() < MAX_CONNECTIONS;
+        let accepted = tokio::select! {
+            accepted = listener.accept(), if room => accepted,
+            Some(_) = connections.join_next() => continue,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                connections.spawn(converse(stream, Arc::clone(&desk), stop.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection of the proxy could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    // Whatever is left is cut with the set.
+    let _ = tokio::time::timeout(ANSWER_TIME, ended).await;
+    Ok(())
+}
+
+/// One connection, from its first byte to its end.
+async fn converse(stream: UnixStream, desk: Arc<Desk>, mut stop: watch::Receiver<bool>) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let desk = &desk;
+        async move { Ok::<_, Infallible>(desk.answer(&request).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_headers(HEAD_LINES)
+        .max_buf_size(HEAD_BYTES);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        ended = &mut connection => return report(ended),
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    report(connection.await);
+}
+
+fn report(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection of the proxy broke off");
+    }
+}
+
+/// Where the proxy asks.
+struct Desk {
+    control: Arc<dyn Control>,
+    challenge: HeaderValue,
+}
+
+impl Desk {
+    async fn answer<B>(&self, request: &Request<B>) -> Answer {
+        if request.uri().path() != "/check" {
+            return plain(StatusCode::NOT_FOUND);
+        }
+        if request.method() != Method::GET {
+            return with(
+                StatusCode::METHOD_NOT_ALLOWED,
+                ALLOW,
+                HeaderValue::from_static("GET"),
+            );
+        }
+        let question = match Question::read(request) {
+            Ok(Some(question)) => question,
+            Ok(None) => return self.challenged(),
+            Err(error) => {
+                tracing::debug!(%error, "a question of the proxy cannot be read");
+                return plain(StatusCode::BAD_REQUEST);
+            }
+        };
+        let check = Action::CheckAppPassword(question.sign_in);
+        let asked = self.control.act(&question.caller, check);
+        match tokio::time::timeout(ANSWER_TIME, asked).await {
+            Ok(Ok(Outcome::Admitted { username })) => {
+                match HeaderValue::from_str(username.as_str()) {
+                    Ok(username) => with(StatusCode::OK, ACCOUNT, username),
+                    Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE),
+                }
+            }
+            Ok(Err(problem)) => self.refused(&problem),
+            Ok(Ok(_)) | Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+
+    fn refused(&self, problem: &Problem) -> Answer {
+        match problem.status {
+            401 => self.challenged(),
+            403 => plain(StatusCode::FORBIDDEN),
+            429 => {
+                let seconds = problem.retry_after.unwrap_or(PAUSE_S);
+                let seconds = HeaderValue::from(seconds);
+                with(StatusCode::TOO_MANY_REQUESTS, RETRY_AFTER, seconds)
+            }
+            // Before setup, without accounts, or without its core, the box lets nobody in.
+            _ => plain(StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+
+    fn challenged(&self) -> Answer {
+        with(
+            StatusCode::UNAUTHORIZED,
+            WWW_AUTHENTICATE,
+            self.challenge.clone(),
+        )
+    }
+}
+
+fn plain(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Empty::new());
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+fn with(status: StatusCode, name: HeaderName, value: HeaderValue) -> Answer {
+    let mut answer = plain(status);
+    answer.headers_mut().insert(name, value);
+    answer
+}
+
+#[cfg(test)]
+mod tests;
