@@ -37,6 +37,7 @@ fn path(operation: &Operation) -> String {
         ("{name}", "phone"),
         ("{username}", "nobody"),
         ("{number}", "1"),
+        ("{service}", "files"),
         ("{part}", "dns"),
         ("{id}", "none"),
     ];

@@ -272,6 +272,8 @@ fn pages_of(role: Role, own: &str, members: &str) -> Vec<Value> {
     PAGES
         .iter()
         .filter(|page| page.access.admits(role) && page.path != "/sign-in")
+        // No service is installed.
+        .filter(|page| !page.path.contains("{service}"))
         .map(|shown| {
             let id = match shown.path.starts_with("/people") {
                 true => members,

@@ -16,6 +16,7 @@ fn path(path: &str) -> String {
         ("{name}", "phone"),
         ("{username}", "nobody"),
         ("{number}", "1"),
+        ("{service}", "files"),
         ("{part}", "dns"),
         ("{id}", "none"),
     ];

@@ -161,15 +161,15 @@ pub static PAGES: &[Page] = &[
         post!("/peers/{name}/remove", ADMIN, &[], peers::remove)
     ]),
     page!("/services", "Services", Some(Group::Cell), HELPER, services::list, []),
-    page!("/services/{id}", "{id}", None, HELPER, services::show, [
-        post!("/services/{id}/stop", ADMIN, &[], services::stop),
-        post!("/services/{id}/start", ADMIN, &[], services::start)
+    page!("/services/{service}", "{service}", None, HELPER, services::show, [
+        post!("/services/{service}/stop", ADMIN, &[], services::stop),
+        post!("/services/{service}/start", ADMIN, &[], services::start)
     ]),
-    page!("/services/{id}/install", "Install {id}", None, ADMIN, services::ask_install, [
-        post!("/services/{id}/install", ADMIN, &[], services::install)
+    page!("/services/{service}/install", "Install {service}", None, ADMIN, services::ask_install, [
+        post!("/services/{service}/install", ADMIN, &[], services::install)
     ]),
-    page!("/services/{id}/remove", "Remove {id}", None, ADMIN, services::ask_remove, [
-        post!("/services/{id}/remove", ADMIN, forms::services::REMOVE, services::remove)
+    page!("/services/{service}/remove", "Remove {service}", None, ADMIN, services::ask_remove, [
+        post!("/services/{service}/remove", ADMIN, forms::services::REMOVE, services::remove)
     ]),
     page!("/dns", "Names", Some(Group::Cell), HELPER, dns::show, [
         post!("/dns/records/remove", ADMIN, forms::dns::REMOVE, dns::remove_record)

@@ -384,7 +384,7 @@ pub(crate) static ROWS: &[Row] = &[
     .is(READ, "Installed services.")
     .answers::<Page<ServiceView>>(),
     Row::get(
-        "/api/services/active/{id}",
+        "/api/services/active/{service}",
         "service",
         handler!(services::show),
     )
@@ -392,7 +392,7 @@ pub(crate) static ROWS: &[Row] = &[
     .answers::<ServiceAnswer>()
     .refuses(&[404]),
     Row::put(
-        "/api/services/active/{id}",
+        "/api/services/active/{service}",
         "changeService",
         handler!(services::change),
     )
@@ -409,7 +409,7 @@ pub(crate) static ROWS: &[Row] = &[
     .is(READ, "Services that can be installed.")
     .answers::<Page<OfferView>>(),
     Row::post(
-        "/api/store/{id}/install",
+        "/api/store/{service}/install",
         "installService",
         handler!(services::install),
     )
@@ -422,7 +422,7 @@ pub(crate) static ROWS: &[Row] = &[
     .may_wait()
     .refuses(&[404, 409]),
     Row::post(
-        "/api/store/{id}/remove",
+        "/api/store/{service}/remove",
         "removeService",
         handler!(services::remove),
     )

@@ -42,7 +42,7 @@ pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
 
 pub(crate) async fn ask_install(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
-    let id: ServiceId = named(&visit, "id")?;
+    let id: ServiceId = named(&visit, "service")?;
     let (control, caller) = (visit.control.as_ref(), &visit.caller);
     let offers = ask(control, caller, Offers { range: ALL }).await?;
     let offer: Option<OfferView> = offers.items.into_iter().find(|offer| offer.id == id);
@@ -51,7 +51,7 @@ pub(crate) async fn ask_install(visit: Visit) -> Result<Reply, Problem> {
 }
 
 pub(crate) async fn install(visit: Visit) -> Result<Reply, Problem> {
-    let id: ServiceId = named(&visit, "id")?;
+    let id: ServiceId = named(&visit, "service")?;
     let form = ServiceForm {
         id: id.clone(),
         answers: BTreeMap::new(),
@@ -70,7 +70,7 @@ pub(crate) async fn start(visit: Visit) -> Result<Reply, Problem> {
 }
 
 async fn run(visit: Visit, enabled: bool) -> Result<Reply, Problem> {
-    let id: ServiceId = named(&visit, "id")?;
+    let id: ServiceId = named(&visit, "service")?;
     let update = ServiceUpdate {
         enabled: Some(enabled),
         ..ServiceUpdate::default()
@@ -90,7 +90,7 @@ pub(crate) async fn ask_remove(visit: Visit) -> Result<Reply, Problem> {
 }
 
 pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {
-    let id: ServiceId = named(&visit, "id")?;
+    let id: ServiceId = named(&visit, "service")?;
     let mut draft = draft(&visit, forms::services::REMOVE)?;
     let delete_data = forms::services::deletes_data(&mut draft)?;
     let change = Change::RemoveService { id, delete_data };
@@ -99,7 +99,7 @@ pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {
 }
 
 async fn service(visit: &Visit) -> Result<ServiceView, Problem> {
-    let id = named(visit, "id")?;
+    let id = named(visit, "service")?;
     let service = ask(visit.control.as_ref(), &visit.caller, Service { id }).await?;
     Ok(*service)
 }

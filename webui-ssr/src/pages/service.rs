@@ -19,7 +19,7 @@ pub(crate) fn render(frame: &Frame, service: &ServiceView) -> Markup {
         p.lead { (service.summary) }
         (facts(&about(frame, service)))
         div.buttons {
-            @if frame.may_post("/services/{id}/stop") {
+            @if frame.may_post("/services/{service}/stop") {
                 @if service.enabled {
                     (button(frame, &format!("{path}/stop"), "Stop it", Look::Plain, &[]))
                 } @else {

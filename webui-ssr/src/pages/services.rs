@@ -64,7 +64,7 @@ fn offered(frame: &Frame, offers: &[&OfferView]) -> Vec<Vec<Markup>> {
             },
             html! {
                 (offer.version) br;
-                @if frame.may_post("/services/{id}/install") { (link(&path, "Install", Look::Plain)) }
+                @if frame.may_post("/services/{service}/install") { (link(&path, "Install", Look::Plain)) }
             },
         ]
     };

@@ -183,6 +183,7 @@ pub(crate) fn concrete(path: &str) -> String {
         .replace("{username}", "helper")
         .replace("{part}", "dns")
         .replace("{number}", "7")
+        .replace("{service}", "files")
         .replace("{id}", "0f0f")
 }
 

@@ -91,7 +91,7 @@ pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {
 }
 
 fn id(visit: &Visit) -> Result<ServiceId, Problem> {
-    path::name(visit, "id", "service")
+    path::name(visit, "service", "service")
 }
 
 async fn answer(visit: &Visit, status: StatusCode, id: ServiceId) -> Result<Reply, Problem> {

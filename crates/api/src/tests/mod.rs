@@ -146,6 +146,7 @@ fn uri(operation: &Operation) -> String {
         ("{number}", "7"),
         ("{part}", "dns"),
         ("{id}", "0f0f"),
+        ("{service}", "files"),
     ] {
         uri = uri.replace(name, value);
     }
