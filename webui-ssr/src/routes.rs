@@ -169,7 +169,8 @@ pub static PAGES: &[Page] = &[
         post!("/services/{service}/install", ADMIN, &[], services::install)
     ]),
     page!("/services/{service}/remove", "Remove {service}", None, ADMIN, services::ask_remove, [
-        post!("/services/{service}/remove", ADMIN, forms::services::REMOVE, services::remove)
+        post!("/services/{service}/remove", ADMIN, &[], services::remove),
+        post!("/services/{service}/delete", ADMIN, &[], services::delete)
     ]),
     page!("/dns", "Names", Some(Group::Cell), HELPER, dns::show, [
         post!("/dns/records/remove", ADMIN, forms::dns::REMOVE, dns::remove_record)

@@ -9,7 +9,6 @@ mod draft;
 pub(crate) mod field;
 pub(crate) mod network;
 pub(crate) mod peer;
-pub(crate) mod services;
 pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod setup;

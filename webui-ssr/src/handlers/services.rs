@@ -11,10 +11,10 @@ use cell_model::name::ServiceId;
 use cell_model::problem::Problem;
 
 use super::review::after_change;
-use super::{draft, frame, named, ok};
+use super::{frame, named, ok};
 use crate::done::Done;
 use crate::navigation::service_path;
-use crate::{forms, pages};
+use crate::pages;
 
 /// All there are: more than a box can have installed.
 const ALL: Range = Range {
@@ -90,9 +90,15 @@ pub(crate) async fn ask_remove(visit: Visit) -> Result<Reply, Problem> {
 }
 
 pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {
+    end(visit, false).await
+}
+
+pub(crate) async fn delete(visit: Visit) -> Result<Reply, Problem> {
+    end(visit, true).await
+}
+
+async fn end(visit: Visit, delete_data: bool) -> Result<Reply, Problem> {
     let id: ServiceId = named(&visit, "service")?;
-    let mut draft = draft(&visit, forms::services::REMOVE)?;
-    let delete_data = forms::services::deletes_data(&mut draft)?;
     let change = Change::RemoveService { id, delete_data };
     let receipt = visit.control.submit(&visit.caller, change).await?;
     Ok(after_change(&receipt, "/services", Done::Removed))

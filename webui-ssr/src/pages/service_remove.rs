@@ -3,7 +3,6 @@
 use cell_control::view::ServiceView;
 use maud::{Markup, html};
 
-use crate::forms::services::{DELETE, KEEP};
 use crate::frame::Frame;
 use crate::navigation::service_path;
 use crate::parts::action::{Look, button, link};
@@ -12,7 +11,6 @@ use crate::parts::shell::page;
 /// The page.
 pub(crate) fn render(frame: &Frame, service: &ServiceView) -> Markup {
     let page_path = service_path(&service.id);
-    let path = format!("{page_path}/remove");
     let content = html! {
         p.lead { strong { (service.name) } " ends at once, for everybody." }
         ul {
@@ -20,8 +18,8 @@ pub(crate) fn render(frame: &Frame, service: &ServiceView) -> Markup {
             li { "With its data deleted, everything that people have put there is gone for good." }
         }
         div.buttons {
-            (button(frame, &path, "Remove it, keep its data", Look::Main, &[KEEP]))
-            (button(frame, &path, "Remove it and delete its data", Look::Danger, &[DELETE]))
+            (button(frame, &format!("{page_path}/remove"), "Remove it, keep its data", Look::Main, &[]))
+            (button(frame, &format!("{page_path}/delete"), "Remove it and delete its data", Look::Danger, &[]))
             (link(&page_path, "Keep it", Look::Plain))
         }
     };

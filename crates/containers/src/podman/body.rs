@@ -37,7 +37,7 @@ impl RequestBody {
 
     pub(super) fn file(file: std::fs::File) -> io::Result<Self> {
         let metadata = file.metadata()?;
-        let length = metadata.is_file().then(|| metadata.len());
+        let length = metadata.is_file().then_some(metadata.len());
         Ok(Self::File {
             file: File::from_std(file),
             piece: vec![0; PIECE].into_boxed_slice(),
