@@ -27,8 +27,8 @@ pub(crate) fn render(
         .collect();
     let content = html! {
         p.lead {
-            "One for each phone or computer that uses calendar, contacts or files. A lost device is shut out by removing its own, "
-            "and no service sees the password that opens the admin pages."
+            "One for each phone or computer that uses services of the box. A lost device is shut out by removing its own, and no \
+             service sees the password that opens these pages."
         }
         @if rows.is_empty() {
             (empty("There is no app password yet.", &html! { div.buttons { (add) } }))
