@@ -6,20 +6,20 @@
 )]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
 
 use cell_testkit::celld::PATIENCE;
 use cell_testkit::world::{CELL_WAN, HOME_GATEWAY};
-use cell_testkit::{CelldOptions, ContainerOptions, Namespace, World, oci, podman, wait_for};
-use cell_tests::{Cell, expect_status};
+use cell_testkit::{Namespace, oci, podman, wait_for};
+use cell_tests::expect_status;
+use cell_tests::services::ServiceHost;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A cell with podman, and a store with a few services.
+/// A cell with a store that has a few services.
 struct Host {
-    cell: Cell,
-    process: podman::Podman,
-    packages: PathBuf,
+    host: ServiceHost,
     folder: TempDir,
 }
 
@@ -91,61 +91,13 @@ to = "pages/web:8080"
 
 impl Host {
     fn start() -> Self {
-        let variable = std::env::var_os("CELL_PACKAGES");
-        let packages = PathBuf::from(variable.expect("cargo xtask test sets CELL_PACKAGES"));
-        let settings =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../rootfs-overlay/etc/containers");
-        let world = World::new().unwrap();
-        let process = podman::Podman::start(&world.cell, &packages, &settings).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("store");
-        make_store(&store, &process);
-        let options = CelldOptions {
-            containers: Some(ContainerOptions {
-                podman: process.socket(),
-                volumes: process.volumes(),
-                packages: store,
-            }),
-            ..CelldOptions::default()
-        };
-        Self {
-            cell: Cell::start_in(world, options),
-            process,
-            packages,
-            folder,
-        }
-    }
-
-    fn post(&self, path: &str, body: &Value, status: u16) -> Value {
-        let reply = self.cell.owner.post(path, body).unwrap();
-        expect_status(&reply, status);
-        match reply.text().is_empty() {
-            true => Value::Null,
-            false => reply.json(),
-        }
-    }
-
-    fn install(&self, id: &str) -> Value {
-        let path = format!("/api/store/{id}/install");
-        self.post(&path, &json!({}), 201)["service"].clone()
-    }
-
-    fn remove(&self, id: &str, delete_data: bool) {
-        let path = format!("/api/store/{id}/remove");
-        self.post(&path, &json!({ "delete_data": delete_data }), 204);
-    }
-
-    fn service(&self, id: &str) -> Value {
-        let path = format!("/api/services/active/{id}");
-        self.cell.get(&path)["service"].clone()
-    }
-
-    /// Waits until a service is as the word says.
-    fn wait(&self, id: &str, state: &str) -> Value {
-        let found = wait_for(PATIENCE, || {
-            Some(self.service(id)).filter(|service| service["state"] == state)
+        let host = ServiceHost::start(|process| {
+            make_store(&store, process);
+            store.clone()
         });
-        found.unwrap_or_else(|| panic!("{}\n{}", self.service(id), self.process.said()))
+        Self { host, folder }
     }
 
     /// What somebody gets from the port.
@@ -175,25 +127,19 @@ impl Host {
             self.process.said()
         );
     }
+}
 
-    /// Podman's own command line.
-    fn podman(&self, arguments: &[&str]) -> String {
-        let podman = cell_os::toolbox::Toolbox::new(&self.packages)
-            .command("podman")
-            .unwrap();
-        let output = self
-            .cell
-            .world
-            .cell
-            .command(podman.get_program())
-            .args(podman.get_args())
-            .arg("--url")
-            .arg(format!("unix://{}", self.process.socket().display()))
-            .args(arguments)
-            .output()
-            .unwrap();
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-            + String::from_utf8_lossy(&output.stderr).trim()
+impl Deref for Host {
+    type Target = ServiceHost;
+
+    fn deref(&self) -> &ServiceHost {
+        &self.host
+    }
+}
+
+impl DerefMut for Host {
+    fn deref_mut(&mut self) -> &mut ServiceHost {
+        &mut self.host
     }
 }
 
@@ -278,7 +224,7 @@ fn service_is_installed_from_the_store_used_at_home_and_removed() {
     assert_eq!(before, after);
 
     // One that ends is started again.
-    host.podman(&["kill", "cell.pages.web"]);
+    let _ = host.podman(&["kill", "cell.pages.web"]);
     let again = wait_for(PATIENCE, || {
         let started = host.podman(&[
             "inspect",

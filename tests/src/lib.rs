@@ -12,6 +12,7 @@
 
 pub mod probe;
 mod process;
+pub mod services;
 pub mod silence;
 pub mod slots;
 pub mod traffic;

@@ -119,6 +119,12 @@ pub(crate) fn for_this_machine() -> Result<PathBuf, XtaskError> {
     current(Architecture::OF_THIS_MACHINE.as_str())
 }
 
+/// This machine's program of the reverse proxy, as it is in its image.
+pub(crate) fn caddy() -> Result<PathBuf, XtaskError> {
+    let services = services(Architecture::OF_THIS_MACHINE.as_str());
+    Ok(services.packages("proxy", step)?.join("usr/bin/caddy"))
+}
+
 /// From here on nobody knows what the folder was made from, also when this is interrupted.
 fn forget(out: &Path) -> Result<(), XtaskError> {
     let stamp = stamp(out);

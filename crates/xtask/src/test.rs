@@ -77,6 +77,7 @@ fn environment(board: &str) -> Result<Environment, XtaskError> {
         ("CELL_TOOLBOX", image::toolbox()?.path("")),
         ("CELL_PACKAGES", image::packages()?),
         ("CELL_SERVICES", service_image::for_this_machine()?),
+        ("CELL_CADDY", service_image::caddy()?),
         ("CELL_KEYS", bundle::development_keys()?),
     ])
 }

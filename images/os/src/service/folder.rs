@@ -137,6 +137,20 @@ impl Services {
         write_json(&out.join(IMAGES), &json!({ "images": images }))
     }
 
+    /// A folder with all packages of a service's image and of the layers that it stands on, unpacked.
+    ///
+    /// # Errors
+    /// What could not be fetched, verified or unpacked.
+    pub fn packages(&self, id: &str, mut progress: impl FnMut(&str)) -> Result<PathBuf, OsError> {
+        let placed = Placed::read(&self.folder, id)?;
+        let mut stack = Stack::default();
+        for (number, layer) in placed.iter().enumerate() {
+            self.source
+                .put_on(&mut stack, &placed[..number], layer, &mut progress)?;
+        }
+        self.source.unpacked(&stack)
+    }
+
     /// Makes a service's image, and the list of what is in it.
     fn image(
         &self,
