@@ -319,7 +319,7 @@ fn change_replaces_what_it_is_about_and_what_is_kept_stays() {
     assert_eq!(host.wait_page("172.20.1.2", "page"), "kept\n");
     let discard = ContainersSpec {
         services: Vec::new(),
-        discarded: BTreeSet::from([service.id.clone()]),
+        discarded: BTreeSet::from([service.id]),
     };
     host.apply(&discard).unwrap();
     assert!(host.seen().volumes.is_empty());

@@ -1,7 +1,6 @@
 //! Services from the store to people at home: the real daemon, the real podman, the kernel's own filter.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "code of tests: what goes wrong ends the test"
 )]
 

@@ -209,7 +209,7 @@ pub fn of(config: &Config, proxy: Option<&ImageRef>) -> Services {
     services.problems.extend(problems);
     services.containers.discarded = config.services.discarded.clone();
     if let Some(image) = proxy.filter(|_| !services.routes.is_empty()) {
-        proxy::add(&mut services, image, &config.cell.name, &place);
+        proxy::add(&mut services, image, config, &place);
     }
     services
 }

@@ -1,7 +1,7 @@
 //! What the reverse proxy answers. Its certificate comes from the vault and is handed over apart.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,8 @@ pub struct ProxyHostSpec {
     pub account_header: Option<String>,
     /// Whether the internet reaches it.
     pub public: bool,
+    /// Devices that may not use it, by the addresses that their keys prove.
+    pub refused: BTreeSet<Ipv4Addr>,
 }
 
 /// The admin page under its names.

@@ -1,11 +1,11 @@
 //! The reverse proxy: a container of the box's own, before all hosts of services.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
-use cell_model::config::ServicesConfig;
+use cell_model::config::{Config, ServiceToggle, ServicesConfig};
 use cell_model::container::{ContainerPath, ImageRef, Limits, Protocol};
-use cell_model::name::{CellName, Domain, PartName, ServiceId};
+use cell_model::name::{Domain, PartName, ServiceId};
 use cell_model::spec::{
     ContainerSpec, FlowSpec, HealthSpec, MountSpec, PortSpec, ProbeSpec, ProxyHostSpec, ProxySpec,
     RouteSpec, ServiceSpec,
@@ -34,7 +34,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// Adds the proxy, and the ways to it and from it.
-pub(super) fn add(services: &mut Services, image: &ImageRef, cell: &CellName, place: &Place<'_>) {
+pub(super) fn add(services: &mut Services, image: &ImageRef, config: &Config, place: &Place<'_>) {
     let Some(ground) = Ground::of(ServicesConfig::OWN_SLOT, place.pool) else {
         return;
     };
@@ -95,7 +95,7 @@ pub(super) fn add(services: &mut Services, image: &ImageRef, cell: &CellName, pl
         }],
     });
     services.proxy = Some(ProxySpec {
-        cell: cell.clone(),
+        cell: config.cell.name.clone(),
         http_port: HTTP,
         https_port: HTTPS,
         outside_https_port: OUTSIDE_HTTPS,
@@ -104,7 +104,7 @@ pub(super) fn add(services: &mut Services, image: &ImageRef, cell: &CellName, pl
         hosts: services
             .routes
             .iter()
-            .map(|route| host(route, place.domain))
+            .map(|route| host(route, config))
             .collect(),
         admin: None,
     });
@@ -115,7 +115,8 @@ pub fn container() -> PartName {
     part("caddy")
 }
 
-fn host(route: &RouteSpec, domain: &Domain) -> ProxyHostSpec {
+fn host(route: &RouteSpec, config: &Config) -> ProxyHostSpec {
+    let domain = &config.domain.name;
     ProxyHostSpec {
         service: route.service.clone(),
         names: host_name(route, domain).into_iter().collect(),
@@ -124,7 +125,21 @@ fn host(route: &RouteSpec, domain: &Domain) -> ProxyHostSpec {
         well_known: route.well_known.clone(),
         account_header: route.account_header.clone(),
         public: false,
+        refused: refused(&route.service, config),
     }
+}
+
+/// Devices that were not given this kind of service. One that no toggle stands for is everybody's.
+fn refused(service: &ServiceId, config: &Config) -> BTreeSet<Ipv4Addr> {
+    let mut toggles = ServiceToggle::ALL.into_iter();
+    let Some(toggle) = toggles.find(|toggle| toggle.as_str() == service.as_str()) else {
+        return BTreeSet::new();
+    };
+    let peers = config.peers.values();
+    peers
+        .filter(|peer| !peer.services.contains(&toggle))
+        .map(|peer| peer.address)
+        .collect()
 }
 
 /// The whole name of a route's host; `None` where the domain leaves no room for it.

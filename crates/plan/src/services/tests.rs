@@ -252,3 +252,106 @@ fn no_two_slots_share_an_address_or_an_id() {
     assert!(Ground::of(16_383, large).is_none() && Ground::of(49_152, large).is_none());
     assert_eq!(Ground::of(2_048, pool).map(|ground| ground.network), None);
 }
+
+mod proxy {
+    use std::sync::Arc;
+
+    use cell_model::config::{Config, ServiceConfig, ServiceToggle};
+    use cell_model::container::ImageRef;
+
+    use super::*;
+    use crate::resolve::resolve as resolve_box;
+    use crate::sample::Sample;
+
+    fn image() -> ImageRef {
+        format!("caddy@{DIGEST}").parse().unwrap()
+    }
+
+    /// A box with the service `calendar`, which is found at `cal`.
+    fn sample() -> Sample {
+        let mut sample = Sample::two_armed();
+        let manifest = "schema = 1\nid = \"calendar\"\nname = \"A\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n\
+                        [[container]]\nname = \"web\"\nimage = \"a@DIGEST\"\nmemory_mib = 64\ncpu_percent = 10\n\
+                        processes = 8\nhealth = { port = 80 }\n[[route]]\nhost = \"cal\"\nbackend = \"web:80\"\n";
+        let service = ServiceConfig {
+            manifest: manifest.replace("DIGEST", DIGEST),
+            slot: 1,
+            enabled: true,
+            answers: BTreeMap::new(),
+        };
+        let config: &mut Config = sample.config.as_mut().unwrap();
+        let id: ServiceId = "calendar".parse().unwrap();
+        config.services.installed.insert(id, Arc::new(service));
+        sample
+    }
+
+    #[test]
+    fn host_is_named_vouched_for_answered_and_led_to() {
+        let (sample, image) = (sample(), image());
+        let mut input = sample.input();
+        input.proxy_image = Some(&image);
+        let spec = resolve_box(&input);
+        assert!(spec.leaf.names.contains("cal.hut.cell"));
+        let zone = spec.dns.zone.as_ref().unwrap();
+        assert!(zone.services.contains(&"cal".parse().unwrap()));
+        let ports: Vec<u16> = spec
+            .firewall
+            .containers
+            .ports
+            .iter()
+            .map(|port| port.port)
+            .collect();
+        assert_eq!(ports, [80, 443, 443]);
+        let host = &spec.proxy.as_ref().unwrap().hosts[0];
+        assert!(host.names.contains(&"cal.hut.cell".parse().unwrap()));
+        let [web, proxy] = &spec.containers.services[..] else {
+            panic!("{:?}", spec.containers);
+        };
+        assert_eq!(
+            (proxy.id.as_str(), proxy.bridge.as_str()),
+            ("proxy", "svc0")
+        );
+        let flow = FlowSpec {
+            from: proxy.containers[0].address,
+            to: host.backend,
+        };
+        assert_eq!(host.backend.ip(), &web.containers[0].address);
+        assert_eq!(spec.firewall.containers.flows, BTreeSet::from([flow]));
+
+        // Without its image, and where no containers may run, nothing of it is there.
+        let spec = resolve_box(&sample.input());
+        assert!(spec.proxy.is_none() && spec.firewall.containers.ports.is_empty());
+        let mut without = self::sample();
+        without.options.containers = false;
+        let spec = resolve_box(&without.input());
+        assert!(spec.containers.is_empty() && spec.firewall.containers.networks.is_empty());
+    }
+
+    #[test]
+    fn device_without_the_toggle_is_refused() {
+        let (mut sample, image) = (sample(), image());
+        sample.add_peer("phone", 2);
+        sample.add_peer("guest", 3);
+        sample.change_peer("phone", |peer| {
+            peer.services.insert(ServiceToggle::Calendar);
+        });
+        let mut input = sample.input();
+        input.proxy_image = Some(&image);
+        let spec = resolve_box(&input);
+        let host = &spec.proxy.as_ref().unwrap().hosts[0];
+        assert_eq!(host.refused, BTreeSet::from([Ipv4Addr::new(10, 31, 7, 3)]));
+    }
+
+    #[test]
+    fn manifest_of_another_time_keeps_its_own_service_from_running() {
+        let mut sample = sample();
+        let config = sample.config.as_mut().unwrap();
+        for service in config.services.installed.values_mut() {
+            Arc::make_mut(service).manifest = "schema = 9".to_owned();
+        }
+        let spec = resolve_box(&sample.input());
+        assert!(spec.containers.services.is_empty());
+        let problem = spec.unfit_services.values().next().unwrap();
+        assert!(problem.contains("does not take"), "{problem}");
+    }
+}

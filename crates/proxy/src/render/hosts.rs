@@ -24,6 +24,7 @@ const NOT_ASKED: [&str; 6] = [
 /// All that happens to a request for a service, in this order.
 pub(super) fn route(host: &ProxyHostSpec, spec: &ProxySpec) -> Value {
     let mut routes = vec![json!({ "handle": [strict_transport(host)] })];
+    routes.extend(refused(host));
     routes.extend(well_known(host));
     let most = u64::from(host.max_body_mib) * MIB;
     routes.push(too_large(most));
@@ -44,6 +45,16 @@ pub(super) fn route(host: &ProxyHostSpec, spec: &ProxySpec) -> Value {
     let names = host.names.iter().map(|name| name.as_str());
     let subroute = json!({ "handler": "subroute", "routes": routes });
     only_for(names, vec![subroute])
+}
+
+/// Devices that were not given the service are told so, before anything else.
+fn refused(host: &ProxyHostSpec) -> Option<Value> {
+    (!host.refused.is_empty()).then(|| {
+        json!({
+            "match": [{ "remote_ip": { "ranges": host.refused } }],
+            "handle": [status(403)],
+        })
+    })
 }
 
 /// Where the internet reaches a host, browsers shall never try it without TLS. Elsewhere no service may ask for that:

@@ -16,6 +16,7 @@ pub(crate) fn spec() -> ProxySpec {
         well_known: BTreeMap::from([("caldav".to_owned(), "/".to_owned())]),
         account_header: Some("X-Remote-User".to_owned()),
         public: true,
+        refused: BTreeSet::new(),
     };
     let wiki = ProxyHostSpec {
         service: "wiki".parse().unwrap(),
@@ -25,6 +26,7 @@ pub(crate) fn spec() -> ProxySpec {
         well_known: BTreeMap::new(),
         account_header: None,
         public: false,
+        refused: BTreeSet::new(),
     };
     ProxySpec {
         cell: "home".parse().unwrap(),

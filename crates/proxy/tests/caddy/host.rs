@@ -326,6 +326,7 @@ fn spec(control: &str, ask: &str) -> ProxySpec {
         well_known: BTreeMap::from([("caldav".to_owned(), "/dav/{env.HOME}/".to_owned())]),
         account_header: Some("X-Remote-User".to_owned()),
         public: true,
+        refused: BTreeSet::new(),
     };
     let wiki = ProxyHostSpec {
         service: "wiki".parse().unwrap(),
@@ -335,6 +336,7 @@ fn spec(control: &str, ask: &str) -> ProxySpec {
         well_known: BTreeMap::new(),
         account_header: None,
         public: false,
+        refused: BTreeSet::new(),
     };
     ProxySpec {
         cell: "home".parse().unwrap(),
