@@ -142,6 +142,17 @@ pub struct ServiceView {
     pub containers: Vec<ServiceContainerView>,
     /// What may be set.
     pub settings: Vec<SettingView>,
+    /// How it is used: what whoever asks has to do on their devices.
+    pub guides: Vec<GuideView>,
+}
+
+/// What has to be done on a kind of device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GuideView {
+    /// Which devices: `android`, `ios`, `linux`, `macos`, `thunderbird`, `web` or `windows`.
+    pub platform: String,
+    /// What to do, one after the other.
+    pub steps: Vec<String>,
 }
 
 /// A container of a service, and what it may use.

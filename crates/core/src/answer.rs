@@ -86,8 +86,14 @@ impl Core {
                 self.require_proof(caller)?;
                 Answer::RecentProof(())
             }
-            Query::Services(query) => Answer::Services(self.services(&query.range)?),
-            Query::Service(query) => Answer::Service(Box::new(self.service(&query.id)?)),
+            Query::Services(query) => {
+                let identity = identity.ok_or_else(sign_in_required)?;
+                Answer::Services(self.services(&identity, &query.range)?)
+            }
+            Query::Service(query) => {
+                let identity = identity.ok_or_else(sign_in_required)?;
+                Answer::Service(Box::new(self.service(&identity, &query.id)?))
+            }
             Query::Offers(query) => Answer::Offers(self.offers(&query.range)?),
             Query::PartDetail(query) => Answer::PartDetail(self.part(query.part).await),
             Query::Logs(query) => Answer::Logs(LogPage {

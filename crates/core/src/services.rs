@@ -8,13 +8,15 @@ use cell_catalogue::{Manifest, Setting, SettingKind};
 use cell_control::change::ServiceForm;
 use cell_control::query::Range;
 use cell_control::view::{
-    OfferView, Page, ServiceContainerView, ServiceView, SettingKindView, SettingView,
+    GuideView, OfferView, Page, ServiceContainerView, ServiceView, SettingKindView, SettingView,
 };
+use cell_model::account::Identity;
 use cell_model::config::{Config, ServiceConfig};
 use cell_model::name::ServiceId;
 use cell_model::problem::Problem;
 use cell_model::status::{Part, ServiceStatus, State};
 use cell_packages::{Library, Offer, PackagesError};
+use cell_plan::services::guides;
 
 use crate::answer::{cut, parse_cursor};
 use crate::edit::Edit;
@@ -72,24 +74,32 @@ impl Core {
         install(config, &ordered, &form.answers)
     }
 
-    pub(crate) fn services(&self, range: &Range) -> Result<Page<ServiceView>, Problem> {
+    pub(crate) fn services(
+        &self,
+        identity: &Identity,
+        range: &Range,
+    ) -> Result<Page<ServiceView>, Problem> {
         let config = self.config()?;
         let after: Option<ServiceId> = parse_cursor(range.cursor.as_deref())?;
         let installed = config.services.installed.iter();
         let rest = installed.skip_while(|(id, _)| after.as_ref().is_some_and(|after| *id <= after));
         let mut items: Vec<ServiceView> = rest
             .take(range.limit.saturating_add(1))
-            .map(|(id, service)| self.view(&config, id, service))
+            .map(|(id, service)| self.view(identity, &config, id, service))
             .collect();
         let next = cut(&mut items, range.limit, |service| service.id.to_string());
         Ok(Page { items, next })
     }
 
-    pub(crate) fn service(&self, id: &ServiceId) -> Result<ServiceView, Problem> {
+    pub(crate) fn service(
+        &self,
+        identity: &Identity,
+        id: &ServiceId,
+    ) -> Result<ServiceView, Problem> {
         let config = self.config()?;
         let service = config.services.installed.get(id);
         let service = service.ok_or_else(|| Problem::not_found(format!("service {id}")))?;
-        Ok(self.view(&config, id, service))
+        Ok(self.view(identity, &config, id, service))
     }
 
     pub(crate) fn offers(&self, range: &Range) -> Result<Page<OfferView>, Problem> {
@@ -118,11 +128,25 @@ impl Core {
         Ok(Arc::clone(&system.parts.library))
     }
 
-    fn view(&self, config: &Config, id: &ServiceId, service: &ServiceConfig) -> ServiceView {
+    fn view(
+        &self,
+        identity: &Identity,
+        config: &Config,
+        id: &ServiceId,
+        service: &ServiceConfig,
+    ) -> ServiceView {
         let status = self.service_status(id, service);
         let Ok(manifest) = Manifest::parse(service.manifest.as_bytes()) else {
             return unreadable(id, service, status);
         };
+        // With answers that are none it does not run, and is told so.
+        let guides = guides(config, &manifest, &service.answers, &identity.username);
+        let guides = guides.unwrap_or_default().into_iter();
+        let guides = guides.map(|(platform, steps)| GuideView {
+            platform: platform.word().to_owned(),
+            steps,
+        });
+        let guides = guides.collect();
         let hosts = manifest.routes.iter();
         ServiceView {
             id: id.clone(),
@@ -152,6 +176,7 @@ impl Core {
                 })
                 .collect(),
             settings: settings(&manifest.settings, Some(service)),
+            guides,
         }
     }
 
@@ -219,6 +244,7 @@ fn unreadable(
         needed_by: BTreeSet::new(),
         containers: Vec::new(),
         settings: Vec::new(),
+        guides: Vec::new(),
     }
 }
 

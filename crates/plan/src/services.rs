@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use cell_catalogue::{
-    Accounts, Backend, Container, Manifest, Probe, Setting, SettingError, Values, Variable,
-    requires,
+    Accounts, Backend, Container, Manifest, Platform, Probe, Setting, SettingError, Template,
+    Values, Variable, requires,
 };
-use cell_model::config::{Config, SettingValue};
+use cell_model::config::{Config, ServicesConfig, SettingValue};
 use cell_model::container::{IdRange, ImageRef};
 use cell_model::name::{
-    DnsLabel, Domain, InterfaceName, PartName, ServiceId, SettingKey, TimeZoneName,
+    DnsLabel, Domain, InterfaceName, PartName, ServiceId, SettingKey, TimeZoneName, Username,
 };
 use cell_model::spec::{
     ContainerSpec, ContainersSpec, FlowSpec, HealthSpec, MountSpec, PortSpec, ProbeSpec, ProxySpec,
@@ -199,12 +199,7 @@ pub fn of(config: &Config, proxy: Option<&ImageRef>) -> Services {
             answers: &service.answers,
         })
         .collect();
-    let place = Place {
-        domain: &config.domain.name,
-        time_zone: &config.cell.timezone,
-        pool: config.services.network,
-        resolver: config.vpn.address(),
-    };
+    let place = place(config);
     let mut services = resolve(&installed, &place);
     services.problems.extend(problems);
     services.containers.discarded = config.services.discarded.clone();
@@ -212,6 +207,42 @@ pub fn of(config: &Config, proxy: Option<&ImageRef>) -> Services {
         proxy::add(&mut services, image, config, &place);
     }
     services
+}
+
+/// What a person of this name has to do on their devices to use a service: kinds of device, each with its steps.
+///
+/// # Errors
+/// An answer is none that the manifest takes.
+pub fn guides(
+    config: &Config,
+    manifest: &Manifest,
+    answers: &BTreeMap<SettingKey, SettingValue>,
+    username: &Username,
+) -> Result<Vec<(Platform, Vec<String>)>, ServiceProblem> {
+    let service = Installed {
+        manifest,
+        slot: ServicesConfig::OWN_SLOT,
+        answers,
+    };
+    let mut values = values(&service, &place(config))?;
+    values.insert(Variable::Username, username.to_string());
+    let fill = |step: &Template| {
+        step.fill(&values)
+            .expect("a manifest has no step that its service cannot fill")
+    };
+    let guides = manifest.guides.iter();
+    Ok(guides
+        .map(|guide| (guide.platform, guide.steps.iter().map(fill).collect()))
+        .collect())
+}
+
+fn place(config: &Config) -> Place<'_> {
+    Place {
+        domain: &config.domain.name,
+        time_zone: &config.cell.timezone,
+        pool: config.services.network,
+        resolver: config.vpn.address(),
+    }
 }
 
 /// What follows from the services that are installed.
@@ -358,7 +389,7 @@ fn values(service: &Installed<'_>, place: &Place<'_>) -> Result<Values, ServiceP
 }
 
 fn container_spec(container: &Container, address: Ipv4Addr, values: &Values) -> ContainerSpec {
-    let fill = |template: &cell_catalogue::Template| {
+    let fill = |template: &Template| {
         template
             .fill(values)
             .expect("a manifest has no template that its service cannot fill")

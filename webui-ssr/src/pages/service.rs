@@ -1,6 +1,6 @@
 //! One service: how it is, where it is found, what it may use.
 
-use cell_control::view::{ServiceContainerView, ServiceView, SettingView};
+use cell_control::view::{GuideView, ServiceContainerView, ServiceView, SettingView};
 use maud::{Markup, html};
 
 use crate::frame::Frame;
@@ -29,6 +29,17 @@ pub(crate) fn render(frame: &Frame, service: &ServiceView) -> Markup {
             }
             a href=(path) { "Refresh" }
         }
+        @if !service.guides.is_empty() {
+            section {
+                h2 { "How to use it" }
+                p {
+                    "Your name here is " strong { (frame.identity.as_ref().map_or("", |identity| identity.username.as_str())) }
+                    ". Each device has a password of its own, which opens services and nothing else: "
+                    a href="/account/app-passwords" { "app passwords" } "."
+                }
+                @for guide in &service.guides { (guide_of(guide)) }
+            }
+        }
         section {
             h2 { "What it may use" }
             (table("Containers", &["Container", "Memory", "Processor", "Processes"], &containers(&service.containers)))
@@ -41,6 +52,30 @@ pub(crate) fn render(frame: &Frame, service: &ServiceView) -> Markup {
         }
     };
     page(frame, &content)
+}
+
+/// What to do on a kind of device.
+fn guide_of(guide: &GuideView) -> Markup {
+    html! {
+        details {
+            summary { (platform(&guide.platform)) }
+            ol { @for step in &guide.steps { li { (step) } } }
+        }
+    }
+}
+
+/// What a kind of device is called.
+fn platform(word: &str) -> &str {
+    match word {
+        "android" => "Android",
+        "ios" => "iPhone and iPad",
+        "linux" => "Linux",
+        "macos" => "Mac",
+        "thunderbird" => "Thunderbird",
+        "web" => "In a browser",
+        "windows" => "Windows",
+        other => other,
+    }
 }
 
 /// How it is, in a word.

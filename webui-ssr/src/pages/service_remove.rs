@@ -20,7 +20,7 @@ pub(crate) fn render(frame: &Frame, service: &ServiceView) -> Markup {
         div.buttons {
             (button(frame, &format!("{page_path}/remove"), "Remove it, keep its data", Look::Main, &[]))
             (button(frame, &format!("{page_path}/delete"), "Remove it and delete its data", Look::Danger, &[]))
-            (link(&page_path, "Keep it", Look::Plain))
+            (link(&page_path, "Do nothing", Look::Plain))
         }
     };
     page(frame, &content)

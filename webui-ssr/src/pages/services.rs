@@ -33,7 +33,7 @@ pub(crate) fn render(frame: &Frame, installed: &[ServiceView], offers: &[OfferVi
             @if others.is_empty() && offers.is_empty() {
                 (empty("This box brought no services along.", &html! { p.quiet { "Its image was made without them." } }))
             } @else if others.is_empty() {
-                p { "Everything there is is installed." }
+                p { "All services of the store are installed." }
             } @else {
                 (table("Services of the store", &["Name", "What it is", "Version"], &offered(frame, &others)))
             }

@@ -20,10 +20,11 @@ use crate::change::{Change, PeerReceipt};
 use crate::query::{Answer, Query};
 use crate::view::{
     AccountView, AuditVerifyView, AuditView, AvailableView, CheckView, ConfigView, DhcpView,
-    DiffEntry, DiffView, FirmwareView, LeaseView, LogLine, LogPage, NetworkView, OfferView, Page,
-    PartView, PeerView, RevisionView, RootCertificateView, ServiceContainerView, ServiceView,
-    SessionView, SessionsView, SettingKindView, SettingView, SetupView, SlotsView, StatusView,
-    TrialView, UpdateState, UpdateView, VerbosityView, WireGuardPeerView, WireGuardView,
+    DiffEntry, DiffView, FirmwareView, GuideView, LeaseView, LogLine, LogPage, NetworkView,
+    OfferView, Page, PartView, PeerView, RevisionView, RootCertificateView, ServiceContainerView,
+    ServiceView, SessionView, SessionsView, SettingKindView, SettingView, SetupView, SlotsView,
+    StatusView, TrialView, UpdateState, UpdateView, VerbosityView, WireGuardPeerView,
+    WireGuardView,
 };
 
 pub(super) const REVISION: u64 = 7;
@@ -308,6 +309,10 @@ fn service() -> ServiceView {
             processes: 32,
         }],
         settings: offer.settings,
+        guides: vec![GuideView {
+            platform: "linux".to_owned(),
+            steps: vec!["Open https://files.home.cell/ in the file manager.".to_owned()],
+        }],
     }
 }
 
