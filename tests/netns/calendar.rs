@@ -146,6 +146,12 @@ fn calendar_is_kept_by_whoever_has_a_password_of_a_device() {
         );
         assert_eq!(status, 401, "{user} {header}: {text}");
     }
+    // Whose a request is, the password says, and nothing else in it.
+    let forged = ["X-Remote-User: ben", "X-Account: ben", "X_Remote_User: ben"];
+    let forged = forged.map(|header| ["--header", header]).concat();
+    let look = ["--user", user.as_str(), "--request", "PROPFIND"];
+    let (status, text) = ask(&host, "calendar", "/ben/", &[&look[..], &forged].concat());
+    assert!([401, 403, 404].contains(&status), "{text}");
     // Other names lead nowhere.
     let (status, _) = ask(&host, "moon", "/", &[]);
     assert_eq!(status, 0, "there is no certificate for it");

@@ -123,6 +123,7 @@ impl Host {
                 size: 65_536,
             },
             volumes: BTreeSet::from(["data".parse().unwrap()]),
+            data: 1,
             containers: vec![self.container("web", 2), self.container("second", 3)],
         }
     }
@@ -308,10 +309,15 @@ fn change_replaces_what_it_is_about_and_what_is_kept_stays() {
         seen.containers.is_empty() && seen.networks.is_empty(),
         "{seen:?}"
     );
-    assert_eq!(seen.volumes, BTreeSet::from(["cell.files.data".to_owned()]));
+    assert_eq!(
+        seen.volumes,
+        BTreeSet::from(["cell.files.data.1".to_owned()])
+    );
     host.apply(&only(service.clone())).unwrap();
     assert_eq!(host.wait_page("172.20.1.2", "page"), "kept\n");
-    let running = host.runtime.block_on(host.podman.remove_data(&service.id));
+    let running = host
+        .runtime
+        .block_on(host.podman.remove_data(&service.id, service.data));
     assert!(
         matches!(running, Err(ContainersError::Refused { .. })),
         "{running:?}"
@@ -319,7 +325,7 @@ fn change_replaces_what_it_is_about_and_what_is_kept_stays() {
     assert_eq!(host.wait_page("172.20.1.2", "page"), "kept\n");
     let discard = ContainersSpec {
         services: Vec::new(),
-        discarded: BTreeSet::from([service.id]),
+        discarded: BTreeSet::from([(service.id, service.data)]),
     };
     host.apply(&discard).unwrap();
     assert!(host.seen().volumes.is_empty());

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cell_containers::{Containers, Podman, PodmanOptions};
+use cell_model::config::DataConfig;
 use cell_model::container::{IdRange, ImageRef, Limits};
 use cell_model::spec::{
     ContainerSpec, ContainersSpec, HealthSpec, MountSpec, ProbeSpec, ServiceSpec,
@@ -70,7 +71,7 @@ impl Host {
         let manifest = self.folder.manifest(&id.parse().unwrap()).unwrap();
         let installed = Installed {
             manifest: &manifest,
-            slot: 1,
+            data: DataConfig { slot: 1, number: 1 },
             answers: &BTreeMap::new(),
         };
         let place = Place {
@@ -349,10 +350,13 @@ fn proxy_waits_to_be_told_what_it_answers() {
             size: 65_536,
         },
         volumes: ["data", "admin"].map(|name| name.parse().unwrap()).into(),
+        data: 1,
         containers: vec![container],
     };
     host.run(&service);
-    // It listens to nobody yet.
-    let silent = host.probe(&service, Some(ProbeSpec::Tcp { port: 80 }));
-    assert!(silent.unwrap_err().contains("does not listen"));
+    // It listens to nobody yet, where it will and where it never does.
+    for port in [8_080, 8_443, 2_019] {
+        let silent = host.probe(&service, Some(ProbeSpec::Tcp { port }));
+        assert!(silent.unwrap_err().contains("does not listen"), "{port}");
+    }
 }

@@ -170,7 +170,7 @@ pub static PAGES: &[Page] = &[
     ]),
     page!("/services/{service}/remove", "Remove {service}", None, ADMIN, services::ask_remove, [
         post!("/services/{service}/remove", ADMIN, &[], services::remove),
-        post!("/services/{service}/delete", ADMIN, &[], services::delete)
+        post!(dangerous "/services/{service}/delete", ADMIN, &[], services::delete)
     ]),
     page!("/dns", "Names", Some(Group::Cell), HELPER, dns::show, [
         post!("/dns/records/remove", ADMIN, forms::dns::REMOVE, dns::remove_record)

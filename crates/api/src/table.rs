@@ -397,7 +397,7 @@ pub(crate) static ROWS: &[Row] = &[
         handler!(services::change),
     )
     .is(CHANGE, "Set what the service asks for; stop or start it.")
-    .takes::<ServiceUpdate>(r#"{"enabled":true,"answers":{"max_upload":512}}"#)
+    .takes::<ServiceUpdate>(r#"{"enabled":true,"answers":{"keep_free_gib":5}}"#)
     .answers::<ServiceAnswer>()
     .may_wait()
     .refuses(&[404, 409]),
@@ -417,7 +417,7 @@ pub(crate) static ROWS: &[Row] = &[
         CHANGE,
         "Install a service, and those that it needs. How far it is, /api/services/active tells.",
     )
-    .takes::<services::InstallForm>(r#"{"answers":{"max_upload":512}}"#)
+    .takes::<services::InstallForm>(r#"{"answers":{"keep_free_gib":5}}"#)
     .creates::<ServiceAnswer>()
     .may_wait()
     .refuses(&[404, 409]),

@@ -83,7 +83,10 @@ pub(crate) fn additions<'a>(
         acts.push(Act::CreateNetwork(service));
     }
     for volume in &service.volumes {
-        if !seen.volumes.contains(&names::volume(&service.id, volume)) {
+        if !seen
+            .volumes
+            .contains(&names::volume(&service.id, volume, service.data))
+        {
             acts.push(Act::CreateVolume(service, volume));
         }
     }

@@ -83,7 +83,7 @@ impl Containers for FakeContainers {
                 .insert(network, render::network_digest(service));
             let volumes = service.volumes.iter();
             seen.volumes
-                .extend(volumes.map(|volume| names::volume(&service.id, volume)));
+                .extend(volumes.map(|volume| names::volume(&service.id, volume, service.data)));
             for container in &service.containers {
                 let found = ContainerSeen {
                     service: Some(service.id.clone()),
@@ -128,12 +128,12 @@ impl Containers for FakeContainers {
         Ok(())
     }
 
-    async fn remove_data(&self, id: &ServiceId) -> Result<(), ContainersError> {
-        let begin = format!("{}.", names::network(id));
+    async fn remove_data(&self, id: &ServiceId, number: u32) -> Result<(), ContainersError> {
+        let (begin, end) = (format!("{}.", names::network(id)), format!(".{number}"));
         self.willing()?
             .seen
             .volumes
-            .retain(|volume| !volume.starts_with(&begin));
+            .retain(|volume| !(volume.starts_with(&begin) && volume.ends_with(&end)));
         Ok(())
     }
 }

@@ -50,8 +50,8 @@ pub trait Containers: Send + Sync {
         container: &ContainerSpec,
     ) -> Result<(), ContainersError>;
 
-    /// Ends what a service has kept. It must not run any more.
-    async fn remove_data(&self, id: &ServiceId) -> Result<(), ContainersError>;
+    /// Ends what a service has kept under this number. Nothing that runs may have it.
+    async fn remove_data(&self, id: &ServiceId, number: u32) -> Result<(), ContainersError>;
 
     /// Whether an image is on the box.
     async fn has_image(&self, digest: ImageDigest) -> Result<bool, ContainersError>;

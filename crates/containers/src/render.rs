@@ -44,8 +44,12 @@ pub(crate) fn network(service: &ServiceSpec) -> Value {
 /// A volume.
 pub(crate) fn volume(service: &ServiceSpec, volume: &cell_model::name::PartName) -> Value {
     json!({
-        "Name": names::volume(&service.id, volume),
-        "Labels": { names::SERVICE: service.id, names::PART: volume },
+        "Name": names::volume(&service.id, volume, service.data),
+        "Labels": {
+            names::SERVICE: service.id,
+            names::PART: volume,
+            names::DATA: service.data.to_string(),
+        },
     })
 }
 
@@ -159,7 +163,7 @@ fn volumes(service: &ServiceSpec, container: &ContainerSpec) -> Vec<Value> {
     let volume = |mount: &cell_model::spec::MountSpec| {
         let access = if mount.read_only { "ro" } else { "rw" };
         json!({
-            "Name": names::volume(&service.id, &mount.volume),
+            "Name": names::volume(&service.id, &mount.volume, service.data),
             "Dest": mount.path,
             "Options": [access, "nodev", "nosuid", "noexec"],
         })
@@ -216,6 +220,7 @@ pub(crate) fn container_digest(
         .collect();
     digest(&(
         FORM,
+        service.data,
         network_digest(service),
         service.ids,
         addresses,

@@ -205,6 +205,8 @@ fn parse<T: DeserializeOwned>(key: &str, json: &[u8]) -> Result<T, DocumentError
 
 #[cfg(test)]
 mod tests {
+    use cell_model::config::DataConfig;
+
     use super::*;
     use crate::edit::sample;
 
@@ -232,7 +234,7 @@ mod tests {
         assert!(!before.contains_key("services"));
         let service = ServiceConfig {
             manifest: "schema = 1".to_owned(),
-            slot: 1,
+            data: DataConfig { slot: 1, number: 1 },
             enabled: true,
             answers: BTreeMap::new(),
         };
@@ -246,7 +248,10 @@ mod tests {
         assert_eq!(read(&documents).unwrap().as_ref(), Some(&config));
         let mut removed = config.clone();
         removed.services.installed.clear();
-        removed.services.kept.insert(id, 1);
+        removed
+            .services
+            .kept
+            .insert(id, DataConfig { slot: 1, number: 1 });
         let changes = changes(Some(&config), &removed).unwrap();
         let keys: Vec<&str> = changes.keys().map(String::as_str).collect();
         assert_eq!(keys, ["service/calendar", "services"]);

@@ -74,6 +74,10 @@ impl Core {
         if edit.config.updates != config.updates {
             self.require_proof(caller)?;
         }
+        // What people have put there is gone for good.
+        if edit.config.services.discarded != config.services.discarded {
+            self.require_proof(caller)?;
+        }
         self.check(&config, &edit.config)?;
         let risky = lint::is_risky(&config, &edit.config);
         let waiting = self.confirmation().clone();

@@ -362,7 +362,10 @@ fn dns(
                 vpn: home.vpn.iter().copied().collect(),
                 vpn_sources,
             },
-            services: services.hosts(),
+            services: match services.proxy {
+                Some(_) => services.hosts(),
+                None => BTreeSet::new(),
+            },
             names: names(peers),
             records: config.dns.records.clone(),
         }),

@@ -9,7 +9,7 @@ use cell_catalogue::{
     Accounts, Backend, Container, Manifest, Platform, Probe, Setting, SettingError, Template,
     Values, Variable, requires,
 };
-use cell_model::config::{Config, ServicesConfig, SettingValue};
+use cell_model::config::{Config, DataConfig, ServicesConfig, SettingValue};
 use cell_model::container::{IdRange, ImageRef};
 use cell_model::name::{
     DnsLabel, Domain, InterfaceName, PartName, ServiceId, SettingKey, TimeZoneName, Username,
@@ -38,8 +38,8 @@ const FIRST_HOST: usize = 1;
 pub struct Installed<'a> {
     /// What it is.
     pub manifest: &'a Manifest,
-    /// Its number, of which network and ids follow. No two have the same, and it keeps it for good.
-    pub slot: u16,
+    /// Its number, of which network and ids follow, and what it keeps.
+    pub data: DataConfig,
     /// What was answered; all else is as the manifest says.
     pub answers: &'a BTreeMap<SettingKey, SettingValue>,
 }
@@ -195,14 +195,17 @@ pub fn of(config: &Config, proxy: Option<&ImageRef>) -> Services {
     let installed: Vec<Installed<'_>> = running
         .map(|(manifest, service)| Installed {
             manifest,
-            slot: service.slot,
+            data: service.data,
             answers: &service.answers,
         })
         .collect();
     let place = place(config);
     let mut services = resolve(&installed, &place);
     services.problems.extend(problems);
-    services.containers.discarded = config.services.discarded.clone();
+    let discarded = config.services.discarded.iter();
+    services.containers.discarded = discarded
+        .flat_map(|(id, numbers)| numbers.iter().map(|number| (id.clone(), *number)))
+        .collect();
     if let Some(image) = proxy.filter(|_| !services.routes.is_empty()) {
         proxy::add(&mut services, image, config, &place);
     }
@@ -221,7 +224,10 @@ pub fn guides(
 ) -> Result<Vec<(Platform, Vec<String>)>, ServiceProblem> {
     let service = Installed {
         manifest,
-        slot: ServicesConfig::OWN_SLOT,
+        data: DataConfig {
+            slot: ServicesConfig::OWN_SLOT,
+            number: 0,
+        },
         answers,
     };
     let mut values = values(&service, &place(config))?;
@@ -301,7 +307,7 @@ fn add(
         return Err(ServiceProblem::Needs(missing.clone()));
     }
     let ground =
-        Ground::of(service.slot, place.pool).ok_or(ServiceProblem::NoNetwork(place.pool))?;
+        Ground::of(service.data.slot, place.pool).ok_or(ServiceProblem::NoNetwork(place.pool))?;
     let values = values(service, place)?;
     let edges = edges(manifest, all, place)?;
     let routes = routes(services, manifest, &ground)?;
@@ -333,7 +339,7 @@ fn add(
     services.ports.extend(ports);
     services.containers.services.push(ServiceSpec {
         id: manifest.id.clone(),
-        bridge: bridge(service.slot),
+        bridge: bridge(service.data.slot),
         network: ground.network,
         ids: ground.ids,
         volumes: manifest
@@ -341,6 +347,7 @@ fn add(
             .iter()
             .map(|volume| volume.name.clone())
             .collect(),
+        data: service.data.number,
         containers,
     });
     Ok(())
@@ -461,7 +468,7 @@ fn edges(
             });
         }
         let to = other.and_then(|other| {
-            Ground::of(other.slot, place.pool)?.backend(other.manifest, &edge.to)
+            Ground::of(other.data.slot, place.pool)?.backend(other.manifest, &edge.to)
         });
         edges.push(Reach {
             from: edge.from.clone(),

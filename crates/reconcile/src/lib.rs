@@ -10,6 +10,7 @@ mod execute;
 mod in_hand;
 mod items;
 mod listener;
+mod pauses;
 mod proxy;
 mod round;
 mod services;

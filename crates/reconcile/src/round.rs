@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use crate::execute::{LIMIT, StepError, chain, limited};
 use crate::in_hand::{Begun, InHand};
 use crate::items::{Items, detail, found, part_of};
+use crate::pauses::Pauses;
 use crate::{Desired, Parts, Published};
 
 /// No part may hold up the others for longer. A step that takes longer goes on beside them.
@@ -39,6 +40,7 @@ pub(crate) struct Worker {
     look: Look,
     items: Items,
     serial: u32,
+    pauses: Pauses,
     /// Whether there are rules in force: this process's, or those an earlier one left.
     guarded: bool,
     stopping: watch::Receiver<bool>,
@@ -76,6 +78,7 @@ impl Worker {
             look: Look::Everywhere,
             items: Items::new(now),
             serial: 0,
+            pauses: Pauses::default(),
             guarded: false,
             stopping,
         }
@@ -110,6 +113,7 @@ impl Worker {
     pub(crate) fn forget(&mut self, part: Part) {
         self.in_hand.outdate(part);
         self.know_nothing_of(part);
+        self.pauses.end(part);
     }
 
     fn know_nothing_of(&mut self, part: Part) {
@@ -128,6 +132,7 @@ impl Worker {
 
     /// Whether everything essential is as asked afterwards.
     pub(crate) async fn round(&mut self, desired: &Desired) -> bool {
+        self.pauses.is_of(desired.revision);
         let before = (self.items.clone(), self.facts.clone());
         let mut spec = None;
         let mut settled = false;
@@ -163,7 +168,8 @@ impl Worker {
             steps.retain(|step| {
                 let part = part_of(step);
                 let failed = tried && self.items.state(part) == State::Failed;
-                !self.in_hand.has(part) && (part.is_essential() || !failed)
+                let waits = failed || self.pauses.lasts(part);
+                !self.in_hand.has(part) && (part.is_essential() || !waits)
             });
             let postponed = essential(&steps) < all;
             if steps.is_empty() {
@@ -277,6 +283,12 @@ impl Worker {
             && !facts.interfaces.contains_key(&spec.interface)
         {
             undone.push(Part::Wireguard);
+        }
+        if let Some(Some(spec)) = &applied.proxy
+            && let Err(error) = limited(PATIENCE, self.parts.proxy.verify(Some(spec))).await
+        {
+            tracing::debug!(%error, "the proxy does not answer as asked");
+            undone.push(Part::Proxy);
         }
         if let Some(rules) = &applied.firewall {
             let step = FirewallStep::Replace(Arc::clone(rules));
@@ -412,6 +424,11 @@ impl Worker {
         } = begun;
         let part = part_of(&step);
         let now = (self.clock)();
+        if part == Part::Containers {
+            // Its container may be another one since.
+            self.tell_proxy_again();
+        }
+        self.pauses.note(part, outcome.is_ok());
         match outcome {
             Ok(()) if outdated => false,
             Ok(()) => {
@@ -429,6 +446,12 @@ impl Worker {
                 false
             }
         }
+    }
+
+    /// The proxy, if there is one, is told anew what it answers, also when that is on its way.
+    fn tell_proxy_again(&mut self) {
+        self.in_hand.outdate(Part::Proxy);
+        self.applied.proxy = self.applied.proxy.take().filter(Option::is_none);
     }
 
     /// Whether steps that were put aside are still on their way.
@@ -470,7 +493,7 @@ impl Worker {
                 self.applied.leaf = Some(leaf.clone());
                 // Listener and proxy fetch it anew.
                 self.applied.web = None;
-                self.applied.proxy = self.applied.proxy.take().filter(Option::is_none);
+                self.tell_proxy_again();
             }
             Step::Dns(_) => self.applied.dns = Some(Arc::clone(&spec.dns)),
             Step::Web(web) => self.applied.web = Some(web.clone()),

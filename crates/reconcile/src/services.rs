@@ -22,6 +22,8 @@ pub type ServicesStatus = Arc<BTreeMap<ServiceId, ServiceStatus>>;
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(2);
+/// Who is well says so by then; the others are heard at the next look.
+const SOON: Duration = Duration::from_millis(500);
 /// How long podman may take to say what there is.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Pause before a container that ended is started again: doubled from the first to the last.
@@ -46,6 +48,8 @@ pub(crate) fn watch(
         status,
         clock,
         known: BTreeMap::new(),
+        tries: JoinSet::new(),
+        trying: BTreeSet::new(),
         proxy_began: false,
     };
     (view, tokio::spawn(watch.run()))
@@ -59,6 +63,9 @@ struct Watch {
     clock: fn() -> Timestamp,
     /// Containers by their names.
     known: BTreeMap<String, Known>,
+    /// Tries on their way, and of which containers.
+    tries: JoinSet<(String, Result<(), String>)>,
+    trying: BTreeSet<String>,
     /// The proxy was started, and knows of nothing: it keeps nothing of what it is told.
     proxy_began: bool,
 }
@@ -199,10 +206,9 @@ impl Watch {
         }
     }
 
-    /// Tries those whose time has come, all at once: a slow one holds up nobody.
+    /// Tries those whose time has come, all at once. A slow one holds up nobody: its end is taken note of when it comes.
     async fn probe(&mut self, wanted: &ContainersSpec) {
         let now = Instant::now();
-        let mut tries = JoinSet::new();
         for (name, service, container) in each(wanted) {
             let known = &self.known[&name];
             let interval = match known.was_well {
@@ -211,20 +217,28 @@ impl Watch {
                 false => LOOK,
             };
             let last = known.tried.as_ref().map(|(at, _)| *at);
-            if known.running_since.is_none() || last.is_some_and(|last| now - last < interval) {
+            let waits = last.is_some_and(|last| now - last < interval);
+            if known.running_since.is_none() || waits || !self.trying.insert(name.clone()) {
                 continue;
             }
             let containers = Arc::clone(&self.containers);
             let (service, container) = (service.clone(), container.clone());
-            tries.spawn(async move {
+            self.tries.spawn(async move {
                 let outcome = containers.probe(&service, &container).await;
                 (name, outcome.map_err(|error| chain(&error)))
             });
         }
-        while let Some(tried) = tries.join_next().await {
-            let Ok((name, outcome)) = tried else {
-                continue;
+        let soon = tokio::time::sleep(SOON);
+        tokio::pin!(soon);
+        loop {
+            let tried = tokio::select! {
+                tried = self.tries.join_next() => tried,
+                () = &mut soon => break,
             };
+            let Some(Ok((name, outcome))) = tried else {
+                break;
+            };
+            self.trying.remove(&name);
             if let Some(known) = self.known.get_mut(&name) {
                 known.failures = match &outcome {
                     Ok(()) => 0,

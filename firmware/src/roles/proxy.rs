@@ -41,7 +41,7 @@ impl CaddyHost {
     ) -> Self {
         let socket = |volume: &str, name: &str| {
             let volume: PartName = volume.parse().expect("a name of ours is one");
-            let volume = names::volume(&ServiceId::proxy(), &volume);
+            let volume = names::volume(&ServiceId::proxy(), &volume, 0);
             volumes.join(volume).join("_data").join(name)
         };
         Self {

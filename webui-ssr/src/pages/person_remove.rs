@@ -16,6 +16,7 @@ pub(crate) fn render(frame: &Frame, username: &Username) -> Markup {
         ul {
             li { "Their devices stay. Remove those on their own pages." }
             li { "What they did stays in the audit." }
+            li { "What they keep in services stays there, under their name: whoever gets an account of that name finds it." }
         }
         div.buttons {
             (button(frame, &path, "Remove the account", Look::Danger, &[]))

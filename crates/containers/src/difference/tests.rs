@@ -45,6 +45,7 @@ fn service(number: u8, containers: u8, change: u8, network: u8) -> ServiceSpec {
             size: 65_536,
         },
         volumes: BTreeSet::from(["data".parse().unwrap()]),
+        data: 1,
         containers: (0..containers).map(container).collect(),
     }
 }
@@ -60,7 +61,10 @@ fn carry_out(seen: &mut ContainersSeen, act: Act<'_>) {
             assert_eq!(before, None, "it was taken away first");
         }
         Act::CreateVolume(service, volume) => {
-            assert!(seen.volumes.insert(names::volume(&service.id, volume)));
+            assert!(
+                seen.volumes
+                    .insert(names::volume(&service.id, volume, service.data))
+            );
         }
         Act::CreateContainer(service, container) => {
             assert!(seen.networks.contains_key(&names::network(&service.id)));

@@ -157,7 +157,7 @@ pub(super) async fn networks(client: &Client) -> Result<BTreeMap<String, String>
 /// The volumes of a service, or of all.
 pub(super) async fn volumes(
     client: &Client,
-    service: Option<&ServiceId>,
+    data: Option<(&ServiceId, u32)>,
 ) -> Result<BTreeSet<String>, ContainersError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -170,8 +170,10 @@ pub(super) async fn volumes(
     let listed: Vec<Listed> = client.read(Call::get(path, "list volumes")).await?;
     let is_wanted = |found: &Listed| {
         is_ours(&found.name)
-            && service.is_none_or(|id| {
-                found.labels.get(names::SERVICE).map(String::as_str) == Some(id.as_str())
+            && data.is_none_or(|(id, number)| {
+                let label = |name| found.labels.get(name).map(String::as_str);
+                label(names::SERVICE) == Some(id.as_str())
+                    && label(names::DATA) == Some(number.to_string().as_str())
             })
     };
     Ok(listed
@@ -395,7 +397,7 @@ impl Inspected {
         let volumes: Vec<String> = container
             .mounts
             .iter()
-            .map(|mount| names::volume(&service.id, &mount.volume))
+            .map(|mount| names::volume(&service.id, &mount.volume, service.data))
             .collect();
         let volumes: BTreeSet<&str> = volumes.iter().map(String::as_str).collect();
         let ids = vec![format!("0:{}:{}", service.ids.first, service.ids.size)];

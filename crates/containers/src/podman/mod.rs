@@ -223,8 +223,8 @@ impl Containers for Podman {
             }
             note(brought);
         }
-        for id in &spec.discarded {
-            let removed = self.remove_data(id).await;
+        for (id, number) in &spec.discarded {
+            let removed = self.remove_data(id, *number).await;
             if let Err(error) = &removed {
                 warn!(service = %id, %error, "what a service has kept is not deleted");
             }
@@ -258,8 +258,8 @@ impl Containers for Podman {
         }
     }
 
-    async fn remove_data(&self, id: &ServiceId) -> Result<(), ContainersError> {
-        for volume in api::volumes(&self.client, Some(id)).await? {
+    async fn remove_data(&self, id: &ServiceId, number: u32) -> Result<(), ContainersError> {
+        for volume in api::volumes(&self.client, Some((id, number))).await? {
             api::remove_volume(&self.client, &volume).await?;
             info!(volume, "what a service had kept was deleted");
         }

@@ -30,6 +30,17 @@ pub(crate) fn install(
     }
     let mut after = config.clone();
     for offer in offers {
+        let mut settings = offer.manifest.settings.iter();
+        if settings.any(|setting| setting.kind == SettingKind::Secret) {
+            return Err(Problem::conflict(
+                "service_unfit",
+                "The service cannot run on this box",
+                format!(
+                    "{} asks for a secret, which this version of the box cannot keep for it.",
+                    offer.manifest.name
+                ),
+            ));
+        }
         let answers = match offer.manifest.id == *id {
             true => answers.clone(),
             false => BTreeMap::new(),
@@ -58,7 +69,7 @@ fn add(
 ) -> Result<(), Problem> {
     let id = &offer.manifest.id;
     let services = &mut config.services;
-    let slot = services.slot_for(id).ok_or_else(|| {
+    let data = services.data_for(id).ok_or_else(|| {
         Problem::conflict(
             "too_many_services",
             "There are too many services",
@@ -66,10 +77,9 @@ fn add(
         )
     })?;
     services.kept.remove(id);
-    services.discarded.remove(id);
     let service = ServiceConfig {
         manifest: offer.text.clone(),
-        slot,
+        data,
         enabled: true,
         answers,
     };
@@ -122,7 +132,8 @@ pub(super) fn change(
 
 pub(super) fn remove(config: &Config, id: &ServiceId, delete_data: bool) -> Result<Edit, Problem> {
     let mut after = config.clone();
-    let summary = match config.services.installed.get(id) {
+    let services = &mut after.services;
+    let (data, summary) = match config.services.installed.get(id) {
         Some(service) => {
             // What cannot be read any more can still be taken away.
             let name = match Manifest::parse(service.manifest.as_bytes()) {
@@ -132,24 +143,22 @@ pub(super) fn remove(config: &Config, id: &ServiceId, delete_data: bool) -> Resu
                 }
                 Err(_) => id.to_string(),
             };
-            after.services.installed.remove(id);
-            after.services.kept.insert(id.clone(), service.slot);
-            format!("Removed {name}")
+            services.installed.remove(id);
+            let with = if delete_data { " and its data" } else { "" };
+            (service.data, format!("Removed {name}{with}"))
         }
-        None if delete_data && config.services.kept.contains_key(id) => {
-            format!("Deleted the data of {id}")
-        }
-        None => return Err(Problem::not_found(format!("service {id}"))),
+        None => match services.kept.remove(id) {
+            Some(kept) if delete_data => (kept, format!("Deleted the data of {id}")),
+            _ => return Err(Problem::not_found(format!("service {id}"))),
+        },
     };
-    if !delete_data {
-        return Ok(Edit::new(after, "service.remove", id.to_string(), summary));
+    match delete_data {
+        true => {
+            let discarded = services.discarded.entry(id.clone()).or_default();
+            discarded.insert(data.number);
+        }
+        false => drop(services.kept.insert(id.clone(), data)),
     }
-    after.services.kept.remove(id);
-    after.services.discarded.insert(id.clone());
-    let summary = match config.services.installed.contains_key(id) {
-        true => format!("{summary} and its data"),
-        false => summary,
-    };
     Ok(Edit::new(after, "service.remove", id.to_string(), summary))
 }
 
@@ -271,6 +280,7 @@ pub(crate) fn not_offered(id: &ServiceId) -> Problem {
 #[cfg(test)]
 mod tests {
     use cell_control::change::Change;
+    use cell_model::config::DataConfig;
 
     use super::*;
     use crate::edit::{apply, sample};
@@ -324,7 +334,7 @@ mod tests {
             .services
             .installed
             .values()
-            .map(|one| one.slot)
+            .map(|one| one.data.slot)
             .collect();
         assert_eq!(slots, [1, 2]);
 
@@ -357,8 +367,13 @@ mod tests {
         assert!(services::of(&config, None).containers.services.is_empty());
         let config = removed(&config, "files", true).unwrap().config;
         assert!(config.services.installed.is_empty());
-        assert_eq!(config.services.kept, BTreeMap::from([(id("photos"), 2)]));
-        assert!(config.services.discarded.contains(&id("files")));
+        let photos = DataConfig { slot: 2, number: 2 };
+        assert_eq!(
+            config.services.kept,
+            BTreeMap::from([(id("photos"), photos)])
+        );
+        let discarded = BTreeMap::from([(id("files"), [1].into())]);
+        assert_eq!(config.services.discarded, discarded);
     }
 
     #[test]
@@ -370,12 +385,13 @@ mod tests {
         let again = install(&again, &[files()], &BTreeMap::new())
             .unwrap()
             .config;
-        assert_eq!(again.services.installed[&id("files")].slot, 1);
+        let data = DataConfig { slot: 1, number: 1 };
+        assert_eq!(again.services.installed[&id("files")].data, data);
         assert!(again.services.kept.is_empty());
 
         let deleted = removed(&config, "files", true).unwrap();
         assert_eq!(deleted.summary, "Deleted the data of files");
-        assert!(deleted.config.services.discarded.contains(&id("files")));
+        assert!(deleted.config.services.discarded.contains_key(&id("files")));
         assert_eq!(
             removed(&deleted.config, "files", true).unwrap_err().status,
             404
@@ -383,7 +399,9 @@ mod tests {
         let back = install(&deleted.config, &[files()], &BTreeMap::new())
             .unwrap()
             .config;
-        assert!(back.services.discarded.is_empty());
+        // What is new has another number: what is deleted stays deleted, and takes nothing new along.
+        assert_eq!(back.services.installed[&id("files")].data.number, 2);
+        assert_eq!(back.services.discarded[&id("files")], [1].into());
     }
 
     #[test]

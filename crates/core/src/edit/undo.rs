@@ -44,23 +44,22 @@ pub(crate) fn restore(
     edit
 }
 
-/// Services that came later go, and their data stays: to delete it, nobody has asked. Who has data keeps its number, for
-/// the data belongs to users that follow from it.
+/// Services that came later go, and their data stays: to delete it, nobody has asked. Who has data keeps its numbers, for
+/// the data belongs to users that follow from them. What was deleted stays so: who comes back without data begins anew.
 fn keep_data(now: &Config, earlier: &mut Config) {
     let services = &mut earlier.services;
     let coming = std::mem::take(&mut services.installed);
     let installed = now.services.installed.iter();
     services.kept = installed
-        .map(|(id, service)| (id.clone(), service.slot))
+        .map(|(id, service)| (id.clone(), service.data))
         .chain(now.services.kept.clone())
         .collect();
     services.discarded = now.services.discarded.clone();
     for (id, mut service) in coming {
-        if let Some(slot) = services.slot_for(&id).filter(|slot| *slot != service.slot) {
-            Arc::make_mut(&mut service).slot = slot;
+        if let Some(data) = services.data_for(&id).filter(|data| *data != service.data) {
+            Arc::make_mut(&mut service).data = data;
         }
         services.kept.remove(&id);
-        services.discarded.remove(&id);
         services.installed.insert(id, service);
     }
 }

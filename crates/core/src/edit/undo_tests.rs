@@ -1,5 +1,6 @@
 use cell_control::change::{Change, SettingsUpdate};
-use cell_model::config::VpnConfig;
+use cell_model::config::{DataConfig, ServiceConfig, VpnConfig};
+use cell_model::name::ServiceId;
 use proptest::prelude::*;
 
 use super::*;
@@ -164,4 +165,43 @@ proptest! {
             prop_assert!(before.peers.get(name) == Some(peer) || now.peers.contains_key(name));
         }
     }
+}
+
+#[test]
+fn restored_services_find_their_data_and_never_anybody_elses() {
+    let id = |text: &str| -> ServiceId { text.parse().unwrap() };
+    let data = |slot, number| DataConfig { slot, number };
+    let service = |data| {
+        Arc::new(ServiceConfig {
+            manifest: "schema = 1".to_owned(),
+            data,
+            enabled: true,
+            answers: BTreeMap::new(),
+        })
+    };
+    let mut earlier = sample::with_peers(&[]);
+    earlier.services.installed = BTreeMap::from([
+        (id("files"), service(data(1, 1))),
+        (id("notes"), service(data(2, 2))),
+    ]);
+    earlier.services.discarded = BTreeMap::from([(id("photos"), [9].into())]);
+    // Since then, files were removed and kept, notes were removed and deleted, and photos have their number.
+    let mut now = sample::with_peers(&[]);
+    now.services.installed = BTreeMap::from([(id("photos"), service(data(2, 10)))]);
+    now.services.kept = BTreeMap::from([(id("files"), data(1, 1))]);
+    now.services.discarded = BTreeMap::from([(id("notes"), [2].into())]);
+
+    let restored = restore(&now, earlier, 3, &BTreeMap::new()).config.services;
+    let places: Vec<(&str, DataConfig)> = restored
+        .installed
+        .iter()
+        .map(|(id, service)| (id.as_str(), service.data))
+        .collect();
+    assert_eq!(places, [("files", data(1, 1)), ("notes", data(3, 11))]);
+    assert_eq!(restored.kept, BTreeMap::from([(id("photos"), data(2, 10))]));
+    let discarded = BTreeMap::from([(id("notes"), [2].into())]);
+    assert_eq!(
+        restored.discarded, discarded,
+        "nothing is deleted that nobody wants deleted now"
+    );
 }

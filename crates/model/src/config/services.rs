@@ -21,12 +21,13 @@ pub struct ServicesConfig {
     /// Services by id.
     #[serde(default)]
     pub installed: BTreeMap<ServiceId, Arc<ServiceConfig>>,
-    /// Numbers of services that were removed and whose data was kept: it belongs to users that follow from the number.
+    /// Services that were removed and whose data was kept.
     #[serde(default)]
-    pub kept: BTreeMap<ServiceId, u16>,
-    /// Services that were removed and whose data is deleted.
+    pub kept: BTreeMap<ServiceId, DataConfig>,
+    /// Numbers of data that is deleted, by its service. What came later has other numbers: however old the config that
+    /// says so, it is never deleted with it.
     #[serde(default)]
-    pub discarded: BTreeSet<ServiceId>,
+    pub discarded: BTreeMap<ServiceId, BTreeSet<u32>>,
 }
 
 /// What is the same for all services, as settings have it.
@@ -49,6 +50,16 @@ impl ServicesSettings {
     }
 }
 
+/// What a service keeps, and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// The service's number, of which network and ids follow: data belongs to these ids. No two have the same.
+    pub slot: u16,
+    /// The number of the data; it is never given twice.
+    pub number: u32,
+}
+
 /// A service that was installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,8 +67,8 @@ pub struct ServiceConfig {
     /// What it is: its manifest as its publisher wrote it. With the config, so that whatever config counts, all that
     /// follows from it is known.
     pub manifest: String,
-    /// Its number, of which network and ids follow. No two have the same.
-    pub slot: u16,
+    /// Its number, and what it keeps.
+    pub data: DataConfig,
     /// Whether it runs.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -72,7 +83,7 @@ impl Default for ServicesConfig {
             network: usual_network(),
             installed: BTreeMap::new(),
             kept: BTreeMap::new(),
-            discarded: BTreeSet::new(),
+            discarded: BTreeMap::new(),
         }
     }
 }
@@ -88,15 +99,21 @@ impl ServicesConfig {
     /// The most services at a time.
     pub const MAX: usize = 64;
 
-    /// The number for a service: its own from before, or the lowest that is free. `None`: there are too many.
-    pub fn slot_for(&self, id: &ServiceId) -> Option<u16> {
+    /// The numbers for a service: its own from before, or the lowest that is free and one for new data. `None`: there are
+    /// too many.
+    pub fn data_for(&self, id: &ServiceId) -> Option<DataConfig> {
         if let Some(kept) = self.kept.get(id) {
             return Some(*kept);
         }
-        let installed = self.installed.values().map(|service| service.slot);
-        let taken: BTreeSet<u16> = installed.chain(self.kept.values().copied()).collect();
+        let installed = self.installed.values().map(|service| service.data);
+        let present: Vec<DataConfig> = installed.chain(self.kept.values().copied()).collect();
+        let taken: BTreeSet<u16> = present.iter().map(|data| data.slot).collect();
         let mut free = (Self::OWN_SLOT + 1..=u16::MAX).filter(|slot| !taken.contains(slot));
-        free.next().filter(|_| self.installed.len() < Self::MAX)
+        let slot = free.next().filter(|_| self.installed.len() < Self::MAX)?;
+        let discarded = self.discarded.values().flatten().copied();
+        let known = present.iter().map(|data| data.number).chain(discarded);
+        let number = known.max().unwrap_or_default().checked_add(1)?;
+        Some(DataConfig { slot, number })
     }
 }
 
@@ -135,31 +152,38 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn data(slot: u16, number: u32) -> DataConfig {
+        DataConfig { slot, number }
+    }
+
     #[test]
-    fn service_gets_its_own_number_again_and_nobody_elses() {
+    fn service_gets_its_own_numbers_again_and_nobody_elses() {
         let mut services = ServicesConfig::default();
-        let service = |slot| {
+        let service = |data| {
             Arc::new(ServiceConfig {
                 manifest: String::new(),
-                slot,
+                data,
                 enabled: true,
                 answers: BTreeMap::new(),
             })
         };
-        assert_eq!(services.slot_for(&id("a")), Some(1));
-        services.installed.insert(id("a"), service(1));
-        services.kept.insert(id("b"), 2);
-        assert_eq!(services.slot_for(&id("b")), Some(2));
-        assert_eq!(services.slot_for(&id("c")), Some(3));
-        for slot in 3..=ServicesConfig::MAX {
-            services.installed.insert(
-                id(&format!("s{slot}")),
-                service(u16::try_from(slot).unwrap()),
-            );
+        assert_eq!(services.data_for(&id("a")), Some(data(1, 1)));
+        services.installed.insert(id("a"), service(data(1, 1)));
+        services.kept.insert(id("b"), data(2, 2));
+        assert_eq!(services.data_for(&id("b")), Some(data(2, 2)));
+        services.discarded.insert(id("c"), [7].into());
+        assert_eq!(
+            services.data_for(&id("c")),
+            Some(data(3, 8)),
+            "never the one that is deleted"
+        );
+        for slot in 3..=64 {
+            let one = service(data(slot, u32::from(slot)));
+            services.installed.insert(id(&format!("s{slot}")), one);
         }
-        assert_eq!(services.slot_for(&id("c")), Some(65));
-        services.installed.insert(id("d"), service(65));
-        assert_eq!(services.slot_for(&id("c")), None);
+        assert_eq!(services.data_for(&id("c")), Some(data(65, 65)));
+        services.installed.insert(id("d"), service(data(65, 65)));
+        assert_eq!(services.data_for(&id("c")), None);
     }
 
     #[test]

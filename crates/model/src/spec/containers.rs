@@ -14,8 +14,8 @@ use crate::name::{InterfaceName, PartName, ServiceId};
 pub struct ContainersSpec {
     /// The services, those that others need first.
     pub services: Vec<ServiceSpec>,
-    /// Whose data is deleted; none of them runs.
-    pub discarded: BTreeSet<ServiceId>,
+    /// Data that is deleted, by its service and number; nothing that runs has it.
+    pub discarded: BTreeSet<(ServiceId, u32)>,
 }
 
 impl ContainersSpec {
@@ -44,6 +44,8 @@ pub struct ServiceSpec {
     pub ids: IdRange,
     /// What is kept of it.
     pub volumes: BTreeSet<PartName>,
+    /// The number of what is kept: another one, other volumes.
+    pub data: u32,
     /// What runs, in the order in which it is started.
     pub containers: Vec<ContainerSpec>,
 }

@@ -68,6 +68,7 @@ pub(super) fn add(services: &mut Services, image: &ImageRef, config: &Config, pl
         volumes: [CONTROL, ACCOUNTS, DATA]
             .map(|(volume, _)| part(volume))
             .into(),
+        data: 0,
         containers: vec![ContainerSpec {
             name: container(),
             image: image.clone(),

@@ -55,7 +55,7 @@ fn no_answers() -> &'static BTreeMap<SettingKey, SettingValue> {
 fn installed(manifest: &Manifest, slot: u16) -> Installed<'_> {
     Installed {
         manifest,
-        slot,
+        data: DataConfig { slot, number: 1 },
         answers: no_answers(),
     }
 }
@@ -275,7 +275,7 @@ mod proxy {
                         processes = 8\nhealth = { port = 80 }\n[[route]]\nhost = \"cal\"\nbackend = \"web:80\"\n";
         let service = ServiceConfig {
             manifest: manifest.replace("DIGEST", DIGEST),
-            slot: 1,
+            data: DataConfig { slot: 1, number: 1 },
             enabled: true,
             answers: BTreeMap::new(),
         };

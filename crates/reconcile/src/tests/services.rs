@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cell_model::config::{Config, ServiceConfig};
+use cell_model::config::{Config, DataConfig, ServiceConfig};
 use cell_model::name::ServiceId;
 use cell_model::status::{Part, ServiceStatus, State};
 use tokio::time::Instant;
@@ -26,7 +26,7 @@ fn with_service() -> Config {
              [[container]]\nname = \"web\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
              health = {{ port = 80, start_s = 60 }}\n"
         ),
-        slot: 1,
+        data: DataConfig { slot: 1, number: 1 },
         enabled: true,
         answers: Default::default(),
     };

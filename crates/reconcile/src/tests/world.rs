@@ -309,8 +309,8 @@ impl Containers for World {
         self.containers.probe(service, container).await
     }
 
-    async fn remove_data(&self, id: &ServiceId) -> Result<(), ContainersError> {
-        self.containers.remove_data(id).await
+    async fn remove_data(&self, id: &ServiceId, number: u32) -> Result<(), ContainersError> {
+        self.containers.remove_data(id, number).await
     }
 
     async fn has_image(&self, digest: ImageDigest) -> Result<bool, ContainersError> {

@@ -6,17 +6,18 @@
 
 mod v0_to_v1;
 mod v1_to_v2;
+mod v2_to_v3;
 
 use crate::StoreError;
 use crate::database::Database;
 
 /// The schema this version writes.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 type Step = fn(&Database) -> Result<(), StoreError>;
 
 /// Step `n` leads from schema `n` to `n + 1`.
-const STEPS: [Step; SCHEMA as usize] = [v0_to_v1::migrate, v1_to_v2::migrate];
+const STEPS: [Step; SCHEMA as usize] = [v0_to_v1::migrate, v1_to_v2::migrate, v2_to_v3::migrate];
 
 /// Brings a database from an older schema to [`SCHEMA`].
 pub(crate) fn run(database: &Database, from: u32) -> Result<(), StoreError> {
