@@ -39,7 +39,9 @@ fn wait_calendar(appliance: &Appliance, ca: &str) {
     let answers = wait_for(BOOTS, || {
         let (status, text) = ask(appliance, ca, "/", &[]);
         last = text;
-        (status == 401).then_some(())
+        // The proxy is there before the service is.
+        let is_well = || appliance.get("/api/services/active")["items"][0]["state"] == "ok";
+        (status == 401 && is_well()).then_some(())
     });
     let services = appliance.get("/api/services/active");
     assert!(answers.is_some(), "{last}\n{services}");
