@@ -1,5 +1,8 @@
 //! What is shown to a person or answered to a program. No secrets in here.
 
+mod firmware;
+mod services;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -7,20 +10,23 @@ use cell_model::Timestamp;
 use cell_model::account::{Identity, Role};
 use cell_model::config::{
     CellConfig, DnsConfig, DomainConfig, NetworkConfig, ServiceToggle, ServicesSettings,
-    SettingValue, UpdatesConfig, VpnConfig,
+    UpdatesConfig, VpnConfig,
 };
 use cell_model::facts::InterfaceFacts;
 use cell_model::key::PublicKey;
-use cell_model::name::{
-    CellName, DnsLabel, InterfaceName, PeerName, ServiceId, SettingKey, Username,
-};
-use cell_model::problem::Problem;
+use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName, Username};
 use cell_model::status::{DnsStatus, ItemStatus, Part, State, WireGuardBackend};
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::firmware::{
+    AvailableView, CheckView, FirmwareView, SlotsView, TrialView, UpdateState, UpdateView,
+};
+pub use self::services::{
+    GuideView, OfferView, ServiceContainerView, ServiceView, SettingKindView, SettingView,
+};
 use crate::action::LogLevel;
 use crate::change::Pending;
 
@@ -106,137 +112,6 @@ pub struct ConfigView {
     pub updates: UpdatesConfig,
     /// What is the same for all services.
     pub services: ServicesSettings,
-}
-
-/// A service that is installed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ServiceView {
-    /// What it is called in paths.
-    pub id: ServiceId,
-    /// What it is called on pages.
-    pub name: String,
-    /// What it does, in a line.
-    pub summary: String,
-    /// The version people know.
-    pub version: String,
-    /// Rises with every change of the package.
-    pub release: u32,
-    /// Whether it shall run.
-    pub enabled: bool,
-    /// How it is.
-    pub state: State,
-    /// Since when; `null` while that is not known.
-    #[schemars(with = "Option<String>")]
-    pub since: Option<Timestamp>,
-    /// What, in a sentence.
-    pub detail: String,
-    /// Where it is found.
-    pub urls: Vec<String>,
-    /// Why it may reach the internet; `null`: it may not.
-    pub internet: Option<String>,
-    /// Services that it needs.
-    pub requires: BTreeSet<ServiceId>,
-    /// Services that need it.
-    pub needed_by: BTreeSet<ServiceId>,
-    /// What runs.
-    pub containers: Vec<ServiceContainerView>,
-    /// What may be set.
-    pub settings: Vec<SettingView>,
-    /// How it is used: what whoever asks has to do on their devices.
-    pub guides: Vec<GuideView>,
-}
-
-/// What has to be done on a kind of device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct GuideView {
-    /// Which devices: `android`, `ios`, `linux`, `macos`, `thunderbird`, `web` or `windows`.
-    pub platform: String,
-    /// What to do, one after the other.
-    pub steps: Vec<String>,
-}
-
-/// A container of a service, and what it may use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ServiceContainerView {
-    /// Its name within the service.
-    pub name: String,
-    /// What it is made from.
-    pub image: String,
-    /// Memory, in MiB.
-    pub memory_mib: u32,
-    /// Processor time, in percent of one processor.
-    pub cpu_percent: u32,
-    /// Processes and threads.
-    pub processes: u32,
-}
-
-/// A question of a service's form, with its answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SettingView {
-    /// What it is called in requests.
-    pub key: SettingKey,
-    /// What it is called on the page.
-    pub label: String,
-    /// What is to be known to answer it.
-    pub help: Option<String>,
-    /// Which answers it takes.
-    pub kind: SettingKindView,
-    /// The answer in force; `null` for a secret.
-    pub value: Option<SettingValue>,
-    /// Whether the answer is the manifest's.
-    pub is_default: bool,
-}
-
-/// Which answers a setting takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum SettingKindView {
-    /// A line.
-    Text {
-        /// The most characters.
-        max: u32,
-    },
-    /// A whole number.
-    Number {
-        /// The least.
-        min: u32,
-        /// The most.
-        max: u32,
-    },
-    /// Yes or no.
-    Switch,
-    /// One of these.
-    Choice {
-        /// All of them.
-        choices: Vec<String>,
-    },
-    /// What nobody is to see again.
-    Secret,
-}
-
-/// A service that can be installed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct OfferView {
-    /// What it is called in paths.
-    pub id: ServiceId,
-    /// What it is called on pages.
-    pub name: String,
-    /// What it does, in a line.
-    pub summary: String,
-    /// The version people know.
-    pub version: String,
-    /// Rises with every change of the package.
-    pub release: u32,
-    /// Services that it needs, which are installed with it.
-    pub requires: BTreeSet<ServiceId>,
-    /// Why it asks for the internet; `null`: it gets none.
-    pub internet: Option<String>,
-    /// The release that is installed; `null`: none.
-    pub installed: Option<u32>,
-    /// Whether data is there from before it was removed.
-    pub kept_data: bool,
-    /// What may be set.
-    pub settings: Vec<SettingView>,
 }
 
 /// A device.
@@ -547,169 +422,4 @@ pub struct VerbosityView {
     pub default: LogLevel,
     /// Parts that have a level of their own.
     pub parts: Vec<(Part, LogLevel)>,
-}
-
-/// Which version of the system runs, and what becomes of the next one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct FirmwareView {
-    /// The running version, for people.
-    pub version: String,
-    /// Rises with every version; `null` where the daemon does not run from an image.
-    pub sequence: Option<u64>,
-    /// The board it is for.
-    pub board: Option<String>,
-    /// Why this box cannot be updated, where it cannot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_updatable: Option<String>,
-    /// Both slots, and which one counts; `null` where there are none.
-    pub slots: Option<SlotsView>,
-    /// What came of the last version that was tried.
-    pub last_trial: Option<TrialView>,
-    /// The version that is on its way into the other slot.
-    pub update: UpdateView,
-    /// A newer version that the channel has, if one was seen.
-    pub available: Option<AvailableView>,
-    /// When the channel was looked at last since the start, and what was wrong.
-    pub checked: Option<CheckView>,
-}
-
-/// A newer version that the channel has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct AvailableView {
-    /// Which, for people.
-    pub version: String,
-    /// Its sequence number.
-    pub sequence: u64,
-    /// What has changed in it, as plain text.
-    pub notes: String,
-    /// Bytes of all of it; what is here already is not fetched.
-    pub size: u64,
-}
-
-/// A look at the channel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct CheckView {
-    /// When.
-    #[schemars(with = "String")]
-    pub at: Timestamp,
-    /// Why nothing could be said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<Problem>,
-}
-
-/// The two places for a system.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SlotsView {
-    /// What runs: `a` or `b`.
-    pub running: String,
-    /// What it was started for: `normal`, `trial` or `recovery`.
-    pub mode: String,
-    /// The committed one.
-    pub primary: String,
-    /// The one to fall back to; `null` while it holds nothing of use.
-    pub other: Option<String>,
-    /// The one on trial, pending or running.
-    pub trial: Option<String>,
-    /// Whether something else than the committed one runs, and why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub notice: Option<String>,
-}
-
-/// What came of a trial.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct TrialView {
-    /// The slot that was tried.
-    pub slot: String,
-    /// Which version, where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Whether it passed.
-    pub passed: bool,
-    /// In a sentence.
-    pub detail: String,
-}
-
-/// A version on its way into the other slot.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct UpdateView {
-    /// How far it has come.
-    pub state: UpdateState,
-    /// Which version, once that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Its sequence number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sequence: Option<u64>,
-    /// What has changed in it, as plain text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub notes: Option<String>,
-    /// Bytes done of the present step.
-    pub done: u64,
-    /// Bytes of the present step.
-    pub total: u64,
-    /// Bytes that had to be fetched, once that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fetched: Option<u64>,
-    /// Why it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<Problem>,
-}
-
-/// How far a version has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum UpdateState {
-    /// There is none.
-    #[default]
-    None,
-    /// It is looked at which parts of it are here.
-    Comparing,
-    /// What is not is being fetched.
-    Receiving,
-    /// The other slot is being filled.
-    Writing,
-    /// What was written is read back.
-    Verifying,
-    /// It is tried at the next start.
-    Ready,
-    /// It runs, and has to prove itself.
-    OnTrial,
-    /// It could not be taken in.
-    Failed,
-}
-
-impl UpdateState {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::None,
-        Self::Comparing,
-        Self::Receiving,
-        Self::Writing,
-        Self::Verifying,
-        Self::Ready,
-        Self::OnTrial,
-        Self::Failed,
-    ];
-
-    /// The word in answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Comparing => "comparing",
-            Self::Receiving => "receiving",
-            Self::Writing => "writing",
-            Self::Verifying => "verifying",
-            Self::Ready => "ready",
-            Self::OnTrial => "on_trial",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Whether something is being done right now.
-    pub fn is_busy(self) -> bool {
-        matches!(
-            self,
-            Self::Comparing | Self::Receiving | Self::Writing | Self::Verifying
-        )
-    }
 }

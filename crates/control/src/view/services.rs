@@ -1,0 +1,141 @@
+//! Services as they are installed and offered.
+
+use std::collections::BTreeSet;
+
+use cell_model::Timestamp;
+use cell_model::config::SettingValue;
+use cell_model::name::{ServiceId, SettingKey};
+use cell_model::status::State;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A service that is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceView {
+    /// What it is called in paths.
+    pub id: ServiceId,
+    /// What it is called on pages.
+    pub name: String,
+    /// What it does, in a line.
+    pub summary: String,
+    /// The version people know.
+    pub version: String,
+    /// Rises with every change of the package.
+    pub release: u32,
+    /// Whether it shall run.
+    pub enabled: bool,
+    /// How it is.
+    pub state: State,
+    /// Since when; `null` while that is not known.
+    #[schemars(with = "Option<String>")]
+    pub since: Option<Timestamp>,
+    /// What, in a sentence.
+    pub detail: String,
+    /// Where it is found.
+    pub urls: Vec<String>,
+    /// Why it may reach the internet; `null`: it may not.
+    pub internet: Option<String>,
+    /// Services that it needs.
+    pub requires: BTreeSet<ServiceId>,
+    /// Services that need it.
+    pub needed_by: BTreeSet<ServiceId>,
+    /// What runs.
+    pub containers: Vec<ServiceContainerView>,
+    /// What may be set.
+    pub settings: Vec<SettingView>,
+    /// How it is used: what whoever asks has to do on their devices.
+    pub guides: Vec<GuideView>,
+}
+
+/// What has to be done on a kind of device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GuideView {
+    /// Which devices: `android`, `ios`, `linux`, `macos`, `thunderbird`, `web` or `windows`.
+    pub platform: String,
+    /// What to do, one after the other.
+    pub steps: Vec<String>,
+}
+
+/// A container of a service, and what it may use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceContainerView {
+    /// Its name within the service.
+    pub name: String,
+    /// What it is made from.
+    pub image: String,
+    /// Memory, in MiB.
+    pub memory_mib: u32,
+    /// Processor time, in percent of one processor.
+    pub cpu_percent: u32,
+    /// Processes and threads.
+    pub processes: u32,
+}
+
+/// A question of a service's form, with its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SettingView {
+    /// What it is called in requests.
+    pub key: SettingKey,
+    /// What it is called on the page.
+    pub label: String,
+    /// What is to be known to answer it.
+    pub help: Option<String>,
+    /// Which answers it takes.
+    pub kind: SettingKindView,
+    /// The answer in force; `null` for a secret.
+    pub value: Option<SettingValue>,
+    /// Whether the answer is the manifest's.
+    pub is_default: bool,
+}
+
+/// Which answers a setting takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum SettingKindView {
+    /// A line.
+    Text {
+        /// The most characters.
+        max: u32,
+    },
+    /// A whole number.
+    Number {
+        /// The least.
+        min: u32,
+        /// The most.
+        max: u32,
+    },
+    /// Yes or no.
+    Switch,
+    /// One of these.
+    Choice {
+        /// All of them.
+        choices: Vec<String>,
+    },
+    /// What nobody is to see again.
+    Secret,
+}
+
+/// A service that can be installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OfferView {
+    /// What it is called in paths.
+    pub id: ServiceId,
+    /// What it is called on pages.
+    pub name: String,
+    /// What it does, in a line.
+    pub summary: String,
+    /// The version people know.
+    pub version: String,
+    /// Rises with every change of the package.
+    pub release: u32,
+    /// Services that it needs, which are installed with it.
+    pub requires: BTreeSet<ServiceId>,
+    /// Why it asks for the internet; `null`: it gets none.
+    pub internet: Option<String>,
+    /// The release that is installed; `null`: none.
+    pub installed: Option<u32>,
+    /// Whether data is there from before it was removed.
+    pub kept_data: bool,
+    /// What may be set.
+    pub settings: Vec<SettingView>,
+}
