@@ -176,9 +176,10 @@ fn refuse_needed(
             "service_needed",
             "Another service needs it",
             format!(
-                "{} cannot do without {}. Remove {} first.",
+                "{} cannot do without {}. {} {} first.",
                 names.join(", "),
                 manifest.name,
+                if only_running { "Stop" } else { "Remove" },
                 if names.len() == 1 { "it" } else { "them" }
             ),
         )),
@@ -356,10 +357,9 @@ mod tests {
                 ..ServiceUpdate::default()
             },
         };
-        assert_eq!(
-            submit(&edit.config, &stop).unwrap_err().code,
-            "service_needed"
-        );
+        let problem = submit(&edit.config, &stop).unwrap_err();
+        assert_eq!(problem.code, "service_needed");
+        assert!(problem.detail.ends_with("Stop it first."), "{problem}");
 
         let config = removed(&edit.config, "photos", false).unwrap().config;
         let config = submit(&config, &stop).unwrap().config;
