@@ -1,4 +1,4 @@
-//! Caddy's control over its socket (its API below `/config/` and `/load`): one connection a call, everything with an end.
+//! Caddy's control over its socket (its API below `/config/` and `/load`).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,11 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cell_model::spec::ProxySpec;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use cell_unix_http::{CallError, Limits};
+use http_body_util::Full;
+use hyper::{Method, Request};
 use serde::Deserialize;
-use tokio::net::UnixStream;
 use tracing::info;
 
 use crate::config::Config;
@@ -60,15 +59,27 @@ impl Caddy {
             path: "/load",
             body: Bytes::from_owner(config.text()),
         };
-        self.send(&call).await.map(drop)
+        self.send(call).await.map(drop)
     }
 
     /// Makes a call; the answer's body.
-    async fn send(&self, call: &Call) -> Result<Bytes, ProxyError> {
-        let (what, limit) = (call.what, self.patience);
-        let (status, body) = tokio::time::timeout(limit, self.exchange(call))
-            .await
-            .map_err(|_| ProxyError::TimedOut { what, limit })??;
+    async fn send(&self, call: Call) -> Result<Bytes, ProxyError> {
+        let what = call.what;
+        let request = Request::builder()
+            .method(call.method)
+            .uri(call.path)
+            .header("host", "caddy")
+            .header("content-type", "application/json")
+            .body(Full::new(call.body))
+            .expect("paths are plain");
+        let limits = Limits {
+            time: self.patience,
+            answer: MOST_BYTES,
+        };
+        let (status, body) = match cell_unix_http::call(&self.socket, request, limits).await {
+            Ok(answer) => (answer.status(), answer.into_body()),
+            Err(error) => return Err(unanswered(what, error)),
+        };
         match status.is_success() {
             true => Ok(body),
             false => Err(ProxyError::Refused {
@@ -76,46 +87,6 @@ impl Caddy {
                 status: status.as_u16(),
                 message: complaint(&body),
             }),
-        }
-    }
-
-    async fn exchange(&self, call: &Call) -> Result<(StatusCode, Bytes), ProxyError> {
-        let what = call.what;
-        let talk = |source| ProxyError::Talk { what, source };
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(ProxyError::Connect)?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(talk)?;
-        let request = Request::builder()
-            .method(call.method.clone())
-            .uri(call.path)
-            .header("host", "caddy")
-            .header("content-type", "application/json")
-            .body(Full::new(call.body.clone()))
-            .expect("paths are plain");
-        let answer = async {
-            let response = sender.send_request(request).await.map_err(talk)?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), MOST_BYTES)
-                .collect()
-                .await;
-            let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
-                Ok(source) => talk(*source),
-                Err(other) => {
-                    debug_assert!(other.is::<LengthLimitError>());
-                    ProxyError::AnswerSize { what }
-                }
-            })?;
-            Ok((status, body.to_bytes()))
-        };
-        // The connection is driven beside the call. Who refuses a large body answers and hangs up: the answer counts.
-        tokio::pin!(answer, connection);
-        tokio::select! {
-            biased;
-            answer = &mut answer => answer,
-            _ = &mut connection => answer.await,
         }
     }
 }
@@ -130,7 +101,7 @@ impl Proxy for Caddy {
             path: "/config/",
             body: Bytes::new(),
         };
-        let answer = self.send(&call).await?;
+        let answer = self.send(call).await?;
         let config = Config::read(&answer).map_err(|source| ProxyError::Answer { what, source })?;
         Ok(config.status())
     }
@@ -144,6 +115,15 @@ impl Proxy for Caddy {
             info!(hosts = spec.hosts.len(), admin, loaded = %wanted, "proxy is told what to answer");
         }
         Ok(())
+    }
+}
+
+fn unanswered(what: &'static str, error: CallError) -> ProxyError {
+    match error {
+        CallError::Connect(source) => ProxyError::Connect(source),
+        CallError::Talk(source) => ProxyError::Talk { what, source },
+        CallError::TimedOut(limit) => ProxyError::TimedOut { what, limit },
+        CallError::AnswerSize(_) => ProxyError::AnswerSize { what },
     }
 }
 

@@ -1,12 +1,11 @@
-//! Podman's REST API over its socket: one connection a call, everything with an end.
+//! Podman's REST API over its socket.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use cell_unix_http::{CallError, Limits};
 use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
@@ -97,13 +96,22 @@ impl Client {
 
     /// Makes a call; the answer's body.
     pub(super) async fn send(&self, call: Call) -> Result<Bytes, ContainersError> {
-        let (what, limit) = (call.what.clone(), call.limit);
-        let (status, body) = tokio::time::timeout(limit, self.exchange(call))
-            .await
-            .map_err(|_| ContainersError::TimedOut {
-                what: what.clone(),
-                limit,
-            })??;
+        let what = call.what;
+        let request = Request::builder()
+            .method(call.method)
+            .uri(format!("/{VERSION}/libpod{}", call.path))
+            .header("host", "podman")
+            .header("content-type", call.content_type)
+            .body(call.body)
+            .expect("paths are made of names, which need no escapes");
+        let limits = Limits {
+            time: call.limit,
+            answer: MOST_BYTES,
+        };
+        let (status, body) = match cell_unix_http::call(&self.socket, request, limits).await {
+            Ok(answer) => (answer.status(), answer.into_body()),
+            Err(error) => return Err(unanswered(what, error)),
+        };
         if status.is_success() || status == StatusCode::NOT_MODIFIED {
             return Ok(body);
         }
@@ -124,48 +132,13 @@ impl Client {
         let body = self.send(call).await?;
         serde_json::from_slice(&body).map_err(|source| ContainersError::Answer { what, source })
     }
+}
 
-    async fn exchange(&self, call: Call) -> Result<(StatusCode, Bytes), ContainersError> {
-        let talk = |source| ContainersError::Talk {
-            what: call.what.clone(),
-            source,
-        };
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(ContainersError::Connect)?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(talk)?;
-        let request = Request::builder()
-            .method(call.method)
-            .uri(format!("/{VERSION}/libpod{}", call.path))
-            .header("host", "podman")
-            .header("content-type", call.content_type)
-            .body(call.body)
-            .expect("paths are made of names, which need no escapes");
-        let answer = async {
-            let response = sender.send_request(request).await.map_err(talk)?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), MOST_BYTES)
-                .collect()
-                .await;
-            let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
-                Ok(source) => talk(*source),
-                Err(other) => {
-                    debug_assert!(other.is::<LengthLimitError>());
-                    ContainersError::AnswerSize {
-                        what: call.what.clone(),
-                    }
-                }
-            })?;
-            Ok((status, body.to_bytes()))
-        };
-        // The connection is driven beside the call. Who refuses a large body answers and hangs up: the answer counts.
-        tokio::pin!(answer, connection);
-        tokio::select! {
-            biased;
-            answer = &mut answer => answer,
-            _ = &mut connection => answer.await,
-        }
+fn unanswered(what: String, error: CallError) -> ContainersError {
+    match error {
+        CallError::Connect(source) => ContainersError::Connect(source),
+        CallError::Talk(source) => ContainersError::Talk { what, source },
+        CallError::TimedOut(limit) => ContainersError::TimedOut { what, limit },
+        CallError::AnswerSize(_) => ContainersError::AnswerSize { what },
     }
 }

@@ -30,6 +30,7 @@ const CRATES: &[(Layer, &[&str])] = &[
         &[
             "durable",
             "netlink",
+            "unix-http",
             "network",
             "fetch",
             "firewall",
@@ -70,9 +71,12 @@ use End::{All, One};
 const ARROWS: &[(End, &[End])] = &[
     (All(Words), &[All(Words)]),
     (All(Think), &[All(Words)]),
-    // Parts never see each other nor the store: what one needs of another comes as a Spec or a Fact. Two are tools of
-    // the others: for the kernel's links and for files.
-    (All(Do), &[All(Words), One("netlink"), One("durable")]),
+    // Parts never see each other nor the store: what one needs of another comes as a Spec or a Fact. Three are tools
+    // of the others: for the kernel's links, for files, and for programs that are controlled over a socket.
+    (
+        All(Do),
+        &[All(Words), One("netlink"), One("durable"), One("unix-http")],
+    ),
     (All(Keep), &[All(Words), All(Keep), One("durable")]),
     // The door is words and a wire; behind it stands the core, which plans for a preview, keeps what was submitted,
     // and asks the parts how they are.
