@@ -1,12 +1,11 @@
 //! Why a command failed, and how that is said.
 
-use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use cell_model::problem::Problem;
+use cell_model::problem::{Problem, chain};
 
 use crate::input::InputError;
 use crate::prompt::PromptError;
@@ -109,13 +108,7 @@ impl CellctlError {
         match self {
             Self::Refused(problem) => problem_lines(problem),
             _ => {
-                let mut line = format!("error: {self}");
-                let mut cause = self.source();
-                while let Some(error) = cause {
-                    let _ = write!(line, ": {error}");
-                    cause = error.source();
-                }
-                line + "\n"
+                format!("error: {}\n", chain(self))
             }
         }
     }

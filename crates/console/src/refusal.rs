@@ -1,7 +1,7 @@
 //! Why something was not done, and what to do about it.
 
 use cell_audit::AuditError;
-use cell_model::problem::Problem;
+use cell_model::problem::{Problem, chain};
 use cell_store::StoreError;
 
 /// Something that was not done. Both lines are for the person at the console.
@@ -22,18 +22,6 @@ impl Refusal {
             todo: todo.into(),
         }
     }
-}
-
-/// An error and its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 impl From<Problem> for Refusal {

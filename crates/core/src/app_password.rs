@@ -11,7 +11,7 @@ use cell_control::caller::{Caller, Credential, now_since_boot};
 use cell_control::view::Page;
 use cell_model::account::{Identity, Role};
 use cell_model::name::Username;
-use cell_model::problem::Problem;
+use cell_model::problem::{Problem, chain};
 use cell_model::{Date, Timestamp};
 use cell_store::Batch;
 use jiff::tz::Offset;
@@ -20,7 +20,7 @@ use crate::authorise::{no_accounts, setup_required, wrong_role};
 use crate::people::APP_PASSWORDS;
 use crate::set_up::internal;
 use crate::sign_in::{nobody, source, too_often};
-use crate::{Core, chain, submit};
+use crate::{Core, submit};
 
 /// How far the stored days of last use may fall behind: use is written in one go, so that a phone that asks every
 /// minute costs the disk nothing.

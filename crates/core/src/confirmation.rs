@@ -10,7 +10,7 @@ use cell_model::account::{Identity, Role};
 use cell_model::config::Config;
 use cell_model::facts::NetworkFacts;
 use cell_model::name::Username;
-use cell_model::problem::Problem;
+use cell_model::problem::{Problem, chain};
 use cell_plan::lint;
 use cell_plan::resolve::{Keys, vpn_interface};
 use cell_reconcile::Desired;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::open::{OpenError, stored};
 use crate::set_up::internal;
-use crate::{Core, System, chain, documents, edit, keys, submit};
+use crate::{Core, System, documents, edit, keys, submit};
 
 /// Long enough to reach the box at its new address, short enough to wait for.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);

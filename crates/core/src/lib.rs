@@ -51,7 +51,7 @@ use cell_model::Timestamp;
 use cell_model::account::Identity;
 use cell_model::facts::StartOptions;
 use cell_model::name::CellName;
-use cell_model::problem::Problem;
+use cell_model::problem::{Problem, chain};
 use cell_reconcile::Desired;
 use cell_store::{Batch, Store};
 use cell_vault::{CellVault, Sealer};
@@ -226,16 +226,4 @@ impl Control for Core {
     async fn changed(&self, caller: &Caller, seen: u64) -> Result<u64, Problem> {
         Core::changed(self, caller, seen).await
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -1,9 +1,10 @@
 //! Rolling snapshots: copies of the state in a form that needs no database to be read, should the database ever fail.
 
+use cell_model::problem::chain;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Core, chain};
+use crate::Core;
 
 /// How long after a start the first one is taken: a start has better things to do.
 const FIRST: Duration = Duration::from_secs(10 * 60);

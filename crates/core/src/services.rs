@@ -13,15 +13,15 @@ use cell_control::view::{
 use cell_model::account::Identity;
 use cell_model::config::{Config, ServiceConfig};
 use cell_model::name::ServiceId;
-use cell_model::problem::Problem;
+use cell_model::problem::{Problem, chain};
 use cell_model::status::{Part, ServiceStatus, State};
 use cell_packages::{Library, Offer, PackagesError};
 use cell_plan::services::guides;
 
+use crate::Core;
 use crate::answer::{cut, parse_cursor};
 use crate::edit::Edit;
 use crate::edit::services::{answer, install, needed_by, not_offered};
-use crate::{Core, chain};
 
 impl Core {
     /// The config with a service, and with those that it needs.

@@ -12,7 +12,7 @@ use cell_control::change::{Receipt, SetupForm};
 use cell_control::view::SetupView;
 use cell_model::account::{Identity, Role};
 use cell_model::facts::NetworkFacts;
-use cell_model::problem::Problem;
+use cell_model::problem::{Problem, chain};
 use cell_plan::resolve::Keys;
 use cell_reconcile::Desired;
 use cell_vault::random_bytes;
@@ -21,7 +21,7 @@ use ipnet::{IpNet, Ipv4Net};
 use crate::open::OpenError;
 use crate::people::HASHING;
 use crate::prepare::{self, Prepared, random_ula};
-use crate::{Core, chain, edit};
+use crate::{Core, edit};
 
 /// The file the code is shown in.
 const CODE_FILE: &str = "setup-code";

@@ -9,7 +9,7 @@ use cell_control::change::{Change, Preview, Receipt};
 use cell_model::account::{Identity, Role};
 use cell_model::config::Config;
 use cell_model::facts::NetworkFacts;
-use cell_model::problem::Problem;
+use cell_model::problem::{Problem, chain};
 use cell_model::status::{Part, State};
 use cell_plan::diff::{Applied, diff};
 use cell_plan::explain::explain;
@@ -24,7 +24,7 @@ use crate::documents::{Changes, DocumentError};
 use crate::edit::{self, Context, Edit};
 use crate::file::Sources;
 use crate::set_up::internal;
-use crate::{Core, chain, confirmation, documents, file, keys};
+use crate::{Core, confirmation, documents, file, keys};
 
 /// How long an answer waits for the system to follow. The change is safe by then in any case.
 const FOLLOW: Duration = Duration::from_secs(5);

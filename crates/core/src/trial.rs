@@ -6,11 +6,12 @@ use std::time::Duration;
 use cell_containers::ContainerState;
 use cell_control::action::TestResult;
 use cell_firewall::FirewallStatus;
+use cell_model::problem::chain;
 use cell_model::status::{MdnsStatus, Part};
 use cell_plan::explain::count;
 
+use crate::Core;
 use crate::system::System;
-use crate::{Core, chain};
 
 /// How long a part is waited for. A person waits, too.
 const PATIENCE: Duration = Duration::from_secs(10);

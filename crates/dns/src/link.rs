@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
+use cell_model::problem::chain;
 use cell_model::status::DnsStatus;
 use cell_model::step::DnsStep;
 use serde::{Deserialize, Serialize};
@@ -74,19 +75,9 @@ pub async fn serve(server: &DnsServer, command: Command, sockets: Vec<Listen>) -
     };
     match outcome {
         Ok(()) => Reply::Done,
-        Err(error) => Reply::Failed(with_sources(&error)),
+        // Only text crosses between processes.
+        Err(error) => Reply::Failed(chain(&error)),
     }
-}
-
-/// An error and what caused it, in one line: only text crosses between processes.
-fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// A server in the same process: for tests and tools.
@@ -122,7 +113,7 @@ mod tests {
             source: io::Error::other("no more descriptors"),
         };
         assert_eq!(
-            with_sources(&error),
+            chain(&error),
             "cannot serve 127.0.0.1:53: no more descriptors"
         );
     }

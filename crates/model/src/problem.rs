@@ -1,6 +1,7 @@
 //! Errors a person or a program outside sees (RFC 9457): a status, a stable code, what happened, what to do.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -128,5 +129,41 @@ impl Problem {
                 "Try again in a moment.",
             )
         }
+    }
+}
+
+/// An error and its causes in one line, for logs and where only text gets through.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Link {
+        text: &'static str,
+        source: Option<Box<Link>>,
+    }
+
+    #[test]
+    fn chain_tells_every_cause_once() {
+        let link = |text, source| Link { text, source };
+        let last = link("no space", None);
+        let middle = link("the file cannot be written", Some(Box::new(last)));
+        let first = link("the change is not kept", Some(Box::new(middle)));
+        assert_eq!(
+            chain(&first),
+            "the change is not kept: the file cannot be written: no space"
+        );
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use cell_containers::ContainersError;
 use cell_model::Timestamp;
 use cell_model::container::ImageDigest;
+use cell_model::problem::chain;
 use cell_model::spec::ContainersSpec;
 use cell_model::step::Step;
 use cell_packages::PackagesError;
@@ -109,7 +110,7 @@ enum BringError {
     Pipe(#[source] io::Error),
 }
 
-/// From the library straight to podman, by way of a pipe: no room on the disk is needed twice.
+/// From the library to podman by way of a pipe: the archive is never in memory, and on disk only while it is taken in.
 async fn bring_one(parts: &Parts, image: ImageDigest) -> Result<(), BringError> {
     let (reader, writer) = io::pipe().map_err(BringError::Pipe)?;
     let library = Arc::clone(&parts.library);
@@ -146,16 +147,4 @@ pub(crate) async fn limited<T, E: Error + Send + Sync + 'static>(
         Ok(Err(error)) => Err(chain(&error).into()),
         Err(_) => Err(format!("no end within {} s", limit.as_secs()).into()),
     }
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

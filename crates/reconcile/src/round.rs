@@ -8,6 +8,7 @@ use cell_model::Timestamp;
 use cell_model::container::ImageRef;
 use cell_model::facts::{NetworkFacts, StartOptions};
 use cell_model::name::DnsLabel;
+use cell_model::problem::chain;
 use cell_model::spec::BoxSpec;
 use cell_model::status::{MdnsStatus, Part, State};
 use cell_model::step::{FirewallStep, Step, WireGuardStep};
@@ -15,7 +16,7 @@ use cell_plan::diff::{Applied, diff};
 use cell_plan::resolve::{Input, closed, resolve};
 use tokio::sync::{mpsc, watch};
 
-use crate::execute::{LIMIT, StepError, chain, limited};
+use crate::execute::{LIMIT, StepError, limited};
 use crate::in_hand::{Begun, InHand};
 use crate::items::{Items, detail, found, part_of};
 use crate::pauses::Pauses;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cell_containers::{ContainerState, Containers, ContainersSeen, names};
 use cell_model::Timestamp;
 use cell_model::name::ServiceId;
+use cell_model::problem::chain;
 use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
 use cell_model::status::{Part, ServiceStatus, State};
 use cell_plan::services;
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use crate::execute::{chain, limited};
+use crate::execute::limited;
 use crate::{Nudge, Parts, Published};
 
 /// How each service is that runs.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cell_containers::names;
 use cell_model::name::{CellName, PartName, ServiceId};
+use cell_model::problem::chain;
 use cell_model::spec::ProxySpec;
 use cell_proxy::{Caddy, Certificates, Proxy, ProxyError};
 use cell_reconcile::{ProxyHost, ProxyHostError};
@@ -136,12 +137,5 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
 }
 
 fn proxy(error: &ProxyError) -> ProxyHostError {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    ProxyHostError::Proxy(text)
+    ProxyHostError::Proxy(chain(error))
 }

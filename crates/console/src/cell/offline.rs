@@ -16,6 +16,7 @@ use cell_model::account::{Identity, Role};
 use cell_model::config::{AddressingConfig, Config, NetworkConfig};
 use cell_model::facts::NetworkFacts;
 use cell_model::name::Username;
+use cell_model::problem::chain;
 use cell_model::secret::Secret;
 use cell_plan::lint;
 use cell_plan::resolve::vpn_interface;
@@ -24,7 +25,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Applied, Cell};
 use crate::effect::Side;
-use crate::refusal::{Refusal, chain};
+use crate::refusal::Refusal;
 use crate::situation::Stored;
 
 // The places of `cell-core`, which the tests beside this one start the real daemon for.

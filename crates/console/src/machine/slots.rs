@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use cell_model::problem::chain;
 use cell_updates::boot_state::{
     BootState, BootStateError, GrubBootState, MountedSelect, Running, select_device,
 };
 
-use crate::refusal::{Refusal, chain};
+use crate::refusal::Refusal;
 
 /// The way to the other system.
 pub trait Slots: Send {

@@ -11,7 +11,7 @@ use cell_control::action::IncomingBundle;
 use cell_control::view::{UpdateState, UpdateView};
 use cell_model::Timestamp;
 use cell_model::config::ReleaseChannel;
-use cell_model::problem::Problem;
+use cell_model::problem::{Problem, chain};
 use cell_signed::KeyList;
 use cell_store::SCHEMA;
 use cell_updates::install::{
@@ -20,7 +20,6 @@ use cell_updates::install::{
 };
 
 use super::{Appliance, problem};
-use crate::chain;
 
 /// How long the next piece of a bundle may take.
 const PIECE_TIME: Duration = Duration::from_secs(90);

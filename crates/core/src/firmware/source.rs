@@ -7,7 +7,7 @@ use std::time::Duration;
 use cell_control::action::{BundleSource, IncomingBundle};
 use cell_control::view::{AvailableView, CheckView};
 use cell_fetch::Command;
-use cell_model::problem::Problem;
+use cell_model::problem::{Problem, chain};
 use cell_updates::bundle::BundleError;
 use cell_updates::install::{InstallError, Source};
 use tokio::runtime::Handle;
@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use super::fetched::FetchedFile;
 use super::job::{Origin, Work};
 use super::{Appliance, problem};
-use crate::{Core, chain};
+use crate::Core;
 
 /// How long a look at the channel may take in all.
 const LONGEST_LOOK: Duration = Duration::from_secs(3 * 60);

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use cell_control::view::{FirmwareView, SlotsView, TrialView, UpdateState, UpdateView};
-use cell_model::problem::Problem;
+use cell_model::problem::{Problem, chain};
 use cell_updates::boot_state::{Mode, Running, Slot, TrialEnd, Wanted};
 use cell_updates::install::InstallError;
 
 use super::source::Offered;
 use super::{Appliance, problem};
-use crate::{Core, chain};
+use crate::Core;
 
 impl Core {
     pub(crate) async fn firmware(&self) -> Result<FirmwareView, Problem> {

@@ -19,6 +19,7 @@ use cell_model::Timestamp;
 use cell_model::account::{Identity, Role};
 use cell_model::config::{AddressingConfig, InitialConfig, NetworkConfig};
 use cell_model::name::CellName;
+use cell_model::problem::chain;
 use cell_model::seed::{Seed, SeedAnswers, SeedSetup};
 use cell_store::{Batch, Store, StoreError, Tree};
 use cell_vault::{CellVault, SealKey, Sealer};
@@ -27,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use self::outcome::{SeedFailure, SeedOutcome};
-use crate::{chain, documents, prepare};
+use crate::{documents, prepare};
 use files::{Found, Moment, SeedFile};
 
 /// The sealed setup code of a seed, until setup.
