@@ -141,6 +141,7 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         containers: Arc::new(Podman::new(PodmanOptions {
             socket: options.podman.clone(),
             logs: SERVICE_LOGS.into(),
+            volumes: options.volumes.clone(),
             wanted: options.podman.parent().map(|folder| folder.join("wanted")),
         })),
         library: Arc::new(library(&options.packages)),

@@ -22,10 +22,12 @@ pub(crate) enum Done {
     Looked,
     Fetching,
     Installing,
+
+    Updating,
 }
 
 impl Done {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Saved,
         Self::Added,
         Self::Removed,
@@ -44,6 +46,7 @@ impl Done {
         Self::Looked,
         Self::Fetching,
         Self::Installing,
+        Self::Updating,
     ];
 
     /// The word in the address.
@@ -67,6 +70,7 @@ impl Done {
             Self::Looked => "looked",
             Self::Fetching => "fetching",
             Self::Installing => "installing",
+            Self::Updating => "updating",
         }
     }
 
@@ -100,6 +104,7 @@ impl Done {
             Self::Looked => "The box has looked for a new version.",
             Self::Fetching => "The new version is on its way.",
             Self::Installing => "The service is being installed. That takes a minute or two.",
+            Self::Updating => "The service is being updated. That takes a minute or two.",
         }
     }
 }

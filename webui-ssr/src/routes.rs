@@ -168,6 +168,9 @@ pub static PAGES: &[Page] = &[
     page!("/services/{service}/install", "Install {service}", None, ADMIN, services::ask_install, [
         post!("/services/{service}/install", ADMIN, &[], services::install)
     ]),
+    page!("/services/{service}/update", "Update {service}", None, ADMIN, services::ask_update, [
+        post!("/services/{service}/update", ADMIN, &[], services::update)
+    ]),
     page!("/services/{service}/remove", "Remove {service}", None, ADMIN, services::ask_remove, [
         post!("/services/{service}/remove", ADMIN, &[], services::remove),
         post!(dangerous "/services/{service}/delete", ADMIN, &[], services::delete)

@@ -25,7 +25,8 @@ pub use self::firmware::{
     AvailableView, CheckView, FirmwareView, SlotsView, TrialView, UpdateState, UpdateView,
 };
 pub use self::services::{
-    GuideView, OfferView, ServiceContainerView, ServiceView, SettingKindView, SettingView,
+    FailedUpdateView, GuideView, OfferView, ServiceContainerView, ServiceUpdateView, ServiceView,
+    SettingKindView, SettingView,
 };
 use crate::action::LogLevel;
 use crate::change::Pending;

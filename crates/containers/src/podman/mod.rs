@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cell_model::container::{ImageDigest, ImageRef};
-use cell_model::name::ServiceId;
+use cell_model::name::{PartName, ServiceId};
 use cell_model::spec::{ContainerSpec, ContainersSpec, ProbeSpec, ServiceSpec};
 use tracing::{info, warn};
 
 use self::api::Image;
 use self::client::Client;
+use crate::copy;
 use crate::difference::{Act, additions, removals};
 use crate::probe::{self, Unwell};
 use crate::render::{self, Limiting, Place};
@@ -36,6 +37,8 @@ pub struct PodmanOptions {
     pub socket: PathBuf,
     /// A folder in memory.
     pub logs: PathBuf,
+    /// Where it has volumes, as this process sees them.
+    pub volumes: PathBuf,
     /// The file that is made to have podman started, by whoever looks after it.
     pub wanted: Option<PathBuf>,
 }
@@ -45,6 +48,7 @@ pub struct PodmanOptions {
 pub struct Podman {
     client: Client,
     logs: PathBuf,
+    volumes: PathBuf,
     wanted: Option<PathBuf>,
 }
 
@@ -54,6 +58,7 @@ impl Podman {
         Self {
             client: Client::new(options.socket),
             logs: options.logs,
+            volumes: options.volumes,
             wanted: options.wanted,
         }
     }
@@ -91,8 +96,11 @@ impl Podman {
             }
             Act::RemoveNetwork(name) => api::remove_network(&self.client, name).await,
             Act::CreateNetwork(service) => api::create_network(&self.client, service).await,
-            Act::CreateVolume(service, volume) => {
-                api::create_volume(&self.client, service, volume).await
+            Act::CreateVolume(service, volume, number) => {
+                api::create_volume(&self.client, service, volume, number).await
+            }
+            Act::CopyVolume(service, volume, number, original) => {
+                self.copy_volume(service, volume, number, original).await
             }
             Act::CreateContainer(service, container) => {
                 self.create(service, container, limiting, images).await
@@ -143,6 +151,30 @@ impl Podman {
         checked
     }
 
+    /// Makes a volume a copy of another one, once nothing of the service runs.
+    async fn copy_volume(
+        &self,
+        service: &ServiceSpec,
+        volume: &PartName,
+        number: u32,
+        original: u32,
+    ) -> Result<(), ContainersError> {
+        let name = names::volume(&service.id, volume, number);
+        let original = names::volume(&service.id, volume, original);
+        let volumes = api::volumes(&self.client, None).await?;
+        // One that was never made has nothing to be copied.
+        let from = volumes.contains(&original).then(|| self.content(&original));
+        info!(volume = name, "data is copied for an update");
+        copy::copy(from, self.content(&name)).await?;
+        info!(volume = name, "data was copied");
+        Ok(())
+    }
+
+    /// The folder with what is in a volume (podman-volume-create(1), driver `local`).
+    fn content(&self, volume: &str) -> PathBuf {
+        self.volumes.join(volume).join("_data")
+    }
+
     async fn bring_up(
         &self,
         service: &ServiceSpec,
@@ -165,10 +197,13 @@ fn find<'a>(images: &'a [Image], wanted: &ImageRef) -> Result<&'a Image, Contain
 #[async_trait]
 impl Containers for Podman {
     async fn observe(&self) -> Result<ContainersSeen, ContainersError> {
+        let volumes = api::volumes(&self.client, None).await?;
+        let is_whole = |name: &&String| copy::is_whole(&self.content(name));
         Ok(ContainersSeen {
             containers: api::containers(&self.client).await?,
             networks: api::networks(&self.client).await?,
-            volumes: api::volumes(&self.client, None).await?,
+            copied: volumes.iter().filter(is_whole).cloned().collect(),
+            volumes,
         })
     }
 
