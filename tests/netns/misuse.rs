@@ -11,7 +11,6 @@ use cell_testkit::celld::PATIENCE;
 use cell_testkit::{Request, wait_for};
 use cell_tests::services::ServiceHost;
 use cell_tests::{OWNER, PASSWORD, Process, age_sessions, expect_status};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// Bytes of a body that no form is.
@@ -155,7 +154,7 @@ fn network_of_services_is_nobody_elses() {
         assert_eq!(refused, (status, code.to_owned()), "{network}");
     }
     assert_eq!(revision(&host), before);
-    assert_eq!(host.wait_answer("calendar", 401).is_empty(), false);
+    host.wait_answer("calendar", 401);
 
     // Another one that is free takes the service along, with all that it keeps.
     let password = host.app_password("laptop");
@@ -185,7 +184,6 @@ fn app_password_of_nobodys_device_is_not_made() {
     let long = "x".repeat(10_000);
     for body in [
         json!({}),
-        json!([]),
         json!({ "device": null }),
         json!({ "device": 1 }),
         json!({ "device": "" }),
@@ -289,8 +287,9 @@ fn of_many_who_install_at_the_same_time_one_does() {
     let remove = "/api/store/calendar/remove";
     for (path, status) in at_once(&host, &[install, remove].repeat(8), &json!({})) {
         let may = match path == install {
-            true => [201, 409],
-            false => [204, 404],
+            // Installed, and gone before it could be shown.
+            true => [201, 404, 409].as_slice(),
+            false => &[204, 404],
         };
         assert!(may.contains(&status), "{path}: {status}");
     }
@@ -310,13 +309,12 @@ fn of_many_who_install_at_the_same_time_one_does() {
 
 /// Ends podman's API, which is started again as on the box.
 fn kill_podman(host: &ServiceHost) {
-    let own = host.cell.world.cell.process_ids().unwrap();
-    let api = own.into_iter().find(|&process| {
-        let line = Process(process.cast_unsigned()).command_line();
-        line.starts_with("podman system service")
+    let api = wait_for(PATIENCE, || {
+        let own = host.cell.world.cell.process_ids().unwrap().into_iter();
+        let mut own = own.map(|process| Process(process.cast_unsigned()));
+        own.find(|process| process.command_line().starts_with("podman system service"))
     });
-    let api = Pid::from_raw(api.unwrap()).unwrap();
-    kill_process(api, Signal::KILL).unwrap();
+    api.unwrap().kill9();
 }
 
 #[test]
