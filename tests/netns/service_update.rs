@@ -223,10 +223,6 @@ fn update_that_gets_well_stays_and_one_that_does_not_leaves_nothing() {
     assert_eq!(host.update(409)["code"], "older_release");
     let gone = host.host.post("/api/store/moon/update", &json!({}), 404);
     assert_eq!(gone["code"], "not_found");
-    let odd = host
-        .host
-        .post("/api/store/notes/update", &json!({ "force": true }), 400);
-    assert_eq!(odd["code"], "invalid_field");
     host.host.remove("notes", true);
     host.wait_volumes(&[]);
 }
