@@ -295,6 +295,7 @@ fn calendar_and_files_survive_an_update_and_one_that_is_taken_back() {
     let host = ServiceHost::start(|_| own_store(store.path()));
     for id in ["calendar", "files"] {
         host.install(id);
+        host.wait(id, "ok");
         host.wait_answer(id, 401);
     }
     let user = format!("{OWNER}:{}", host.app_password("laptop").text);
