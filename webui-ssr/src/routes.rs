@@ -11,7 +11,7 @@ use crate::assets;
 use crate::forms::{self, Field};
 use crate::handlers::{
     account, app_passwords, audit, dns, network, overview, parts, peers, people, revisions,
-    services, settings, setup, sign_in, system,
+    service_settings, services, settings, setup, sign_in, system,
 };
 
 /// One page and the forms that are sent from it.
@@ -41,7 +41,7 @@ pub struct Post {
     /// Whether only somebody may whose password was proven a short time ago.
     pub dangerous: bool,
     /// Its fields, beside the token.
-    pub fields: &'static [Field],
+    pub fields: &'static [Field<'static>],
     /// How it is sent.
     pub body: Body,
     /// The most bytes of it.
@@ -167,6 +167,10 @@ pub static PAGES: &[Page] = &[
     ]),
     page!("/services/{service}/install", "Install {service}", None, ADMIN, services::ask_install, [
         post!("/services/{service}/install", ADMIN, &[], services::install)
+    ]),
+    page!("/services/{service}/settings", "Settings of {service}", None, ADMIN, service_settings::ask, [
+        post!("/services/{service}/settings", ADMIN, &[], service_settings::change),
+        post!("/services/{service}/settings/reset", ADMIN, &[], service_settings::reset)
     ]),
     page!("/services/{service}/remove", "Remove {service}", None, ADMIN, services::ask_remove, [
         post!("/services/{service}/remove", ADMIN, &[], services::remove),

@@ -318,3 +318,116 @@ async fn bundle_goes_to_the_box_whole_and_its_refusal_comes_back_with_the_page()
     );
     assert!(acts(&site).is_empty());
 }
+
+#[tokio::test]
+async fn what_a_service_asks_is_answered_and_set_back() {
+    let site = Site::new(Stage::Ready);
+    let path = "/services/files/settings";
+    let page = site.get(OWNER, path).await.body;
+    assert!(
+        page.contains(
+            "name=\"answers.max_upload\" type=\"text\" inputmode=\"numeric\" value=\"512\""
+        )
+    );
+    assert!(page.contains("From 1 to 9999. As it came: 1024."));
+    assert!(page.contains("value=\"by name\" checked") && page.contains("value=\"yes\" checked"));
+    let overview = site.get(OWNER, "/services/files").await.body;
+    assert!(overview.contains(&format!("href=\"{path}\"")), "{overview}");
+    let helpers = site.get(Some(Role::Helper), "/services/files").await.body;
+    assert!(!helpers.contains(path));
+    acts(&site);
+
+    let pairs = [
+        ("answers.max_upload", "1024"),
+        ("answers.greeting", "good day"),
+        ("answers.order", "by date"),
+        TOKEN,
+    ];
+    let saved = site.post(OWNER, path, &pairs).await;
+    assert_eq!(
+        saved.location.as_deref(),
+        Some("/services/files?done=saved")
+    );
+    let sent = acts(&site);
+    let [Call::Submit(Change::ChangeService { update, .. })] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    assert_eq!(
+        serde_json::to_value(&update.answers).unwrap(),
+        serde_json::json!({ "max_upload": null, "greeting": "good day", "previews": false, "order": "by date" })
+    );
+
+    let wrong = [
+        ("answers.max_upload", "0"),
+        ("answers.order", "by size"),
+        TOKEN,
+    ];
+    let refused = site.post(OWNER, path, &wrong).await;
+    assert_eq!((refused.status, acts(&site).len()), (422, 0));
+    for link in ["#f-answers.max_upload", "#f-answers.order"] {
+        assert!(refused.body.contains(&format!("href=\"{link}\"")), "{link}");
+    }
+    assert!(refused.body.contains("<title>Error: ") && refused.body.contains("value=\"0\""));
+
+    let reset = site.post(OWNER, &format!("{path}/reset"), &[TOKEN]).await;
+    assert_eq!(
+        reset.location.as_deref(),
+        Some("/services/files?done=saved")
+    );
+    let sent = acts(&site);
+    let [Call::Submit(Change::ChangeService { update, .. })] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    assert!(update.answers.len() == 4 && update.answers.values().all(Option::is_none));
+}
+
+#[tokio::test]
+async fn what_the_core_does_not_take_comes_back_with_the_form() {
+    let problem = Problem::field("answers.greeting", "must not have '$'");
+    let site = Site::refusing(Stage::Ready, problem);
+    let pairs = [
+        ("answers.max_upload", "7"),
+        ("answers.greeting", "$HOME"),
+        ("answers.order", "by name"),
+        TOKEN,
+    ];
+    for path in ["/services/files/settings", "/services/files/install"] {
+        let refused = site.post(OWNER, path, &pairs).await;
+        assert_eq!(refused.status, 422, "{path}");
+        assert!(
+            refused.body.contains("href=\"#f-answers.greeting\""),
+            "{path}"
+        );
+        assert!(refused.body.contains("value=\"$HOME\""), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn service_is_installed_with_what_was_answered() {
+    let site = Site::new(Stage::Ready);
+    let path = "/services/files/install";
+    let page = site.get(OWNER, path).await.body;
+    assert!(page.contains("name=\"answers.greeting\"") && page.contains("Install it"));
+    acts(&site);
+    let pairs = [
+        ("answers.max_upload", "7"),
+        ("answers.greeting", "hello"),
+        ("answers.previews", "yes"),
+        ("answers.order", "by name"),
+        TOKEN,
+    ];
+    let installed = site.post(OWNER, path, &pairs).await;
+    assert_eq!(
+        installed.location.as_deref(),
+        Some("/services/files?done=installing")
+    );
+    let sent = acts(&site);
+    let [Call::Submit(Change::InstallService(form))] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    assert_eq!(
+        serde_json::to_value(&form.answers).unwrap(),
+        serde_json::json!({ "max_upload": 7 }),
+        "what is as it came goes with the manifest"
+    );
+}

@@ -289,6 +289,7 @@ fn settings(settings: &[Setting], service: Option<&ServiceConfig>) -> Vec<Settin
             },
             value,
             is_default,
+            default: setting.kind.default_value(),
         }
     };
     settings.iter().map(of).collect()

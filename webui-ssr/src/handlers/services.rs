@@ -1,7 +1,5 @@
 //! Services: what the store has, what is installed.
 
-use std::collections::BTreeMap;
-
 use cell_control::ask;
 use cell_control::change::{Change, ServiceForm, ServiceUpdate};
 use cell_control::query::{Offers, Range, Service, Services};
@@ -11,8 +9,9 @@ use cell_model::name::ServiceId;
 use cell_model::problem::Problem;
 
 use super::review::after_change;
-use super::{frame, named, ok};
+use super::{draft, frame, named, ok};
 use crate::done::Done;
+use crate::forms::service::Questions;
 use crate::navigation::service_path;
 use crate::pages;
 
@@ -42,23 +41,47 @@ pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
 
 pub(crate) async fn ask_install(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
-    let id: ServiceId = named(&visit, "service")?;
-    let (control, caller) = (visit.control.as_ref(), &visit.caller);
-    let offers = ask(control, caller, Offers { range: ALL }).await?;
-    let offer: Option<OfferView> = offers.items.into_iter().find(|offer| offer.id == id);
-    let offer = offer.ok_or_else(|| Problem::not_found(format!("service {id} in the store")))?;
-    Ok(ok(pages::service_install::render(&frame, &offer)))
+    let offer = offer(&visit).await?;
+    let questions = Questions::of(&offer.settings);
+    let fields = questions.fields();
+    let page = pages::service_install::render(&frame, &offer, &questions.draft(&fields));
+    Ok(ok(page))
 }
 
 pub(crate) async fn install(visit: Visit) -> Result<Reply, Problem> {
-    let id: ServiceId = named(&visit, "service")?;
-    let form = ServiceForm {
-        id: id.clone(),
-        answers: BTreeMap::new(),
-    };
-    let change = Change::InstallService(form);
-    let receipt = visit.control.submit(&visit.caller, change).await?;
-    Ok(after_change(&receipt, &service_path(&id), Done::Installing))
+    let frame = frame(&visit).await;
+    let offer = offer(&visit).await?;
+    let questions = Questions::of(&offer.settings);
+    let fields = questions.fields();
+    let mut draft = draft(&visit, &fields)?;
+    if let Some(answers) = questions.parse(&mut draft) {
+        let given = answers.into_iter();
+        let form = ServiceForm {
+            id: offer.id.clone(),
+            answers: given
+                .filter_map(|(key, answer)| Some((key, answer?)))
+                .collect(),
+        };
+        let change = Change::InstallService(form);
+        match visit.control.submit(&visit.caller, change).await {
+            Ok(receipt) => {
+                let path = service_path(&offer.id);
+                return Ok(after_change(&receipt, &path, Done::Installing));
+            }
+            Err(problem) => draft.refuse(problem)?,
+        }
+    }
+    let page = pages::service_install::render(&frame, &offer, &draft);
+    Ok(draft.reply(page))
+}
+
+/// A service as the store has it.
+async fn offer(visit: &Visit) -> Result<OfferView, Problem> {
+    let id: ServiceId = named(visit, "service")?;
+    let (control, caller) = (visit.control.as_ref(), &visit.caller);
+    let offers = ask(control, caller, Offers { range: ALL }).await?;
+    let offer = offers.items.into_iter().find(|offer| offer.id == id);
+    offer.ok_or_else(|| Problem::not_found(format!("service {id} in the store")))
 }
 
 pub(crate) async fn stop(visit: Visit) -> Result<Reply, Problem> {
@@ -104,7 +127,8 @@ async fn end(visit: Visit, delete_data: bool) -> Result<Reply, Problem> {
     Ok(after_change(&receipt, "/services", Done::Removed))
 }
 
-async fn service(visit: &Visit) -> Result<ServiceView, Problem> {
+/// The service of the path.
+pub(super) async fn service(visit: &Visit) -> Result<ServiceView, Problem> {
     let id = named(visit, "service")?;
     let service = ask(visit.control.as_ref(), &visit.caller, Service { id }).await?;
     Ok(*service)

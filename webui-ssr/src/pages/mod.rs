@@ -38,6 +38,7 @@ pub(crate) mod revisions;
 pub(crate) mod service;
 pub(crate) mod service_install;
 pub(crate) mod service_remove;
+pub(crate) mod service_settings;
 pub(crate) mod services;
 pub(crate) mod settings;
 pub(crate) mod setup;

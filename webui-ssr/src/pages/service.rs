@@ -3,6 +3,7 @@
 use cell_control::view::{GuideView, ServiceContainerView, ServiceView, SettingView};
 use maud::{Markup, html};
 
+use crate::forms::service::spoken;
 use crate::frame::Frame;
 use crate::navigation::service_path;
 use crate::parts::action::{Look, button, link};
@@ -48,6 +49,9 @@ pub(crate) fn render(frame: &Frame, service: &ServiceView) -> Markup {
             section {
                 h2 { "Settings" }
                 (table("Settings", &["Setting", "Value"], &settings(&service.settings)))
+                @if frame.may_post("/services/{service}/settings") {
+                    div.buttons { (link(&format!("{path}/settings"), "Change them", Look::Plain)) }
+                }
             }
         }
     };
@@ -128,10 +132,7 @@ fn containers(containers: &[ServiceContainerView]) -> Vec<Vec<Markup>> {
 
 fn settings(settings: &[SettingView]) -> Vec<Vec<Markup>> {
     let row = |setting: &SettingView| {
-        let value = setting
-            .value
-            .as_ref()
-            .map_or_else(String::new, ToString::to_string);
+        let value = setting.value.as_ref().map(spoken).unwrap_or_default();
         vec![
             html! { (setting.label) },
             html! { (value) @if setting.is_default { " " span.quiet { "(as it came)" } } },

@@ -327,15 +327,54 @@ fn offer() -> OfferView {
         internet: None,
         installed: Some(3),
         kept_data: false,
-        settings: vec![SettingView {
-            key: known("max_upload"),
-            label: "Largest file, in MiB".to_owned(),
-            help: None,
-            kind: SettingKindView::Number { min: 1, max: 9_999 },
-            value: Some(SettingValue::Number(512)),
-            is_default: true,
-        }],
+        settings: setting_views(),
     }
+}
+
+/// One of each kind.
+fn setting_views() -> Vec<SettingView> {
+    let text = |text: &str| Some(SettingValue::Text(text.to_owned()));
+    let of = |key: &str, label: &str, kind, value, default: Option<SettingValue>| SettingView {
+        key: known(key),
+        label: label.to_owned(),
+        help: None,
+        kind,
+        is_default: value == default,
+        value,
+        default,
+    };
+    vec![
+        of(
+            "max_upload",
+            "Largest file, in MiB",
+            SettingKindView::Number { min: 1, max: 9_999 },
+            Some(SettingValue::Number(512)),
+            Some(SettingValue::Number(1_024)),
+        ),
+        of(
+            "greeting",
+            "What it says above the files",
+            SettingKindView::Text { max: 40 },
+            text("hello"),
+            text("hello"),
+        ),
+        of(
+            "previews",
+            "Show small pictures",
+            SettingKindView::Switch,
+            Some(SettingValue::Switch(true)),
+            Some(SettingValue::Switch(true)),
+        ),
+        of(
+            "order",
+            "How files are sorted",
+            SettingKindView::Choice {
+                choices: vec!["by name".to_owned(), "by date".to_owned()],
+            },
+            text("by name"),
+            text("by name"),
+        ),
+    ]
 }
 
 fn peer(name: PeerName) -> PeerView {

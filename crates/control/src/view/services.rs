@@ -86,6 +86,8 @@ pub struct SettingView {
     pub value: Option<SettingValue>,
     /// Whether the answer is the manifest's.
     pub is_default: bool,
+    /// The manifest's; `null` for a secret.
+    pub default: Option<SettingValue>,
 }
 
 /// Which answers a setting takes.
