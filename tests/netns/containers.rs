@@ -51,6 +51,8 @@ impl Host {
         let podman = Podman::new(PodmanOptions {
             socket: process.socket(),
             logs: "/run".into(),
+            logs_here: process.run_folder(),
+            volumes: process.volumes(),
             wanted: None,
         });
         // The first process of a container ends on no signal that it does not ask for.

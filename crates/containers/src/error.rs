@@ -72,6 +72,12 @@ pub enum ContainersError {
     /// An archive of an image cannot be read.
     #[error("the image cannot be read")]
     Archive(#[source] io::Error),
+    /// What a container said cannot be read.
+    #[error("what the container said cannot be read")]
+    Log(#[source] io::Error),
+    /// What a service has kept cannot be looked at.
+    #[error("what the service has kept cannot be measured")]
+    Measure(#[source] io::Error),
     /// It runs, and is not well.
     #[error(transparent)]
     Unwell(#[from] Unwell),

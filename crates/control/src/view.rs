@@ -25,7 +25,8 @@ pub use self::firmware::{
     AvailableView, CheckView, FirmwareView, SlotsView, TrialView, UpdateState, UpdateView,
 };
 pub use self::services::{
-    GuideView, OfferView, ServiceContainerView, ServiceView, SettingKindView, SettingView,
+    GuideView, KeptDataView, OfferView, ServiceContainerView, ServiceLogLine, ServiceUsageView,
+    ServiceView, SettingKindView, SettingView, WellKnownView,
 };
 use crate::action::LogLevel;
 use crate::change::Pending;

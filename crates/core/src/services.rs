@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cell_catalogue::requires::{self, Needs, RequiresError};
-use cell_catalogue::{Manifest, Setting, SettingKind};
+use cell_catalogue::{Manifest, Route, Setting, SettingKind};
 use cell_control::change::ServiceForm;
 use cell_control::query::Range;
 use cell_control::view::{
     GuideView, OfferView, Page, ServiceContainerView, ServiceView, SettingKindView, SettingView,
+    WellKnownView,
 };
 use cell_model::account::Identity;
 use cell_model::config::{Config, ServiceConfig};
@@ -123,7 +124,7 @@ impl Core {
         Ok(Page { items, next })
     }
 
-    fn library(&self) -> Result<Arc<Library>, Problem> {
+    pub(crate) fn library(&self) -> Result<Arc<Library>, Problem> {
         let system = self.system.get().ok_or_else(Problem::unavailable)?;
         Ok(Arc::clone(&system.parts.library))
     }
@@ -173,9 +174,12 @@ impl Core {
                     memory_mib: container.limits.memory_mib,
                     cpu_percent: container.limits.cpu_percent,
                     processes: container.limits.processes,
+                    usage: None,
                 })
                 .collect(),
+            data_bytes: None,
             settings: settings(&manifest.settings, Some(service)),
+            well_known: well_known(config, &manifest.routes),
             guides,
         }
     }
@@ -243,7 +247,9 @@ fn unreadable(
         requires: BTreeSet::new(),
         needed_by: BTreeSet::new(),
         containers: Vec::new(),
+        data_bytes: None,
         settings: Vec::new(),
+        well_known: Vec::new(),
         guides: Vec::new(),
     }
 }
@@ -265,6 +271,19 @@ fn offer_view(config: &Config, manifest: &Manifest) -> OfferView {
         kept_data: config.services.kept.contains_key(&manifest.id),
         settings: settings(&manifest.settings, installed.map(Arc::as_ref)),
     }
+}
+
+fn well_known(config: &Config, routes: &[Route]) -> Vec<WellKnownView> {
+    let of = |route: &Route| {
+        let host = format!("{}.{}", route.host, config.domain.name);
+        let names = route.well_known.keys();
+        let views = names.map(|name| WellKnownView {
+            name: name.word().to_owned(),
+            host: host.clone(),
+        });
+        views.collect::<Vec<_>>()
+    };
+    routes.iter().flat_map(of).collect()
 }
 
 fn settings(settings: &[Setting], service: Option<&ServiceConfig>) -> Vec<SettingView> {

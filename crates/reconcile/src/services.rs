@@ -74,6 +74,8 @@ struct Watch {
 /// What is known of a container that runs, or should.
 #[derive(Debug, Default)]
 struct Known {
+    /// When it was started last, as podman says.
+    started: Option<i64>,
     /// Since when it runs, as far as that was seen.
     running_since: Option<Instant>,
     /// When it was tried last, and what came of it.
@@ -177,8 +179,19 @@ impl Watch {
         self.known.retain(|name, _| names.contains(name));
         for name in names {
             let known = self.known.entry(name.clone()).or_default();
-            match seen.containers.get(&name).map(|found| found.state) {
+            let found = seen.containers.get(&name);
+            match found.map(|found| found.state) {
                 Some(ContainerState::Running) => {
+                    let started = found.map(|found| found.started);
+                    // It was started anew between two looks, and has to show that it is well.
+                    if known.started.is_some() && known.started != started {
+                        let ends = known.ends;
+                        *known = Known {
+                            ends,
+                            ..Known::default()
+                        };
+                    }
+                    known.started = started;
                     self.proxy_began |= name == proxy && known.running_since.is_none();
                     let since = *known.running_since.get_or_insert(now);
                     (known.ended, known.asked) = (None, None);

@@ -20,11 +20,11 @@ use crate::change::{Change, PeerReceipt};
 use crate::query::{Answer, Query};
 use crate::view::{
     AccountView, AuditVerifyView, AuditView, AvailableView, CheckView, ConfigView, DhcpView,
-    DiffEntry, DiffView, FirmwareView, GuideView, LeaseView, LogLine, LogPage, NetworkView,
-    OfferView, Page, PartView, PeerView, RevisionView, RootCertificateView, ServiceContainerView,
-    ServiceView, SessionView, SessionsView, SettingKindView, SettingView, SetupView, SlotsView,
-    StatusView, TrialView, UpdateState, UpdateView, VerbosityView, WireGuardPeerView,
-    WireGuardView,
+    DiffEntry, DiffView, FirmwareView, GuideView, KeptDataView, LeaseView, LogLine, LogPage,
+    NetworkView, OfferView, Page, PartView, PeerView, RevisionView, RootCertificateView,
+    ServiceContainerView, ServiceLogLine, ServiceUsageView, ServiceView, SessionView, SessionsView,
+    SettingKindView, SettingView, SetupView, SlotsView, StatusView, TrialView, UpdateState,
+    UpdateView, VerbosityView, WellKnownView, WireGuardPeerView, WireGuardView,
 };
 
 pub(super) const REVISION: u64 = 7;
@@ -182,6 +182,16 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
             next: None,
         }),
         Query::Service(_) => Answer::Service(Box::new(service())),
+        Query::ServiceLogs(_) => Answer::ServiceLogs(page(ServiceLogLine {
+            time: NOW,
+            container: "web".to_owned(),
+            message: "listening on port 8080".to_owned(),
+        })),
+        Query::KeptData(_) => Answer::KeptData(page(KeptDataView {
+            id: known("photos"),
+            name: "Photos".to_owned(),
+            data_bytes: Some(5 << 30),
+        })),
         Query::Offers(_) => Answer::Offers(Page {
             items: vec![offer()],
             next: None,
@@ -307,8 +317,20 @@ fn service() -> ServiceView {
             memory_mib: 128,
             cpu_percent: 50,
             processes: 32,
+            usage: Some(ServiceUsageView {
+                memory_bytes: 12 << 20,
+                cpu_percent: 3,
+                processes: 4,
+            }),
         }],
+        data_bytes: Some(3 << 30),
         settings: offer.settings,
+        well_known: ["caldav", "carddav"]
+            .map(|name| WellKnownView {
+                name: name.to_owned(),
+                host: "files.home.cell".to_owned(),
+            })
+            .into(),
         guides: vec![GuideView {
             platform: "linux".to_owned(),
             steps: vec!["Open https://files.home.cell/ in the file manager.".to_owned()],

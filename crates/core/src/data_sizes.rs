@@ -1,0 +1,80 @@
+//! How much services keep. Every file of it has to be looked at, so that is done now and then, when somebody asks, and
+//! nobody waits for it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cell_containers::Containers;
+use cell_model::config::DataConfig;
+use cell_model::name::ServiceId;
+use cell_model::problem::chain;
+use tokio::time::Instant;
+
+/// How old an answer may be.
+const FRESH: Duration = Duration::from_secs(600);
+/// Most services have few files: the first who asks hears of them.
+const SOON: Duration = Duration::from_millis(500);
+
+/// Whose data, and which of it.
+type Key = (ServiceId, u32);
+
+/// Sizes by service and number of its data.
+#[derive(Debug, Default)]
+pub(crate) struct DataSizes(Mutex<BTreeMap<Key, Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    bytes: Option<u64>,
+    measured: Option<Instant>,
+    /// Somebody is at it.
+    is_measured: bool,
+}
+
+impl DataSizes {
+    /// Bytes of what a service has kept, as far as they are known.
+    pub(crate) async fn of(
+        self: &Arc<Self>,
+        containers: &Arc<dyn Containers>,
+        id: &ServiceId,
+        data: DataConfig,
+    ) -> Option<u64> {
+        let key = (id.clone(), data.number);
+        if self.is_due(&key) {
+            let (sizes, containers) = (Arc::clone(self), Arc::clone(containers));
+            let key = key.clone();
+            let measuring = tokio::spawn(async move {
+                let found = containers.data_size(&key.0, key.1).await;
+                if let Err(error) = &found {
+                    tracing::debug!(service = %key.0, error = %chain(error), "its data is not measured");
+                }
+                sizes.take_in(key, found.ok());
+            });
+            let _ = tokio::time::timeout(SOON, measuring).await;
+        }
+        self.known().get(&key)?.bytes
+    }
+
+    /// Whether it is to be measured now; by whoever is told so.
+    fn is_due(&self, key: &Key) -> bool {
+        let mut known = self.known();
+        let known = known.entry(key.clone()).or_default();
+        let is_fresh = known.measured.is_some_and(|at| at.elapsed() < FRESH);
+        let is_due = !known.is_measured && !is_fresh;
+        known.is_measured |= is_due;
+        is_due
+    }
+
+    fn take_in(&self, key: Key, bytes: Option<u64>) {
+        let known = Known {
+            bytes,
+            measured: bytes.map(|_| Instant::now()),
+            is_measured: false,
+        };
+        self.known().insert(key, known);
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<Key, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
