@@ -22,10 +22,11 @@ pub(crate) enum Done {
     Looked,
     Fetching,
     Installing,
+    ServiceRestarted,
 }
 
 impl Done {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Saved,
         Self::Added,
         Self::Removed,
@@ -44,6 +45,7 @@ impl Done {
         Self::Looked,
         Self::Fetching,
         Self::Installing,
+        Self::ServiceRestarted,
     ];
 
     /// The word in the address.
@@ -67,6 +69,7 @@ impl Done {
             Self::Looked => "looked",
             Self::Fetching => "fetching",
             Self::Installing => "installing",
+            Self::ServiceRestarted => "service-restarted",
         }
     }
 
@@ -100,6 +103,7 @@ impl Done {
             Self::Looked => "The box has looked for a new version.",
             Self::Fetching => "The new version is on its way.",
             Self::Installing => "The service is being installed. That takes a minute or two.",
+            Self::ServiceRestarted => "The service was started anew.",
         }
     }
 }

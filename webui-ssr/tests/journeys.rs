@@ -431,3 +431,101 @@ async fn service_is_installed_with_what_was_answered() {
         "what is as it came goes with the manifest"
     );
 }
+
+#[tokio::test]
+async fn service_shows_what_it_uses_and_says_and_is_started_anew() {
+    let site = Site::new(Stage::Ready);
+    let page = site.get(OWNER, "/services/files").await.body;
+    for shown in [
+        "12.0 MiB of 128 MiB",
+        "3 % of 50 % of one",
+        "4 of 32",
+        "3.0 GiB",
+        "listening on port 8080",
+        "Stop it",
+    ] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    acts(&site);
+    let restarted = site.post(OWNER, "/services/files/restart", &[TOKEN]).await;
+    let told = "/services/files?done=service-restarted";
+    assert_eq!(restarted.location.as_deref(), Some(told));
+    assert!(
+        matches!(&acts(&site)[..], [Call::Act(Action::RestartService { id })] if id.as_str() == "files")
+    );
+    assert!(
+        site.get(OWNER, told)
+            .await
+            .body
+            .contains("The service was started anew.")
+    );
+    let helpers = site.get(Some(Role::Helper), "/services/files").await.body;
+    assert!(!helpers.contains("/restart") && helpers.contains("listening on port 8080"));
+}
+
+#[tokio::test]
+async fn data_that_was_kept_is_deleted_on_a_page_of_its_own() {
+    let site = Site::new(Stage::Ready);
+    let list = site.get(OWNER, "/services").await.body;
+    assert!(list.contains("Data that was kept") && list.contains("5.0 GiB"));
+    assert!(list.contains("href=\"/services/photos/data\""));
+    let helpers = site.get(Some(Role::Helper), "/services").await.body;
+    assert!(!helpers.contains("href=\"/services/photos/data\""));
+    let page = site.get(OWNER, "/services/photos/data").await.body;
+    assert!(page.contains("gone for good") && page.contains("Keep it"));
+    acts(&site);
+    let deleted = site.post(OWNER, "/services/photos/data", &[TOKEN]).await;
+    assert_eq!(deleted.location.as_deref(), Some("/services?done=removed"));
+    let sent = acts(&site);
+    assert!(
+        matches!(&sent[..], [Call::Submit(Change::RemoveService { id, delete_data: true })] if id.as_str() == "photos"),
+        "{sent:?}"
+    );
+    // What is installed is not deleted this way.
+    let refused = site.post(OWNER, "/services/calendar/data", &[TOKEN]).await;
+    assert_eq!((refused.status, acts(&site).len()), (404, 0));
+}
+
+#[tokio::test]
+async fn apple_devices_get_a_profile_without_a_password() {
+    let site = Site::new(Stage::Ready);
+    let page = site.get(OWNER, "/services/files").await.body;
+    assert!(page.contains("href=\"/services/files/profile\"") && page.contains("class=\"qr\""));
+    let profile = site.get(OWNER, "/services/files/profile").await;
+    assert_eq!(
+        (
+            profile.status,
+            profile.kind.as_deref(),
+            profile.cache.as_deref()
+        ),
+        (
+            200,
+            Some("application/x-apple-aspen-config"),
+            Some("no-store")
+        )
+    );
+    for (key, value) in [
+        ("CalDAVHostName", "<string>files.home.cell</string>"),
+        ("CalDAVUsername", "<string>owner</string>"),
+        ("CalDAVPort", "<integer>443</integer>"),
+        ("CardDAVHostName", "<string>files.home.cell</string>"),
+        ("CardDAVUsername", "<string>owner</string>"),
+        ("CardDAVUseSSL", "<true/>"),
+    ] {
+        let pair = format!("<key>{key}</key>{value}");
+        assert!(profile.body.contains(&pair), "{pair}: {}", profile.body);
+    }
+    assert!(!profile.body.contains("Password"));
+    let again = site.get(OWNER, "/services/files/profile").await.body;
+    assert_eq!(again, profile.body, "installed again, it replaces itself");
+    let others = site
+        .get(Some(Role::Helper), "/services/files/profile")
+        .await;
+    assert!(others.body.contains("<string>helper</string>") && others.body != profile.body);
+    assert_eq!(
+        site.get(Some(Role::Member), "/services/files/profile")
+            .await
+            .status,
+        403
+    );
+}

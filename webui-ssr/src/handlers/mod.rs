@@ -12,6 +12,8 @@ pub(crate) mod people;
 pub(crate) mod refusal;
 mod review;
 pub(crate) mod revisions;
+pub(crate) mod service_data;
+pub(crate) mod service_profile;
 pub(crate) mod service_settings;
 pub(crate) mod services;
 pub(crate) mod settings;

@@ -1,15 +1,16 @@
 //! Services: what the store has, what is installed.
 
+use cell_control::action::Action;
 use cell_control::ask;
 use cell_control::change::{Change, ServiceForm, ServiceUpdate};
-use cell_control::query::{Offers, Range, Service, Services};
+use cell_control::query::{KeptData, Offers, Range, Service, ServiceLogs, Services};
 use cell_control::view::{OfferView, ServiceView};
 use cell_gate::{Reply, Visit};
 use cell_model::name::ServiceId;
 use cell_model::problem::Problem;
 
 use super::review::after_change;
-use super::{draft, frame, named, ok};
+use super::{done, draft, frame, named, ok};
 use crate::done::Done;
 use crate::forms::service::Questions;
 use crate::navigation::service_path;
@@ -21,22 +22,42 @@ const ALL: Range = Range {
     cursor: None,
 };
 
+/// Lines of a service's log on its page.
+const LINES: usize = 20;
+
 pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
     let (control, caller) = (visit.control.as_ref(), &visit.caller);
     let installed = ask(control, caller, Services { range: ALL }).await?;
     let offers = ask(control, caller, Offers { range: ALL }).await?;
+    let kept = ask(control, caller, KeptData).await?;
     Ok(ok(pages::services::render(
         &frame,
         &installed.items,
         &offers.items,
+        &kept.items,
     )))
 }
 
 pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
     let service = service(&visit).await?;
-    Ok(ok(pages::service::render(&frame, &service)))
+    let question = ServiceLogs {
+        id: service.id.clone(),
+        limit: LINES,
+    };
+    let lines = ask(visit.control.as_ref(), &visit.caller, question).await;
+    // A service whose words cannot be read is still to be seen.
+    let lines = lines.map(|page| page.items).unwrap_or_default();
+    Ok(ok(pages::service::render(&frame, &service, &lines)))
+}
+
+pub(crate) async fn restart(visit: Visit) -> Result<Reply, Problem> {
+    let id: ServiceId = named(&visit, "service")?;
+    let path = service_path(&id);
+    let action = Action::RestartService { id };
+    visit.control.act(&visit.caller, action).await?;
+    Ok(done(&path, Done::ServiceRestarted))
 }
 
 pub(crate) async fn ask_install(visit: Visit) -> Result<Reply, Problem> {

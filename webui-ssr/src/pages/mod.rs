@@ -36,6 +36,8 @@ pub(crate) mod revision;
 pub(crate) mod revision_restore;
 pub(crate) mod revisions;
 pub(crate) mod service;
+pub(crate) mod service_data;
+mod service_details;
 pub(crate) mod service_install;
 pub(crate) mod service_remove;
 pub(crate) mod service_settings;
