@@ -92,8 +92,12 @@ fn service_is_looked_after_from_its_first_words_to_the_data_it_leaves() {
     let service = host.service("talker");
     assert_eq!(service["containers"][0]["usage"], Value::Null, "{service}");
     assert_eq!(service["containers"][0]["memory_mib"], 64);
-    let size = wait_for(PATIENCE, || host.service("talker")["data_bytes"].as_u64());
-    assert!(size.unwrap() >= 4_096, "{size:?}");
+    // It is measured again, now that there is something.
+    let size = wait_for(PATIENCE, || {
+        let size = host.service("talker")["data_bytes"].as_u64();
+        size.filter(|size| *size >= 4_096)
+    });
+    assert!(size.is_some(), "{}", host.service("talker"));
 
     // Anew, though it is well.
     let before = started(&host);
@@ -125,7 +129,7 @@ fn service_is_looked_after_from_its_first_words_to_the_data_it_leaves() {
     host.wait("talker", "ok");
 
     // Its log has an end, in memory and in answers.
-    let flood = "head -c 4000000 /dev/zero | tr '\\0' x | fold -w 99 > /proc/1/fd/1; echo; echo last > /proc/1/fd/1";
+    let flood = "head -c 4000000 /dev/zero | tr '\\0' x | fold -w 99 > /proc/1/fd/1; printf '\\nlast\\n' > /proc/1/fd/1";
     let _ = host.podman(&["exec", WEB, "sh", "-c", flood]);
     let kept = wait_for(PATIENCE, || {
         host.log(WEB)

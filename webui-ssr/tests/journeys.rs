@@ -438,7 +438,7 @@ async fn service_shows_what_it_uses_and_says_and_is_started_anew() {
     let page = site.get(OWNER, "/services/files").await.body;
     for shown in [
         "12.0 MiB of 128 MiB",
-        "3 % of 50 % of one",
+        "3 % of 50 %",
         "4 of 32",
         "3.0 GiB",
         "listening on port 8080",

@@ -29,6 +29,7 @@ struct State {
     images: BTreeSet<ImageDigest>,
     next_image: Option<ImageDigest>,
     failing: bool,
+    unwell: bool,
 }
 
 impl FakeContainers {
@@ -40,6 +41,11 @@ impl FakeContainers {
     /// From now on every call fails (or succeeds again), as if podman were gone.
     pub fn set_failing(&self, failing: bool) {
         self.state().failing = failing;
+    }
+
+    /// From now on whatever runs is not well (or is again).
+    pub fn set_unwell(&self, unwell: bool) {
+        self.state().unwell = unwell;
     }
 
     /// As if a container had ended by itself.
@@ -111,7 +117,7 @@ impl Containers for FakeContainers {
         let state = self.willing()?;
         let found = state.seen.containers.get(&name).map(|found| found.state);
         match found {
-            Some(ContainerState::Running) => Ok(()),
+            Some(ContainerState::Running) if !state.unwell => Ok(()),
             _ => Err(Unwell::Answer.into()),
         }
     }

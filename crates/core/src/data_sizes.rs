@@ -11,8 +11,10 @@ use cell_model::name::ServiceId;
 use cell_model::problem::chain;
 use tokio::time::Instant;
 
-/// How old an answer may be.
-const FRESH: Duration = Duration::from_secs(600);
+/// How old an answer may be, whatever it took.
+const FRESH: Duration = Duration::from_secs(10);
+/// How many times as old as the time it took: looking at files is a hundredth of what the disk does.
+const SPARED: u32 = 100;
 /// Most services have few files: the first who asks hears of them.
 const SOON: Duration = Duration::from_millis(500);
 
@@ -26,7 +28,8 @@ pub(crate) struct DataSizes(Mutex<BTreeMap<Key, Known>>);
 #[derive(Debug, Default)]
 struct Known {
     bytes: Option<u64>,
-    measured: Option<Instant>,
+    /// Until when that is good.
+    fresh: Option<Instant>,
     /// Somebody is at it.
     is_measured: bool,
 }
@@ -44,11 +47,13 @@ impl DataSizes {
             let (sizes, containers) = (Arc::clone(self), Arc::clone(containers));
             let key = key.clone();
             let measuring = tokio::spawn(async move {
+                let begun = Instant::now();
                 let found = containers.data_size(&key.0, key.1).await;
                 if let Err(error) = &found {
                     tracing::debug!(service = %key.0, error = %chain(error), "its data is not measured");
                 }
-                sizes.take_in(key, found.ok());
+                let spared = begun.elapsed().saturating_mul(SPARED).max(FRESH);
+                sizes.take_in(key, found.ok(), spared);
             });
             let _ = tokio::time::timeout(SOON, measuring).await;
         }
@@ -59,16 +64,16 @@ impl DataSizes {
     fn is_due(&self, key: &Key) -> bool {
         let mut known = self.known();
         let known = known.entry(key.clone()).or_default();
-        let is_fresh = known.measured.is_some_and(|at| at.elapsed() < FRESH);
+        let is_fresh = known.fresh.is_some_and(|until| Instant::now() < until);
         let is_due = !known.is_measured && !is_fresh;
         known.is_measured |= is_due;
         is_due
     }
 
-    fn take_in(&self, key: Key, bytes: Option<u64>) {
+    fn take_in(&self, key: Key, bytes: Option<u64>, spared: Duration) {
         let known = Known {
             bytes,
-            measured: bytes.map(|_| Instant::now()),
+            fresh: bytes.map(|_| Instant::now() + spared),
             is_measured: false,
         };
         self.known().insert(key, known);

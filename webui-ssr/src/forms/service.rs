@@ -73,10 +73,11 @@ impl Question<'_> {
             SettingKindView::Choice { choices } => Kind::Word(choices),
         };
         let field = Field::new(&self.name, &setting.label, kind).hint(&self.hint);
-        match setting.kind {
-            // Nothing is an answer, too.
-            SettingKindView::Text { .. } | SettingKindView::Switch => field.optional(),
-            _ => field,
+        // Nothing is an answer where it is one already, or where it came so.
+        let empty = Some(SettingValue::Text(String::new()));
+        match setting.value == empty || setting.default == empty {
+            true => field.optional(),
+            false => field,
         }
     }
 

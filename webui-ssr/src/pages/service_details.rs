@@ -16,7 +16,7 @@ pub(super) fn details(frame: &Frame, service: &ServiceView, lines: &[ServiceLogL
         section {
             h2 { "Details" }
             p { "What its containers use, and the most that they may." }
-            (table("Containers", &["Container", "Memory", "Processor", "Processes"], &containers(&service.containers)))
+            (table("Containers", &["Container", "Memory", "Processor, of one", "Processes"], &containers(&service.containers)))
         }
         section {
             h2 { "Recent log" }
@@ -45,7 +45,7 @@ fn containers(containers: &[ServiceContainerView]) -> Vec<Vec<Markup>> {
             ),
             of(
                 usage.map(|usage| format!("{} %", usage.cpu_percent)),
-                format!("{} % of one", container.cpu_percent),
+                format!("{} %", container.cpu_percent),
             ),
             of(
                 usage.map(|usage| usage.processes.to_string()),
@@ -114,9 +114,6 @@ mod tests {
             processes: 2,
         });
         let used = cells(ServiceContainerView { usage, ..container });
-        assert_eq!(
-            used[1..],
-            ["1.5 MiB of 64 MiB", "7 % of 50 % of one", "2 of 8"]
-        );
+        assert_eq!(used[1..], ["1.5 MiB of 64 MiB", "7 % of 50 %", "2 of 8"]);
     }
 }

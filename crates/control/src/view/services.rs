@@ -41,7 +41,7 @@ pub struct ServiceView {
     pub needed_by: BTreeSet<ServiceId>,
     /// What runs.
     pub containers: Vec<ServiceContainerView>,
-    /// Bytes on the disk of what it has kept, as of the last minutes; `null` in lists, and while that is not known.
+    /// Bytes on the disk of what it has kept, as it was measured last; `null` in lists, and while that is not known.
     pub data_bytes: Option<u64>,
     /// What may be set.
     pub settings: Vec<SettingView>,
@@ -116,7 +116,7 @@ pub struct KeptDataView {
     pub id: ServiceId,
     /// What it is called on pages: its id where the store has it no more.
     pub name: String,
-    /// Bytes on the disk, as of the last minutes; `null` while that is not known.
+    /// Bytes on the disk, as it was measured last; `null` while that is not known.
     pub data_bytes: Option<u64>,
 }
 
