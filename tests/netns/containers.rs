@@ -470,6 +470,8 @@ fn podman_that_is_not_there_is_told() {
     let podman = Podman::new(PodmanOptions {
         socket: folder.path().join("none.sock"),
         logs: "/run".into(),
+        logs_here: "/run".into(),
+        volumes: folder.path().into(),
         wanted: None,
     });
     let error = runtime.block_on(podman.observe()).unwrap_err();
