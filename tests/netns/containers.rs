@@ -16,13 +16,18 @@ use cell_containers::{
 };
 use cell_model::container::{Capability, IdRange, ImageRef, Limits};
 use cell_model::spec::{
-    ContainerSpec, ContainersSpec, HealthSpec, MountSpec, ProbeSpec, ServiceSpec,
+    ContainerSpec, ContainersSpec, HealthSpec, MountSpec, ProbeSpec, ServiceSpec, VolumeSpec,
 };
 use cell_os::toolbox::Toolbox;
 use cell_testkit::{Namespace, oci, podman, wait_for};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+/// Where the service's volume is kept.
+const KEPT: VolumeSpec = VolumeSpec {
+    number: 1,
+    copy_of: None,
+};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What the first user of the service is outside.
 const FIRST_ID: u32 = 0x4000_0000;
@@ -124,7 +129,7 @@ impl Host {
                 first: FIRST_ID,
                 size: 65_536,
             },
-            volumes: BTreeSet::from(["data".parse().unwrap()]),
+            volumes: BTreeMap::from([("data".parse().unwrap(), KEPT)]),
             data: 1,
             containers: vec![self.container("web", 2), self.container("second", 3)],
         }

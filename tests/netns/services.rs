@@ -15,7 +15,7 @@ use cell_containers::{Containers, Podman, PodmanOptions};
 use cell_model::config::DataConfig;
 use cell_model::container::{IdRange, ImageRef, Limits};
 use cell_model::spec::{
-    ContainerSpec, ContainersSpec, HealthSpec, MountSpec, ProbeSpec, ServiceSpec,
+    ContainerSpec, ContainersSpec, HealthSpec, MountSpec, ProbeSpec, ServiceSpec, VolumeSpec,
 };
 use cell_packages::PackageFolder;
 use cell_plan::services::{Installed, Place, resolve};
@@ -73,8 +73,13 @@ impl Host {
         let manifest = self.folder.manifest(&id.parse().unwrap()).unwrap();
         let installed = Installed {
             manifest: &manifest,
-            data: DataConfig { slot: 1, number: 1 },
+            data: DataConfig {
+                slot: 1,
+                number: 1,
+                lasting: 2,
+            },
             answers: &BTreeMap::new(),
+            former: None,
         };
         let place = Place {
             domain: &"home.cell".parse().unwrap(),
@@ -343,6 +348,10 @@ fn proxy_waits_to_be_told_what_it_answers() {
             start_s: 30,
         },
     };
+    let kept = VolumeSpec {
+        number: 1,
+        copy_of: None,
+    };
     let service = ServiceSpec {
         id: "proxy".parse().unwrap(),
         bridge: "svc1".parse().unwrap(),
@@ -351,7 +360,9 @@ fn proxy_waits_to_be_told_what_it_answers() {
             first: 0x4000_0000,
             size: 65_536,
         },
-        volumes: ["data", "admin"].map(|name| name.parse().unwrap()).into(),
+        volumes: ["data", "admin"]
+            .map(|name| (name.parse().unwrap(), kept))
+            .into(),
         data: 1,
         containers: vec![container],
     };

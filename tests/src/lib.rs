@@ -22,8 +22,12 @@ pub mod vm;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::time::Duration;
 
+use cell_auth::Session;
+use cell_model::Timestamp;
+use cell_store::{Batch, Store, Tree};
 use cell_testkit::celld::PATIENCE;
 use cell_testkit::world::OUTSIDE_DNS;
 use cell_testkit::{Celld, CelldOptions, Client, Namespace, Reply, World, wait_for};
@@ -201,6 +205,20 @@ pub fn set_up(celld: &Celld, namespace: &Namespace) -> Client {
     let signed_in = wait_for(PATIENCE, || owner.login(OWNER, PASSWORD).ok());
     expect_status(&signed_in.expect("the box answers after setup"), 200);
     owner
+}
+
+/// Makes every session of a daemon that is stopped so much older.
+pub fn age_sessions(state_dir: &Path, time: Duration) {
+    let tree = Tree::new("sessions");
+    let store = Store::open(state_dir).unwrap();
+    let mut batch = Batch::new(Timestamp::now(), None, "time passes");
+    batch.urgent();
+    for (key, mut session) in store.records::<Session>(tree).scan().unwrap() {
+        session.created_at -= time;
+        session.last_seen_at -= time;
+        batch.put(tree, key, &session).unwrap();
+    }
+    store.commit(batch).unwrap();
 }
 
 /// Ends the test when a reply has another status.

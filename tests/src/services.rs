@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cell_os::toolbox::Toolbox;
 use cell_testkit::celld::PATIENCE;
+use cell_testkit::world::HOME_GATEWAY;
 use cell_testkit::{CelldOptions, ContainerOptions, World, podman, wait_for};
 use serde_json::{Value, json};
 
-use crate::{Cell, expect_status};
+use crate::{Cell, DOMAIN, expect_status};
 
 /// A cell with podman and a store.
 #[derive(Debug)]
@@ -17,10 +17,26 @@ pub struct ServiceHost {
     pub cell: Cell,
     /// Its podman.
     pub process: podman::Podman,
-    packages: PathBuf,
+}
+
+/// An app password that was just made.
+#[derive(Debug)]
+pub struct AppPassword {
+    /// To remove it by.
+    pub id: String,
+    /// What is typed into the device.
+    pub text: String,
 }
 
 impl ServiceHost {
+    /// Sets one up with the services that come with the box.
+    #[must_use]
+    pub fn with_own_services() -> Self {
+        let variable = std::env::var_os("CELL_SERVICES");
+        let services = PathBuf::from(variable.expect("cargo xtask test sets CELL_SERVICES"));
+        Self::start(|_| services)
+    }
+
     /// Sets one up whose store `fill` makes, in a folder that is not there yet.
     #[must_use]
     pub fn start(fill: impl FnOnce(&podman::Podman) -> PathBuf) -> Self {
@@ -42,7 +58,6 @@ impl ServiceHost {
         Self {
             cell: Cell::start_in(world, options),
             process,
-            packages,
         }
     }
 
@@ -83,23 +98,73 @@ impl ServiceHost {
         found.unwrap_or_else(|| panic!("{}\n{}", self.service(id), self.process.said()))
     }
 
+    /// Stops a service, or starts it again.
+    pub fn enable(&self, id: &str, enabled: bool) {
+        let path = format!("/api/services/active/{id}");
+        let body = json!({ "enabled": enabled });
+        expect_status(&self.cell.owner.put(&path, &body).unwrap(), 200);
+    }
+
+    /// Makes an app password for a device of the owner's.
+    pub fn app_password(&self, device: &str) -> AppPassword {
+        self.app_password_with(&json!({ "device": device }))
+    }
+
+    /// Makes an app password as the JSON says.
+    pub fn app_password_with(&self, form: &Value) -> AppPassword {
+        let made = self.post("/api/app-passwords", form, 201);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        AppPassword {
+            id: text(&made["app_password"]["id"]),
+            text: text(&made["password"]),
+        }
+    }
+
+    /// Removes an app password.
+    pub fn remove_app_password(&self, id: &str) {
+        let reply = self.cell.owner.delete(&format!("/api/app-passwords/{id}"));
+        expect_status(&reply.unwrap(), 204);
+    }
+
+    /// What curl on the laptop is answered by a host of a service's, by name: the status (0: no answer), and everything
+    /// after it.
+    #[must_use]
+    pub fn ask(&self, host: &str, path: &str, arguments: &[&str]) -> (u16, String) {
+        let name = format!("{host}.{DOMAIN}");
+        let mut curl = self.cell.world.laptop.command("curl");
+        curl.args(["--silent", "--max-time", "20", "--include", "--cacert"])
+            .arg(self.cell.celld.ca_pem())
+            .args(["--resolve", &format!("{name}:443:{HOME_GATEWAY}")])
+            .args(arguments)
+            .arg(format!("https://{name}{path}"));
+        let output = curl.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let status = text.split(' ').nth(1).and_then(|word| word.parse().ok());
+        (status.unwrap_or_default(), text)
+    }
+
+    /// Waits until a host of a service's answers with this status.
+    pub fn wait_answer(&self, host: &str, status: u16) -> String {
+        let mut last = String::new();
+        let found = wait_for(PATIENCE, || {
+            let (found, text) = self.ask(host, "/", &[]);
+            last = text;
+            (found == status).then(|| last.clone())
+        });
+        found.unwrap_or_else(|| {
+            panic!(
+                "{host} answers {last:?}\n{}\n{}\n{}",
+                self.cell.get("/api/status"),
+                self.log("cell.proxy.caddy"),
+                self.cell.celld.log_end()
+            )
+        })
+    }
+
     /// What podman's own command line says.
     #[must_use]
     pub fn podman(&self, arguments: &[&str]) -> String {
-        let podman = Toolbox::new(&self.packages).command("podman").unwrap();
-        let output = self
-            .cell
-            .world
-            .cell
-            .command(podman.get_program())
-            .args(podman.get_args())
-            .arg("--url")
-            .arg(format!("unix://{}", self.process.socket().display()))
-            .args(arguments)
-            .output()
-            .unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        String::from_utf8_lossy(&said).trim().to_owned()
+        self.process.ask(arguments).unwrap()
     }
 
     /// What a container has said.

@@ -1,13 +1,10 @@
 //! What is dangerous, in a session whose password was proven long ago.
 
-use std::path::Path;
 use std::time::Duration;
 
-use cell_auth::Session;
-use cell_model::Timestamp;
-use cell_store::{Batch, Store, Tree};
 use cell_testkit::firmware::Version;
 use cell_testkit::{Client, Request};
+use cell_tests::age_sessions;
 use serde_json::{Value, json};
 
 use crate::cell::{Cell, PASSWORD, assert_problem};
@@ -17,22 +14,9 @@ const REQUIRED: &str = "reauthentication_required";
 /// A cell whose sessions, all of them, signed in this long before they did.
 fn signed_in_before(cell: &mut Cell, time: Duration) {
     cell.celld.terminate().unwrap();
-    age(cell.celld.state_dir(), time);
+    age_sessions(cell.celld.state_dir(), time);
     cell.celld.launch().unwrap();
     cell.celld.wait_healthy().unwrap();
-}
-
-fn age(state_dir: &Path, time: Duration) {
-    let tree = Tree::new("sessions");
-    let store = Store::open(state_dir).unwrap();
-    let mut batch = Batch::new(Timestamp::now(), None, "time passes");
-    batch.urgent();
-    for (key, mut session) in store.records::<Session>(tree).scan().unwrap() {
-        session.created_at -= time;
-        session.last_seen_at -= time;
-        batch.put(tree, key, &session).unwrap();
-    }
-    store.commit(batch).unwrap();
 }
 
 fn prove(client: &Client, password: &str) -> cell_testkit::Reply {

@@ -23,10 +23,11 @@ pub(crate) enum Done {
     Fetching,
     Installing,
     ServiceRestarted,
+    Updating,
 }
 
 impl Done {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Saved,
         Self::Added,
         Self::Removed,
@@ -46,6 +47,7 @@ impl Done {
         Self::Fetching,
         Self::Installing,
         Self::ServiceRestarted,
+        Self::Updating,
     ];
 
     /// The word in the address.
@@ -70,6 +72,7 @@ impl Done {
             Self::Fetching => "fetching",
             Self::Installing => "installing",
             Self::ServiceRestarted => "service-restarted",
+            Self::Updating => "updating",
         }
     }
 
@@ -104,6 +107,7 @@ impl Done {
             Self::Fetching => "The new version is on its way.",
             Self::Installing => "The service is being installed. That takes a minute or two.",
             Self::ServiceRestarted => "The service was started anew.",
+            Self::Updating => "The service is being updated. That takes a minute or two.",
         }
     }
 }

@@ -173,6 +173,9 @@ pub static PAGES: &[Page] = &[
         post!("/services/{service}/settings", ADMIN, &[], service_settings::change),
         post!("/services/{service}/settings/reset", ADMIN, &[], service_settings::reset)
     ]),
+    page!("/services/{service}/update", "Update {service}", None, ADMIN, services::ask_update, [
+        post!("/services/{service}/update", ADMIN, &[], services::update)
+    ]),
     page!("/services/{service}/remove", "Remove {service}", None, ADMIN, services::ask_remove, [
         post!("/services/{service}/remove", ADMIN, &[], services::remove),
         post!(dangerous "/services/{service}/delete", ADMIN, &[], services::delete)

@@ -447,6 +447,20 @@ pub(crate) static ROWS: &[Row] = &[
     .may_wait()
     .refuses(&[404, 409]),
     Row::post(
+        "/api/store/{service}/update",
+        "updateService",
+        handler!(services::update),
+    )
+    .is(
+        CHANGE,
+        "Update a service to what the store has. It works on a copy of its data and is reached by nobody until it is known \
+         to be well; otherwise it becomes what it was.",
+    )
+    .takes::<services::UpdateForm>("{}")
+    .answers::<ServiceAnswer>()
+    .may_wait()
+    .refuses(&[404, 409]),
+    Row::post(
         "/api/store/{service}/remove",
         "removeService",
         handler!(services::remove),

@@ -83,8 +83,11 @@ pub struct Mount {
 pub struct Volume {
     /// Its name within the service.
     pub name: PartName,
-    /// Whether losing it would hurt: then it is in backups, and in the snapshot before an update.
+    /// Whether losing it would hurt: then it is in backups.
     pub backup: bool,
+    /// Whether an update works on a copy, so that nothing of it is left when it is taken back. As `backup`, unless it is
+    /// said: a program that leaves what people put there as it is needs no copy of all of that.
+    pub snapshot: bool,
     /// What it may hold at most, in MiB; `None` is up to the disk.
     pub max_mib: Option<u32>,
 }

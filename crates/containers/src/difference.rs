@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cell_model::name::ServiceId;
+use cell_model::name::{PartName, ServiceId};
 use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
 
 use crate::names;
@@ -18,8 +18,10 @@ pub(crate) enum Act<'a> {
     RemoveNetwork(&'a str),
     /// Make the network of a service.
     CreateNetwork(&'a ServiceSpec),
-    /// Make a volume: the service, and the volume's name.
-    CreateVolume(&'a ServiceSpec, &'a cell_model::name::PartName),
+    /// Make a volume: the service, the volume's name, and the number it is kept under.
+    CreateVolume(&'a ServiceSpec, &'a PartName, u32),
+    /// Copy into one what is kept under another number, given last.
+    CopyVolume(&'a ServiceSpec, &'a PartName, u32, u32),
     /// Make a container, and see that it is as asked.
     CreateContainer(&'a ServiceSpec, &'a ContainerSpec),
     /// Start one that is there.
@@ -82,12 +84,14 @@ pub(crate) fn additions<'a>(
     if network != Some(&render::network_digest(service)) {
         acts.push(Act::CreateNetwork(service));
     }
-    for volume in &service.volumes {
-        if !seen
-            .volumes
-            .contains(&names::volume(&service.id, volume, service.data))
-        {
-            acts.push(Act::CreateVolume(service, volume));
+    for (volume, asked) in &service.volumes {
+        let number = asked.number;
+        let name = names::volume(&service.id, volume, number);
+        if !seen.volumes.contains(&name) {
+            acts.push(Act::CreateVolume(service, volume, number));
+        }
+        if let Some(original) = asked.copy_of.filter(|_| !seen.copied.contains(&name)) {
+            acts.push(Act::CopyVolume(service, volume, number, original));
         }
     }
     for container in &service.containers {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cell_model::container::ImageRef;
 
+use crate::copy::CopyError;
 use crate::probe::Unwell;
 
 /// Why something was not done. What was done before it stays; trying again goes on from there.
@@ -78,6 +79,9 @@ pub enum ContainersError {
     /// What a service has kept cannot be looked at.
     #[error("what the service has kept cannot be measured")]
     Measure(#[source] io::Error),
+    /// An update has no copy to work on. It was not started.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
     /// It runs, and is not well.
     #[error(transparent)]
     Unwell(#[from] Unwell),

@@ -90,12 +90,18 @@ impl Containers for FakeContainers {
             seen.networks
                 .insert(network, render::network_digest(service));
             let volumes = service.volumes.iter();
-            seen.volumes
-                .extend(volumes.map(|volume| names::volume(&service.id, volume, service.data)));
+            for (volume, asked) in volumes {
+                let name = names::volume(&service.id, volume, asked.number);
+                if asked.copy_of.is_some() {
+                    seen.copied.insert(name.clone());
+                }
+                seen.volumes.insert(name);
+            }
             for container in &service.containers {
                 let found = ContainerSeen {
                     service: Some(service.id.clone()),
                     part: Some(container.name.clone()),
+                    data: Some(service.data),
                     state: ContainerState::Running,
                     made_from: render::container_digest(service, container, Limiting::Possible),
                     started: 0,

@@ -3,12 +3,13 @@
 //! Promises: what runs is what the spec says and nothing else that carries our labels; every container is made without
 //! powers, with a read-only root, with users that are nobody outside and in a network of its service alone, and is not
 //! started before that was read back; a difference touches only the containers it is about; what is kept stays until it
-//! is asked to go.
+//! is asked to go; what works on a copy is not started before the copy is whole.
 //! Must never: pull an image, open a port, write a packet filter, give a container a folder of the box, or touch a
 //! container, network or volume that is not named by [`names`].
 //!
 //! Start reading at [`Containers`], then [`Podman`].
 
+mod copy;
 mod difference;
 mod error;
 pub mod fake;
@@ -28,6 +29,7 @@ use cell_model::container::ImageDigest;
 use cell_model::name::{PartName, ServiceId};
 use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
 
+pub use copy::CopyError;
 pub use error::ContainersError;
 pub use log::LogEntry;
 pub use podman::{Podman, PodmanOptions};

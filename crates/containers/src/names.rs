@@ -4,7 +4,7 @@
 //! |---|---|
 //! | container | `cell.SERVICE.CONTAINER` |
 //! | network | `cell.SERVICE` |
-//! | volume | `cell.SERVICE.VOLUME.DATA` |
+//! | volume | `cell.SERVICE.VOLUME.NUMBER` |
 //!
 //! Neither a service's name nor a part's holds a dot, so no two of them give the same.
 
@@ -17,7 +17,7 @@ pub const PREFIX: &str = "cell.";
 pub const SERVICE: &str = "cell.service";
 /// On containers and volumes: the name within the service.
 pub const PART: &str = "cell.part";
-/// On volumes: which data of the service it belongs to.
+/// On volumes: which data of the service it is. On containers: which it works on.
 pub const DATA: &str = "cell.data";
 /// On containers and networks: SHA-256 of what it was made from. Another one means that it has to be made anew.
 pub const MADE_FROM: &str = "cell.made-from";
@@ -33,6 +33,6 @@ pub fn container(service: &ServiceId, part: &PartName) -> String {
 }
 
 /// The name of a volume. Data that was deleted and what came after it never have the same.
-pub fn volume(service: &ServiceId, part: &PartName, data: u32) -> String {
-    format!("cell.{service}.{part}.{data}")
+pub fn volume(service: &ServiceId, part: &PartName, number: u32) -> String {
+    format!("cell.{service}.{part}.{number}")
 }

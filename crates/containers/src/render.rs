@@ -1,9 +1,11 @@
 //! What podman is told: the bodies of its libpod API (version 5), as values.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use cell_model::container::IdRange;
-use cell_model::spec::{ContainerSpec, ServiceSpec};
+use cell_model::name::PartName;
+use cell_model::spec::{ContainerSpec, MountSpec, ServiceSpec};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -42,15 +44,22 @@ pub(crate) fn network(service: &ServiceSpec) -> Value {
 }
 
 /// A volume.
-pub(crate) fn volume(service: &ServiceSpec, volume: &cell_model::name::PartName) -> Value {
+pub(crate) fn volume(service: &ServiceSpec, volume: &PartName, number: u32) -> Value {
     json!({
-        "Name": names::volume(&service.id, volume, service.data),
+        "Name": names::volume(&service.id, volume, number),
         "Labels": {
             names::SERVICE: service.id,
             names::PART: volume,
-            names::DATA: service.data.to_string(),
+            names::DATA: number.to_string(),
         },
     })
+}
+
+/// The name of the volume that a container has at a mount. A manifest mounts nothing that its service has not.
+pub(crate) fn mounted(service: &ServiceSpec, mount: &MountSpec) -> String {
+    let number = service.volumes.get(&mount.volume);
+    let number = number.map_or(service.data, |volume| volume.number);
+    names::volume(&service.id, &mount.volume, number)
 }
 
 /// Where a container is made.
@@ -86,6 +95,7 @@ pub(crate) fn container(
         "labels": {
             names::SERVICE: service.id,
             names::PART: container.name,
+            names::DATA: service.data.to_string(),
             names::MADE_FROM: container_digest(service, container, place.limiting),
         },
         // Powers.
@@ -160,10 +170,10 @@ fn hosts(service: &ServiceSpec, container: &ContainerSpec) -> Vec<String> {
 }
 
 fn volumes(service: &ServiceSpec, container: &ContainerSpec) -> Vec<Value> {
-    let volume = |mount: &cell_model::spec::MountSpec| {
+    let volume = |mount: &MountSpec| {
         let access = if mount.read_only { "ro" } else { "rw" };
         json!({
-            "Name": names::volume(&service.id, &mount.volume, service.data),
+            "Name": mounted(service, mount),
             "Dest": mount.path,
             "Options": [access, "nodev", "nosuid", "noexec"],
         })
@@ -218,9 +228,15 @@ pub(crate) fn container_digest(
         .iter()
         .map(|other| (other.name.to_string(), json!(other.address)))
         .collect();
+    let volumes: BTreeSet<String> = container
+        .mounts
+        .iter()
+        .map(|mount| mounted(service, mount))
+        .collect();
     digest(&(
         FORM,
         service.data,
+        volumes,
         network_digest(service),
         service.ids,
         addresses,
@@ -230,7 +246,7 @@ pub(crate) fn container_digest(
 }
 
 /// Rises when this code makes another container or network of the same spec.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 fn digest(value: &impl Serialize) -> String {
     let text = serde_json::to_vec(value).expect("words of the model are plain JSON");

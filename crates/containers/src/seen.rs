@@ -13,6 +13,8 @@ pub struct ContainersSeen {
     pub networks: BTreeMap<String, String>,
     /// Volumes.
     pub volumes: BTreeSet<String>,
+    /// Those of them that began as a copy, which is whole.
+    pub copied: BTreeSet<String>,
 }
 
 /// A container.
@@ -22,6 +24,8 @@ pub struct ContainerSeen {
     pub service: Option<ServiceId>,
     /// Its name there.
     pub part: Option<PartName>,
+    /// The number of the data it works on; `None` when the label is damaged.
+    pub data: Option<u32>,
     /// Whether it runs.
     pub state: ContainerState,
     /// What it was made from.

@@ -52,6 +52,11 @@ pub enum Change {
     },
     /// A service is installed, and those that it needs.
     InstallService(ServiceForm),
+    /// The newest version that the box has of it, on trial until it is known to be well.
+    UpdateService {
+        /// Which.
+        id: ServiceId,
+    },
     /// Other answers for a service, or whether it runs.
     ChangeService {
         /// Which.

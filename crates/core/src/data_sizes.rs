@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cell_containers::Containers;
+use cell_containers::{Containers, ContainersError};
 use cell_model::config::DataConfig;
 use cell_model::name::ServiceId;
 use cell_model::problem::chain;
@@ -19,9 +19,9 @@ const SPARED: u32 = 100;
 const SOON: Duration = Duration::from_millis(500);
 
 /// Whose data, and which of it.
-type Key = (ServiceId, u32);
+type Key = (ServiceId, [u32; 2]);
 
-/// Sizes by service and number of its data.
+/// Sizes by service and numbers of its data.
 #[derive(Debug, Default)]
 pub(crate) struct DataSizes(Mutex<BTreeMap<Key, Known>>);
 
@@ -42,13 +42,13 @@ impl DataSizes {
         id: &ServiceId,
         data: DataConfig,
     ) -> Option<u64> {
-        let key = (id.clone(), data.number);
+        let key = (id.clone(), data.numbers());
         if self.is_due(&key) {
             let (sizes, containers) = (Arc::clone(self), Arc::clone(containers));
             let key = key.clone();
             let measuring = tokio::spawn(async move {
                 let begun = Instant::now();
-                let found = containers.data_size(&key.0, key.1).await;
+                let found = measure(&*containers, &key).await;
                 if let Err(error) = &found {
                     tracing::debug!(service = %key.0, error = %chain(error), "its data is not measured");
                 }
@@ -82,4 +82,12 @@ impl DataSizes {
     fn known(&self) -> MutexGuard<'_, BTreeMap<Key, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn measure(containers: &dyn Containers, (id, numbers): &Key) -> Result<u64, ContainersError> {
+    let mut bytes = 0;
+    for number in numbers {
+        bytes += containers.data_size(id, *number).await?;
+    }
+    Ok(bytes)
 }

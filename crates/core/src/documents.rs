@@ -232,12 +232,12 @@ mod tests {
         let mut config = sample::with_peers(&[]);
         let before = written(&config);
         assert!(!before.contains_key("services"));
-        let service = ServiceConfig {
-            manifest: "schema = 1".to_owned(),
-            data: DataConfig { slot: 1, number: 1 },
-            enabled: true,
-            answers: BTreeMap::new(),
+        let data = DataConfig {
+            slot: 1,
+            number: 1,
+            lasting: 2,
         };
+        let service = ServiceConfig::new("schema = 1".to_owned(), data, BTreeMap::new());
         let id: ServiceId = "calendar".parse().unwrap();
         config
             .services
@@ -248,10 +248,7 @@ mod tests {
         assert_eq!(read(&documents).unwrap().as_ref(), Some(&config));
         let mut removed = config.clone();
         removed.services.installed.clear();
-        removed
-            .services
-            .kept
-            .insert(id, DataConfig { slot: 1, number: 1 });
+        removed.services.kept.insert(id, data);
         let changes = changes(Some(&config), &removed).unwrap();
         let keys: Vec<&str> = changes.keys().map(String::as_str).collect();
         assert_eq!(keys, ["service/calendar", "services"]);

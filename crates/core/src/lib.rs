@@ -27,6 +27,7 @@ mod proof;
 mod rolling;
 pub mod seed;
 mod service_care;
+mod service_trial;
 mod services;
 mod set_up;
 mod sign_in;
@@ -127,6 +128,7 @@ impl Core {
             tracing::error!("a system was attached twice");
         } else if let Some(system) = self.system.get() {
             self.watch_confirmation(system);
+            self.watch_service_trials(system);
             self.keep_snapshots();
             self.keep_last_used();
             self.keep_up_to_date();

@@ -17,6 +17,7 @@ use cell_model::spec::ServiceSpec;
 use cell_model::status::Part;
 use cell_reconcile::Nudge;
 
+use crate::edit::services::refuse_on_trial;
 use crate::{Core, submit};
 
 /// How long who asks waits for what a service uses.
@@ -115,6 +116,9 @@ impl Core {
                 "The service is stopped",
                 "What does not run cannot be started anew. Start it.",
             ));
+        }
+        if let Ok(manifest) = Manifest::parse(service.manifest.as_bytes()) {
+            refuse_on_trial(&manifest, service)?;
         }
         let system = self.system.get().ok_or_else(Problem::unavailable)?;
         let Some(spec) = self.running(&id) else {

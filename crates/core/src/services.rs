@@ -8,8 +8,8 @@ use cell_catalogue::{Manifest, Route, Setting, SettingKind};
 use cell_control::change::ServiceForm;
 use cell_control::query::Range;
 use cell_control::view::{
-    GuideView, OfferView, Page, ServiceContainerView, ServiceView, SettingKindView, SettingView,
-    WellKnownView,
+    FailedUpdateView, GuideView, OfferView, Page, ServiceContainerView, ServiceUpdateView,
+    ServiceView, SettingKindView, SettingView, WellKnownView,
 };
 use cell_model::account::Identity;
 use cell_model::config::{Config, ServiceConfig};
@@ -22,7 +22,7 @@ use cell_plan::services::guides;
 use crate::Core;
 use crate::answer::{cut, parse_cursor};
 use crate::edit::Edit;
-use crate::edit::services::{answer, install, needed_by, not_offered};
+use crate::edit::services::{answer, install, needed_by, not_offered, update};
 
 impl Core {
     /// The config with a service, and with those that it needs.
@@ -34,19 +34,33 @@ impl Core {
                 "It was started without containers. Start it without --no-containers.",
             ));
         }
+        install(config, &self.wanted(config, &form.id)?, &form.answers)
+    }
+
+    /// The config with the newest version of a service, on trial, and with what that needs.
+    pub(crate) fn updating(&self, config: &Config, id: &ServiceId) -> Result<Edit, Problem> {
+        if !config.services.installed.contains_key(id) {
+            return Err(Problem::not_found(format!("service {id}")));
+        }
+        update(config, &self.wanted(config, id)?)
+    }
+
+    /// What the box has of a service and of all that it needs and that is not there, in the order in which they come; the
+    /// service itself is the last.
+    fn wanted(&self, config: &Config, wanted: &ServiceId) -> Result<Vec<Offer>, Problem> {
         let library = self.library()?;
         let installed: BTreeSet<ServiceId> = config.services.installed.keys().cloned().collect();
         let mut needs = Needs::new();
-        let mut open = vec![form.id.clone()];
+        let mut open = vec![wanted.clone()];
         let mut offers = Vec::new();
         while let Some(id) = open.pop() {
             // Whom the box does not know is told by the order.
-            if needs.contains_key(&id) || (installed.contains(&id) && id != form.id) {
+            if needs.contains_key(&id) || (installed.contains(&id) && id != *wanted) {
                 continue;
             }
             let offer = match library.offer(&id) {
                 Ok(offer) => offer,
-                Err(PackagesError::NoService(_)) if id != form.id => continue,
+                Err(PackagesError::NoService(_)) if id != *wanted => continue,
                 Err(error) => return Err(offer_problem(&id, &error)),
             };
             open.extend(offer.manifest.requires.iter().cloned());
@@ -54,9 +68,9 @@ impl Core {
             offers.push(offer);
         }
         let mut others = installed;
-        others.remove(&form.id);
+        others.remove(wanted);
         let order =
-            requires::install_order(&form.id, &needs, &others).map_err(|error| match error {
+            requires::install_order(wanted, &needs, &others).map_err(|error| match error {
                 RequiresError::Missing { .. } | RequiresError::Circle(_) => Problem::conflict(
                     "service_needs",
                     "Another service is missing",
@@ -72,7 +86,7 @@ impl Core {
                     .cloned()
             })
             .collect();
-        install(config, &ordered, &form.answers)
+        Ok(ordered)
     }
 
     pub(crate) fn services(
@@ -181,7 +195,20 @@ impl Core {
             settings: settings(&manifest.settings, Some(service)),
             well_known: well_known(config, &manifest.routes),
             guides,
+            on_trial: service.former.is_some(),
+            update: self.newer(id, manifest.release),
+            failed_update: failed_update(service),
         }
+    }
+
+    /// What the box has of a service that is newer.
+    fn newer(&self, id: &ServiceId, release: u32) -> Option<ServiceUpdateView> {
+        let offer = self.library().ok()?.offer(id).ok()?;
+        let manifest = offer.manifest;
+        (manifest.release > release).then_some(ServiceUpdateView {
+            version: manifest.version,
+            release: manifest.release,
+        })
     }
 
     /// How a service is, in a sentence, and since when.
@@ -208,9 +235,10 @@ impl Core {
             state,
             since,
             detail,
+            ..
         }) = system.services.borrow().get(id)
         {
-            return (*state, detail.clone(), Some(*since));
+            return on_trial(service, *state, detail.clone(), *since);
         }
         let item = published
             .items
@@ -225,6 +253,36 @@ impl Core {
 
 /// How something is, in a sentence, and since when.
 type Status = (State, String, Option<cell_model::Timestamp>);
+
+/// A new version that is well still has to stay so before anybody is let in.
+fn on_trial(
+    service: &ServiceConfig,
+    state: State,
+    detail: String,
+    since: cell_model::Timestamp,
+) -> Status {
+    match (&service.former, state) {
+        (None, _) => (state, detail, Some(since)),
+        (Some(_), State::Failed) => {
+            let detail = format!("{detail} It becomes what it was unless it gets well.");
+            (state, detail, Some(since))
+        }
+        (Some(_), State::Ok) => {
+            let detail = "The new version runs, and is watched for a moment.".to_owned();
+            (State::Pending, detail, Some(since))
+        }
+        (Some(_), _) => (state, format!("It is updated. {detail}"), Some(since)),
+    }
+}
+
+fn failed_update(service: &ServiceConfig) -> Option<FailedUpdateView> {
+    let failed = service.failed_update.as_ref()?;
+    Some(FailedUpdateView {
+        version: failed.version.clone(),
+        release: failed.release,
+        reason: failed.reason.clone(),
+    })
+}
 
 /// A service of which nothing but its id is known.
 fn unreadable(
@@ -251,6 +309,9 @@ fn unreadable(
         settings: Vec::new(),
         well_known: Vec::new(),
         guides: Vec::new(),
+        on_trial: service.former.is_some(),
+        update: None,
+        failed_update: failed_update(service),
     }
 }
 

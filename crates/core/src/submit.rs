@@ -9,6 +9,7 @@ use cell_control::change::{Change, Preview, Receipt};
 use cell_model::account::{Identity, Role};
 use cell_model::config::Config;
 use cell_model::facts::NetworkFacts;
+use cell_model::name::Username;
 use cell_model::problem::{Problem, chain};
 use cell_model::status::{Part, State};
 use cell_plan::diff::{Applied, diff};
@@ -75,7 +76,10 @@ impl Core {
             self.require_proof(caller)?;
         }
         // What people have put there is gone for good.
-        if edit.config.services.discarded != config.services.discarded {
+        if let Change::RemoveService {
+            delete_data: true, ..
+        } = change
+        {
             self.require_proof(caller)?;
         }
         self.check(&config, &edit.config)?;
@@ -101,7 +105,9 @@ impl Core {
                 let revision = current.revision + 1;
                 Confirmation::new(revision, identity, config, after, self.confirm_within)
             });
-            self.keep(identity, caller, &current, &edit, changes, confirmation)
+            let event = event(edit.action, identity, caller);
+            let by = Some(identity.username.clone());
+            self.keep(by, event, &current, &edit, changes, confirmation)
                 .await?
         };
         let pending = self.confirmation().as_ref().map(Confirmation::view);
@@ -135,8 +141,10 @@ impl Core {
         if let Change::RestoreRevision { number } = change {
             return self.restoring(current, config, *number);
         }
-        if let Change::InstallService(form) = change {
-            return self.installing(config, form);
+        match change {
+            Change::InstallService(form) => return self.installing(config, form),
+            Change::UpdateService { id } => return self.updating(config, id),
+            _ => {}
         }
         let random = || cell_vault::random_bytes().map_err(|error| internal(&error));
         let context = Context {
@@ -163,18 +171,43 @@ impl Core {
         Ok(edit::restore(config, earlier, number, keys))
     }
 
-    /// Commits and publishes.
+    /// Has the box itself change its config, if there is something to change.
+    pub(crate) async fn change_by_itself(
+        &self,
+        edit: impl FnOnce(&Config) -> Option<Edit> + Send,
+    ) -> Result<(), Problem> {
+        let _writer = self.writer.lock().await;
+        let current = self.desired.borrow().clone();
+        let Some(config) = current.config.clone() else {
+            return Ok(());
+        };
+        let Some(edit) = edit(&config) else {
+            return Ok(());
+        };
+        let waiting = self.confirmation().clone();
+        if let Some(waiting) = waiting {
+            drop(waiting.undone(&edit.config)?);
+        }
+        let changes =
+            documents::changes(Some(&config), &edit.config).map_err(|error| internal(&error))?;
+        let event = AuditEvent::new(edit.action);
+        self.keep(None, event, &current, &edit, changes, None)
+            .await
+            .map(drop)
+    }
+
+    /// Commits and publishes. The event says who and from where.
     async fn keep(
         &self,
-        identity: &Identity,
-        caller: &Caller,
+        by: Option<Username>,
+        mut event: AuditEvent,
         current: &Desired,
         edit: &Edit,
         changes: Changes,
         confirmation: Option<Confirmation>,
     ) -> Result<u64, Problem> {
         let now = (self.clock)();
-        let mut batch = Batch::new(now, Some(identity.username.clone()), edit.summary.as_str());
+        let mut batch = Batch::new(now, by, edit.summary.as_str());
         if edit.action == "peer.remove" {
             batch.urgent();
         }
@@ -208,7 +241,7 @@ impl Core {
                 .put(&mut batch)
                 .map_err(|error| internal(&error))?;
         }
-        let mut event = event(edit.action, identity, caller).detail(edit.summary.as_str());
+        event = event.detail(edit.summary.as_str());
         event.object.clone_from(&edit.object);
         let committed = self.commit(batch, event).await?;
         let revision = match committed.revision {
@@ -392,6 +425,7 @@ fn event_of(change: &Change, identity: &Identity, caller: &Caller) -> AuditEvent
         Change::FetchPeerFile { name } => ("peer.fetch", Some(name.to_string())),
         Change::RemovePeer { name } => ("peer.remove", Some(name.to_string())),
         Change::InstallService(form) => ("service.install", Some(form.id.to_string())),
+        Change::UpdateService { id } => ("service.update", Some(id.to_string())),
         Change::ChangeService { id, .. } => ("service.change", Some(id.to_string())),
         Change::RemoveService { id, .. } => ("service.remove", Some(id.to_string())),
         Change::RestoreRevision { number } => ("config.restore", Some(number.to_string())),

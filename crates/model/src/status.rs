@@ -127,6 +127,8 @@ pub struct ServiceStatus {
     pub since: Timestamp,
     /// What, in a sentence.
     pub detail: String,
+    /// The number of the data that what is told here works on: another one after an update.
+    pub data: u32,
 }
 
 /// Who carries the WireGuard packets.

@@ -7,16 +7,16 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use cell_catalogue::{
     Accounts, Backend, Container, Manifest, Platform, Probe, Setting, SettingError, Template,
-    Values, Variable, requires,
+    Values, Variable, Volume, requires,
 };
-use cell_model::config::{Config, DataConfig, ServicesConfig, SettingValue};
+use cell_model::config::{Config, DataConfig, ServiceConfig, ServicesConfig, SettingValue};
 use cell_model::container::{IdRange, ImageRef};
 use cell_model::name::{
     DnsLabel, Domain, InterfaceName, PartName, ServiceId, SettingKey, TimeZoneName, Username,
 };
 use cell_model::spec::{
     ContainerSpec, ContainersSpec, FlowSpec, HealthSpec, MountSpec, PortSpec, ProbeSpec, ProxySpec,
-    RouteSpec, ServiceSpec,
+    RouteSpec, ServiceSpec, VolumeSpec,
 };
 use ipnet::Ipv4Net;
 
@@ -42,6 +42,17 @@ pub struct Installed<'a> {
     pub data: DataConfig,
     /// What was answered; all else is as the manifest says.
     pub answers: &'a BTreeMap<SettingKey, SettingValue>,
+    /// What it was before an update that is on trial.
+    pub former: Option<Former<'a>>,
+}
+
+/// A service as it was before an update.
+#[derive(Debug, Clone, Copy)]
+pub struct Former<'a> {
+    /// What it was.
+    pub manifest: &'a Manifest,
+    /// The number of what an update copies.
+    pub number: u32,
 }
 
 /// What is the same for all services.
@@ -178,25 +189,21 @@ pub fn of(config: &Config, proxy: Option<&ImageRef>) -> Services {
     let mut manifests = BTreeMap::new();
     let mut problems = BTreeMap::new();
     for (id, service) in &config.services.installed {
-        match Manifest::parse(service.manifest.as_bytes()) {
-            Ok(manifest) if manifest.id == *id => {
-                manifests.insert(id, (manifest, service));
-            }
-            Ok(manifest) => {
-                let problem = ServiceProblem::Manifest(format!("it is that of {}", manifest.id));
-                problems.insert(id.clone(), problem);
-            }
-            Err(error) => {
-                problems.insert(id.clone(), ServiceProblem::Manifest(error.to_string()));
-            }
+        match read(id, service) {
+            Ok(manifest) => drop(manifests.insert(id, (manifest, service))),
+            Err(problem) => drop(problems.insert(id.clone(), problem)),
         }
     }
     let running = manifests.values().filter(|(_, service)| service.enabled);
     let installed: Vec<Installed<'_>> = running
-        .map(|(manifest, service)| Installed {
+        .map(|((manifest, former), service)| Installed {
             manifest,
             data: service.data,
             answers: &service.answers,
+            former: former.as_ref().map(|(manifest, number)| Former {
+                manifest,
+                number: *number,
+            }),
         })
         .collect();
     let place = place(config);
@@ -210,6 +217,24 @@ pub fn of(config: &Config, proxy: Option<&ImageRef>) -> Services {
         proxy::add(&mut services, image, config, &place);
     }
     services
+}
+
+/// What a service is, and what it was before an update that is on trial, with the number of its data.
+type Read = (Manifest, Option<(Manifest, u32)>);
+
+fn read(id: &ServiceId, service: &ServiceConfig) -> Result<Read, ServiceProblem> {
+    let parse = |text: &str| match Manifest::parse(text.as_bytes()) {
+        Ok(manifest) if manifest.id == *id => Ok(manifest),
+        Ok(manifest) => Err(ServiceProblem::Manifest(format!(
+            "it is that of {}",
+            manifest.id
+        ))),
+        Err(error) => Err(ServiceProblem::Manifest(error.to_string())),
+    };
+    let manifest = parse(&service.manifest)?;
+    let former = service.former.as_ref();
+    let former = former.map(|former| Ok((parse(&former.manifest)?, former.number)));
+    Ok((manifest, former.transpose()?))
 }
 
 /// What a person of this name has to do on their devices to use a service: kinds of device, each with its steps.
@@ -227,8 +252,10 @@ pub fn guides(
         data: DataConfig {
             slot: ServicesConfig::OWN_SLOT,
             number: 0,
+            lasting: 0,
         },
         answers,
+        former: None,
     };
     let mut values = values(&service, &place(config))?;
     values.insert(Variable::Username, username.to_string());
@@ -310,8 +337,13 @@ fn add(
         Ground::of(service.data.slot, place.pool).ok_or(ServiceProblem::NoNetwork(place.pool))?;
     let values = values(service, place)?;
     let edges = edges(manifest, all, place)?;
-    let routes = routes(services, manifest, &ground)?;
-    let ports = ports(services, manifest, &ground)?;
+    let mut routes = routes(services, manifest, &ground)?;
+    let mut ports = ports(services, manifest, &ground)?;
+    if service.former.is_some() {
+        // What people did to it would be lost should the one before come back.
+        routes.iter_mut().for_each(|route| route.backend = None);
+        ports.clear();
+    }
 
     let mut containers = Vec::new();
     for (at, container) in manifest.containers.iter().enumerate() {
@@ -321,7 +353,8 @@ fn add(
             .clone()
             .map(|edge| (edge.host.clone(), *edge.to.ip()))
             .collect();
-        services.flows.extend(own.map(|edge| FlowSpec {
+        let open = own.filter(|edge| edge.is_open);
+        services.flows.extend(open.map(|edge| FlowSpec {
             from: address,
             to: edge.to,
         }));
@@ -342,15 +375,38 @@ fn add(
         bridge: bridge(service.data.slot),
         network: ground.network,
         ids: ground.ids,
-        volumes: manifest
-            .volumes
-            .iter()
-            .map(|volume| volume.name.clone())
-            .collect(),
+        volumes: volumes(service),
         data: service.data.number,
         containers,
     });
     Ok(())
+}
+
+/// What is kept, and where. An update on trial works on copies of what the one before had, if its manifest asks for that.
+fn volumes(service: &Installed<'_>) -> BTreeMap<PartName, VolumeSpec> {
+    let DataConfig {
+        number, lasting, ..
+    } = service.data;
+    let original = |volume: &Volume| {
+        let former = service.former?;
+        let mut had = former.manifest.volumes.iter();
+        had.any(|had| had.name == volume.name && had.snapshot)
+            .then_some(former.number)
+    };
+    let of = |volume: &Volume| match volume.snapshot {
+        true => VolumeSpec {
+            number,
+            copy_of: original(volume),
+        },
+        false => VolumeSpec {
+            number: lasting,
+            copy_of: None,
+        },
+    };
+    let volumes = service.manifest.volumes.iter();
+    volumes
+        .map(|volume| (volume.name.clone(), of(volume)))
+        .collect()
 }
 
 /// What the names of all bridges begin with.
@@ -447,6 +503,8 @@ struct Reach {
     from: PartName,
     host: String,
     to: SocketAddrV4,
+    /// Not so while an update of the other one is on trial.
+    is_open: bool,
 }
 
 fn edges(
@@ -473,6 +531,7 @@ fn edges(
         edges.push(Reach {
             from: edge.from.clone(),
             host: format!("{}.{}", edge.to.container, edge.service),
+            is_open: other.is_some_and(|other| other.former.is_none()),
             to: to.ok_or_else(|| ServiceProblem::NoBackend {
                 service: edge.service.clone(),
                 to: edge.to.container.clone(),
@@ -503,7 +562,7 @@ fn routes(
         routes.push(RouteSpec {
             service: manifest.id.clone(),
             host: route.host.clone(),
-            backend: backend.expect("a route leads to a container of its manifest"),
+            backend: Some(backend.expect("a route leads to a container of its manifest")),
             max_body_mib: route.max_body_mib,
             well_known: route
                 .well_known

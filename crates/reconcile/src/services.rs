@@ -144,7 +144,7 @@ impl Watch {
             Ok(seen) => seen,
             Err(error) => {
                 let unknown = wanted.services.iter().map(|service| {
-                    let how = (State::Unknown, error.to_string());
+                    let how = (State::Unknown, error.to_string(), service.data);
                     (service.id.clone(), how)
                 });
                 let unknown = unknown.collect();
@@ -161,8 +161,8 @@ impl Watch {
         let failed = failed.map(|item| item.detail.clone());
         let mut status = BTreeMap::new();
         for service in &wanted.services {
-            let how = self.service(service, failed.as_deref());
-            status.insert(service.id.clone(), how);
+            let (state, detail) = self.service(service, failed.as_deref());
+            status.insert(service.id.clone(), (state, detail, service.data));
         }
         self.tell(status);
         self.start_again().await;
@@ -175,11 +175,15 @@ impl Watch {
     fn take_in(&mut self, wanted: &ContainersSpec, seen: &ContainersSeen) {
         let now = Instant::now();
         let proxy = names::container(&ServiceId::proxy(), &services::proxy_container());
-        let names: BTreeSet<String> = each(wanted).map(|(name, ..)| name).collect();
-        self.known.retain(|name, _| names.contains(name));
-        for name in names {
+        let asked: BTreeMap<String, u32> = each(wanted)
+            .map(|(name, service, _)| (name, service.data))
+            .collect();
+        self.known.retain(|name, _| asked.contains_key(name));
+        for (name, data) in asked {
             let known = self.known.entry(name.clone()).or_default();
             let found = seen.containers.get(&name);
+            // That of before an update goes on until there is another one, and says nothing of that.
+            let found = found.filter(|found| found.data == Some(data));
             match found.map(|found| found.state) {
                 Some(ContainerState::Running) => {
                     let started = found.map(|found| found.started);
@@ -300,12 +304,12 @@ impl Watch {
     }
 
     /// Publishes what is so now; since when moves only with the state.
-    fn tell(&self, status: BTreeMap<ServiceId, (State, String)>) {
+    fn tell(&self, status: BTreeMap<ServiceId, (State, String, u32)>) {
         let now = (self.clock)();
         let before = self.status.borrow().clone();
         let after: BTreeMap<ServiceId, ServiceStatus> = status
             .into_iter()
-            .map(|(id, (state, detail))| {
+            .map(|(id, (state, detail, data))| {
                 let same = before.get(&id).filter(|before| before.state == state);
                 if same.is_none() {
                     tracing::info!(service = %id, state = state.as_str(), detail, "service changed");
@@ -315,6 +319,7 @@ impl Watch {
                     state,
                     since,
                     detail,
+                    data,
                 };
                 (id, status)
             })

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use cell_os::OsError;
+use cell_os::toolbox::Toolbox;
 use tempfile::TempDir;
 use thiserror::Error;
 
@@ -47,7 +49,11 @@ mount --bind "$volumes" var/lib/containers/storage/volumes
 pivot_root . old
 umount -l old
 export PATH=/usr/bin:/usr/sbin
-podman system service --time=0 unix:///run/podman.sock &
+# Started again when it ends, as the box's init does.
+while :; do
+    podman system service --time=0 unix:///run/podman.sock || :
+    sleep 0.2
+done &
 wait
 "#;
 
@@ -63,12 +69,16 @@ pub enum PodmanError {
     /// It ended, or does not listen.
     #[error("podman does not listen: {0}")]
     Silent(String),
+    /// Its packages have no command line.
+    #[error("podman cannot be asked")]
+    Absent(#[from] OsError),
 }
 
 /// A running `podman system service`.
 #[derive(Debug)]
 pub struct Podman {
     process: Child,
+    namespace: Namespace,
     folder: TempDir,
     packages: PathBuf,
 }
@@ -110,6 +120,7 @@ impl Podman {
             .map_err(PodmanError::Start)?;
         let mut podman = Self {
             process,
+            namespace: namespace.clone(),
             folder,
             packages: packages.to_owned(),
         };
@@ -141,6 +152,30 @@ impl Podman {
     /// One of the programs it comes with.
     pub fn program(&self, name: &str) -> PathBuf {
         self.packages.join("usr/bin").join(name)
+    }
+
+    /// The process that all its processes come from.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What its own command line says, of output and errors alike.
+    ///
+    /// # Errors
+    /// [`PodmanError::Absent`], [`PodmanError::Start`]. What it refuses is an answer.
+    pub fn ask(&self, arguments: &[&str]) -> Result<String, PodmanError> {
+        let podman = Toolbox::new(&self.packages).command("podman")?;
+        let output = self
+            .namespace
+            .command(podman.get_program())
+            .args(podman.get_args())
+            .arg("--url")
+            .arg(format!("unix://{}", self.socket().display()))
+            .args(arguments)
+            .output()
+            .map_err(PodmanError::Start)?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok(String::from_utf8_lossy(&said).trim().to_owned())
     }
 
     /// What it has said on its output.

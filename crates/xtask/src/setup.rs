@@ -91,6 +91,25 @@ const TOOLS: &[Tool] = &[
     ),
     tool(
         Need::Test,
+        "vdirsyncer",
+        "vdirsyncer",
+        "keeps calendars and contacts as others do",
+    ),
+    tool(
+        Need::Test,
+        "/usr/lib/python3/dist-packages/caldav/__init__.py",
+        "python3-caldav",
+        "keeps a calendar as other programs do",
+    ),
+    tool(Need::Test, "rclone", "rclone", "keeps files as others do"),
+    tool(
+        Need::Test,
+        "litmus",
+        "litmus",
+        "asks for files in every way that WebDAV knows",
+    ),
+    tool(
+        Need::Test,
         "minisign",
         "minisign",
         "checks the downloads' signature as others do",
@@ -216,6 +235,14 @@ const FUZZ_TOOLS: &[Tool] = &[tool(
     "builds libFuzzer, and links Rust programs",
 )];
 
+/// What `cargo xtask bench services` needs beside what runs the daemon.
+const SERVICE_BENCH_TOOLS: &[Tool] = &[tool(
+    Need::Test,
+    "wrk",
+    "wrk",
+    "asks a service as often as it answers",
+)];
+
 /// What browser tests need of npm, pinned: the rules for accessible pages are part of what a test says. From 1.62 on
 /// playwright-core wants a later Node.js than Debian 12 has.
 const NPM_PACKAGES: &[(&str, &str)] = &[("axe-core", "4.14.1"), ("playwright-core", "1.61.1")];
@@ -238,6 +265,12 @@ pub(crate) fn ensure_buildroot() -> Result<(), XtaskError> {
 /// Makes sure that everything for `cargo xtask fuzz` is there.
 pub(crate) fn ensure_fuzz() -> Result<(), XtaskError> {
     ensure_tools(FUZZ_TOOLS, Need::Test)
+}
+
+/// Makes sure that everything for `cargo xtask bench services` is there.
+pub(crate) fn ensure_service_bench() -> Result<(), XtaskError> {
+    ensure_tools(TOOLS, Need::Run)?;
+    ensure_tools(SERVICE_BENCH_TOOLS, Need::Test)
 }
 
 fn ensure_tools(tools: &'static [Tool], need: Need) -> Result<(), XtaskError> {

@@ -105,6 +105,19 @@ async fn offer(visit: &Visit) -> Result<OfferView, Problem> {
     offer.ok_or_else(|| Problem::not_found(format!("service {id} in the store")))
 }
 
+pub(crate) async fn ask_update(visit: Visit) -> Result<Reply, Problem> {
+    let frame = frame(&visit).await;
+    let service = service(&visit).await?;
+    Ok(ok(pages::service_update::render(&frame, &service)))
+}
+
+pub(crate) async fn update(visit: Visit) -> Result<Reply, Problem> {
+    let id: ServiceId = named(&visit, "service")?;
+    let change = Change::UpdateService { id: id.clone() };
+    let receipt = visit.control.submit(&visit.caller, change).await?;
+    Ok(after_change(&receipt, &service_path(&id), Done::Updating))
+}
+
 pub(crate) async fn stop(visit: Visit) -> Result<Reply, Problem> {
     run(visit, false).await
 }

@@ -41,6 +41,7 @@ mod service_details;
 pub(crate) mod service_install;
 pub(crate) mod service_remove;
 pub(crate) mod service_settings;
+pub(crate) mod service_update;
 pub(crate) mod services;
 pub(crate) mod settings;
 pub(crate) mod setup;

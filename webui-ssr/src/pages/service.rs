@@ -23,11 +23,14 @@ pub(crate) fn render(frame: &Frame, service: &ServiceView, lines: &[ServiceLogLi
         (facts(&about(frame, service)))
         div.buttons {
             @if frame.may_post("/services/{service}/stop") {
-                @if service.enabled {
+                @if service.enabled && !service.on_trial {
                     (button(frame, &format!("{path}/restart"), "Start it anew", Look::Plain, &[]))
                     (button(frame, &format!("{path}/stop"), "Stop it", Look::Plain, &[]))
-                } @else {
+                } @else if !service.enabled {
                     (button(frame, &format!("{path}/start"), "Start it", Look::Main, &[]))
+                }
+                @if service.update.is_some() && service.enabled && !service.on_trial {
+                    (link(&format!("{path}/update"), "Update it", Look::Plain))
                 }
                 (link(&format!("{path}/remove"), "Remove it", Look::Danger))
             }
@@ -121,7 +124,11 @@ fn about(frame: &Frame, service: &ServiceView) -> Vec<(&'static str, Markup)> {
         let urls = html! { @for url in &service.urls { a href=(url) { (url) } br; } };
         pairs.push(("Address", urls));
     }
-    pairs.push(("Version", html! { (service.version) }));
+    pairs.push(("Version", version(service)));
+    if let Some(failed) = &service.failed_update {
+        let failed = html! { "To version " (failed.version) ": taken back. " (failed.reason) };
+        pairs.push(("Last update", failed));
+    }
     let internet = service.internet.as_deref();
     pairs.push((
         "Internet",
@@ -137,6 +144,17 @@ fn about(frame: &Frame, service: &ServiceView) -> Vec<(&'static str, Markup)> {
         pairs.push(("Needed by", list(ids)));
     }
     pairs
+}
+
+fn version(service: &ServiceView) -> Markup {
+    html! {
+        (service.version)
+        @match &service.update {
+            Some(_) if service.on_trial => {}
+            Some(update) => { " " span.quiet { "(version " (update.version) " is there)" } }
+            None => {}
+        }
+    }
 }
 
 fn settings(settings: &[SettingView]) -> Vec<Vec<Markup>> {

@@ -30,6 +30,10 @@ fn make_hostile(service: &mut ServiceView) {
     service.detail = text();
     service.internet = Some(text());
     service.urls = vec![text()];
+    if let Some(failed) = &mut service.failed_update {
+        failed.version = text();
+        failed.reason = text();
+    }
     for container in &mut service.containers {
         container.name = text();
     }

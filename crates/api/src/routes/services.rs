@@ -26,6 +26,11 @@ pub(crate) struct InstallForm {
     answers: BTreeMap<SettingKey, SettingValue>,
 }
 
+/// Nothing is to be said about an update.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateForm {}
+
 /// What becomes of what a service has kept.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -69,6 +74,15 @@ pub(crate) async fn install(visit: Visit) -> Result<Reply, Problem> {
     let change = Change::InstallService(form);
     let receipt = visit.control.submit(&visit.caller, change).await?;
     let made = answer(&visit, StatusCode::CREATED, id).await;
+    changed(receipt, made)
+}
+
+pub(crate) async fn update(visit: Visit) -> Result<Reply, Problem> {
+    let id = id(&visit)?;
+    let UpdateForm {} = body::read(&visit)?;
+    let change = Change::UpdateService { id: id.clone() };
+    let receipt = visit.control.submit(&visit.caller, change).await?;
+    let made = answer(&visit, StatusCode::OK, id).await;
     changed(receipt, made)
 }
 

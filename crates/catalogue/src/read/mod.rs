@@ -32,6 +32,7 @@ const INTERNET: Field = field(
     "\"It fetches the feeds that people subscribe to.\"",
 );
 const BACKUP: Field = field("backup", "true");
+const SNAPSHOT: Field = field("snapshot", "false");
 const MAX_MIB: Field = field("max_mib", "1024");
 
 /// The form of manifests that this code reads.
@@ -145,14 +146,19 @@ fn root(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Manifest> {
 fn volumes(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Volume> {
     let mut volumes = Vec::new();
     for section in reader.sections(root, "volume", "volume", MAX_PARTS) {
-        reader.only(&section, &["name", "backup", "max_mib"]);
+        reader.only(&section, &["name", "backup", "snapshot", "max_mib"]);
         let name = reader.required(&section, NAME);
         let backup = needed(reader, &section, BACKUP) && reader.flag(&section, BACKUP);
+        let snapshot = match section.has(SNAPSHOT.key) {
+            true => reader.flag(&section, SNAPSHOT),
+            false => backup,
+        };
         let max_mib = reader.number(&section, MAX_MIB, 1..=MAX_VOLUME_MIB);
         if let Some(name) = name {
             volumes.push(Volume {
                 name,
                 backup,
+                snapshot,
                 max_mib,
             });
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use cell_model::container::{IdRange, Limits};
-use cell_model::spec::{HealthSpec, ProbeSpec};
+use cell_model::spec::{HealthSpec, ProbeSpec, VolumeSpec};
 use proptest::prelude::*;
 
 use super::*;
@@ -44,10 +44,14 @@ fn service(number: u8, containers: u8, change: u8, network: u8) -> ServiceSpec {
             first: 0x4000_0000,
             size: 65_536,
         },
-        volumes: BTreeSet::from(["data".parse().unwrap()]),
+        volumes: BTreeMap::from([("data".parse().unwrap(), kept(1, None))]),
         data: 1,
         containers: (0..containers).map(container).collect(),
     }
+}
+
+fn kept(number: u32, copy_of: Option<u32>) -> VolumeSpec {
+    VolumeSpec { number, copy_of }
 }
 
 /// Carries an act out on what is only remembered.
@@ -60,17 +64,24 @@ fn carry_out(seen: &mut ContainersSeen, act: Act<'_>) {
             let before = seen.networks.insert(names::network(&service.id), made_from);
             assert_eq!(before, None, "it was taken away first");
         }
-        Act::CreateVolume(service, volume) => {
-            assert!(
-                seen.volumes
-                    .insert(names::volume(&service.id, volume, service.data))
-            );
+        Act::CreateVolume(service, volume, number) => {
+            let name = names::volume(&service.id, volume, number);
+            assert!(seen.volumes.insert(name));
+        }
+        Act::CopyVolume(service, volume, number, original) => {
+            let runs = |container: &ContainerSeen| container.service.as_ref() == Some(&service.id);
+            assert!(!seen.containers.values().any(runs), "nobody writes");
+            let name = |number| names::volume(&service.id, volume, number);
+            assert!(seen.volumes.contains(&name(number)));
+            assert_ne!(number, original);
+            assert!(seen.copied.insert(name(number)));
         }
         Act::CreateContainer(service, container) => {
             assert!(seen.networks.contains_key(&names::network(&service.id)));
             let made = ContainerSeen {
                 service: Some(service.id.clone()),
                 part: Some(container.name.clone()),
+                data: Some(service.data),
                 state: ContainerState::Created,
                 made_from: render::container_digest(service, container, Limiting::Possible),
                 started: 0,
@@ -163,11 +174,43 @@ fn service_that_is_left_alone_goes_on_as_it_was() {
 }
 
 #[test]
+fn update_works_on_a_copy_that_is_made_once_and_while_nothing_runs() {
+    let mut seen = ContainersSeen::default();
+    bring(&mut seen, &spec(vec![service(1, 2, 0, 1)]));
+    let mut updated = service(1, 2, 1, 1);
+    let data = "data".parse().unwrap();
+    (updated.data, updated.volumes) = (3, BTreeMap::from([(data, kept(3, Some(1)))]));
+    // Two away; a volume, its copy, two made and started.
+    assert_eq!(bring(&mut seen, &spec(vec![updated.clone()])), 2 + 2 + 4);
+    assert_eq!(bring(&mut seen, &spec(vec![updated.clone()])), 0);
+
+    // It stays: no container is touched.
+    let mut stays = updated.clone();
+    stays
+        .volumes
+        .values_mut()
+        .for_each(|volume| volume.copy_of = None);
+    assert_eq!(bring(&mut seen, &spec(vec![stays])), 0);
+
+    // Or the one before comes back, to what it had.
+    assert_eq!(bring(&mut seen, &spec(vec![service(1, 2, 0, 1)])), 2 + 4);
+
+    // A copy that was begun is gone on with, and what is not copied stays where it is.
+    seen.copied.clear();
+    let rest = "rest".parse().unwrap();
+    updated.volumes.insert(rest, kept(2, None));
+    let acts = additions(&updated, &seen, Limiting::Possible);
+    assert!(matches!(acts[0], Act::CopyVolume(_, _, 3, 1)), "{acts:?}");
+    assert!(matches!(acts[1], Act::CreateVolume(_, _, 2)), "{acts:?}");
+}
+
+#[test]
 fn container_with_a_label_of_nobody_goes() {
     let mut seen = ContainersSeen::default();
     let stray = ContainerSeen {
         service: None,
         part: None,
+        data: None,
         state: ContainerState::Running,
         made_from: String::new(),
         started: 0,

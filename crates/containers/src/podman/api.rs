@@ -124,6 +124,7 @@ pub(super) async fn containers(
         let seen = ContainerSeen {
             service: label(names::SERVICE).parse().ok(),
             part: label(names::PART).parse().ok(),
+            data: label(names::DATA).parse().ok(),
             state: match found.state.as_str() {
                 "created" | "configured" | "initialized" => ContainerState::Created,
                 "running" => ContainerState::Running,
@@ -157,7 +158,7 @@ pub(super) async fn networks(client: &Client) -> Result<BTreeMap<String, String>
         .collect())
 }
 
-/// The volumes of a service, or of all.
+/// The volumes of a service's data, or all of ours.
 pub(super) async fn volumes(
     client: &Client,
     data: Option<(&ServiceId, u32)>,
@@ -225,9 +226,10 @@ pub(super) async fn create_volume(
     client: &Client,
     service: &ServiceSpec,
     volume: &PartName,
+    number: u32,
 ) -> Result<(), ContainersError> {
     let what = format!("make the volume {volume} of {}", service.id);
-    let call = Call::post("/volumes/create", what).json(&render::volume(service, volume));
+    let call = Call::post("/volumes/create", what).json(&render::volume(service, volume, number));
     client.send(call).await?;
     Ok(())
 }
@@ -407,7 +409,7 @@ impl Inspected {
         let volumes: Vec<String> = container
             .mounts
             .iter()
-            .map(|mount| names::volume(&service.id, &mount.volume, service.data))
+            .map(|mount| render::mounted(service, mount))
             .collect();
         let volumes: BTreeSet<&str> = volumes.iter().map(String::as_str).collect();
         let ids = vec![format!("0:{}:{}", service.ids.first, service.ids.size)];

@@ -22,6 +22,7 @@ use tracing::{info, warn};
 use self::api::Image;
 use self::client::Client;
 use self::usage::Looks;
+use crate::copy;
 use crate::difference::{Act, additions, removals};
 use crate::log::{self, LogEntry};
 use crate::probe::{self, Unwell};
@@ -43,7 +44,7 @@ pub struct PodmanOptions {
     pub logs: PathBuf,
     /// The same folder, as this process sees it.
     pub logs_here: PathBuf,
-    /// Where podman has volumes.
+    /// Where it has volumes, as this process sees them.
     pub volumes: PathBuf,
     /// The file that is made to have podman started, by whoever looks after it.
     pub wanted: Option<PathBuf>,
@@ -106,8 +107,11 @@ impl Podman {
             }
             Act::RemoveNetwork(name) => api::remove_network(&self.client, name).await,
             Act::CreateNetwork(service) => api::create_network(&self.client, service).await,
-            Act::CreateVolume(service, volume) => {
-                api::create_volume(&self.client, service, volume).await
+            Act::CreateVolume(service, volume, number) => {
+                api::create_volume(&self.client, service, volume, number).await
+            }
+            Act::CopyVolume(service, volume, number, original) => {
+                self.copy_volume(service, volume, number, original).await
             }
             Act::CreateContainer(service, container) => {
                 self.create(service, container, limiting, images).await
@@ -158,6 +162,30 @@ impl Podman {
         checked
     }
 
+    /// Makes a volume a copy of another one, once nothing of the service runs.
+    async fn copy_volume(
+        &self,
+        service: &ServiceSpec,
+        volume: &PartName,
+        number: u32,
+        original: u32,
+    ) -> Result<(), ContainersError> {
+        let name = names::volume(&service.id, volume, number);
+        let original = names::volume(&service.id, volume, original);
+        let volumes = api::volumes(&self.client, None).await?;
+        // One that was never made has nothing to be copied.
+        let from = volumes.contains(&original).then(|| self.content(&original));
+        info!(volume = name, "data is copied for an update");
+        copy::copy(from, self.content(&name)).await?;
+        info!(volume = name, "data was copied");
+        Ok(())
+    }
+
+    /// The folder with what is in a volume (podman-volume-create(1), driver `local`).
+    fn content(&self, volume: &str) -> PathBuf {
+        self.volumes.join(volume).join("_data")
+    }
+
     async fn bring_up(
         &self,
         service: &ServiceSpec,
@@ -193,10 +221,13 @@ fn find<'a>(images: &'a [Image], wanted: &ImageRef) -> Result<&'a Image, Contain
 #[async_trait]
 impl Containers for Podman {
     async fn observe(&self) -> Result<ContainersSeen, ContainersError> {
+        let volumes = api::volumes(&self.client, None).await?;
+        let is_whole = |name: &&String| copy::is_whole(&self.content(name));
         Ok(ContainersSeen {
             containers: api::containers(&self.client).await?,
             networks: api::networks(&self.client).await?,
-            volumes: api::volumes(&self.client, None).await?,
+            copied: volumes.iter().filter(is_whole).cloned().collect(),
+            volumes,
         })
     }
 

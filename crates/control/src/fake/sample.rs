@@ -20,11 +20,12 @@ use crate::change::{Change, PeerReceipt};
 use crate::query::{Answer, Query};
 use crate::view::{
     AccountView, AuditVerifyView, AuditView, AvailableView, CheckView, ConfigView, DhcpView,
-    DiffEntry, DiffView, FirmwareView, GuideView, KeptDataView, LeaseView, LogLine, LogPage,
-    NetworkView, OfferView, Page, PartView, PeerView, RevisionView, RootCertificateView,
-    ServiceContainerView, ServiceLogLine, ServiceUsageView, ServiceView, SessionView, SessionsView,
-    SettingKindView, SettingView, SetupView, SlotsView, StatusView, TrialView, UpdateState,
-    UpdateView, VerbosityView, WellKnownView, WireGuardPeerView, WireGuardView,
+    DiffEntry, DiffView, FailedUpdateView, FirmwareView, GuideView, KeptDataView, LeaseView,
+    LogLine, LogPage, NetworkView, OfferView, Page, PartView, PeerView, RevisionView,
+    RootCertificateView, ServiceContainerView, ServiceLogLine, ServiceUpdateView, ServiceUsageView,
+    ServiceView, SessionView, SessionsView, SettingKindView, SettingView, SetupView, SlotsView,
+    StatusView, TrialView, UpdateState, UpdateView, VerbosityView, WellKnownView,
+    WireGuardPeerView, WireGuardView,
 };
 
 pub(super) const REVISION: u64 = 7;
@@ -335,6 +336,16 @@ fn service() -> ServiceView {
             platform: "linux".to_owned(),
             steps: vec!["Open https://files.home.cell/ in the file manager.".to_owned()],
         }],
+        on_trial: false,
+        update: Some(ServiceUpdateView {
+            version: "1.3".to_owned(),
+            release: 4,
+        }),
+        failed_update: Some(FailedUpdateView {
+            version: "1.2.9".to_owned(),
+            release: 4,
+            reason: "web ended; it is started again 8 s after that.".to_owned(),
+        }),
     }
 }
 

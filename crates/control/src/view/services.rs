@@ -49,6 +49,32 @@ pub struct ServiceView {
     pub well_known: Vec<WellKnownView>,
     /// How it is used: what whoever asks has to do on their devices.
     pub guides: Vec<GuideView>,
+    /// Whether it was updated, and it is not known yet whether that stays. Until then nobody reaches it.
+    pub on_trial: bool,
+    /// What the box has of it that is newer; `null`: nothing.
+    pub update: Option<ServiceUpdateView>,
+    /// The last update, if it was taken back; otherwise `null`.
+    pub failed_update: Option<FailedUpdateView>,
+}
+
+/// A newer version of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceUpdateView {
+    /// What people call it.
+    pub version: String,
+    /// Higher than that of the service.
+    pub release: u32,
+}
+
+/// An update that was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FailedUpdateView {
+    /// What people call the version that did not get well.
+    pub version: String,
+    /// Its release.
+    pub release: u32,
+    /// Why, as a sentence.
+    pub reason: String,
 }
 
 /// What devices find that only know a host (RFC 6764).

@@ -8,7 +8,7 @@ pub(crate) mod services;
 mod settings;
 mod undo;
 
-use cell_control::change::Change;
+use cell_control::change::{Change, ServiceForm};
 use cell_model::Timestamp;
 use cell_model::config::Config;
 use cell_model::key::{PresharedKey, PrivateKey, PublicKey};
@@ -74,7 +74,9 @@ pub(crate) fn apply(
         Change::RemoveService { id, delete_data } => services::remove(config, id, *delete_data),
         Change::SetUp(_) => Err(already_set_up()),
         // Needs the library: see `Core`.
-        Change::InstallService(form) => Err(services::not_offered(&form.id)),
+        Change::InstallService(ServiceForm { id, .. }) | Change::UpdateService { id } => {
+            Err(services::not_offered(id))
+        }
         // Needs the history: see `Core`.
         Change::RestoreRevision { number } => Err(Problem::not_found(format!("revision {number}"))),
     }

@@ -1,17 +1,20 @@
 //! Services come, change and go.
 
+mod update;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cell_catalogue::{Manifest, SettingKind};
 use cell_control::change::ServiceUpdate;
-use cell_model::config::{Config, ServiceConfig, SettingValue};
+use cell_model::config::{Config, ServiceConfig, ServicesConfig, SettingValue};
 use cell_model::name::{ServiceId, SettingKey};
 use cell_model::problem::Problem;
 use cell_packages::Offer;
 use cell_plan::services::{self, ServiceProblem};
 
 use super::Edit;
+pub(crate) use update::{keep_update, refuse_on_trial, take_back_update, update};
 
 /// Installs services in this order; the last is the one that was asked for, the others are those that it needs.
 pub(crate) fn install(
@@ -30,17 +33,6 @@ pub(crate) fn install(
     }
     let mut after = config.clone();
     for offer in offers {
-        let mut settings = offer.manifest.settings.iter();
-        if settings.any(|setting| setting.kind == SettingKind::Secret) {
-            return Err(Problem::conflict(
-                "service_unfit",
-                "The service cannot run on this box",
-                format!(
-                    "{} asks for a secret, which this version of the box cannot keep for it.",
-                    offer.manifest.name
-                ),
-            ));
-        }
         let answers = match offer.manifest.id == *id {
             true => answers.clone(),
             false => BTreeMap::new(),
@@ -62,11 +54,28 @@ pub(crate) fn install(
     Ok(Edit::new(after, "service.install", id.to_string(), summary))
 }
 
+/// There is nowhere yet to keep one for a service.
+fn refuse_secrets(manifest: &Manifest) -> Result<(), Problem> {
+    let mut settings = manifest.settings.iter();
+    match settings.any(|setting| setting.kind == SettingKind::Secret) {
+        false => Ok(()),
+        true => Err(Problem::conflict(
+            "service_unfit",
+            "The service cannot run on this box",
+            format!(
+                "{} asks for a secret, which this version of the box cannot keep for it.",
+                manifest.name
+            ),
+        )),
+    }
+}
+
 fn add(
     config: &mut Config,
     offer: &Offer,
     answers: BTreeMap<SettingKey, SettingValue>,
 ) -> Result<(), Problem> {
+    refuse_secrets(&offer.manifest)?;
     let id = &offer.manifest.id;
     let services = &mut config.services;
     let data = services.data_for(id).ok_or_else(|| {
@@ -77,12 +86,7 @@ fn add(
         )
     })?;
     services.kept.remove(id);
-    let service = ServiceConfig {
-        manifest: offer.text.clone(),
-        data,
-        enabled: true,
-        answers,
-    };
+    let service = ServiceConfig::new(offer.text.clone(), data, answers);
     services.installed.insert(id.clone(), Arc::new(service));
     Ok(())
 }
@@ -94,6 +98,7 @@ pub(super) fn change(
 ) -> Result<Edit, Problem> {
     let service = find(config, id)?;
     let manifest = manifest(id, service)?;
+    refuse_on_trial(&manifest, service)?;
     let mut after = ServiceConfig::clone(service);
     after.enabled = update.enabled.unwrap_or(service.enabled);
     for (key, answer) in &update.answers {
@@ -133,7 +138,7 @@ pub(super) fn change(
 pub(super) fn remove(config: &Config, id: &ServiceId, delete_data: bool) -> Result<Edit, Problem> {
     let mut after = config.clone();
     let services = &mut after.services;
-    let (data, summary) = match config.services.installed.get(id) {
+    let summary = match config.services.installed.get(id) {
         Some(service) => {
             // What cannot be read any more can still be taken away.
             let name = match Manifest::parse(service.manifest.as_bytes()) {
@@ -144,22 +149,66 @@ pub(super) fn remove(config: &Config, id: &ServiceId, delete_data: bool) -> Resu
                 Err(_) => id.to_string(),
             };
             services.installed.remove(id);
+            leave(services, id, service, delete_data);
             let with = if delete_data { " and its data" } else { "" };
-            (service.data, format!("Removed {name}{with}"))
+            format!("Removed {name}{with}")
         }
         None => match services.kept.remove(id) {
-            Some(kept) if delete_data => (kept, format!("Deleted the data of {id}")),
+            Some(kept) if delete_data => {
+                discard(services, id, kept.numbers().into_iter());
+                format!("Deleted the data of {id}")
+            }
             _ => return Err(Problem::not_found(format!("service {id}"))),
         },
     };
-    match delete_data {
-        true => {
-            let discarded = services.discarded.entry(id.clone()).or_default();
-            discarded.insert(data.number);
-        }
+    Ok(Edit::new(after, "service.remove", id.to_string(), summary))
+}
+
+/// What becomes of the data of a service that goes. Of an update on trial nobody knows whether it had got well: what was
+/// there before is what counts.
+pub(super) fn leave(
+    services: &mut ServicesConfig,
+    id: &ServiceId,
+    service: &ServiceConfig,
+    delete: bool,
+) {
+    let mut data = service.data;
+    if let Some(former) = &service.former {
+        discard(services, id, [data.number].into_iter());
+        data.number = former.number;
+    }
+    match delete {
+        true => discard(services, id, data.numbers().into_iter()),
         false => drop(services.kept.insert(id.clone(), data)),
     }
-    Ok(Edit::new(after, "service.remove", id.to_string(), summary))
+}
+
+/// A service as it is, with what was set at another time, as far as it still takes that.
+pub(super) fn with_settings_of(present: &ServiceConfig, other: &ServiceConfig) -> ServiceConfig {
+    let mut service = present.clone();
+    if present.former.is_some() {
+        return service;
+    }
+    service.enabled = other.enabled;
+    service.answers = other.answers.clone();
+    if let Ok(manifest) = Manifest::parse(present.manifest.as_bytes()) {
+        keep_fitting(&mut service.answers, &manifest);
+    }
+    service
+}
+
+/// Leaves out answers that a manifest does not take: to those questions, its own count.
+fn keep_fitting(answers: &mut BTreeMap<SettingKey, SettingValue>, manifest: &Manifest) {
+    answers.retain(|key, answer| {
+        let mut settings = manifest.settings.iter();
+        settings.any(|setting| setting.key == *key && setting.kind.check(answer).is_ok())
+    });
+}
+
+/// Has data deleted.
+fn discard(services: &mut ServicesConfig, id: &ServiceId, numbers: impl Iterator<Item = u32>) {
+    let discarded = services.discarded.entry(id.clone()).or_default();
+    discarded.extend(numbers);
 }
 
 /// 409 while another service needs it: to run, or to be there at all.
@@ -214,8 +263,10 @@ fn check<'a>(
     let mut running = config.clone();
     for manifest in &manifests {
         // What is wrong with one that does not run would be found when it is to run, and nobody looks then.
+        // Nor would somebody see who has no port while its update is on trial.
         if let Some(service) = running.services.installed.get_mut(&manifest.id) {
-            Arc::make_mut(service).enabled = true;
+            let service = Arc::make_mut(service);
+            (service.enabled, service.former) = (true, None);
         }
     }
     let found = services::of(&running, None);
@@ -279,180 +330,4 @@ pub(crate) fn not_offered(id: &ServiceId) -> Problem {
 }
 
 #[cfg(test)]
-mod tests {
-    use cell_control::change::Change;
-    use cell_model::config::DataConfig;
-
-    use super::*;
-    use crate::edit::{apply, sample};
-
-    const DIGEST: &str = "sha256:0011223344556677889900112233445566778899001122334455667788990011";
-
-    fn offer(id: &str, head: &str, rest: &str) -> Offer {
-        let text = format!(
-            "schema = 1\nid = \"{id}\"\nname = \"The {id}\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n{head}\n\
-             [[container]]\nname = \"web\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
-             health = {{ port = 80 }}\n{rest}"
-        );
-        Offer {
-            manifest: Manifest::parse(text.as_bytes()).unwrap(),
-            text,
-        }
-    }
-
-    fn files() -> Offer {
-        let rest = "[[route]]\nhost = \"files\"\nbackend = \"web:80\"\n[[setting]]\nkey = \"size\"\nlabel = \"Size\"\n\
-                    kind = \"number\"\nmin = 1\nmax = 9\ndefault = 3\n";
-        offer("files", "", rest)
-    }
-
-    fn id(text: &str) -> ServiceId {
-        text.parse().unwrap()
-    }
-
-    fn with(offers: &[Offer]) -> Config {
-        let config = sample::with_peers(&[]);
-        install(&config, offers, &BTreeMap::new()).unwrap().config
-    }
-
-    fn submit(config: &Config, change: &Change) -> Result<Edit, Problem> {
-        sample::with_context(|context| apply(config, change, context))
-    }
-
-    fn removed(config: &Config, name: &str, delete_data: bool) -> Result<Edit, Problem> {
-        let id = id(name);
-        submit(config, &Change::RemoveService { id, delete_data })
-    }
-
-    #[test]
-    fn what_a_service_needs_is_installed_with_it_and_cannot_go_before_it() {
-        let photos = offer("photos", "requires = [\"files\"]", "");
-        let config = sample::with_peers(&[]);
-        let edit = install(&config, &[files(), photos], &BTreeMap::new()).unwrap();
-        assert_eq!(edit.summary, "Installed The photos, and The files with it");
-        let slots: Vec<u16> = edit
-            .config
-            .services
-            .installed
-            .values()
-            .map(|one| one.data.slot)
-            .collect();
-        assert_eq!(slots, [1, 2]);
-
-        let refused = removed(&edit.config, "files", false).unwrap_err();
-        assert_eq!(
-            (refused.status, refused.code.as_ref()),
-            (409, "service_needed")
-        );
-        assert!(
-            refused
-                .detail
-                .contains("The photos cannot do without The files"),
-            "{refused:?}"
-        );
-        let stop = Change::ChangeService {
-            id: id("files"),
-            update: ServiceUpdate {
-                enabled: Some(false),
-                ..ServiceUpdate::default()
-            },
-        };
-        let problem = submit(&edit.config, &stop).unwrap_err();
-        assert_eq!(problem.code, "service_needed");
-        assert!(problem.detail.ends_with("Stop it first."), "{problem}");
-
-        let config = removed(&edit.config, "photos", false).unwrap().config;
-        let config = submit(&config, &stop).unwrap().config;
-        assert!(!config.services.installed[&id("files")].enabled);
-        assert!(services::of(&config, None).containers.services.is_empty());
-        let config = removed(&config, "files", true).unwrap().config;
-        assert!(config.services.installed.is_empty());
-        let photos = DataConfig { slot: 2, number: 2 };
-        assert_eq!(
-            config.services.kept,
-            BTreeMap::from([(id("photos"), photos)])
-        );
-        let discarded = BTreeMap::from([(id("files"), [1].into())]);
-        assert_eq!(config.services.discarded, discarded);
-    }
-
-    #[test]
-    fn data_that_was_kept_is_found_again_or_deleted_later() {
-        let config = removed(&with(&[files()]), "files", false).unwrap().config;
-        let again = install(&config, &[offer("a", "", "")], &BTreeMap::new())
-            .unwrap()
-            .config;
-        let again = install(&again, &[files()], &BTreeMap::new())
-            .unwrap()
-            .config;
-        let data = DataConfig { slot: 1, number: 1 };
-        assert_eq!(again.services.installed[&id("files")].data, data);
-        assert!(again.services.kept.is_empty());
-
-        let deleted = removed(&config, "files", true).unwrap();
-        assert_eq!(deleted.summary, "Deleted the data of files");
-        assert!(deleted.config.services.discarded.contains_key(&id("files")));
-        assert_eq!(
-            removed(&deleted.config, "files", true).unwrap_err().status,
-            404
-        );
-        let back = install(&deleted.config, &[files()], &BTreeMap::new())
-            .unwrap()
-            .config;
-        // What is new has another number: what is deleted stays deleted, and takes nothing new along.
-        assert_eq!(back.services.installed[&id("files")].data.number, 2);
-        assert_eq!(back.services.discarded[&id("files")], [1].into());
-    }
-
-    #[test]
-    fn answers_are_those_the_manifest_takes() {
-        let config = with(&[files()]);
-        let change = |key: &str, answer: Option<SettingValue>| {
-            let answers = BTreeMap::from([(key.parse().unwrap(), answer)]);
-            let update = ServiceUpdate {
-                answers,
-                ..ServiceUpdate::default()
-            };
-            submit(
-                &config,
-                &Change::ChangeService {
-                    id: id("files"),
-                    update,
-                },
-            )
-        };
-        let edit = change("size", Some(SettingValue::Number(7))).unwrap();
-        assert_eq!(edit.summary, "Changed the settings of The files");
-        for (key, answer) in [
-            ("size", Some(SettingValue::Number(10))),
-            ("size", Some(SettingValue::Switch(true))),
-            ("other", Some(SettingValue::Number(1))),
-            ("other", None),
-        ] {
-            let refused = change(key, answer).unwrap_err();
-            assert_eq!(refused.status, 400, "{refused:?}");
-        }
-        let none = Change::ChangeService {
-            id: id("moon"),
-            update: ServiceUpdate::default(),
-        };
-        assert_eq!(submit(&config, &none).unwrap_err().status, 404);
-        let answers = BTreeMap::from([("size".parse().unwrap(), SettingValue::Number(0))]);
-        let refused = install(&sample::with_peers(&[]), &[files()], &answers).unwrap_err();
-        assert_eq!(refused.status, 400);
-    }
-
-    #[test]
-    fn two_services_do_not_share_a_host_and_one_is_not_installed_twice() {
-        let config = with(&[files()]);
-        let twin = offer(
-            "twin",
-            "",
-            "[[route]]\nhost = \"files\"\nbackend = \"web:80\"\n",
-        );
-        let refused = install(&config, &[twin], &BTreeMap::new()).unwrap_err();
-        assert_eq!(refused.code, "service_clash");
-        let refused = install(&config, &[files()], &BTreeMap::new()).unwrap_err();
-        assert_eq!(refused.code, "already_installed");
-    }
-}
+mod tests;

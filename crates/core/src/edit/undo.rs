@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use cell_model::config::{Config, PeerConfig};
+use cell_model::config::{Config, PeerConfig, ServiceConfig, ServicesConfig};
 use cell_model::key::PresharedKey;
 use cell_model::name::PeerName;
 use cell_model::problem::Problem;
 use cell_model::subnet::{matching_v6, peer_addresses};
 
-use super::Edit;
 use super::settings::{files_differ, same_host};
+use super::{Edit, services};
 
 /// The config of an earlier revision. Secrets that were destroyed since do not come back, and the summary says so.
 pub(crate) fn restore(
@@ -46,21 +46,34 @@ pub(crate) fn restore(
 
 /// Services that came later go, and their data stays: to delete it, nobody has asked. Who has data keeps its numbers, for
 /// the data belongs to users that follow from them. What was deleted stays so: who comes back without data begins anew.
+/// Programs do not go back: an older one may not be able to read what a newer one wrote.
 fn keep_data(now: &Config, earlier: &mut Config) {
     let services = &mut earlier.services;
     let coming = std::mem::take(&mut services.installed);
-    let installed = now.services.installed.iter();
-    services.kept = installed
-        .map(|(id, service)| (id.clone(), service.data))
-        .chain(now.services.kept.clone())
-        .collect();
+    services.kept = now.services.kept.clone();
     services.discarded = now.services.discarded.clone();
-    for (id, mut service) in coming {
-        if let Some(data) = services.data_for(&id).filter(|data| *data != service.data) {
-            Arc::make_mut(&mut service).data = data;
+    let installed = now.services.installed.iter();
+    for (id, service) in installed.filter(|(id, _)| !coming.contains_key(*id)) {
+        services::leave(services, id, service, false);
+    }
+    for (id, service) in &coming {
+        if let Some(present) = now.services.installed.get(id) {
+            let service = services::with_settings_of(present, service);
+            services.installed.insert(id.clone(), Arc::new(service));
+        }
+    }
+    // What is there now has its numbers before anything else is given some.
+    for (id, service) in coming {
+        if services.installed.contains_key(&id) {
+            continue;
+        }
+        let mut service = ServiceConfig::clone(&service);
+        service.former = None;
+        if let Some(data) = services.data_for(&id) {
+            service.data = data;
         }
         services.kept.remove(&id);
-        services.installed.insert(id, service);
+        services.installed.insert(id, Arc::new(service));
     }
 }
 
@@ -87,7 +100,7 @@ pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Conf
         vpn: unless_touched(vpn, &after.vpn, &before.vpn),
         dns: unless_touched(dns, &after.dns, &before.dns),
         updates: unless_touched(updates, &after.updates, &before.updates),
-        services: unless_touched(services, &after.services, &before.services),
+        services: undo_services(services, &before.services, &after.services),
         peers: BTreeMap::new(),
     };
     let mut later = Vec::new();
@@ -117,6 +130,22 @@ pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Conf
     }
     check_clashes(&undone)?;
     Ok(undone)
+}
+
+/// What is installed and whose data that is belong together; the network of all does not depend on them.
+fn undo_services(
+    now: &ServicesConfig,
+    before: &ServicesConfig,
+    after: &ServicesConfig,
+) -> ServicesConfig {
+    let is_untouched = now.installed == after.installed
+        && now.kept == after.kept
+        && now.discarded == after.discarded;
+    let services = if is_untouched { before } else { now };
+    ServicesConfig {
+        network: unless_touched(&now.network, &after.network, &before.network),
+        ..services.clone()
+    }
 }
 
 fn unless_touched<T: PartialEq + Clone>(now: &T, after: &T, before: &T) -> T {

@@ -1,5 +1,5 @@
 use cell_control::change::{Change, SettingsUpdate};
-use cell_model::config::{DataConfig, ServiceConfig, VpnConfig};
+use cell_model::config::{DataConfig, FormerConfig, ServiceConfig, SettingValue, VpnConfig};
 use cell_model::name::ServiceId;
 use proptest::prelude::*;
 
@@ -170,26 +170,26 @@ proptest! {
 #[test]
 fn restored_services_find_their_data_and_never_anybody_elses() {
     let id = |text: &str| -> ServiceId { text.parse().unwrap() };
-    let data = |slot, number| DataConfig { slot, number };
+    let data = |slot, number| DataConfig {
+        slot,
+        number,
+        lasting: number + 1,
+    };
     let service = |data| {
-        Arc::new(ServiceConfig {
-            manifest: "schema = 1".to_owned(),
-            data,
-            enabled: true,
-            answers: BTreeMap::new(),
-        })
+        let manifest = "schema = 1".to_owned();
+        Arc::new(ServiceConfig::new(manifest, data, BTreeMap::new()))
     };
     let mut earlier = sample::with_peers(&[]);
     earlier.services.installed = BTreeMap::from([
         (id("files"), service(data(1, 1))),
-        (id("notes"), service(data(2, 2))),
+        (id("notes"), service(data(2, 3))),
     ]);
     earlier.services.discarded = BTreeMap::from([(id("photos"), [9].into())]);
     // Since then, files were removed and kept, notes were removed and deleted, and photos have their number.
     let mut now = sample::with_peers(&[]);
     now.services.installed = BTreeMap::from([(id("photos"), service(data(2, 10)))]);
     now.services.kept = BTreeMap::from([(id("files"), data(1, 1))]);
-    now.services.discarded = BTreeMap::from([(id("notes"), [2].into())]);
+    now.services.discarded = BTreeMap::from([(id("notes"), [3, 4].into())]);
 
     let restored = restore(&now, earlier, 3, &BTreeMap::new()).config.services;
     let places: Vec<(&str, DataConfig)> = restored
@@ -197,11 +197,72 @@ fn restored_services_find_their_data_and_never_anybody_elses() {
         .iter()
         .map(|(id, service)| (id.as_str(), service.data))
         .collect();
-    assert_eq!(places, [("files", data(1, 1)), ("notes", data(3, 11))]);
+    assert_eq!(places, [("files", data(1, 1)), ("notes", data(3, 12))]);
     assert_eq!(restored.kept, BTreeMap::from([(id("photos"), data(2, 10))]));
-    let discarded = BTreeMap::from([(id("notes"), [2].into())]);
+    let discarded = BTreeMap::from([(id("notes"), [3, 4].into())]);
     assert_eq!(
         restored.discarded, discarded,
         "nothing is deleted that nobody wants deleted now"
     );
+}
+
+#[test]
+fn restored_settings_take_no_program_back_to_an_older_one() {
+    let id: ServiceId = "files".parse().unwrap();
+    let manifest = |release: u32, most: u32| {
+        format!(
+            "schema = 1\nid = \"files\"\nname = \"Files\"\nsummary = \"A\"\nversion = \"1\"\nrelease = {release}\n\
+             [[container]]\nname = \"web\"\nimage = \"a@sha256:{}\"\nmemory_mib = 64\ncpu_percent = 10\n\
+             processes = 8\nhealth = {{ port = 80 }}\n[[setting]]\nkey = \"size\"\nlabel = \"Size\"\n\
+             kind = \"number\"\nmin = 1\nmax = {most}\ndefault = 3\n",
+            "00".repeat(32)
+        )
+    };
+    let service = |release, most, number, size| {
+        let data = DataConfig {
+            slot: 1,
+            number,
+            lasting: 2,
+        };
+        let answers = BTreeMap::from([("size".parse().unwrap(), SettingValue::Number(size))]);
+        ServiceConfig::new(manifest(release, most), data, answers)
+    };
+    let with = |service: ServiceConfig| {
+        let mut config = sample::with_peers(&[]);
+        let installed = &mut config.services.installed;
+        installed.insert(id.clone(), Arc::new(service));
+        config
+    };
+    let restored = |now: &Config, earlier: Config| {
+        let edit = restore(now, earlier, 3, &BTreeMap::new());
+        ServiceConfig::clone(&edit.config.services.installed[&id])
+    };
+    let now = with(service(2, 9, 3, 5));
+    let mut stopped = service(1, 9, 1, 7);
+    stopped.enabled = false;
+    let after = restored(&now, with(stopped));
+    assert_eq!(after.data.number, 3);
+    assert!(!after.enabled && after.manifest.contains("release = 2"));
+    let size = "size".parse().unwrap();
+    assert_eq!(after.answers.get(&size), Some(&SettingValue::Number(7)));
+    // An answer that it does not take any more.
+    let after = restored(&with(service(2, 6, 3, 5)), with(service(1, 9, 1, 7)));
+    assert!(after.answers.is_empty());
+
+    // An update that was on trial then is none now, and one that is on trial now goes on.
+    let mut on_trial = service(2, 9, 3, 5);
+    on_trial.former = Some(FormerConfig {
+        manifest: manifest(1, 9),
+        number: 1,
+        answers: BTreeMap::new(),
+    });
+    let none = sample::with_peers(&[]);
+    let after = restore(&none, with(on_trial.clone()), 3, &BTreeMap::new()).config;
+    assert_eq!(after.services.installed[&id].former, None);
+    let after = restored(&with(on_trial.clone()), with(service(1, 9, 1, 7)));
+    assert_eq!(after, on_trial);
+    // It goes with what it had before.
+    let after = restore(&with(on_trial), none, 3, &BTreeMap::new()).config;
+    assert_eq!(after.services.kept[&id].number, 1);
+    assert_eq!(after.services.discarded[&id], [3].into());
 }

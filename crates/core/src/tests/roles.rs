@@ -113,6 +113,10 @@ fn change_row(change: &Change) -> (Option<Role>, Option<Change>) {
             (Some(Role::Admin), Some(Change::InstallService(form)))
         }
         Change::InstallService(_) => {
+            let id = "files".parse().unwrap();
+            (Some(Role::Admin), Some(Change::UpdateService { id }))
+        }
+        Change::UpdateService { .. } => {
             let update = ServiceUpdate::default();
             let id = "files".parse().unwrap();
             (

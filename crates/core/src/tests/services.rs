@@ -27,18 +27,19 @@ fn files() -> ServiceId {
 /// A home with a service, as if it had been in the store.
 async fn home() -> Home {
     let home = Home::set_up().await;
-    let service = ServiceConfig {
-        manifest: format!(
-            "schema = 1\nid = \"files\"\nname = \"Files\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n\
+    let manifest = format!(
+        "schema = 1\nid = \"files\"\nname = \"Files\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n\
              [[container]]\nname = \"web\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
              health = {{ port = 80 }}\n[[container.mount]]\nvolume = \"data\"\npath = \"/data\"\n\
              [[volume]]\nname = \"data\"\nbackup = true\n\
              [[route]]\nhost = \"cloud\"\nbackend = \"web:80\"\nwell_known = {{ caldav = \"/\", carddav = \"/\" }}\n"
-        ),
-        data: DataConfig { slot: 1, number: 1 },
-        enabled: true,
-        answers: BTreeMap::new(),
+    );
+    let data = DataConfig {
+        slot: 1,
+        number: 1,
+        lasting: 2,
     };
+    let service = ServiceConfig::new(manifest, data, BTreeMap::new());
     home.core.desired.send_modify(|desired| {
         let config = desired.config.as_mut().map(Arc::make_mut).unwrap();
         config.services.installed.insert(files(), Arc::new(service));

@@ -20,7 +20,10 @@ use serde::{Deserialize, Serialize};
 pub use dns::{DnsConfig, DnsRecordConfig, RecordData, UpstreamConfig};
 pub use network::{AddressingConfig, AddressingError, InterfaceConfig, NetworkConfig};
 pub use peer::{PeerConfig, ServiceToggle};
-pub use services::{DataConfig, ServiceConfig, ServicesConfig, ServicesSettings, SettingValue};
+pub use services::{
+    DataConfig, FailedUpdateConfig, FormerConfig, ServiceConfig, ServicesConfig, ServicesSettings,
+    SettingValue,
+};
 pub use updates::{
     Authorities, AuthoritiesError, MaintenanceWindow, ReleaseChannel, TimeOfDay, TimeOfDayError,
     UpdateMode, UpdatesConfig,

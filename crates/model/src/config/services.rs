@@ -56,8 +56,17 @@ impl ServicesSettings {
 pub struct DataConfig {
     /// The service's number, of which network and ids follow: data belongs to these ids. No two have the same.
     pub slot: u16,
-    /// The number of the data; it is never given twice.
+    /// The number of what an update copies first; it is never given twice.
     pub number: u32,
+    /// The number of all else that it keeps, which is the same before and after an update; it is never given twice either.
+    pub lasting: u32,
+}
+
+impl DataConfig {
+    /// Both numbers.
+    pub fn numbers(&self) -> [u32; 2] {
+        [self.number, self.lasting]
+    }
 }
 
 /// A service that was installed.
@@ -75,6 +84,55 @@ pub struct ServiceConfig {
     /// What was answered; all else is as the manifest says.
     #[serde(default)]
     pub answers: BTreeMap<SettingKey, SettingValue>,
+    /// What it was before an update, for as long as it is not known whether it gets well. Until then nobody reaches it,
+    /// so that nothing is lost should it become that again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<FormerConfig>,
+    /// The last update, if it was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_update: Option<FailedUpdateConfig>,
+}
+
+impl ServiceConfig {
+    /// One that runs.
+    pub fn new(
+        manifest: String,
+        data: DataConfig,
+        answers: BTreeMap<SettingKey, SettingValue>,
+    ) -> Self {
+        Self {
+            manifest,
+            data,
+            enabled: true,
+            answers,
+            former: None,
+            failed_update: None,
+        }
+    }
+}
+
+/// A service as it was before an update.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormerConfig {
+    /// Its manifest.
+    pub manifest: String,
+    /// The number of what was copied: untouched since.
+    pub number: u32,
+    /// What was answered.
+    pub answers: BTreeMap<SettingKey, SettingValue>,
+}
+
+/// An update that was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailedUpdateConfig {
+    /// The release that did not get well.
+    pub release: u32,
+    /// What people call it.
+    pub version: String,
+    /// Why, as a sentence.
+    pub reason: String,
 }
 
 impl Default for ServicesConfig {
@@ -110,10 +168,29 @@ impl ServicesConfig {
         let taken: BTreeSet<u16> = present.iter().map(|data| data.slot).collect();
         let mut free = (Self::OWN_SLOT + 1..=u16::MAX).filter(|slot| !taken.contains(slot));
         let slot = free.next().filter(|_| self.installed.len() < Self::MAX)?;
+        let number = self.next_number()?;
+        Some(DataConfig {
+            slot,
+            number,
+            lasting: number.checked_add(1)?,
+        })
+    }
+
+    /// A number for data that nothing had before. `None`: they are used up.
+    pub fn next_number(&self) -> Option<u32> {
+        let installed = self.installed.values();
+        let former = installed
+            .clone()
+            .filter_map(|service| Some(service.former.as_ref()?.number));
+        let present = installed.map(|service| service.data);
+        let present = present.chain(self.kept.values().copied());
         let discarded = self.discarded.values().flatten().copied();
-        let known = present.iter().map(|data| data.number).chain(discarded);
-        let number = known.max().unwrap_or_default().checked_add(1)?;
-        Some(DataConfig { slot, number })
+        let known = present.flat_map(|data| data.numbers()).chain(former);
+        known
+            .chain(discarded)
+            .max()
+            .unwrap_or_default()
+            .checked_add(1)
     }
 }
 
@@ -153,24 +230,22 @@ mod tests {
     }
 
     fn data(slot: u16, number: u32) -> DataConfig {
-        DataConfig { slot, number }
+        let lasting = number + 1;
+        DataConfig {
+            slot,
+            number,
+            lasting,
+        }
     }
 
     #[test]
     fn service_gets_its_own_numbers_again_and_nobody_elses() {
         let mut services = ServicesConfig::default();
-        let service = |data| {
-            Arc::new(ServiceConfig {
-                manifest: String::new(),
-                data,
-                enabled: true,
-                answers: BTreeMap::new(),
-            })
-        };
+        let service = |data| Arc::new(ServiceConfig::new(String::new(), data, BTreeMap::new()));
         assert_eq!(services.data_for(&id("a")), Some(data(1, 1)));
         services.installed.insert(id("a"), service(data(1, 1)));
-        services.kept.insert(id("b"), data(2, 2));
-        assert_eq!(services.data_for(&id("b")), Some(data(2, 2)));
+        services.kept.insert(id("b"), data(2, 3));
+        assert_eq!(services.data_for(&id("b")), Some(data(2, 3)));
         services.discarded.insert(id("c"), [7].into());
         assert_eq!(
             services.data_for(&id("c")),
@@ -178,12 +253,29 @@ mod tests {
             "never the one that is deleted"
         );
         for slot in 3..=64 {
-            let one = service(data(slot, u32::from(slot)));
+            let one = service(data(slot, 2 * u32::from(slot)));
             services.installed.insert(id(&format!("s{slot}")), one);
         }
-        assert_eq!(services.data_for(&id("c")), Some(data(65, 65)));
-        services.installed.insert(id("d"), service(data(65, 65)));
+        assert_eq!(services.data_for(&id("c")), Some(data(65, 130)));
+        services.installed.insert(id("d"), service(data(65, 130)));
         assert_eq!(services.data_for(&id("c")), None);
+    }
+
+    #[test]
+    fn number_of_what_an_update_has_copied_is_not_given_again() {
+        let mut services = ServicesConfig::default();
+        assert_eq!(services.next_number(), Some(1));
+        let former = FormerConfig {
+            manifest: String::new(),
+            number: 7,
+            answers: BTreeMap::new(),
+        };
+        let updated = ServiceConfig {
+            former: Some(former),
+            ..ServiceConfig::new(String::new(), data(1, 3), BTreeMap::new())
+        };
+        services.installed.insert(id("a"), Arc::new(updated));
+        assert_eq!(services.next_number(), Some(8));
     }
 
     #[test]

@@ -43,11 +43,20 @@ pub struct ServiceSpec {
     /// Whom its users are outside. The same for good: what is in volumes belongs to them.
     pub ids: IdRange,
     /// What is kept of it.
-    pub volumes: BTreeSet<PartName>,
-    /// The number of what is kept: another one, other volumes.
+    pub volumes: BTreeMap<PartName, VolumeSpec>,
+    /// The number of its data: another one after each update.
     pub data: u32,
     /// What runs, in the order in which it is started.
     pub containers: Vec<ContainerSpec>,
+}
+
+/// What a service keeps in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeSpec {
+    /// The number it is kept under: another one is another volume.
+    pub number: u32,
+    /// It begins as a copy of what is kept under this number; nothing is started before that is whole.
+    pub copy_of: Option<u32>,
 }
 
 /// A container.

@@ -37,8 +37,8 @@ pub struct ProxyHostSpec {
     pub service: ServiceId,
     /// Its names in DNS.
     pub names: BTreeSet<Domain>,
-    /// Who answers.
-    pub backend: SocketAddrV4,
+    /// Who answers; `None`: clients are told to come again later.
+    pub backend: Option<SocketAddrV4>,
     /// The largest body of a request, in MiB.
     pub max_body_mib: u32,
     /// What is below `/.well-known/`, and where that leads.

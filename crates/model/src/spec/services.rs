@@ -24,8 +24,8 @@ pub struct RouteSpec {
     pub service: ServiceId,
     /// The label.
     pub host: PartName,
-    /// Who answers.
-    pub backend: SocketAddrV4,
+    /// Who answers; `None` while nobody may ask, since it is not known yet whether an update stays.
+    pub backend: Option<SocketAddrV4>,
     /// The largest body of a request, in MiB.
     pub max_body_mib: u32,
     /// What is below `/.well-known/`, and where that leads.

@@ -8,7 +8,7 @@ use cell_model::container::{ContainerPath, ImageRef, Limits, Protocol};
 use cell_model::name::{Domain, PartName, ServiceId};
 use cell_model::spec::{
     ContainerSpec, FlowSpec, HealthSpec, MountSpec, PortSpec, ProbeSpec, ProxyHostSpec, ProxySpec,
-    RouteSpec, ServiceSpec,
+    RouteSpec, ServiceSpec, VolumeSpec,
 };
 
 use super::{Ground, Place, Services, bridge};
@@ -19,6 +19,12 @@ const CONTROL: (&str, &str) = ("control", "/run/caddy");
 const ACCOUNTS: (&str, &str) = ("accounts", "/run/accounts");
 /// What Caddy keeps for itself.
 const DATA: (&str, &str) = ("data", "/data");
+
+/// What it keeps never gets another number.
+const KEPT: VolumeSpec = VolumeSpec {
+    number: 0,
+    copy_of: None,
+};
 
 /// Where it listens in its container, where it has no right to low ports.
 const HTTP: u16 = 8080;
@@ -39,10 +45,8 @@ pub(super) fn add(services: &mut Services, image: &ImageRef, config: &Config, pl
         return;
     };
     let address = ground.address(0);
-    let flows = services.routes.iter().map(|route| FlowSpec {
-        from: address,
-        to: route.backend,
-    });
+    let backends = services.routes.iter().filter_map(|route| route.backend);
+    let flows = backends.map(|to| FlowSpec { from: address, to });
     services.flows.extend(flows);
     for (protocol, port, to) in [
         (Protocol::Tcp, OUTSIDE_HTTP, HTTP),
@@ -66,9 +70,9 @@ pub(super) fn add(services: &mut Services, image: &ImageRef, config: &Config, pl
         network: ground.network,
         ids: ground.ids,
         volumes: [CONTROL, ACCOUNTS, DATA]
-            .map(|(volume, _)| part(volume))
+            .map(|(volume, _)| (part(volume), KEPT))
             .into(),
-        data: 0,
+        data: KEPT.number,
         containers: vec![ContainerSpec {
             name: container(),
             image: image.clone(),

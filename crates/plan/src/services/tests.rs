@@ -55,8 +55,13 @@ fn no_answers() -> &'static BTreeMap<SettingKey, SettingValue> {
 fn installed(manifest: &Manifest, slot: u16) -> Installed<'_> {
     Installed {
         manifest,
-        data: DataConfig { slot, number: 1 },
+        data: DataConfig {
+            slot,
+            number: 1,
+            lasting: 2,
+        },
         answers: no_answers(),
+        former: None,
     }
 }
 
@@ -72,6 +77,45 @@ fn resolved(installed: &[Installed<'_>]) -> Services {
         resolver: Ipv4Addr::new(10, 31, 7, 1),
     };
     resolve(installed, &place)
+}
+
+#[test]
+fn update_on_trial_works_on_copies_and_is_reached_by_nobody() {
+    let volumes = "[[volume]]\nname = \"state\"\nbackup = true\n[[volume]]\nname = \"media\"\nbackup = true\n\
+                   snapshot = false\n[[volume]]\nname = \"cache\"\nbackup = false\n";
+    let ports = "[[port]]\nprotocol = \"tcp\"\nport = 993\nbackend = \"web:993\"\n";
+    let old = manifest("mail", "", &format!("{ports}{volumes}"));
+    let more = "[[volume]]\nname = \"index\"\nbackup = true\n";
+    let new = manifest("mail", "", &format!("{ports}{volumes}{more}"));
+    let webmail = webmail();
+    let mut updated = installed(&new, 9);
+    updated.data.number = 7;
+    updated.former = Some(Former {
+        manifest: &old,
+        number: 1,
+    });
+    let services = resolved(&[installed(&webmail, 4), updated.clone()]);
+    assert_eq!(services.problems, BTreeMap::new());
+    let mail = &services.containers.services[0];
+    let kept = |name: &str| {
+        let volume = mail.volumes[&name.parse::<PartName>().unwrap()];
+        (volume.number, volume.copy_of)
+    };
+    assert_eq!(mail.data, 7);
+    assert_eq!(kept("state"), (7, Some(1)));
+    assert_eq!(kept("index"), (7, None), "the one before had none");
+    for lasting in ["media", "cache"] {
+        assert_eq!(kept(lasting), (2, None), "{lasting}");
+    }
+    assert!(services.flows.is_empty() && services.ports.is_empty());
+    // Whoever may ask it otherwise is not made anew.
+    updated.former = None;
+    let after = resolved(&[installed(&webmail, 4), updated]);
+    assert_eq!(
+        after.containers.services[1],
+        services.containers.services[1]
+    );
+    assert_eq!((after.flows.len(), after.ports.len()), (1, 1));
 }
 
 #[test]
@@ -113,7 +157,7 @@ fn service_reaches_what_it_was_given_and_nothing_else() {
     );
 
     let route = &services.routes[0];
-    assert_eq!(route.backend, SocketAddrV4::new(web.address, 80));
+    assert_eq!(route.backend, Some(SocketAddrV4::new(web.address, 80)));
     assert_eq!(route.account_header.as_deref(), Some("X-Remote-User"));
     assert_eq!(route.well_known["caldav"], "/dav/");
     let port = services.ports.first().unwrap();
@@ -256,7 +300,7 @@ fn no_two_slots_share_an_address_or_an_id() {
 mod proxy {
     use std::sync::Arc;
 
-    use cell_model::config::{Config, ServiceConfig, ServiceToggle};
+    use cell_model::config::{Config, FormerConfig, ServiceConfig, ServiceToggle};
     use cell_model::container::ImageRef;
 
     use super::*;
@@ -273,12 +317,13 @@ mod proxy {
         let manifest = "schema = 1\nid = \"calendar\"\nname = \"A\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n\
                         [[container]]\nname = \"web\"\nimage = \"a@DIGEST\"\nmemory_mib = 64\ncpu_percent = 10\n\
                         processes = 8\nhealth = { port = 80 }\n[[route]]\nhost = \"cal\"\nbackend = \"web:80\"\n";
-        let service = ServiceConfig {
-            manifest: manifest.replace("DIGEST", DIGEST),
-            data: DataConfig { slot: 1, number: 1 },
-            enabled: true,
-            answers: BTreeMap::new(),
+        let data = DataConfig {
+            slot: 1,
+            number: 1,
+            lasting: 2,
         };
+        let service =
+            ServiceConfig::new(manifest.replace("DIGEST", DIGEST), data, BTreeMap::new());
         let config: &mut Config = sample.config.as_mut().unwrap();
         let id: ServiceId = "calendar".parse().unwrap();
         config.services.installed.insert(id, Arc::new(service));
@@ -311,11 +356,12 @@ mod proxy {
             (proxy.id.as_str(), proxy.bridge.as_str()),
             ("proxy", "svc0")
         );
+        let backend = SocketAddrV4::new(web.containers[0].address, 80);
+        assert_eq!(host.backend, Some(backend));
         let flow = FlowSpec {
             from: proxy.containers[0].address,
-            to: host.backend,
+            to: backend,
         };
-        assert_eq!(host.backend.ip(), &web.containers[0].address);
         assert_eq!(spec.firewall.containers.flows, BTreeSet::from([flow]));
 
         // Without its image, and where no containers may run, nothing of it is there.
@@ -325,6 +371,27 @@ mod proxy {
         without.options.containers = false;
         let spec = resolve_box(&without.input());
         assert!(spec.containers.is_empty() && spec.firewall.containers.networks.is_empty());
+    }
+
+    #[test]
+    fn service_on_trial_keeps_its_name_and_nobody_is_led_to_it() {
+        let (mut sample, image) = (sample(), image());
+        let config = sample.config.as_mut().unwrap();
+        let service = config.services.installed.values_mut().next().unwrap();
+        let service = Arc::make_mut(service);
+        service.former = Some(FormerConfig {
+            manifest: service.manifest.clone(),
+            number: 1,
+            answers: BTreeMap::new(),
+        });
+        let mut input = sample.input();
+        input.proxy_image = Some(&image);
+        let spec = resolve_box(&input);
+        assert!(spec.leaf.names.contains("cal.hut.cell"));
+        let zone = spec.dns.zone.as_ref().unwrap();
+        assert!(zone.services.contains(&"cal".parse().unwrap()));
+        assert_eq!(spec.proxy.as_ref().unwrap().hosts[0].backend, None);
+        assert_eq!(spec.firewall.containers.flows, BTreeSet::new());
     }
 
     #[test]

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::handlers::{ACCOUNT, literal, only_for, pass, status};
 
+/// In seconds: a service that is updated is rarely away for longer.
+const AGAIN: &str = "30";
 const MIB: u64 = 1024 * 1024;
 /// A year, in seconds: browsers use TLS without having been told so.
 const STRICT_TRANSPORT: &str = "max-age=31536000";
@@ -25,11 +27,15 @@ const NOT_ASKED: [&str; 6] = [
 pub(super) fn route(host: &ProxyHostSpec, spec: &ProxySpec) -> Value {
     let mut routes = vec![json!({ "handle": [strict_transport(host)] })];
     routes.extend(refused(host));
+    let Some(backend) = host.backend else {
+        routes.push(json!({ "handle": [later()] }));
+        return named(host, routes);
+    };
     routes.extend(well_known(host));
     let most = u64::from(host.max_body_mib) * MIB;
     routes.push(too_large(most));
     let mut handle = vec![json!({ "handler": "request_body", "max_size": most })];
-    let mut service = pass(&host.backend.to_string());
+    let mut service = pass(&backend.to_string());
     if let Some(header) = &host.account_header {
         handle.push(ask(&host.service, spec));
         // Set here and not before: a client that calls the header one of its connection's would have it taken away.
@@ -42,9 +48,20 @@ pub(super) fn route(host: &ProxyHostSpec, spec: &ProxySpec) -> Value {
     }
     handle.push(service);
     routes.push(json!({ "handle": handle }));
+    named(host, routes)
+}
+
+fn named(host: &ProxyHostSpec, routes: Vec<Value>) -> Value {
     let names = host.names.iter().map(|name| name.as_str());
     let subroute = json!({ "handler": "subroute", "routes": routes });
     only_for(names, vec![subroute])
+}
+
+/// Clients are told when to come again (RFC 9110, section 15.6.4).
+fn later() -> Value {
+    let mut answer = status(503);
+    answer["headers"] = json!({ "Retry-After": [AGAIN] });
+    answer
 }
 
 /// Devices that were not given the service are told so, before anything else.

@@ -11,7 +11,7 @@ pub(crate) fn spec() -> ProxySpec {
     let calendar = ProxyHostSpec {
         service: "calendar".parse().unwrap(),
         names: names(&["calendar.home.example"]),
-        backend: "172.20.0.2:5232".parse().unwrap(),
+        backend: Some("172.20.0.2:5232".parse().unwrap()),
         max_body_mib: 16,
         well_known: BTreeMap::from([("caldav".to_owned(), "/".to_owned())]),
         account_header: Some("X-Remote-User".to_owned()),
@@ -21,12 +21,18 @@ pub(crate) fn spec() -> ProxySpec {
     let wiki = ProxyHostSpec {
         service: "wiki".parse().unwrap(),
         names: names(&["wiki.home.example", "notes.home.example"]),
-        backend: "172.20.0.34:8080".parse().unwrap(),
+        backend: Some("172.20.0.34:8080".parse().unwrap()),
         max_body_mib: 1,
         well_known: BTreeMap::new(),
         account_header: None,
         public: false,
         refused: BTreeSet::new(),
+    };
+    let updated = ProxyHostSpec {
+        service: "photos".parse().unwrap(),
+        names: names(&["photos.home.example"]),
+        backend: None,
+        ..wiki.clone()
     };
     ProxySpec {
         cell: "home".parse().unwrap(),
@@ -35,7 +41,7 @@ pub(crate) fn spec() -> ProxySpec {
         outside_https_port: 443,
         control: "/run/caddy/control.sock".parse().unwrap(),
         ask: "/run/cell/accounts.sock".parse().unwrap(),
-        hosts: vec![calendar, wiki],
+        hosts: vec![calendar, wiki, updated],
         admin: Some(AdminRouteSpec {
             names: names(&["home.example", "admin.home.example"]),
             backend: "192.168.1.1:443".parse().unwrap(),

@@ -321,7 +321,7 @@ fn spec(control: &str, ask: &str) -> ProxySpec {
     let calendar = ProxyHostSpec {
         service: "calendar".parse().unwrap(),
         names: names(&["calendar.home.example"]),
-        backend: CALENDAR.parse::<SocketAddrV4>().unwrap(),
+        backend: Some(CALENDAR.parse::<SocketAddrV4>().unwrap()),
         max_body_mib: 8,
         well_known: BTreeMap::from([("caldav".to_owned(), "/dav/{env.HOME}/".to_owned())]),
         account_header: Some("X-Remote-User".to_owned()),
@@ -331,7 +331,7 @@ fn spec(control: &str, ask: &str) -> ProxySpec {
     let wiki = ProxyHostSpec {
         service: "wiki".parse().unwrap(),
         names: names(&["wiki.home.example", "notes.home.example"]),
-        backend: WIKI.parse().unwrap(),
+        backend: Some(WIKI.parse().unwrap()),
         max_body_mib: 1,
         well_known: BTreeMap::new(),
         account_header: None,

@@ -21,16 +21,19 @@ fn files() -> ServiceId {
 
 fn with_service() -> Config {
     let mut config = config([2]);
-    let service = ServiceConfig {
-        manifest: format!(
-            "schema = 1\nid = \"files\"\nname = \"Files\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n\
-             [[container]]\nname = \"web\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
-             health = {{ port = 80, start_s = 60 }}\n"
-        ),
-        data: DataConfig { slot: 1, number: 1 },
-        enabled: true,
-        answers: Default::default(),
+    let manifest = format!(
+        "schema = 1\nid = \"files\"\nname = \"Files\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n\
+         [[container]]\nname = \"web\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
+         health = {{ port = 80, start_s = 60 }}\n\
+         [[container.mount]]\nvolume = \"data\"\npath = \"/data\"\n\
+         [[volume]]\nname = \"data\"\nbackup = true\n"
+    );
+    let data = DataConfig {
+        slot: 1,
+        number: 1,
+        lasting: 2,
     };
+    let service = ServiceConfig::new(manifest, data, Default::default());
     config.services.installed.insert(files(), Arc::new(service));
     config
 }

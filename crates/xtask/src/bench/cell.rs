@@ -1,9 +1,11 @@
 //! A set-up cell to measure: the real daemon in a world, asked through its control socket.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cell_control::action::{Action, Outcome};
+use cell_control::app_password::AppPasswordForm;
 use cell_control::caller::Caller;
 use cell_control::change::{Change, PeerForm, SetupForm};
 use cell_control::query::{PartDetail, Question, Settings, WireGuard};
@@ -11,11 +13,11 @@ use cell_control::remote::Remote;
 use cell_control::{Control, ask};
 use cell_model::config::{DomainMode, VpnConfig};
 use cell_model::key::PublicKey;
-use cell_model::name::PeerName;
+use cell_model::name::{PeerName, ServiceId};
 use cell_model::problem::Problem;
 use cell_model::secret::Secret;
 use cell_model::status::Part;
-use cell_testkit::{Celld, CelldOptions, World};
+use cell_testkit::{Celld, CelldOptions, ContainerOptions, World};
 use ipnet::Ipv4Net;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -26,7 +28,10 @@ use crate::error::XtaskError;
 
 /// Room for 10,000 devices and those that are added to them.
 const SUBNET: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 64, 0, 0), 16);
-const OWNER: &str = "anna";
+/// The cell's domain.
+pub(super) const DOMAIN: &str = "home.cell";
+/// The owner's name.
+pub(super) const OWNER: &str = "anna";
 const PASSWORD: &str = "a long and quiet river";
 /// The one that setup makes.
 const FIRST_REVISION: u64 = 1;
@@ -36,6 +41,7 @@ pub(super) struct Cell {
     pub(super) celld: Celld,
     pub(super) world: World,
     binary: PathBuf,
+    containers: Option<ContainerOptions>,
     state: TempDir,
     runtime: Runtime,
 }
@@ -43,18 +49,27 @@ pub(super) struct Cell {
 impl Cell {
     /// Sets a cell up in a router's place, without devices.
     pub(super) fn set_up(binary: PathBuf) -> Result<Self, XtaskError> {
-        let world = World::new()?;
+        Self::set_up_in(World::new()?, binary, None)
+    }
+
+    /// Sets one up in a world, which may run containers.
+    pub(super) fn set_up_in(
+        world: World,
+        binary: PathBuf,
+        containers: Option<ContainerOptions>,
+    ) -> Result<Self, XtaskError> {
         let state = tempfile::tempdir().map_err(BenchError::Folder)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(BenchError::Runtime)?;
-        let mut celld = Celld::spawn(&world, options(&binary, state.path()))?;
+        let mut celld = Celld::spawn(&world, options(&binary, state.path(), containers.as_ref()))?;
         celld.wait_healthy()?;
         let mut cell = Self {
             celld,
             world,
             binary,
+            containers,
             state,
             runtime,
         };
@@ -78,7 +93,7 @@ impl Cell {
     /// Starts the stopped daemon and waits until its config is in force. Answers the CPU seconds that this took it and
     /// its roles.
     pub(super) fn start(&mut self) -> Result<f64, XtaskError> {
-        let options = options(&self.binary, self.state.path());
+        let options = options(&self.binary, self.state.path(), self.containers.as_ref());
         self.celld = Celld::spawn(&self.world, options)?;
         self.celld.wait_applied(0)?;
         Ok(process::cpu_seconds(&self.world.cell.process_ids()?))
@@ -143,13 +158,32 @@ impl Cell {
             password: Secret::new(PASSWORD.to_owned()),
             user_agent: "bench".to_owned(),
         };
-        let outcome = self.call("sign the owner in", async |control| {
-            control.act(&Caller::local(), action).await
-        })?;
-        match outcome {
+        match self.act("sign the owner in", action)? {
             Outcome::SignedIn { token, .. } => Ok(token),
             _ => Err(BenchError::NoSession),
         }
+    }
+
+    /// Makes an app password of the owner's, for these services or for all.
+    pub(super) fn app_password(
+        &self,
+        services: Option<BTreeSet<ServiceId>>,
+    ) -> Result<Secret<String>, BenchError> {
+        let form = AppPasswordForm {
+            username: Some(OWNER.parse().expect("a constant of the bench")),
+            device: "bench".parse().expect("a constant of the bench"),
+            services,
+        };
+        match self.act("make an app password", Action::AddAppPassword(form))? {
+            Outcome::AppPasswordAdded(made) => Ok(made.password),
+            _ => Err(BenchError::NoAppPassword),
+        }
+    }
+
+    fn act(&self, asked: &'static str, action: Action) -> Result<Outcome, BenchError> {
+        self.call(asked, async |control| {
+            control.act(&Caller::local(), action).await
+        })
     }
 
     fn ask<Q: Question>(&self, asked: &'static str, question: Q) -> Result<Q::Answer, BenchError> {
@@ -179,9 +213,10 @@ impl Cell {
     }
 }
 
-fn options(binary: &Path, state_dir: &Path) -> CelldOptions {
+fn options(binary: &Path, state_dir: &Path, containers: Option<&ContainerOptions>) -> CelldOptions {
     CelldOptions {
         binary: Some(binary.to_owned()),
+        containers: containers.cloned(),
         state_dir: Some(state_dir.to_owned()),
         ..CelldOptions::default()
     }
@@ -193,7 +228,7 @@ fn setup_form(setup_code: String) -> SetupForm {
         setup_code: Secret::new(setup_code),
         cell_name: "bench".parse().expect(valid),
         domain_mode: DomainMode::Lan,
-        domain: "home.cell".parse().expect(valid),
+        domain: DOMAIN.parse().expect(valid),
         vpn_subnet: SUBNET,
         admin_username: OWNER.parse().expect(valid),
         admin_password: Secret::new(PASSWORD.to_owned()),

@@ -2,10 +2,12 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use cell_model::name::PeerName;
 use cell_model::problem::Problem;
 use cell_store::StoreError;
+use cell_testkit::podman::PodmanError;
 use cell_updates::install::InstallError;
 use thiserror::Error;
 
@@ -25,6 +27,22 @@ pub(crate) enum BenchError {
     },
     #[error("the daemon answered a sign-in with something other than a session")]
     NoSession,
+    #[error("the daemon answered with something other than an app password")]
+    NoAppPassword,
+    #[error("podman does not run")]
+    Podman(#[from] PodmanError),
+    #[error("{host} does not answer as it should within {limit:?}; curl says {said:?}")]
+    NoAnswer {
+        host: &'static str,
+        limit: Duration,
+        said: String,
+    },
+    #[error("no container {0} runs")]
+    NoContainer(String),
+    #[error("cannot run wrk")]
+    Wrk(#[source] io::Error),
+    #[error("wrk measured nothing that counts at {url}:\n{said}")]
+    Load { url: String, said: String },
     #[error("cannot use the store of the stopped daemon")]
     Store(#[from] StoreError),
     #[error("cannot write the document of a device")]

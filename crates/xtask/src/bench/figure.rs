@@ -10,7 +10,6 @@ pub(crate) enum Aim {
     /// No more than this.
     AtMost(f64),
     /// No less than this.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for figures of throughput"))]
     AtLeast(f64),
 }
 

@@ -9,6 +9,7 @@ mod image;
 mod pages;
 mod process;
 mod reconcile;
+mod services;
 mod update;
 
 use std::process::ExitCode;
@@ -48,6 +49,10 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "update",
         measure: update::measure,
+    },
+    Bench {
+        name: "services",
+        measure: services::measure,
     },
 ];
 
@@ -104,7 +109,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "no bench `speed`; there are: reconcile, footprint, image, update, all"
+            "no bench `speed`; there are: reconcile, footprint, image, update, services, all"
         );
     }
 

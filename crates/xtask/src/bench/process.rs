@@ -21,6 +21,36 @@ pub(super) fn memory_bytes(processes: &[i32]) -> f64 {
         .sum()
 }
 
+/// Every process that comes from this one, itself included.
+pub(super) fn descendants(first: i32) -> Vec<i32> {
+    let parents: Vec<(i32, i32)> = all()
+        .into_iter()
+        .map(|process| (process, parent(&read(process, "stat"))))
+        .collect();
+    let mut found = vec![first];
+    let mut at = 0;
+    while let Some(&process) = found.get(at) {
+        let children = parents.iter().filter(|(_, parent)| *parent == process);
+        found.extend(children.map(|(child, _)| *child));
+        at += 1;
+    }
+    found
+}
+
+/// The words that a process was started with.
+pub(super) fn words(process: i32) -> Vec<String> {
+    let line = read(process, "cmdline");
+    line.split('\0').map(str::to_owned).collect()
+}
+
+/// Every process of this machine.
+fn all() -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
 /// A file of `/proc`; empty once the process has ended.
 fn read(process: i32, file: &str) -> String {
     let folder: PathBuf = Path::new("/proc").join(process.to_string());
@@ -35,6 +65,13 @@ fn cpu_ticks(stat: &str) -> u64 {
     };
     let fields = behind_name.split_ascii_whitespace().skip(11).take(4);
     fields.filter_map(|field| field.parse::<u64>().ok()).sum()
+}
+
+/// `ppid` of proc_pid_stat(5), field 4; 0 for a process that has ended.
+fn parent(stat: &str) -> i32 {
+    let behind_name = stat.rsplit_once(')').map(|(_, rest)| rest);
+    let field = behind_name.and_then(|rest| rest.split_ascii_whitespace().nth(1));
+    field.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 /// The `Pss:` line of proc_pid_smaps(5), in bytes.
@@ -62,6 +99,25 @@ mod tests {
         let stat = "7 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 300 20 4 1 15 0 9 0 99";
         assert_eq!(cpu_ticks(stat), 325);
         assert_eq!(cpu_ticks(""), 0);
+    }
+
+    #[test]
+    fn a_child_comes_from_its_parent_and_was_started_with_its_words() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let (own, id) = (std::process::id().cast_signed(), child.id().cast_signed());
+        assert!(descendants(own).contains(&id));
+        assert_eq!(descendants(id), [id]);
+        let words = cell_testkit::wait_for(std::time::Duration::from_secs(10), || {
+            Some(words(id)).filter(|words| words.first().is_some_and(|word| word == "sleep"))
+        });
+        assert_eq!(words.unwrap()[1], "60");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(parent("7 (a) b) S 31 7"), 31);
+        assert_eq!(parent(""), 0);
     }
 
     #[test]

@@ -1,0 +1,290 @@
+//! Services come, change and go, as far as the config says so.
+
+use cell_control::change::Change;
+use cell_model::config::{DataConfig, FailedUpdateConfig};
+
+use super::*;
+use crate::edit::{apply, sample};
+
+const DIGEST: &str = "sha256:0011223344556677889900112233445566778899001122334455667788990011";
+
+fn offer(id: &str, head: &str, rest: &str) -> Offer {
+    let text = format!(
+        "schema = 1\nid = \"{id}\"\nname = \"The {id}\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n{head}\n\
+         [[container]]\nname = \"web\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
+         health = {{ port = 80 }}\n{rest}"
+    );
+    Offer {
+        manifest: Manifest::parse(text.as_bytes()).unwrap(),
+        text,
+    }
+}
+
+fn files() -> Offer {
+    let rest = "[[route]]\nhost = \"files\"\nbackend = \"web:80\"\n[[setting]]\nkey = \"size\"\nlabel = \"Size\"\n\
+                kind = \"number\"\nmin = 1\nmax = 9\ndefault = 3\n";
+    offer("files", "", rest)
+}
+
+fn id(text: &str) -> ServiceId {
+    text.parse().unwrap()
+}
+
+fn with(offers: &[Offer]) -> Config {
+    let config = sample::with_peers(&[]);
+    install(&config, offers, &BTreeMap::new()).unwrap().config
+}
+
+fn submit(config: &Config, change: &Change) -> Result<Edit, Problem> {
+    sample::with_context(|context| apply(config, change, context))
+}
+
+fn removed(config: &Config, name: &str, delete_data: bool) -> Result<Edit, Problem> {
+    let id = id(name);
+    submit(config, &Change::RemoveService { id, delete_data })
+}
+
+#[test]
+fn what_a_service_needs_is_installed_with_it_and_cannot_go_before_it() {
+    let photos = offer("photos", "requires = [\"files\"]", "");
+    let config = sample::with_peers(&[]);
+    let edit = install(&config, &[files(), photos], &BTreeMap::new()).unwrap();
+    assert_eq!(edit.summary, "Installed The photos, and The files with it");
+    let slots: Vec<u16> = edit
+        .config
+        .services
+        .installed
+        .values()
+        .map(|one| one.data.slot)
+        .collect();
+    assert_eq!(slots, [1, 2]);
+
+    let refused = removed(&edit.config, "files", false).unwrap_err();
+    assert_eq!(
+        (refused.status, refused.code.as_ref()),
+        (409, "service_needed")
+    );
+    assert!(
+        refused
+            .detail
+            .contains("The photos cannot do without The files"),
+        "{refused:?}"
+    );
+    let stop = Change::ChangeService {
+        id: id("files"),
+        update: ServiceUpdate {
+            enabled: Some(false),
+            ..ServiceUpdate::default()
+        },
+    };
+    let problem = submit(&edit.config, &stop).unwrap_err();
+    assert_eq!(problem.code, "service_needed");
+    assert!(problem.detail.ends_with("Stop it first."), "{problem}");
+
+    let config = removed(&edit.config, "photos", false).unwrap().config;
+    let config = submit(&config, &stop).unwrap().config;
+    assert!(!config.services.installed[&id("files")].enabled);
+    assert!(services::of(&config, None).containers.services.is_empty());
+    let config = removed(&config, "files", true).unwrap().config;
+    assert!(config.services.installed.is_empty());
+    let photos = DataConfig {
+        slot: 2,
+        number: 3,
+        lasting: 4,
+    };
+    assert_eq!(
+        config.services.kept,
+        BTreeMap::from([(id("photos"), photos)])
+    );
+    let discarded = BTreeMap::from([(id("files"), [1, 2].into())]);
+    assert_eq!(config.services.discarded, discarded);
+}
+
+#[test]
+fn data_that_was_kept_is_found_again_or_deleted_later() {
+    let config = removed(&with(&[files()]), "files", false).unwrap().config;
+    let again = install(&config, &[offer("a", "", "")], &BTreeMap::new())
+        .unwrap()
+        .config;
+    let again = install(&again, &[files()], &BTreeMap::new())
+        .unwrap()
+        .config;
+    let data = DataConfig {
+        slot: 1,
+        number: 1,
+        lasting: 2,
+    };
+    assert_eq!(again.services.installed[&id("files")].data, data);
+    assert!(again.services.kept.is_empty());
+
+    let deleted = removed(&config, "files", true).unwrap();
+    assert_eq!(deleted.summary, "Deleted the data of files");
+    assert!(deleted.config.services.discarded.contains_key(&id("files")));
+    assert_eq!(
+        removed(&deleted.config, "files", true).unwrap_err().status,
+        404
+    );
+    let back = install(&deleted.config, &[files()], &BTreeMap::new())
+        .unwrap()
+        .config;
+    // What is new has another number: what is deleted stays deleted, and takes nothing new along.
+    assert_eq!(back.services.installed[&id("files")].data.number, 3);
+    assert_eq!(back.services.discarded[&id("files")], [1, 2].into());
+}
+
+#[test]
+fn answers_are_those_the_manifest_takes() {
+    let config = with(&[files()]);
+    let change = |key: &str, answer: Option<SettingValue>| {
+        let answers = BTreeMap::from([(key.parse().unwrap(), answer)]);
+        let update = ServiceUpdate {
+            answers,
+            ..ServiceUpdate::default()
+        };
+        submit(
+            &config,
+            &Change::ChangeService {
+                id: id("files"),
+                update,
+            },
+        )
+    };
+    let edit = change("size", Some(SettingValue::Number(7))).unwrap();
+    assert_eq!(edit.summary, "Changed the settings of The files");
+    for (key, answer) in [
+        ("size", Some(SettingValue::Number(10))),
+        ("size", Some(SettingValue::Switch(true))),
+        ("other", Some(SettingValue::Number(1))),
+        ("other", None),
+    ] {
+        let refused = change(key, answer).unwrap_err();
+        assert_eq!(refused.status, 400, "{refused:?}");
+    }
+    let none = Change::ChangeService {
+        id: id("moon"),
+        update: ServiceUpdate::default(),
+    };
+    assert_eq!(submit(&config, &none).unwrap_err().status, 404);
+    let answers = BTreeMap::from([("size".parse().unwrap(), SettingValue::Number(0))]);
+    let refused = install(&sample::with_peers(&[]), &[files()], &answers).unwrap_err();
+    assert_eq!(refused.status, 400);
+}
+
+#[test]
+fn two_services_do_not_share_a_host_and_one_is_not_installed_twice() {
+    let config = with(&[files()]);
+    let twin = offer(
+        "twin",
+        "",
+        "[[route]]\nhost = \"files\"\nbackend = \"web:80\"\n",
+    );
+    let refused = install(&config, &[twin], &BTreeMap::new()).unwrap_err();
+    assert_eq!(refused.code, "service_clash");
+    let refused = install(&config, &[files()], &BTreeMap::new()).unwrap_err();
+    assert_eq!(refused.code, "already_installed");
+}
+
+/// The files of release 2, which ask another question.
+fn newer() -> Offer {
+    let rest = "[[route]]\nhost = \"files\"\nbackend = \"web:80\"\n[[setting]]\nkey = \"size\"\nlabel = \"Size\"\n\
+                kind = \"number\"\nmin = 1\nmax = 5\ndefault = 3\n[[volume]]\nname = \"more\"\nbackup = true\n";
+    let mut offer = offer("files", "", rest);
+    offer.text = offer.text.replace("release = 1", "release = 2");
+    offer.text = offer.text.replace("version = \"1\"", "version = \"2\"");
+    offer.manifest = Manifest::parse(offer.text.as_bytes()).unwrap();
+    offer
+}
+
+/// Files with an answer that release 2 does not take.
+fn answered() -> Config {
+    let answers = BTreeMap::from([("size".parse().unwrap(), SettingValue::Number(9))]);
+    install(&sample::with_peers(&[]), &[files()], &answers)
+        .unwrap()
+        .config
+}
+
+#[test]
+fn update_works_on_another_copy_and_stays_or_goes() {
+    let before = answered();
+    let edit = update(&before, &[newer()]).unwrap();
+    assert_eq!(
+        edit.summary,
+        "Began to update The files from version 1 to 2"
+    );
+    let on_trial = &edit.config.services.installed[&id("files")];
+    assert_eq!((on_trial.data.number, on_trial.data.lasting), (3, 2));
+    assert!(on_trial.answers.is_empty(), "9 is too much for it");
+    let former = on_trial.former.as_ref().unwrap();
+    assert_eq!((former.number, former.answers.len()), (1, 1));
+
+    let kept = keep_update(&edit.config, &id("files")).unwrap();
+    assert_eq!(kept.summary, "The update of The files stays: it is well");
+    let discarded = BTreeMap::from([(id("files"), [1].into())]);
+    assert_eq!(kept.config.services.discarded, discarded);
+    let stays = &kept.config.services.installed[&id("files")];
+    assert_eq!((stays.data.number, &stays.former), (3, &None));
+    assert!(keep_update(&kept.config, &id("files")).is_none());
+    assert!(take_back_update(&kept.config, &id("files"), "late").is_none());
+
+    let back = take_back_update(&edit.config, &id("files"), "web ended.").unwrap();
+    let discarded = BTreeMap::from([(id("files"), [3].into())]);
+    assert_eq!(back.config.services.discarded, discarded);
+    let mut was = ServiceConfig::clone(&before.services.installed[&id("files")]);
+    was.failed_update = Some(FailedUpdateConfig {
+        release: 2,
+        version: "2".to_owned(),
+        reason: "web ended.".to_owned(),
+    });
+    assert_eq!(*back.config.services.installed[&id("files")], was);
+    // The next try has a copy of its own.
+    let again = update(&back.config, &[newer()]).unwrap().config;
+    let again = &again.services.installed[&id("files")];
+    assert_eq!((again.data.number, &again.failed_update), (4, &None));
+}
+
+#[test]
+fn update_is_refused_that_is_none_or_would_lose_something() {
+    let code = |config: &Config, offer: Offer| {
+        let refused = update(config, &[offer]).unwrap_err();
+        (refused.status, refused.code.into_owned())
+    };
+    let refusal = |code: &str| (409, code.to_owned());
+    let before = answered();
+    assert_eq!(code(&before, files()), refusal("up_to_date"));
+    let updated = update(&before, &[newer()]).unwrap().config;
+    assert_eq!(code(&updated, newer()), refusal("service_updating"));
+    let kept = keep_update(&updated, &id("files")).unwrap().config;
+    assert_eq!(code(&kept, files()), refusal("older_release"));
+    assert_eq!(code(&sample::with_peers(&[]), files()).0, 404);
+
+    let mut moved = newer();
+    moved.text = moved.text.replace("release = 2", "release = 3");
+    moved.text.push_str("snapshot = false\n");
+    moved.manifest = Manifest::parse(moved.text.as_bytes()).unwrap();
+    assert_eq!(code(&kept, moved), refusal("service_unfit"));
+
+    let mut stopped = before;
+    let service = stopped.services.installed.get_mut(&id("files")).unwrap();
+    Arc::make_mut(service).enabled = false;
+    assert_eq!(code(&stopped, newer()), refusal("service_stopped"));
+}
+
+#[test]
+fn nothing_is_changed_of_a_service_on_trial_but_it_can_be_removed() {
+    let updated = update(&answered(), &[newer()]).unwrap().config;
+    let stop = Change::ChangeService {
+        id: id("files"),
+        update: ServiceUpdate {
+            enabled: Some(false),
+            ..ServiceUpdate::default()
+        },
+    };
+    let refused = submit(&updated, &stop).unwrap_err();
+    assert_eq!(refused.code, "service_updating");
+    let gone = removed(&updated, "files", false).unwrap().config.services;
+    // What it had before counts.
+    assert_eq!(gone.kept[&id("files")].number, 1);
+    assert_eq!(gone.discarded[&id("files")], [3].into());
+    let gone = removed(&updated, "files", true).unwrap().config.services;
+    assert_eq!(gone.discarded[&id("files")], [1, 2, 3].into());
+}

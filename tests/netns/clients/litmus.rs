@@ -1,0 +1,75 @@
+//! Files under litmus, the suite of tests for servers of WebDAV (RFC 4918).
+
+use std::collections::BTreeSet;
+
+use crate::device::{Device, run, serving};
+
+/// What copyparty does not do as the RFC has it. Nothing else may be lacking; what works one day leaves this list, and
+/// docs/admin/services.md. None of it loses what is there: what it does not do it refuses, but for locks, which every
+/// client gets and which keep nobody else away.
+const LACKING: [&str; 20] = [
+    // A folder that is to be made of something.
+    "basic mkcol_with_body",
+    // What is there is kept, with another status than 412; a folder does not take the place of another.
+    "copymove copy_overwrite",
+    "copymove move",
+    "copymove copy_coll",
+    "copymove move_coll",
+    // Folders on the way are made.
+    "copymove copy_nodestcoll",
+    "copymove copy_shallow",
+    // What is no XML is answered 500.
+    "props propfind_invalid",
+    "props propfind_invalid2",
+    // Properties of clients' own.
+    "props propset",
+    "props propmanyns",
+    "props propget",
+    // Locks are given and not kept; those of folders are not given.
+    "locks refresh",
+    "locks notowner_modify",
+    "locks notowner_lock",
+    "locks owner_modify",
+    "locks copy",
+    "locks cond_put_corrupt_token",
+    "locks fail_cond_put_unlocked",
+    "locks lock_collection",
+];
+
+#[test]
+fn files_are_served_as_the_protocol_says_but_for_what_is_known() {
+    let host = serving(&["files"]);
+    let device = Device::new(&host, "files", "linux", &host.app_password("suite"));
+    let typed = &device.typed;
+    let mut litmus = device.program("litmus");
+    // With `-k` one suite that fails does not keep the others from running.
+    litmus.args(["-k", &typed.address, &typed.username, &typed.password]);
+    let said = run(&mut litmus).text;
+    let (failed, passed) = judged(&said);
+    assert_eq!(failed, LACKING.map(str::to_owned).into(), "{said}");
+    assert!(passed > 50, "{passed}: {said}");
+}
+
+/// The tests that failed, and how many passed.
+fn judged(said: &str) -> (BTreeSet<String>, usize) {
+    let (mut failed, mut passed) = (BTreeSet::new(), 0);
+    let mut suite = "";
+    // It writes over the line that says what it is about to do.
+    for line in said.split(['\n', '\r']) {
+        if let Some(name) = line.strip_prefix("-> running `") {
+            suite = name.trim_end_matches("':");
+        }
+        let name = line
+            .split(['.', ' '])
+            .filter(|word| !word.is_empty())
+            .nth(1);
+        match name {
+            Some(name) if line.contains(" FAIL (") => {
+                failed.insert(format!("{suite} {name}"));
+            }
+            Some(_) if line.ends_with(" pass") => passed += 1,
+            _ => {}
+        }
+    }
+    (failed, passed)
+}
