@@ -25,7 +25,7 @@ use cell_wireguard::userspace::Userspace;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::control_socket::ControlSocket;
-use crate::options::RunOptions;
+use crate::options::{RunOptions, SERVICE_LOGS};
 use crate::roles::dns::{DnsLink, MdnsLink};
 use crate::roles::fetch::FetchProcess;
 use crate::roles::proxy::CaddyHost;
@@ -33,9 +33,6 @@ use crate::roles::web::ProcessListener;
 use crate::roles::wireguard::WireGuardLink;
 use crate::roles::{Keeper, NoCalls, Role};
 use crate::{appliance, logging, ready};
-
-/// Where podman writes what containers say: in memory.
-const SERVICE_LOGS: &str = "/run";
 
 /// Looks a state directory over.
 pub(crate) fn check(state_dir: &Path) -> Result<(), Box<dyn Error>> {
@@ -141,6 +138,7 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         containers: Arc::new(Podman::new(PodmanOptions {
             socket: options.podman.clone(),
             logs: SERVICE_LOGS.into(),
+            logs_here: options.service_logs.clone(),
             volumes: options.volumes.clone(),
             wanted: options.podman.parent().map(|folder| folder.join("wanted")),
         })),

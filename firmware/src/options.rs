@@ -14,6 +14,9 @@ use crate::roles::Role;
 use crate::seed::SeedArguments;
 use crate::slot::Occasion;
 
+/// Where podman writes what containers say: in memory.
+pub(crate) const SERVICE_LOGS: &str = "/run";
+
 /// The daemon of a Personal Internet Cell.
 #[derive(Debug, Parser)]
 #[command(name = "celld", version, args_conflicts_with_subcommands = true)]
@@ -104,6 +107,9 @@ pub(crate) struct RunArguments {
         default_value = "/var/lib/containers/storage/volumes"
     )]
     volumes: PathBuf,
+    /// Where podman writes what containers say, as the daemon sees it.
+    #[arg(long, value_name = "DIR", hide = true, default_value = SERVICE_LOGS)]
+    service_logs: PathBuf,
     /// Services that come with the box, and their images.
     #[arg(
         long,
@@ -126,6 +132,7 @@ pub(crate) struct RunOptions {
     pub(crate) podman: PathBuf,
     pub(crate) packages: PathBuf,
     pub(crate) volumes: PathBuf,
+    pub(crate) service_logs: PathBuf,
     pub(crate) start: StartOptions,
 }
 
@@ -151,6 +158,7 @@ impl RunArguments {
             podman: self.podman,
             packages: self.packages,
             volumes: self.volumes,
+            service_logs: self.service_logs,
             start: StartOptions {
                 wan: self.wan.ok_or_else(|| missing("--wan <IF>"))?,
                 lan: self.lan,

@@ -54,6 +54,7 @@ impl Host {
         let podman = Podman::new(PodmanOptions {
             socket: process.socket(),
             logs: "/run".into(),
+            logs_here: process.run_folder(),
             volumes: process.volumes(),
             wanted: None,
         });
@@ -462,6 +463,7 @@ fn podman_that_is_not_there_is_told() {
     let podman = Podman::new(PodmanOptions {
         socket: folder.path().join("none.sock"),
         logs: "/run".into(),
+        logs_here: "/run".into(),
         volumes: folder.path().into(),
         wanted: None,
     });

@@ -1,6 +1,7 @@
 //! A service becomes a newer one, or what it was: with the real podman, the real daemon and the programs that people use.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "code of tests: what goes wrong ends the test"
 )]
 

@@ -55,6 +55,7 @@ impl Host {
         let podman = Podman::new(PodmanOptions {
             socket: process.socket(),
             logs: "/run".into(),
+            logs_here: process.run_folder(),
             volumes: process.volumes(),
             wanted: None,
         });

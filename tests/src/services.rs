@@ -79,6 +79,7 @@ impl ServiceHost {
             containers: Some(ContainerOptions {
                 podman: process.socket(),
                 volumes: process.volumes(),
+                logs: process.run_folder(),
                 packages: fill(&process),
             }),
             ..CelldOptions::default()

@@ -22,12 +22,12 @@ pub(crate) enum Done {
     Looked,
     Fetching,
     Installing,
-
+    ServiceRestarted,
     Updating,
 }
 
 impl Done {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Saved,
         Self::Added,
         Self::Removed,
@@ -46,6 +46,7 @@ impl Done {
         Self::Looked,
         Self::Fetching,
         Self::Installing,
+        Self::ServiceRestarted,
         Self::Updating,
     ];
 
@@ -70,6 +71,7 @@ impl Done {
             Self::Looked => "looked",
             Self::Fetching => "fetching",
             Self::Installing => "installing",
+            Self::ServiceRestarted => "service-restarted",
             Self::Updating => "updating",
         }
     }
@@ -104,6 +106,7 @@ impl Done {
             Self::Looked => "The box has looked for a new version.",
             Self::Fetching => "The new version is on its way.",
             Self::Installing => "The service is being installed. That takes a minute or two.",
+            Self::ServiceRestarted => "The service was started anew.",
             Self::Updating => "The service is being updated. That takes a minute or two.",
         }
     }

@@ -17,6 +17,7 @@ mod handlers;
 mod navigation;
 mod pages;
 mod parts;
+mod profile;
 pub mod routes;
 
 pub use forms::field::{Choice, Field, Kind};

@@ -11,7 +11,7 @@ use crate::assets;
 use crate::forms::{self, Field};
 use crate::handlers::{
     account, app_passwords, audit, dns, network, overview, parts, peers, people, revisions,
-    services, settings, setup, sign_in, system,
+    service_data, service_profile, service_settings, services, settings, setup, sign_in, system,
 };
 
 /// One page and the forms that are sent from it.
@@ -41,7 +41,7 @@ pub struct Post {
     /// Whether only somebody may whose password was proven a short time ago.
     pub dangerous: bool,
     /// Its fields, beside the token.
-    pub fields: &'static [Field],
+    pub fields: &'static [Field<'static>],
     /// How it is sent.
     pub body: Body,
     /// The most bytes of it.
@@ -163,10 +163,15 @@ pub static PAGES: &[Page] = &[
     page!("/services", "Services", Some(Group::Cell), HELPER, services::list, []),
     page!("/services/{service}", "{service}", None, HELPER, services::show, [
         post!("/services/{service}/stop", ADMIN, &[], services::stop),
-        post!("/services/{service}/start", ADMIN, &[], services::start)
+        post!("/services/{service}/start", ADMIN, &[], services::start),
+        post!("/services/{service}/restart", ADMIN, &[], services::restart)
     ]),
     page!("/services/{service}/install", "Install {service}", None, ADMIN, services::ask_install, [
         post!("/services/{service}/install", ADMIN, &[], services::install)
+    ]),
+    page!("/services/{service}/settings", "Settings of {service}", None, ADMIN, service_settings::ask, [
+        post!("/services/{service}/settings", ADMIN, &[], service_settings::change),
+        post!("/services/{service}/settings/reset", ADMIN, &[], service_settings::reset)
     ]),
     page!("/services/{service}/update", "Update {service}", None, ADMIN, services::ask_update, [
         post!("/services/{service}/update", ADMIN, &[], services::update)
@@ -174,6 +179,9 @@ pub static PAGES: &[Page] = &[
     page!("/services/{service}/remove", "Remove {service}", None, ADMIN, services::ask_remove, [
         post!("/services/{service}/remove", ADMIN, &[], services::remove),
         post!(dangerous "/services/{service}/delete", ADMIN, &[], services::delete)
+    ]),
+    page!("/services/{service}/data", "Delete the data of {service}", None, ADMIN, service_data::ask_delete, [
+        post!(dangerous "/services/{service}/data", ADMIN, &[], service_data::delete)
     ]),
     page!("/dns", "Names", Some(Group::Cell), HELPER, dns::show, [
         post!("/dns/records/remove", ADMIN, forms::dns::REMOVE, dns::remove_record)
@@ -264,10 +272,15 @@ pub static PAGES: &[Page] = &[
 ];
 
 /// What is fetched and is no page: path, access, handler.
-static FILES: [(&str, Access, Handler); 4] = [
+static FILES: [(&str, Access, Handler); 5] = [
     ("/assets/{file}", Access::Open, handler!(assets::serve)),
     ("/fragments/status", HELPER, handler!(overview::fragment)),
     ("/fragments/system", HELPER, handler!(system::fragment)),
+    (
+        "/services/{service}/profile",
+        HELPER,
+        handler!(service_profile::download),
+    ),
     ("/ca.pem", Access::SignIn, handler!(setup::root_certificate)),
 ];
 

@@ -19,7 +19,7 @@ struct Right {
 }
 
 /// What is typed into a field so that the form is accepted.
-fn right(field: &Field) -> Option<&'static str> {
+fn right(field: &Field<'static>) -> Option<&'static str> {
     let value = match (field.name, field.kind) {
         ("revision", _) => "7",
         ("type", _) => "A",
@@ -185,8 +185,9 @@ async fn field_nobody_knows_and_field_sent_twice_are_refused() {
             "{}",
             page.path
         );
-        let single =
-            |field: &&Field| !matches!(field.kind, Kind::Boxes(_)) && right(field).is_some();
+        let single = |field: &&Field<'static>| {
+            !matches!(field.kind, Kind::Boxes(_)) && right(field).is_some()
+        };
         if let Some(field) = post.fields.iter().find(single) {
             let mut twice = Right::new(post);
             twice

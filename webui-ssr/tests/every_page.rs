@@ -93,6 +93,16 @@ const ANSWERS: &[(&str, &str, Pairs)] = &[
     ("Review", "/settings", SETTINGS),
     ("Refused settings", "/settings", &[("cell.name", "my cell")]),
     (
+        "Refused answers",
+        "/services/files/settings",
+        &[("answers.max_upload", "0"), ("answers.order", "by size")],
+    ),
+    (
+        "Refused installation",
+        "/services/files/install",
+        &[("answers.greeting", "as long as nobody would greet anybody")],
+    ),
+    (
         "Refused addresses",
         "/network/addresses",
         &[("revision", "7")],

@@ -8,9 +8,9 @@ use cell_control::change::{
     PeerForm, PeerUpdate, Preview, ServiceUpdate, SettingsUpdate, SetupForm,
 };
 use cell_control::view::{
-    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, LogPage,
-    OfferView, Page, PartView, PeerView, RevisionView, ServiceView, SessionView, SetupView,
-    StatusView, VerbosityView, WireGuardView,
+    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, KeptDataView,
+    LogPage, OfferView, Page, PartView, PeerView, RevisionView, ServiceLogLine, ServiceView,
+    SessionView, SetupView, StatusView, VerbosityView, WireGuardView,
 };
 use cell_gate::Access;
 use cell_model::account::Role;
@@ -401,6 +401,31 @@ pub(crate) static ROWS: &[Row] = &[
     .answers::<ServiceAnswer>()
     .may_wait()
     .refuses(&[404, 409]),
+    Row::post(
+        "/api/services/active/{service}/restart",
+        "restartService",
+        handler!(services::restart),
+    )
+    .is(
+        CHANGE,
+        "Start its containers anew, also those that ended and wait for their time.",
+    )
+    .refuses(&[404, 409]),
+    Row::get(
+        "/api/services/active/{service}/logs",
+        "serviceLogs",
+        handler!(services::logs, &[LIMIT]),
+    )
+    .is(READ, "What its containers said last, at most 64 KiB of it.")
+    .answers::<Page<ServiceLogLine>>()
+    .refuses(&[404]),
+    Row::get(
+        "/api/services/kept",
+        "keptData",
+        handler!(services::kept),
+    )
+    .is(READ, "What services have kept that were removed.")
+    .answers::<Page<KeptDataView>>(),
     Row::get(
         "/api/store",
         "store",

@@ -73,6 +73,12 @@ pub enum ContainersError {
     /// An archive of an image cannot be read.
     #[error("the image cannot be read")]
     Archive(#[source] io::Error),
+    /// What a container said cannot be read.
+    #[error("what the container said cannot be read")]
+    Log(#[source] io::Error),
+    /// What a service has kept cannot be looked at.
+    #[error("what the service has kept cannot be measured")]
+    Measure(#[source] io::Error),
     /// An update has no copy to work on. It was not started.
     #[error(transparent)]
     Copy(#[from] CopyError),

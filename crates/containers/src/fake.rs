@@ -1,18 +1,20 @@
 //! Containers that only are remembered: for tests of whoever asks for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use cell_model::Timestamp;
 use cell_model::container::ImageDigest;
-use cell_model::name::ServiceId;
+use cell_model::name::{PartName, ServiceId};
 use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
 
+use crate::log::LogEntry;
 use crate::probe::Unwell;
 use crate::render::{self, Limiting};
-use crate::seen::{ContainerSeen, ContainerState, ContainersSeen};
+use crate::seen::{ContainerSeen, ContainerState, ContainersSeen, Usage};
 use crate::{Containers, ContainersError, names};
 
 /// Behaves as if everything had been carried out. Runs nothing.
@@ -27,6 +29,7 @@ struct State {
     images: BTreeSet<ImageDigest>,
     next_image: Option<ImageDigest>,
     failing: bool,
+    unwell: bool,
 }
 
 impl FakeContainers {
@@ -38,6 +41,11 @@ impl FakeContainers {
     /// From now on every call fails (or succeeds again), as if podman were gone.
     pub fn set_failing(&self, failing: bool) {
         self.state().failing = failing;
+    }
+
+    /// From now on whatever runs is not well (or is again).
+    pub fn set_unwell(&self, unwell: bool) {
+        self.state().unwell = unwell;
     }
 
     /// As if a container had ended by itself.
@@ -96,6 +104,7 @@ impl Containers for FakeContainers {
                     data: Some(service.data),
                     state: ContainerState::Running,
                     made_from: render::container_digest(service, container, Limiting::Possible),
+                    started: 0,
                 };
                 seen.containers
                     .insert(names::container(&service.id, &container.name), found);
@@ -114,9 +123,63 @@ impl Containers for FakeContainers {
         let state = self.willing()?;
         let found = state.seen.containers.get(&name).map(|found| found.state);
         match found {
-            Some(ContainerState::Running) => Ok(()),
+            Some(ContainerState::Running) if !state.unwell => Ok(()),
             _ => Err(Unwell::Answer.into()),
         }
+    }
+
+    async fn restart(&self, service: &ServiceSpec) -> Result<(), ContainersError> {
+        let mut state = self.willing()?;
+        for container in state.seen.containers.values_mut() {
+            if container.service.as_ref() == Some(&service.id) {
+                container.state = ContainerState::Running;
+                container.started += 1;
+            }
+        }
+        Ok(())
+    }
+
+    async fn usage(
+        &self,
+        service: &ServiceSpec,
+    ) -> Result<BTreeMap<PartName, Usage>, ContainersError> {
+        let state = self.willing()?;
+        let of_it = |seen: &&ContainerSeen| {
+            seen.service.as_ref() == Some(&service.id) && seen.state == ContainerState::Running
+        };
+        let used = Usage {
+            memory_bytes: 12 << 20,
+            cpu_percent: 3,
+            processes: 4,
+        };
+        let seen = state.seen.containers.values().filter(of_it);
+        Ok(seen
+            .filter_map(|seen| Some((seen.part.clone()?, used)))
+            .collect())
+    }
+
+    async fn log(
+        &self,
+        _: &ServiceId,
+        container: &PartName,
+    ) -> Result<Vec<LogEntry>, ContainersError> {
+        drop(self.willing()?);
+        let line = |second, message: &str| LogEntry {
+            time: Timestamp::constant(second, 0),
+            message: message.to_owned(),
+        };
+        Ok(vec![
+            line(1_795_000_000, &format!("{container} starts")),
+            line(1_795_000_002, &format!("{container} listens")),
+        ])
+    }
+
+    async fn data_size(&self, id: &ServiceId, number: u32) -> Result<u64, ContainersError> {
+        let (begin, end) = (format!("{}.", names::network(id)), format!(".{number}"));
+        let state = self.willing()?;
+        let volumes = state.seen.volumes.iter();
+        let of_it = volumes.filter(|name| name.starts_with(&begin) && name.ends_with(&end));
+        Ok(4_096 * of_it.count() as u64)
     }
 
     async fn has_image(&self, digest: ImageDigest) -> Result<bool, ContainersError> {

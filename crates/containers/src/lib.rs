@@ -13,24 +13,28 @@ mod copy;
 mod difference;
 mod error;
 pub mod fake;
+mod log;
 pub mod names;
 mod podman;
 mod probe;
 mod render;
 mod seen;
+mod size;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 
 use async_trait::async_trait;
 use cell_model::container::ImageDigest;
-use cell_model::name::ServiceId;
+use cell_model::name::{PartName, ServiceId};
 use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
 
 pub use copy::CopyError;
 pub use error::ContainersError;
+pub use log::LogEntry;
 pub use podman::{Podman, PodmanOptions};
 pub use probe::Unwell;
-pub use seen::{ContainerSeen, ContainerState, ContainersSeen};
+pub use seen::{ContainerSeen, ContainerState, ContainersSeen, Usage};
 
 /// What runs the containers.
 #[async_trait]
@@ -51,6 +55,26 @@ pub trait Containers: Send + Sync {
         service: &ServiceSpec,
         container: &ContainerSpec,
     ) -> Result<(), ContainersError>;
+
+    /// Ends the containers of a service that run, and starts them and those that ended again as they are. What is not
+    /// there is [`Self::apply`]'s.
+    async fn restart(&self, service: &ServiceSpec) -> Result<(), ContainersError>;
+
+    /// What the containers of a service use, by their names in it; none where the kernel does not count that.
+    async fn usage(
+        &self,
+        service: &ServiceSpec,
+    ) -> Result<BTreeMap<PartName, Usage>, ContainersError>;
+
+    /// What a container said last, the oldest first: 64 KiB at most, fit to be shown.
+    async fn log(
+        &self,
+        service: &ServiceId,
+        container: &PartName,
+    ) -> Result<Vec<LogEntry>, ContainersError>;
+
+    /// Bytes on the disk of what a service has kept under this number. Looks at every file of it.
+    async fn data_size(&self, id: &ServiceId, number: u32) -> Result<u64, ContainersError>;
 
     /// Ends what a service has kept under this number. Nothing that runs may have it.
     async fn remove_data(&self, id: &ServiceId, number: u32) -> Result<(), ContainersError>;

@@ -30,6 +30,19 @@ pub struct ContainerSeen {
     pub state: ContainerState,
     /// What it was made from.
     pub made_from: String,
+    /// When it was started last, in seconds since 1970.
+    pub started: i64,
+}
+
+/// What a container uses that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Memory without what is kept of files only to be quick.
+    pub memory_bytes: u64,
+    /// Processor time, in percent of one processor: since it was asked for before, or since it was started.
+    pub cpu_percent: u32,
+    /// Processes and threads.
+    pub processes: u32,
 }
 
 /// Whether a container runs.

@@ -1,7 +1,7 @@
 //! Acts that are no change of the config.
 
 use cell_model::account::{Identity, Role};
-use cell_model::name::Username;
+use cell_model::name::{ServiceId, Username};
 use cell_model::secret::{Secret, exposed};
 use cell_model::status::Part;
 use schemars::JsonSchema;
@@ -76,6 +76,12 @@ pub enum Action {
     RestartPart {
         /// Which.
         part: Part,
+    },
+    /// Starts the containers of a service anew, whatever they wait for. 404 when it is not installed, 409 when it does not
+    /// run.
+    RestartService {
+        /// Which.
+        id: ServiceId,
     },
     /// How much a part says in the log, until the next start.
     SetVerbosity(Verbosity),

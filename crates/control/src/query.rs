@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::app_password::AppPasswordView;
 use crate::view::{
-    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, LogPage,
-    NetworkView, OfferView, Page, PartView, PeerView, RevisionView, RootCertificateView,
-    ServiceView, SessionsView, SetupView, StatusView, VerbosityView, WireGuardView,
+    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, KeptDataView,
+    LogPage, NetworkView, OfferView, Page, PartView, PeerView, RevisionView, RootCertificateView,
+    ServiceLogLine, ServiceView, SessionsView, SetupView, StatusView, VerbosityView, WireGuardView,
 };
 
 /// A question and the answer that belongs to it.
@@ -90,6 +90,10 @@ questions! {
     Services -> Page<ServiceView>;
     /// One of them.
     Service -> Box<ServiceView>;
+    /// What its containers said last, the newest at the end.
+    ServiceLogs -> Page<ServiceLogLine>;
+    /// What services have kept that were removed; on one page, since a box has few.
+    KeptData -> Page<KeptDataView>;
     /// Services that can be installed.
     Offers -> Page<OfferView>;
     /// Lines of the log, newest last.
@@ -252,6 +256,19 @@ pub struct Service {
     /// Which.
     pub id: ServiceId,
 }
+
+/// See [`Query::ServiceLogs`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServiceLogs {
+    /// Of which service.
+    pub id: ServiceId,
+    /// At most so many lines: 1 to 1,000.
+    pub limit: usize,
+}
+
+/// See [`Query::KeptData`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeptData;
 
 /// See [`Query::Offers`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

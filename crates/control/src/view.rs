@@ -25,8 +25,8 @@ pub use self::firmware::{
     AvailableView, CheckView, FirmwareView, SlotsView, TrialView, UpdateState, UpdateView,
 };
 pub use self::services::{
-    FailedUpdateView, GuideView, OfferView, ServiceContainerView, ServiceUpdateView, ServiceView,
-    SettingKindView, SettingView,
+    FailedUpdateView, GuideView, KeptDataView, OfferView, ServiceContainerView, ServiceLogLine,
+    ServiceUpdateView, ServiceUsageView, ServiceView, SettingKindView, SettingView, WellKnownView,
 };
 use crate::action::LogLevel;
 use crate::change::Pending;

@@ -81,6 +81,7 @@ impl Core {
             }
             Action::TestPart { part } => Ok(Outcome::Tested(self.test(part).await)),
             Action::RestartPart { part } => self.restart(identity, caller, part).await,
+            Action::RestartService { id } => self.restart_service(identity, caller, id).await,
             Action::Restart => self.restart_box(identity, caller).await,
             Action::DropFirmware => self.drop_firmware(identity, caller).await,
             Action::TryOtherSlot => self.try_other_slot(identity, caller).await,
@@ -172,6 +173,7 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
         }
         Action::RemoveAppPassword { .. } => ("app_password.remove", None),
         Action::RestartPart { part } => ("part.restart", Some(part.as_str().to_owned())),
+        Action::RestartService { id } => ("service.restart", Some(id.to_string())),
         Action::SetVerbosity(_) => ("logs.verbosity", None),
         Action::Restart => ("box.restart", None),
         Action::DropFirmware => ("firmware.drop", None),

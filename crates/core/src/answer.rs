@@ -92,8 +92,13 @@ impl Core {
             }
             Query::Service(query) => {
                 let identity = identity.ok_or_else(sign_in_required)?;
-                Answer::Service(Box::new(self.service(&identity, &query.id)?))
+                let service = self.service_in_use(&identity, &query.id).await?;
+                Answer::Service(Box::new(service))
             }
+            Query::ServiceLogs(query) => {
+                Answer::ServiceLogs(self.service_logs(&query.id, query.limit).await?)
+            }
+            Query::KeptData(_) => Answer::KeptData(self.kept_data().await?),
             Query::Offers(query) => Answer::Offers(self.offers(&query.range)?),
             Query::PartDetail(query) => Answer::PartDetail(self.part(query.part).await),
             Query::Logs(query) => Answer::Logs(LogPage {

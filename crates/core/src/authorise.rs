@@ -120,6 +120,8 @@ pub(crate) fn role_for(query: &Query) -> Option<Role> {
         | Query::PartDetail(_)
         | Query::Services(_)
         | Query::Service(_)
+        | Query::ServiceLogs(_)
+        | Query::KeptData(_)
         | Query::Offers(_)
         | Query::Logs(_)
         | Query::Firmware(_)
@@ -140,6 +142,7 @@ pub(crate) fn role_to_act(action: &Action) -> Option<Role> {
         Action::TestPart { .. } => Some(Role::Helper),
         Action::ResetPassword(_)
         | Action::RestartPart { .. }
+        | Action::RestartService { .. }
         | Action::SetVerbosity(_)
         | Action::Restart
         | Action::DropFirmware
@@ -174,6 +177,7 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::RevokeSession { .. }
         | Action::TestPart { .. }
         | Action::RestartPart { .. }
+        | Action::RestartService { .. }
         | Action::CheckFirmware
         | Action::SetVerbosity(_) => false,
     }

@@ -12,6 +12,7 @@ mod answer;
 mod app_password;
 mod authorise;
 mod confirmation;
+mod data_sizes;
 mod diff;
 mod documents;
 mod edit;
@@ -25,6 +26,7 @@ mod prepare;
 mod proof;
 mod rolling;
 pub mod seed;
+mod service_care;
 mod service_trial;
 mod services;
 mod set_up;
@@ -95,6 +97,7 @@ pub struct Core {
     appliance: OnceLock<Arc<Appliance>>,
     update: Arc<firmware::Work>,
     offered: Mutex<firmware::Offered>,
+    sizes: Arc<data_sizes::DataSizes>,
     /// Held while the channel is looked at.
     looking: tokio::sync::Mutex<()>,
     logs: Arc<LogBuffer>,

@@ -98,6 +98,7 @@ impl Core {
             appliance: OnceLock::new(),
             update: Default::default(),
             offered: Default::default(),
+            sizes: Default::default(),
             looking: Default::default(),
             logs,
             clock,

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cell_catalogue::requires::{self, Needs, RequiresError};
-use cell_catalogue::{Manifest, Setting, SettingKind};
+use cell_catalogue::{Manifest, Route, Setting, SettingKind};
 use cell_control::change::ServiceForm;
 use cell_control::query::Range;
 use cell_control::view::{
     FailedUpdateView, GuideView, OfferView, Page, ServiceContainerView, ServiceUpdateView,
-    ServiceView, SettingKindView, SettingView,
+    ServiceView, SettingKindView, SettingView, WellKnownView,
 };
 use cell_model::account::Identity;
 use cell_model::config::{Config, ServiceConfig};
@@ -138,7 +138,7 @@ impl Core {
         Ok(Page { items, next })
     }
 
-    fn library(&self) -> Result<Arc<Library>, Problem> {
+    pub(crate) fn library(&self) -> Result<Arc<Library>, Problem> {
         let system = self.system.get().ok_or_else(Problem::unavailable)?;
         Ok(Arc::clone(&system.parts.library))
     }
@@ -188,9 +188,12 @@ impl Core {
                     memory_mib: container.limits.memory_mib,
                     cpu_percent: container.limits.cpu_percent,
                     processes: container.limits.processes,
+                    usage: None,
                 })
                 .collect(),
+            data_bytes: None,
             settings: settings(&manifest.settings, Some(service)),
+            well_known: well_known(config, &manifest.routes),
             guides,
             on_trial: service.former.is_some(),
             update: self.newer(id, manifest.release),
@@ -302,7 +305,9 @@ fn unreadable(
         requires: BTreeSet::new(),
         needed_by: BTreeSet::new(),
         containers: Vec::new(),
+        data_bytes: None,
         settings: Vec::new(),
+        well_known: Vec::new(),
         guides: Vec::new(),
         on_trial: service.former.is_some(),
         update: None,
@@ -329,6 +334,19 @@ fn offer_view(config: &Config, manifest: &Manifest) -> OfferView {
     }
 }
 
+fn well_known(config: &Config, routes: &[Route]) -> Vec<WellKnownView> {
+    let of = |route: &Route| {
+        let host = format!("{}.{}", route.host, config.domain.name);
+        let names = route.well_known.keys();
+        let views = names.map(|name| WellKnownView {
+            name: name.word().to_owned(),
+            host: host.clone(),
+        });
+        views.collect::<Vec<_>>()
+    };
+    routes.iter().flat_map(of).collect()
+}
+
 fn settings(settings: &[Setting], service: Option<&ServiceConfig>) -> Vec<SettingView> {
     let of = |setting: &Setting| {
         let given = service.and_then(|service| service.answers.get(&setting.key));
@@ -351,6 +369,7 @@ fn settings(settings: &[Setting], service: Option<&ServiceConfig>) -> Vec<Settin
             },
             value,
             is_default,
+            default: setting.kind.default_value(),
         }
     };
     settings.iter().map(of).collect()

@@ -76,6 +76,8 @@ struct Watch {
 struct Known {
     /// The number of the data it works on. After an update nothing of before counts.
     data: u32,
+    /// When it was started last, as podman says.
+    started: Option<i64>,
     /// Since when it runs, as far as that was seen.
     running_since: Option<Instant>,
     /// When it was tried last, and what came of it.
@@ -196,6 +198,16 @@ impl Watch {
             let found = found.filter(|found| found.data == Some(data));
             match found.map(|found| found.state) {
                 Some(ContainerState::Running) => {
+                    let started = found.map(|found| found.started);
+                    // It was started anew between two looks, and has to show that it is well.
+                    if known.started.is_some() && known.started != started {
+                        let ends = known.ends;
+                        *known = Known {
+                            ends,
+                            ..Known::of(data)
+                        };
+                    }
+                    known.started = started;
                     self.proxy_began |= name == proxy && known.running_since.is_none();
                     let since = *known.running_since.get_or_insert(now);
                     (known.ended, known.asked) = (None, None);

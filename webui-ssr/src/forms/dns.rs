@@ -45,7 +45,7 @@ pub(crate) const UPSTREAMS: &[Field] = &[
 const DNS_PORT: u16 = 53;
 
 /// The upstream servers as they are.
-pub(crate) fn upstreams_of(config: &ConfigView) -> Draft {
+pub(crate) fn upstreams_of(config: &ConfigView) -> Draft<'static> {
     let lines: Vec<String> = config.dns.upstreams.iter().map(upstream_text).collect();
     Draft::new(
         UPSTREAMS,
@@ -166,7 +166,7 @@ mod tests {
         }
     }
 
-    fn draft(fields: &'static [Field], body: &str) -> Draft {
+    fn draft(fields: &'static [Field], body: &str) -> Draft<'static> {
         Draft::read(fields, &Form::parse(body.as_bytes()).unwrap())
     }
 

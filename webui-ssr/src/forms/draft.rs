@@ -18,8 +18,8 @@ const TOKEN_FIELD: &str = "csrf_token";
 /// What was typed or is proposed, and what is wrong with it. Keeps the text as typed, so that the page can come back
 /// filled in.
 #[derive(Debug, Clone)]
-pub(crate) struct Draft {
-    fields: &'static [Field],
+pub(crate) struct Draft<'a> {
+    fields: &'a [Field<'a>],
     values: Vec<(String, String)>,
     errors: Vec<FieldError>,
     refusal: Option<Refusal>,
@@ -34,10 +34,10 @@ struct Refusal {
     retry_after: Option<u32>,
 }
 
-impl Draft {
+impl<'a> Draft<'a> {
     /// A form nobody has typed into yet, with proposals.
     pub(crate) fn new<const N: usize>(
-        fields: &'static [Field],
+        fields: &'a [Field<'a>],
         values: [(&str, String); N],
     ) -> Self {
         let values = values.map(|(name, value)| (name.to_owned(), value));
@@ -51,7 +51,7 @@ impl Draft {
 
     /// A form as it was sent. A field nobody knows, or one that is there twice, is an error: it was not sent by a
     /// page of ours.
-    pub(crate) fn read(fields: &'static [Field], form: &Form) -> Self {
+    pub(crate) fn read(fields: &'a [Field<'a>], form: &Form) -> Self {
         let mut draft = Self::new(fields, []);
         for (name, value) in form.pairs() {
             let Some(field) = fields.iter().find(|field| field.name == name) else {
@@ -88,12 +88,12 @@ impl Draft {
     }
 
     /// The form's fields.
-    pub(crate) fn fields(&self) -> &'static [Field] {
+    pub(crate) fn fields(&self) -> &'a [Field<'a>] {
         self.fields
     }
 
     /// The field of this name.
-    pub(crate) fn field(&self, name: &str) -> Option<&'static Field> {
+    pub(crate) fn field(&self, name: &str) -> Option<&'a Field<'a>> {
         self.fields.iter().find(|field| field.name == name)
     }
 
@@ -106,7 +106,7 @@ impl Draft {
     }
 
     /// Every value of boxes that share a name.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'b str> {
         self.values
             .iter()
             .filter(move |(key, _)| key == name)
@@ -291,7 +291,7 @@ mod tests {
         Field::boxes("services", "Services", &[("mail", "Mail")]),
     ];
 
-    fn draft(body: &str) -> Draft {
+    fn draft(body: &str) -> Draft<'static> {
         Draft::read(FIELDS, &Form::parse(body.as_bytes()).unwrap())
     }
 

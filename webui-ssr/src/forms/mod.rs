@@ -9,6 +9,7 @@ mod draft;
 pub(crate) mod field;
 pub(crate) mod network;
 pub(crate) mod peer;
+pub(crate) mod service;
 pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod setup;

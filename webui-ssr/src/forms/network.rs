@@ -40,7 +40,7 @@ pub(crate) const FIELDS: &[Field] = &[
 ];
 
 /// The form as the addresses are now.
-pub(crate) fn of(config: &ConfigView) -> Draft {
+pub(crate) fn of(config: &ConfigView) -> Draft<'static> {
     let (wan_mode, wan_address, gateway) = typed(&config.network.wan.addressing);
     let (lan_mode, lan_address, _) = typed(&config.network.lan.addressing);
     Draft::new(
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
     use cell_gate::form::Form;
 
-    fn read(wan: &str, address: &str, gateway: &str) -> (Draft, Option<Change>) {
+    fn read(wan: &str, address: &str, gateway: &str) -> (Draft<'static>, Option<Change>) {
         let body = format!(
             "{WAN_MODE}={wan}&{WAN_ADDRESS}={address}&{WAN_GATEWAY}={gateway}&{LAN_MODE}=adopt&revision=1"
         );

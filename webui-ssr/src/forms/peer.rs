@@ -53,7 +53,7 @@ pub(crate) const NEW: &[Field] = &[
 pub(crate) const ACCESS: &[Field] = &[FULL_TUNNEL, SERVICE_BOXES, PEER_TO_PEER, EXPIRES_AT];
 
 /// What a new device starts with: everything, as at home.
-pub(crate) fn proposal() -> Draft {
+pub(crate) fn proposal() -> Draft<'static> {
     SERVICES
         .iter()
         .fold(Draft::new(NEW, []), |draft, (word, _)| {
@@ -63,7 +63,7 @@ pub(crate) fn proposal() -> Draft {
 }
 
 /// The form as the device is now.
-pub(crate) fn of(peer: &PeerView, clock: &Clock) -> Draft {
+pub(crate) fn of(peer: &PeerView, clock: &Clock) -> Draft<'static> {
     let draft = peer
         .services
         .iter()
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use cell_gate::form::Form;
 
-    fn read(body: &str) -> (Draft, Option<PeerForm>) {
+    fn read(body: &str) -> (Draft<'static>, Option<PeerForm>) {
         let mut draft = Draft::read(NEW, &Form::parse(body.as_bytes()).unwrap());
         let form = parse_new(&mut draft, &Clock::now(None));
         (draft, form)

@@ -21,7 +21,7 @@ pub(crate) const FIELDS: &[Field] = &[
 ];
 
 /// The form as the settings are now.
-pub(crate) fn of(config: &ConfigView) -> Draft {
+pub(crate) fn of(config: &ConfigView) -> Draft<'static> {
     let endpoint = config.cell.endpoint.as_ref().map(ToString::to_string);
     Draft::new(
         FIELDS,

@@ -25,7 +25,7 @@ pub(crate) const FIELDS: &[Field] = &[
 ];
 
 /// The form with the box's proposals.
-pub(crate) fn proposal(setup: &SetupView) -> Draft {
+pub(crate) fn proposal(setup: &SetupView) -> Draft<'static> {
     Draft::new(
         FIELDS,
         [
@@ -90,7 +90,7 @@ mod tests {
         ("admin_password", "correct horse"),
     ];
 
-    fn read(replace: Option<(&str, &str)>) -> (Draft, Option<SetupForm>) {
+    fn read(replace: Option<(&str, &str)>) -> (Draft<'static>, Option<SetupForm>) {
         let kept = GOOD
             .into_iter()
             .filter(|(name, _)| replace.is_none_or(|(other, _)| other != *name));

@@ -47,7 +47,7 @@ pub(crate) const FIELDS: &[Field] = &[
 pub(crate) const FETCH: &[Field] = &[Field::hidden("from")];
 
 /// The form as the settings are now.
-pub(crate) fn of(config: &ConfigView) -> Draft {
+pub(crate) fn of(config: &ConfigView) -> Draft<'static> {
     let UpdatesConfig {
         mode,
         channel,
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use cell_gate::form::Form;
 
-    fn draft(body: &str) -> Draft {
+    fn draft(body: &str) -> Draft<'static> {
         Draft::read(FIELDS, &Form::parse(body.as_bytes()).unwrap())
     }
 

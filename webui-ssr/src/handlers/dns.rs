@@ -78,7 +78,7 @@ enum Sent {
 
 async fn submitted(
     visit: &Visit,
-    draft: &mut Draft,
+    draft: &mut Draft<'_>,
     change: Option<Change>,
 ) -> Result<Sent, Problem> {
     let Some(change) = change else {

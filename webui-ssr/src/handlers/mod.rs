@@ -12,6 +12,9 @@ pub(crate) mod people;
 pub(crate) mod refusal;
 mod review;
 pub(crate) mod revisions;
+pub(crate) mod service_data;
+pub(crate) mod service_profile;
+pub(crate) mod service_settings;
 pub(crate) mod services;
 pub(crate) mod settings;
 pub(crate) mod setup;
@@ -70,13 +73,13 @@ fn ok(page: Markup) -> Reply {
 }
 
 /// The form as sent.
-fn draft(visit: &Visit, fields: &'static [Field]) -> Result<Draft, Problem> {
+fn draft<'a>(visit: &Visit, fields: &'a [Field<'a>]) -> Result<Draft<'a>, Problem> {
     Ok(Draft::read(fields, &visit.form()?))
 }
 
 /// Takes over why a change of the settings was refused. The form that comes back is about the settings as they are
 /// now: with the revision it was filled in from, it could never be sent again.
-async fn refuse(visit: &Visit, draft: &mut Draft, problem: Problem) -> Result<(), Problem> {
+async fn refuse(visit: &Visit, draft: &mut Draft<'_>, problem: Problem) -> Result<(), Problem> {
     draft.refuse(problem)?;
     draft.replace(REVISION.name, settings(visit).await?.revision.to_string());
     Ok(())

@@ -14,7 +14,7 @@ use crate::pages;
 /// A form whose change is to be seen before it is made.
 pub(super) struct Reviewed {
     /// The form as sent.
-    pub(super) draft: Draft,
+    pub(super) draft: Draft<'static>,
     /// What it was read as; `None` when something is wrong with it.
     pub(super) change: Option<Change>,
     /// The form's own page.

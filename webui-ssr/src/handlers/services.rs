@@ -1,18 +1,18 @@
 //! Services: what the store has, what is installed.
 
-use std::collections::BTreeMap;
-
+use cell_control::action::Action;
 use cell_control::ask;
 use cell_control::change::{Change, ServiceForm, ServiceUpdate};
-use cell_control::query::{Offers, Range, Service, Services};
+use cell_control::query::{KeptData, Offers, Range, Service, ServiceLogs, Services};
 use cell_control::view::{OfferView, ServiceView};
 use cell_gate::{Reply, Visit};
 use cell_model::name::ServiceId;
 use cell_model::problem::Problem;
 
 use super::review::after_change;
-use super::{frame, named, ok};
+use super::{done, draft, frame, named, ok};
 use crate::done::Done;
+use crate::forms::service::Questions;
 use crate::navigation::service_path;
 use crate::pages;
 
@@ -22,43 +22,87 @@ const ALL: Range = Range {
     cursor: None,
 };
 
+/// Lines of a service's log on its page.
+const LINES: usize = 20;
+
 pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
     let (control, caller) = (visit.control.as_ref(), &visit.caller);
     let installed = ask(control, caller, Services { range: ALL }).await?;
     let offers = ask(control, caller, Offers { range: ALL }).await?;
+    let kept = ask(control, caller, KeptData).await?;
     Ok(ok(pages::services::render(
         &frame,
         &installed.items,
         &offers.items,
+        &kept.items,
     )))
 }
 
 pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
     let service = service(&visit).await?;
-    Ok(ok(pages::service::render(&frame, &service)))
+    let question = ServiceLogs {
+        id: service.id.clone(),
+        limit: LINES,
+    };
+    let lines = ask(visit.control.as_ref(), &visit.caller, question).await;
+    // A service whose words cannot be read is still to be seen.
+    let lines = lines.map(|page| page.items).unwrap_or_default();
+    Ok(ok(pages::service::render(&frame, &service, &lines)))
+}
+
+pub(crate) async fn restart(visit: Visit) -> Result<Reply, Problem> {
+    let id: ServiceId = named(&visit, "service")?;
+    let path = service_path(&id);
+    let action = Action::RestartService { id };
+    visit.control.act(&visit.caller, action).await?;
+    Ok(done(&path, Done::ServiceRestarted))
 }
 
 pub(crate) async fn ask_install(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
-    let id: ServiceId = named(&visit, "service")?;
-    let (control, caller) = (visit.control.as_ref(), &visit.caller);
-    let offers = ask(control, caller, Offers { range: ALL }).await?;
-    let offer: Option<OfferView> = offers.items.into_iter().find(|offer| offer.id == id);
-    let offer = offer.ok_or_else(|| Problem::not_found(format!("service {id} in the store")))?;
-    Ok(ok(pages::service_install::render(&frame, &offer)))
+    let offer = offer(&visit).await?;
+    let questions = Questions::of(&offer.settings);
+    let fields = questions.fields();
+    let page = pages::service_install::render(&frame, &offer, &questions.draft(&fields));
+    Ok(ok(page))
 }
 
 pub(crate) async fn install(visit: Visit) -> Result<Reply, Problem> {
-    let id: ServiceId = named(&visit, "service")?;
-    let form = ServiceForm {
-        id: id.clone(),
-        answers: BTreeMap::new(),
-    };
-    let change = Change::InstallService(form);
-    let receipt = visit.control.submit(&visit.caller, change).await?;
-    Ok(after_change(&receipt, &service_path(&id), Done::Installing))
+    let frame = frame(&visit).await;
+    let offer = offer(&visit).await?;
+    let questions = Questions::of(&offer.settings);
+    let fields = questions.fields();
+    let mut draft = draft(&visit, &fields)?;
+    if let Some(answers) = questions.parse(&mut draft) {
+        let given = answers.into_iter();
+        let form = ServiceForm {
+            id: offer.id.clone(),
+            answers: given
+                .filter_map(|(key, answer)| Some((key, answer?)))
+                .collect(),
+        };
+        let change = Change::InstallService(form);
+        match visit.control.submit(&visit.caller, change).await {
+            Ok(receipt) => {
+                let path = service_path(&offer.id);
+                return Ok(after_change(&receipt, &path, Done::Installing));
+            }
+            Err(problem) => draft.refuse(problem)?,
+        }
+    }
+    let page = pages::service_install::render(&frame, &offer, &draft);
+    Ok(draft.reply(page))
+}
+
+/// A service as the store has it.
+async fn offer(visit: &Visit) -> Result<OfferView, Problem> {
+    let id: ServiceId = named(visit, "service")?;
+    let (control, caller) = (visit.control.as_ref(), &visit.caller);
+    let offers = ask(control, caller, Offers { range: ALL }).await?;
+    let offer = offers.items.into_iter().find(|offer| offer.id == id);
+    offer.ok_or_else(|| Problem::not_found(format!("service {id} in the store")))
 }
 
 pub(crate) async fn ask_update(visit: Visit) -> Result<Reply, Problem> {
@@ -117,7 +161,8 @@ async fn end(visit: Visit, delete_data: bool) -> Result<Reply, Problem> {
     Ok(after_change(&receipt, "/services", Done::Removed))
 }
 
-async fn service(visit: &Visit) -> Result<ServiceView, Problem> {
+/// The service of the path.
+pub(super) async fn service(visit: &Visit) -> Result<ServiceView, Problem> {
     let id = named(visit, "service")?;
     let service = ask(visit.control.as_ref(), &visit.caller, Service { id }).await?;
     Ok(*service)

@@ -1,8 +1,9 @@
-//! One service: how it is, where it is found, what it may use.
+//! One service: how it is, where it is found, how it is used.
 
-use cell_control::view::{GuideView, ServiceContainerView, ServiceView, SettingView};
+use cell_control::view::{GuideView, ServiceLogLine, ServiceView, SettingView};
 use maud::{Markup, html};
 
+use crate::forms::service::spoken;
 use crate::frame::Frame;
 use crate::navigation::service_path;
 use crate::parts::action::{Look, button, link};
@@ -10,10 +11,12 @@ use crate::parts::icon::Icon;
 use crate::parts::list::table;
 use crate::parts::shell::page;
 use crate::parts::state::{badge, badge_since, labelled};
-use crate::parts::text::facts;
+use crate::parts::text::{facts, qr_figure};
+
+use super::service_details::{details, size};
 
 /// The page.
-pub(crate) fn render(frame: &Frame, service: &ServiceView) -> Markup {
+pub(crate) fn render(frame: &Frame, service: &ServiceView, lines: &[ServiceLogLine]) -> Markup {
     let path = service_path(&service.id);
     let content = html! {
         p.lead { (service.summary) }
@@ -21,6 +24,7 @@ pub(crate) fn render(frame: &Frame, service: &ServiceView) -> Markup {
         div.buttons {
             @if frame.may_post("/services/{service}/stop") {
                 @if service.enabled && !service.on_trial {
+                    (button(frame, &format!("{path}/restart"), "Start it anew", Look::Plain, &[]))
                     (button(frame, &format!("{path}/stop"), "Stop it", Look::Plain, &[]))
                 } @else if !service.enabled {
                     (button(frame, &format!("{path}/start"), "Start it", Look::Main, &[]))
@@ -32,9 +36,27 @@ pub(crate) fn render(frame: &Frame, service: &ServiceView) -> Markup {
             }
             a href=(path) { "Refresh" }
         }
-        @if !service.guides.is_empty() {
+        @if !service.guides.is_empty() || !service.urls.is_empty() { (how_to_use(frame, service)) }
+        @if !service.settings.is_empty() {
             section {
-                h2 { "How to use it" }
+                h2 { "Settings" }
+                (table("Settings", &["Setting", "Value"], &settings(&service.settings)))
+                @if frame.may_post("/services/{service}/settings") {
+                    div.buttons { (link(&format!("{path}/settings"), "Change them", Look::Plain)) }
+                }
+            }
+        }
+        (details(frame, service, lines))
+    };
+    page(frame, &content)
+}
+
+/// What whoever reads this has to do on their devices.
+fn how_to_use(frame: &Frame, service: &ServiceView) -> Markup {
+    html! {
+        section {
+            h2 { "How to use it" }
+            @if !service.guides.is_empty() {
                 p {
                     "Your name here is " strong { (frame.identity.as_ref().map_or("", |identity| identity.username.as_str())) }
                     ". Each device has a password of its own, which opens services and nothing else: "
@@ -42,19 +64,21 @@ pub(crate) fn render(frame: &Frame, service: &ServiceView) -> Markup {
                 }
                 @for guide in &service.guides { (guide_of(guide)) }
             }
-        }
-        section {
-            h2 { "What it may use" }
-            (table("Containers", &["Container", "Memory", "Processor", "Processes"], &containers(&service.containers)))
-        }
-        @if !service.settings.is_empty() {
-            section {
-                h2 { "Settings" }
-                (table("Settings", &["Setting", "Value"], &settings(&service.settings)))
+            @if let Some(url) = service.urls.first() {
+                details {
+                    summary { "Its address as a code for a phone" }
+                    (qr_figure(url, "Its address: scan it with the camera of a device that trusts the box"))
+                }
+            }
+            @if !service.well_known.is_empty() {
+                p {
+                    "iPhone, iPad and Mac can be set up by a file that has all but the password: "
+                    a href={ (service_path(&service.id)) "/profile" } { "profile for Apple devices" }
+                    ". Open it there, and install it in the settings."
+                }
             }
         }
-    };
-    page(frame, &content)
+    }
 }
 
 /// What to do on a kind of device.
@@ -110,6 +134,7 @@ fn about(frame: &Frame, service: &ServiceView) -> Vec<(&'static str, Markup)> {
         "Internet",
         html! { (internet.unwrap_or("It cannot reach the internet.")) },
     ));
+    pairs.push(("Data", html! { (size(service.data_bytes)) }));
     if !service.requires.is_empty() {
         let ids = service.requires.iter().map(|id| id.as_str()).collect();
         pairs.push(("Needs", list(ids)));
@@ -132,24 +157,9 @@ fn version(service: &ServiceView) -> Markup {
     }
 }
 
-fn containers(containers: &[ServiceContainerView]) -> Vec<Vec<Markup>> {
-    let row = |container: &ServiceContainerView| {
-        vec![
-            html! { (container.name) },
-            html! { (container.memory_mib) " MiB" },
-            html! { (container.cpu_percent) " % of one" },
-            html! { (container.processes) },
-        ]
-    };
-    containers.iter().map(row).collect()
-}
-
 fn settings(settings: &[SettingView]) -> Vec<Vec<Markup>> {
     let row = |setting: &SettingView| {
-        let value = setting
-            .value
-            .as_ref()
-            .map_or_else(String::new, ToString::to_string);
+        let value = setting.value.as_ref().map(spoken).unwrap_or_default();
         vec![
             html! { (setting.label) },
             html! { (value) @if setting.is_default { " " span.quiet { "(as it came)" } } },

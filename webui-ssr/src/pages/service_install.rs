@@ -3,16 +3,20 @@
 use cell_control::view::OfferView;
 use maud::{Markup, html};
 
+use crate::forms::Draft;
 use crate::frame::Frame;
 use crate::navigation::service_path;
-use crate::parts::action::{Look, button, link};
-use crate::parts::shell::page;
+use crate::parts::action::{Look, link, token};
+use crate::parts::form::{fields, summary};
+use crate::parts::shell::form_page;
 
-/// The page.
-pub(crate) fn render(frame: &Frame, offer: &OfferView) -> Markup {
+/// The page, with what the service asks.
+pub(crate) fn render(frame: &Frame, offer: &OfferView, draft: &Draft) -> Markup {
     let path = format!("{}/install", service_path(&offer.id));
     let needs: Vec<&str> = offer.requires.iter().map(|id| id.as_str()).collect();
+    let asked = draft.fields();
     let content = html! {
+        (summary(draft))
         p.lead { strong { (offer.name) } ": " (offer.summary) "." }
         ul {
             li { "Version " (offer.version) ", as it came with the box. Nothing is fetched." }
@@ -23,10 +27,14 @@ pub(crate) fn render(frame: &Frame, offer: &OfferView) -> Markup {
             }
             @if offer.kept_data { li { "Its data from before is still there, and is used again." } }
         }
-        div.buttons {
-            (button(frame, &path, "Install it", Look::Main, &[]))
-            (link("/services", "Do nothing", Look::Plain))
+        form.stack[!asked.is_empty()] method="post" action=(path) {
+            (token(frame))
+            (fields(draft, asked))
+            div.buttons {
+                button class=(Look::Main.class()) { "Install it" }
+                (link("/services", "Do nothing", Look::Plain))
+            }
         }
     };
-    page(frame, &content)
+    form_page(frame, draft, &content)
 }

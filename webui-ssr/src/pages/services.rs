@@ -1,6 +1,6 @@
 //! Services: those that are installed, and those the store has.
 
-use cell_control::view::{OfferView, ServiceView};
+use cell_control::view::{KeptDataView, OfferView, ServiceView};
 use maud::{Markup, html};
 
 use crate::frame::Frame;
@@ -11,9 +11,15 @@ use crate::parts::shell::page;
 use crate::parts::text::empty;
 
 use super::service::state;
+use super::service_details::size;
 
 /// The page.
-pub(crate) fn render(frame: &Frame, installed: &[ServiceView], offers: &[OfferView]) -> Markup {
+pub(crate) fn render(
+    frame: &Frame,
+    installed: &[ServiceView],
+    offers: &[OfferView],
+    kept: &[KeptDataView],
+) -> Markup {
     let others: Vec<&OfferView> = offers
         .iter()
         .filter(|offer| offer.installed.is_none())
@@ -38,6 +44,13 @@ pub(crate) fn render(frame: &Frame, installed: &[ServiceView], offers: &[OfferVi
                 (table("Services of the store", &["Name", "What it is", "Version"], &offered(frame, &others)))
             }
         }
+        @if !kept.is_empty() {
+            section {
+                h2 { "Data that was kept" }
+                p { "Of services that were removed. They go on with it when they are installed again." }
+                (table("Data that was kept", &["Service", "Size"], &left(frame, kept)))
+            }
+        }
     };
     page(frame, &content)
 }
@@ -51,6 +64,20 @@ fn rows(frame: &Frame, services: &[ServiceView]) -> Vec<Vec<Markup>> {
         ]
     };
     services.iter().map(row).collect()
+}
+
+fn left(frame: &Frame, kept: &[KeptDataView]) -> Vec<Vec<Markup>> {
+    let row = |data: &KeptDataView| {
+        let path = format!("{}/data", service_path(&data.id));
+        vec![
+            html! { (data.name) },
+            html! {
+                (size(data.data_bytes))
+                @if frame.may_post("/services/{service}/data") { br; (link(&path, "Delete", Look::Danger)) }
+            },
+        ]
+    };
+    kept.iter().map(row).collect()
 }
 
 fn offered(frame: &Frame, offers: &[&OfferView]) -> Vec<Vec<Markup>> {

@@ -35,7 +35,7 @@ pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
     form_page(frame, draft, &content)
 }
 
-fn section(draft: &Draft, names: &[&str]) -> Vec<Field> {
+fn section<'a>(draft: &Draft<'a>, names: &[&str]) -> Vec<Field<'a>> {
     names
         .iter()
         .filter_map(|name| draft.field(name))

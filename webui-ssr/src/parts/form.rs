@@ -63,6 +63,10 @@ pub(crate) fn field(draft: &Draft, field: &Field) -> Markup {
         Kind::Flag => flag(draft, field),
         Kind::Boxes(choices) => group(draft, field, choices, "checkbox"),
         Kind::One(choices) => group(draft, field, choices, "radio"),
+        Kind::Word(words) => {
+            let choices: Vec<Choice> = words.iter().map(|word| (&**word, &**word)).collect();
+            group(draft, field, &choices, "radio")
+        }
         _ => line(draft, field),
     }
 }
@@ -95,6 +99,11 @@ fn control(draft: &Draft, field: &Field, id: &str, wrong: bool) -> Markup {
         // Never sent back: the page with the error may stay open for others to see.
         Kind::Password(autocomplete) => input("password", autocomplete, None, None),
         Kind::Text(autocomplete) => input("text", autocomplete, Some(value), None),
+        Kind::Number => html! {
+            // No `type="number"`: it turns under a wheel, and says nothing of what it does not take.
+            input id=(id) name=(field.name) type="text" inputmode="numeric" value=(value) autocomplete="off"
+                required[!field.optional] aria-describedby=[described.as_deref()] aria-invalid=[invalid];
+        },
         Kind::Moment => input("datetime-local", "off", Some(value), None),
         Kind::TimeZone => html! {
             (input("text", "off", Some(value), Some("time-zones")))
@@ -133,7 +142,8 @@ fn group(draft: &Draft, field: &Field, choices: &[Choice], kind: &str) -> Markup
             legend { (field.label) }
             (hint_and_error(field, error))
             @for (at, (value, label)) in choices.iter().enumerate() {
-                @let id = if at == 0 { field.id() } else { format!("{}-{value}", field.id()) };
+                // By number: a value may be anything.
+                @let id = if at == 0 { field.id() } else { format!("{}-{at}", field.id()) };
                 div.choice {
                     input id=(id) name=(field.name) type=(kind) value=(value)
                         checked[draft.all(field.name).any(|typed| typed == *value)];

@@ -10,8 +10,9 @@ use cell_control::caller::Caller;
 use cell_control::change::{Change, Pending, Preview, Receipt};
 use cell_control::fake::FakeControl;
 use cell_control::query::{Answer, Query};
-use cell_control::view::FirmwareView;
+use cell_control::view::{FirmwareView, ServiceView, SettingKindView, SettingView};
 use cell_model::account::Identity;
+use cell_model::config::SettingValue;
 use cell_model::problem::Problem;
 
 /// Leaves a text, an attribute in either quotes, a script and a comment.
@@ -20,6 +21,46 @@ pub(crate) const HOSTILE: &str =
 
 /// Puts [`HOSTILE`] wherever an answer has free text.
 pub(crate) struct Hostile(pub(crate) Arc<FakeControl>);
+
+fn make_hostile(service: &mut ServiceView) {
+    let text = || HOSTILE.to_owned();
+    service.name = text();
+    service.summary = text();
+    service.version = text();
+    service.detail = text();
+    service.internet = Some(text());
+    service.urls = vec![text()];
+    if let Some(failed) = &mut service.failed_update {
+        failed.version = text();
+        failed.reason = text();
+    }
+    for container in &mut service.containers {
+        container.name = text();
+    }
+    for found in &mut service.well_known {
+        found.host = text();
+    }
+    for guide in &mut service.guides {
+        guide.platform = text();
+        guide.steps = vec![text()];
+    }
+    service.settings.iter_mut().for_each(make_setting_hostile);
+}
+
+fn make_setting_hostile(setting: &mut SettingView) {
+    let text = || HOSTILE.to_owned();
+    setting.label = text();
+    setting.help = Some(text());
+    if let Some(SettingValue::Text(value)) = &mut setting.value {
+        *value = text();
+    }
+    if let Some(SettingValue::Text(default)) = &mut setting.default {
+        *default = text();
+    }
+    if let SettingKindView::Choice { choices } = &mut setting.kind {
+        *choices = vec![text(), "b".to_owned()];
+    }
+}
 
 #[async_trait]
 impl Control for Hostile {
@@ -92,6 +133,20 @@ impl Control for Hostile {
                 firmware.update.version = Some(text());
                 firmware.update.notes = Some(text());
             }
+            Answer::Services(page) => page.items.iter_mut().for_each(make_hostile),
+            Answer::Service(service) => make_hostile(service),
+            Answer::Offers(page) => page.items.iter_mut().for_each(|offer| {
+                offer.name = text();
+                offer.summary = text();
+                offer.version = text();
+                offer.internet = Some(text());
+                offer.settings.iter_mut().for_each(make_setting_hostile);
+            }),
+            Answer::ServiceLogs(page) => page.items.iter_mut().for_each(|line| {
+                line.container = text();
+                line.message = text();
+            }),
+            Answer::KeptData(page) => page.items.iter_mut().for_each(|data| data.name = text()),
             Answer::TrialLog(log) => *log = text(),
             Answer::WireGuard(wireguard) => wireguard.interface = text(),
             Answer::Peers(page) => page.next = Some(text()),

@@ -19,7 +19,7 @@ use cell_control::fake::{FakeControl, Stage};
 use cell_gate::{Access, Faces, Gate};
 use cell_model::account::Role;
 use cell_model::problem::Problem;
-use http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::watch;
@@ -46,6 +46,10 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) location: Option<String>,
     pub(crate) cookie: Option<String>,
+    /// Its content type.
+    pub(crate) kind: Option<String>,
+    /// Who may keep it.
+    pub(crate) cache: Option<String>,
     pub(crate) body: String,
 }
 
@@ -157,12 +161,15 @@ impl Site {
             header(LOCATION),
             header(SET_COOKIE),
         );
+        let (kind, cache) = (header(CONTENT_TYPE), header(CACHE_CONTROL));
         let body = response.into_body().collect().await.expect("a whole body");
         let body = String::from_utf8(body.to_bytes().to_vec()).expect("text");
         Answer {
             status,
             location,
             cookie,
+            kind,
+            cache,
             body,
         }
     }
@@ -179,7 +186,9 @@ pub(crate) fn encoded(pairs: &[(&str, &str)]) -> String {
 
 /// A path of the table with something that exists in place of each placeholder.
 pub(crate) fn concrete(path: &str) -> String {
-    path.replace("{name}", "anna-phone")
+    // Data is kept of what was removed.
+    path.replace("{service}/data", "photos/data")
+        .replace("{name}", "anna-phone")
         .replace("{username}", "helper")
         .replace("{part}", "dns")
         .replace("{number}", "7")

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cell_control::action::Action;
 use cell_control::change::{Change, ServiceForm, ServiceUpdate};
 use cell_control::{ask, query};
 use cell_gate::{Reply, Visit};
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::answer::{ServiceAnswer, changed, ok};
+use crate::parameter::LIMIT;
 use crate::{body, parameter, path};
 
 /// What is known about a service to install.
@@ -96,6 +98,25 @@ pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {
     let change = Change::RemoveService { id, delete_data };
     let receipt = visit.control.submit(&visit.caller, change).await?;
     changed(receipt, Ok(Reply::no_content()))
+}
+
+pub(crate) async fn restart(visit: Visit) -> Result<Reply, Problem> {
+    let action = Action::RestartService { id: id(&visit)? };
+    visit.control.act(&visit.caller, action).await?;
+    Ok(Reply::no_content())
+}
+
+pub(crate) async fn logs(visit: Visit) -> Result<Reply, Problem> {
+    let limit = parameter::limit(&visit.query, LIMIT.name)?;
+    let question = query::ServiceLogs {
+        id: id(&visit)?,
+        limit: limit.unwrap_or(query::Range::DEFAULT_LIMIT),
+    };
+    ok(&ask(visit.control.as_ref(), &visit.caller, question).await?)
+}
+
+pub(crate) async fn kept(visit: Visit) -> Result<Reply, Problem> {
+    ok(&ask(visit.control.as_ref(), &visit.caller, query::KeptData).await?)
 }
 
 fn id(visit: &Visit) -> Result<ServiceId, Problem> {

@@ -157,7 +157,9 @@ async fn unknown_and_doubled_keys_are_refused_in_every_object() {
             let named = wrong_field(&refused(&operation, &body, &field.name).await).0;
             assert!(named.starts_with(&field.name), "{named}");
         }
-        let (first, value) = example.as_object().unwrap().iter().next().unwrap();
+        let Some((first, value)) = example.as_object().unwrap().iter().next() else {
+            continue;
+        };
         let doubled = example
             .to_string()
             .replacen('{', &format!("{{\"{first}\":{value},"), 1);

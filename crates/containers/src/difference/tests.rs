@@ -84,6 +84,7 @@ fn carry_out(seen: &mut ContainersSeen, act: Act<'_>) {
                 data: Some(service.data),
                 state: ContainerState::Created,
                 made_from: render::container_digest(service, container, Limiting::Possible),
+                started: 0,
             };
             let name = names::container(&service.id, &container.name);
             assert_eq!(
@@ -212,6 +213,7 @@ fn container_with_a_label_of_nobody_goes() {
         data: None,
         state: ContainerState::Running,
         made_from: String::new(),
+        started: 0,
     };
     seen.containers.insert("stray".to_owned(), stray);
     assert_eq!(bring(&mut seen, &ContainersSpec::default()), 1);

@@ -114,6 +114,8 @@ pub(super) async fn containers(
         state: String,
         #[serde(default)]
         exit_code: i32,
+        #[serde(default)]
+        started_at: i64,
     }
     let path = format!("/containers/json?all=true&{OURS}");
     let listed: Vec<Listed> = client.read(Call::get(path, "list containers")).await?;
@@ -130,6 +132,7 @@ pub(super) async fn containers(
                 _ => ContainerState::Other,
             },
             made_from: label(names::MADE_FROM),
+            started: found.started_at,
         };
         let name = found.names.into_iter().find(|name| is_ours(name))?;
         Some((name, seen))
@@ -260,6 +263,13 @@ pub(super) async fn start(client: &Client, name: &str) -> Result<(), ContainersE
         .send(Call::post(path, format!("start {name}")))
         .await?;
     Ok(())
+}
+
+/// Ends a container if it runs, and starts it.
+pub(super) async fn restart(client: &Client, name: &str) -> Result<(), ContainersError> {
+    let path = format!("/containers/{name}/restart");
+    let call = Call::post(path, format!("start {name} anew"));
+    or_gone(client.send(call).await).map(drop)
 }
 
 /// Ends a container if it runs, and takes it away. Volumes stay.

@@ -3,11 +3,14 @@
 mod api;
 mod body;
 mod client;
+mod usage;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io;
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,12 +21,14 @@ use tracing::{info, warn};
 
 use self::api::Image;
 use self::client::Client;
+use self::usage::Looks;
 use crate::copy;
 use crate::difference::{Act, additions, removals};
+use crate::log::{self, LogEntry};
 use crate::probe::{self, Unwell};
 use crate::render::{self, Limiting, Place};
-use crate::seen::ContainersSeen;
-use crate::{Containers, ContainersError, names};
+use crate::seen::{ContainerState, ContainersSeen, Usage};
+use crate::{Containers, ContainersError, names, size};
 
 /// How long podman may take to listen: it reads its whole store first.
 const STARTING: Duration = Duration::from_secs(120);
@@ -35,8 +40,10 @@ const LOOK: Duration = Duration::from_millis(200);
 pub struct PodmanOptions {
     /// The socket of `podman system service`; only the core may open it.
     pub socket: PathBuf,
-    /// A folder in memory.
+    /// Where podman writes what containers say: a folder in memory.
     pub logs: PathBuf,
+    /// The same folder, as this process sees it.
+    pub logs_here: PathBuf,
     /// Where it has volumes, as this process sees them.
     pub volumes: PathBuf,
     /// The file that is made to have podman started, by whoever looks after it.
@@ -48,8 +55,10 @@ pub struct PodmanOptions {
 pub struct Podman {
     client: Client,
     logs: PathBuf,
+    logs_here: PathBuf,
     volumes: PathBuf,
     wanted: Option<PathBuf>,
+    looks: Mutex<Looks>,
 }
 
 impl Podman {
@@ -58,8 +67,10 @@ impl Podman {
         Self {
             client: Client::new(options.socket),
             logs: options.logs,
+            logs_here: options.logs_here,
             volumes: options.volumes,
             wanted: options.wanted,
+            looks: Mutex::default(),
         }
     }
 
@@ -124,7 +135,7 @@ impl Podman {
     ) -> Result<(), ContainersError> {
         let image = find(images, &container.image)?;
         let name = names::container(&service.id, &container.name);
-        let log = self.logs.join(format!("{name}.log"));
+        let log = self.logs.join(log_file(&name));
         let place = Place {
             image_id: &image.id,
             log: &log,
@@ -187,6 +198,19 @@ impl Podman {
         }
         Ok(())
     }
+}
+
+/// What the file is called that a container's words go to.
+fn log_file(container: &str) -> String {
+    format!("{container}.log")
+}
+
+/// Does what waits for the disk, beside the calls.
+async fn on_disk<T: Send + 'static>(
+    act: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let done = tokio::task::spawn_blocking(act).await;
+    done.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 fn find<'a>(images: &'a [Image], wanted: &ImageRef) -> Result<&'a Image, ContainersError> {
@@ -291,6 +315,69 @@ impl Containers for Podman {
                 }
             }
         }
+    }
+
+    async fn restart(&self, service: &ServiceSpec) -> Result<(), ContainersError> {
+        let seen = api::containers(&self.client).await?;
+        for container in &service.containers {
+            let name = names::container(&service.id, &container.name);
+            // What was made and never started was not read back, and is not started.
+            if let Some(ContainerState::Running | ContainerState::Exited(_)) =
+                seen.get(&name).map(|found| found.state)
+            {
+                api::restart(&self.client, &name).await?;
+                info!(container = name, "container started anew");
+            }
+        }
+        Ok(())
+    }
+
+    async fn usage(
+        &self,
+        service: &ServiceSpec,
+    ) -> Result<BTreeMap<PartName, Usage>, ContainersError> {
+        let seen = api::containers(&self.client).await?;
+        let of_it = |(name, found): (&String, &crate::ContainerSeen)| {
+            let is_its = found.service.as_ref() == Some(&service.id);
+            let runs = found.state == ContainerState::Running;
+            Some((name.clone(), found.part.clone()?)).filter(|_| is_its && runs)
+        };
+        let running: BTreeMap<String, PartName> = seen.iter().filter_map(of_it).collect();
+        if running.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let names: Vec<&str> = running.keys().map(String::as_str).collect();
+        let found = usage::look(&self.client, &names).await?;
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = found.into_iter().filter_map(|look| {
+            let (name, usage) = looks.take_in(look);
+            Some((running.get(&name)?.clone(), usage))
+        });
+        Ok(used.collect())
+    }
+
+    async fn log(
+        &self,
+        service: &ServiceId,
+        container: &PartName,
+    ) -> Result<Vec<LogEntry>, ContainersError> {
+        let name = names::container(service, container);
+        let path = self.logs_here.join(log_file(&name));
+        let read = on_disk(move || log::tail(&path)).await;
+        read.map_err(ContainersError::Log)
+    }
+
+    async fn data_size(&self, id: &ServiceId, number: u32) -> Result<u64, ContainersError> {
+        let volumes = api::volumes(&self.client, Some((id, number))).await?;
+        let folders: Vec<PathBuf> = volumes
+            .iter()
+            .map(|name| self.volumes.join(name).join("_data"))
+            .collect();
+        let measured = on_disk(move || {
+            let mut folders = folders.into_iter();
+            folders.try_fold(0, |bytes, folder| Ok(bytes + size::on_disk(folder)?))
+        });
+        measured.await.map_err(ContainersError::Measure)
     }
 
     async fn remove_data(&self, id: &ServiceId, number: u32) -> Result<(), ContainersError> {

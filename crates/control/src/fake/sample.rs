@@ -1,11 +1,13 @@
 //! One plausible value for everything.
 
+mod services;
+
 use std::collections::BTreeSet;
 
 use cell_model::account::{Identity, Role};
 use cell_model::config::{
     CellConfig, DnsConfig, DomainConfig, DomainMode, NetworkConfig, ServiceToggle,
-    ServicesSettings, SettingValue, UpdatesConfig, VpnConfig,
+    ServicesSettings, UpdatesConfig, VpnConfig,
 };
 use cell_model::key::PublicKey;
 use cell_model::name::{CellName, Domain, InterfaceName, PeerName, TimeZoneName, Username};
@@ -20,12 +22,13 @@ use crate::change::{Change, PeerReceipt};
 use crate::query::{Answer, Query};
 use crate::view::{
     AccountView, AuditVerifyView, AuditView, AvailableView, CheckView, ConfigView, DhcpView,
-    DiffEntry, DiffView, FailedUpdateView, FirmwareView, GuideView, LeaseView, LogLine, LogPage,
-    NetworkView, OfferView, Page, PartView, PeerView, RevisionView, RootCertificateView,
-    ServiceContainerView, ServiceUpdateView, ServiceView, SessionView, SessionsView,
-    SettingKindView, SettingView, SetupView, SlotsView, StatusView, TrialView, UpdateState,
-    UpdateView, VerbosityView, WireGuardPeerView, WireGuardView,
+    DiffEntry, DiffView, FirmwareView, LeaseView, LogLine, LogPage, NetworkView, Page, PartView,
+    PeerView, RevisionView, RootCertificateView, SessionView, SessionsView, SetupView, SlotsView,
+    StatusView, TrialView, UpdateState, UpdateView, VerbosityView, WireGuardPeerView,
+    WireGuardView,
 };
+
+use self::services::{kept_data, log_line, offer, service};
 
 pub(super) const REVISION: u64 = 7;
 const NOW: Timestamp = Timestamp::constant(1_795_000_000, 0);
@@ -182,6 +185,8 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
             next: None,
         }),
         Query::Service(_) => Answer::Service(Box::new(service())),
+        Query::ServiceLogs(_) => Answer::ServiceLogs(page(log_line())),
+        Query::KeptData(_) => Answer::KeptData(page(kept_data())),
         Query::Offers(_) => Answer::Offers(Page {
             items: vec![offer()],
             next: None,
@@ -282,69 +287,6 @@ fn settings() -> ConfigView {
         services: ServicesSettings {
             network: known("172.20.0.0/16"),
         },
-    }
-}
-
-fn service() -> ServiceView {
-    let offer = offer();
-    ServiceView {
-        id: offer.id,
-        name: offer.name,
-        summary: offer.summary,
-        version: offer.version,
-        release: offer.release,
-        enabled: true,
-        state: State::Ok,
-        since: Some(NOW),
-        detail: "It runs, and is well.".to_owned(),
-        urls: vec!["https://files.home.cell/".to_owned()],
-        internet: None,
-        requires: BTreeSet::new(),
-        needed_by: BTreeSet::new(),
-        containers: vec![ServiceContainerView {
-            name: "web".to_owned(),
-            image: format!("web@sha256:{}", "01".repeat(32)),
-            memory_mib: 128,
-            cpu_percent: 50,
-            processes: 32,
-        }],
-        settings: offer.settings,
-        guides: vec![GuideView {
-            platform: "linux".to_owned(),
-            steps: vec!["Open https://files.home.cell/ in the file manager.".to_owned()],
-        }],
-        on_trial: false,
-        update: Some(ServiceUpdateView {
-            version: "1.3".to_owned(),
-            release: 4,
-        }),
-        failed_update: Some(FailedUpdateView {
-            version: "1.2.9".to_owned(),
-            release: 4,
-            reason: "web ended; it is started again 8 s after that.".to_owned(),
-        }),
-    }
-}
-
-fn offer() -> OfferView {
-    OfferView {
-        id: known("files"),
-        name: "Files".to_owned(),
-        summary: "Your files on all your devices".to_owned(),
-        version: "1.2".to_owned(),
-        release: 3,
-        requires: BTreeSet::new(),
-        internet: None,
-        installed: Some(3),
-        kept_data: false,
-        settings: vec![SettingView {
-            key: known("max_upload"),
-            label: "Largest file, in MiB".to_owned(),
-            help: None,
-            kind: SettingKindView::Number { min: 1, max: 9_999 },
-            value: Some(SettingValue::Number(512)),
-            is_default: true,
-        }],
     }
 }
 

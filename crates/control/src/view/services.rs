@@ -41,8 +41,12 @@ pub struct ServiceView {
     pub needed_by: BTreeSet<ServiceId>,
     /// What runs.
     pub containers: Vec<ServiceContainerView>,
+    /// Bytes on the disk of what it has kept, as it was measured last; `null` in lists, and while that is not known.
+    pub data_bytes: Option<u64>,
     /// What may be set.
     pub settings: Vec<SettingView>,
+    /// What devices find by its name alone.
+    pub well_known: Vec<WellKnownView>,
     /// How it is used: what whoever asks has to do on their devices.
     pub guides: Vec<GuideView>,
     /// Whether it was updated, and it is not known yet whether that stays. Until then nobody reaches it.
@@ -73,6 +77,15 @@ pub struct FailedUpdateView {
     pub reason: String,
 }
 
+/// What devices find that only know a host (RFC 6764).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WellKnownView {
+    /// What for: `caldav` or `carddav`.
+    pub name: String,
+    /// The host.
+    pub host: String,
+}
+
 /// What has to be done on a kind of device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GuideView {
@@ -95,6 +108,42 @@ pub struct ServiceContainerView {
     pub cpu_percent: u32,
     /// Processes and threads.
     pub processes: u32,
+    /// What it uses of that; `null` in lists, while it does not run, and where the kernel does not count it.
+    pub usage: Option<ServiceUsageView>,
+}
+
+/// What a container uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceUsageView {
+    /// Memory.
+    pub memory_bytes: u64,
+    /// Processor time, in percent of one processor: since somebody last asked, or since it was started.
+    pub cpu_percent: u32,
+    /// Processes and threads.
+    pub processes: u32,
+}
+
+/// A line that a container of a service has said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceLogLine {
+    /// When.
+    #[schemars(with = "String")]
+    pub time: Timestamp,
+    /// Which container.
+    pub container: String,
+    /// What, with control characters escaped.
+    pub message: String,
+}
+
+/// What a service has kept that was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeptDataView {
+    /// The service.
+    pub id: ServiceId,
+    /// What it is called on pages: its id where the store has it no more.
+    pub name: String,
+    /// Bytes on the disk, as it was measured last; `null` while that is not known.
+    pub data_bytes: Option<u64>,
 }
 
 /// A question of a service's form, with its answer.
@@ -112,6 +161,8 @@ pub struct SettingView {
     pub value: Option<SettingValue>,
     /// Whether the answer is the manifest's.
     pub is_default: bool,
+    /// The manifest's; `null` for a secret.
+    pub default: Option<SettingValue>,
 }
 
 /// Which answers a setting takes.

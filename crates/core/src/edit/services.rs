@@ -14,8 +14,7 @@ use cell_packages::Offer;
 use cell_plan::services::{self, ServiceProblem};
 
 use super::Edit;
-use update::refuse_on_trial;
-pub(crate) use update::{keep_update, take_back_update, update};
+pub(crate) use update::{keep_update, refuse_on_trial, take_back_update, update};
 
 /// Installs services in this order; the last is the one that was asked for, the others are those that it needs.
 pub(crate) fn install(

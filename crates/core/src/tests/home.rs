@@ -44,7 +44,8 @@ pub(super) struct Home {
     pub(super) network: Arc<FakeNetwork>,
     pub(super) restarted: Arc<Restarted>,
     pub(super) mdns: Arc<FakeMdns>,
-    reconciler: Reconciler,
+    pub(super) containers: Arc<FakeContainers>,
+    pub(super) reconciler: Reconciler,
 }
 
 impl Home {
@@ -111,6 +112,7 @@ impl Home {
             network,
             restarted,
             mdns,
+            containers,
             reconciler,
         })
     }
@@ -280,7 +282,7 @@ fn options() -> StartOptions {
         admin: None,
         dns_port: 53,
         wireguard_port: 51820,
-        containers: false,
+        containers: true,
         initial: Default::default(),
     }
 }

@@ -10,6 +10,7 @@ mod proof;
 mod restore;
 mod roles;
 mod rolling;
+mod services;
 mod sessions;
 mod settings;
 mod setup;

@@ -75,7 +75,15 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
             let id = "files".parse().unwrap();
             (Some(Role::Helper), Some(Service { id }.into()))
         }
-        Query::Service(_) => (Some(Role::Helper), Some(Offers { range: range() }.into())),
+        Query::Service(_) => {
+            let logs = ServiceLogs {
+                id: "files".parse().unwrap(),
+                limit: 10,
+            };
+            (Some(Role::Helper), Some(logs.into()))
+        }
+        Query::ServiceLogs(_) => (Some(Role::Helper), Some(KeptData.into())),
+        Query::KeptData(_) => (Some(Role::Helper), Some(Offers { range: range() }.into())),
         Query::Offers(_) => (Some(Role::Helper), None),
     }
 }
@@ -195,6 +203,10 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
         Action::CheckAppPassword(_) => (None, Some(Action::TestPart { part })),
         Action::TestPart { .. } => (Some(Role::Helper), Some(Action::RestartPart { part })),
         Action::RestartPart { .. } => {
+            let id = "files".parse().unwrap();
+            (Some(Role::Admin), Some(Action::RestartService { id }))
+        }
+        Action::RestartService { .. } => {
             let verbosity = Verbosity {
                 part: None,
                 level: LogLevel::Info,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cell_containers::Containers;
 use cell_model::config::{Config, DataConfig, ServiceConfig};
 use cell_model::name::ServiceId;
 use cell_model::status::{Part, ServiceStatus, State};
@@ -23,7 +24,9 @@ fn with_service() -> Config {
     let manifest = format!(
         "schema = 1\nid = \"files\"\nname = \"Files\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n\
          [[container]]\nname = \"web\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
-         health = {{ port = 80, start_s = 60 }}\n"
+         health = {{ port = 80, start_s = 60 }}\n\
+         [[container.mount]]\nvolume = \"data\"\npath = \"/data\"\n\
+         [[volume]]\nname = \"data\"\nbackup = true\n"
     );
     let data = DataConfig {
         slot: 1,
@@ -118,5 +121,22 @@ async fn podman_that_is_gone_makes_services_unknown_and_not_lost() {
     running.world.containers.set_failing(true);
     until(&running, is(State::Unknown)).await;
     running.world.containers.set_failing(false);
+    until(&running, is(State::Ok)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn service_that_was_started_anew_has_to_show_that_it_is_well() {
+    let running = Running::start(World::new(), desired(1, with_service()));
+    until(&running, is(State::Ok)).await;
+    let spec = running.reconciler.published.borrow().spec.clone().unwrap();
+    let containers = &running.world.containers;
+    containers.set_unwell(true);
+    containers
+        .restart(&spec.containers.services[0])
+        .await
+        .unwrap();
+    let status = until(&running, is(State::Pending)).await.unwrap();
+    assert_eq!(status.detail, "web starts.");
+    containers.set_unwell(false);
     until(&running, is(State::Ok)).await;
 }

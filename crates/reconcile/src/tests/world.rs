@@ -1,7 +1,7 @@
 //! A box in memory: parts that write down, in one list, what is done to them, and fail or hang when told to.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cell_containers::fake::FakeContainers;
-use cell_containers::{Containers, ContainersError, ContainersSeen};
+use cell_containers::{Containers, ContainersError, ContainersSeen, LogEntry, Usage};
 use cell_dns::fake::FakeDns;
 use cell_dns::{Dns, DnsError};
 use cell_firewall::fake::FakeFirewall;
@@ -19,7 +19,7 @@ use cell_mdns::{Mdns, MdnsError};
 use cell_model::Timestamp;
 use cell_model::container::ImageDigest;
 use cell_model::facts::{InterfaceFacts, NetworkFacts};
-use cell_model::name::ServiceId;
+use cell_model::name::{PartName, ServiceId};
 use cell_model::spec::{
     ContainerSpec, ContainersSpec, LeafSpec, MdnsSpec, NetworkSpec, Phase, ProxySpec, ServiceSpec,
     WebSpec, WireGuardSpec,
@@ -307,6 +307,29 @@ impl Containers for World {
         container: &ContainerSpec,
     ) -> Result<(), ContainersError> {
         self.containers.probe(service, container).await
+    }
+
+    async fn restart(&self, service: &ServiceSpec) -> Result<(), ContainersError> {
+        self.containers.restart(service).await
+    }
+
+    async fn usage(
+        &self,
+        service: &ServiceSpec,
+    ) -> Result<BTreeMap<PartName, Usage>, ContainersError> {
+        self.containers.usage(service).await
+    }
+
+    async fn log(
+        &self,
+        service: &ServiceId,
+        container: &PartName,
+    ) -> Result<Vec<LogEntry>, ContainersError> {
+        self.containers.log(service, container).await
+    }
+
+    async fn data_size(&self, id: &ServiceId, number: u32) -> Result<u64, ContainersError> {
+        self.containers.data_size(id, number).await
     }
 
     async fn remove_data(&self, id: &ServiceId, number: u32) -> Result<(), ContainersError> {

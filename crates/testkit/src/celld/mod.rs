@@ -107,6 +107,8 @@ impl Celld {
                 containers.podman.display().to_string(),
                 "--volumes".to_owned(),
                 containers.volumes.display().to_string(),
+                "--service-logs".to_owned(),
+                containers.logs.display().to_string(),
                 "--packages".to_owned(),
                 containers.packages.display().to_string(),
             ]),

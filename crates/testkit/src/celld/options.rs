@@ -29,6 +29,8 @@ pub struct ContainerOptions {
     pub podman: PathBuf,
     /// Where it has volumes.
     pub volumes: PathBuf,
+    /// Where it writes what containers say.
+    pub logs: PathBuf,
     /// A package folder: services that can be installed.
     pub packages: PathBuf,
 }

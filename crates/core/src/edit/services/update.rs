@@ -109,7 +109,7 @@ pub(crate) fn take_back_update(config: &Config, id: &ServiceId, reason: &str) ->
 }
 
 /// 409 while it is not known whether an update stays: what is changed now would be lost or left behind.
-pub(super) fn refuse_on_trial(manifest: &Manifest, service: &ServiceConfig) -> Result<(), Problem> {
+pub(crate) fn refuse_on_trial(manifest: &Manifest, service: &ServiceConfig) -> Result<(), Problem> {
     match service.former {
         None => Ok(()),
         Some(_) => Err(Problem::conflict(

@@ -140,6 +140,7 @@ impl Host {
         let containers = ContainerOptions {
             podman: podman.socket(),
             volumes: podman.volumes(),
+            logs: podman.run_folder(),
             packages: parts.services.clone(),
         };
         // As everything at home, the laptop asks the box for names.
