@@ -78,7 +78,10 @@ fn phone_that_knows_a_host_finds_the_calendars() {
     let password = host.app_password("phone");
     let phone = Device::new(&host, "calendar", "ios", &password);
     assert_eq!(walk(&host, &phone, &["--http1.1"]), "1.1");
-    assert_eq!(walk(&host, &phone, &["--http2"]), "2");
+    // Again and again: whether an answer overtakes a question is a matter of luck.
+    for _ in 0..10 {
+        assert_eq!(walk(&host, &phone, &["--http2"]), "2");
+    }
     // Not every curl is made with it.
     let features = run(phone.program("curl").arg("--version")).well();
     if features.contains("HTTP3") {

@@ -9,6 +9,8 @@ use super::handlers::{ACCOUNT, literal, only_for, pass, status};
 /// In seconds: a service that is updated is rarely away for longer.
 const AGAIN: &str = "30";
 const MIB: u64 = 1024 * 1024;
+/// The most bytes of a question that is only sent on.
+const QUESTION: u64 = 16 * 1024;
 /// A year, in seconds: browsers use TLS without having been told so.
 const STRICT_TRANSPORT: &str = "max-age=31536000";
 /// Time for the box to say whose a request is. It looks nothing up on a disk.
@@ -87,14 +89,19 @@ fn strict_transport(host: &ProxyHostSpec) -> Value {
 }
 
 /// Devices that only know the host are sent on (RFC 6764, section 5), before anybody asks who they are.
+///
+/// Their question is read first, as far as it may go: an answer that overtakes it ends the stream in HTTP/2 (RFC 9113,
+/// section 8.1), which some clients (curl 7.88) take for a failure.
 fn well_known(host: &ProxyHostSpec) -> impl Iterator<Item = Value> {
     host.well_known.iter().map(|(name, to)| {
         let path = format!("/.well-known/{name}");
         let mut redirect = status(301);
         redirect["headers"] = json!({ "Location": [literal(to)] });
+        let bounded = json!({ "handler": "request_body", "max_size": QUESTION });
+        let read = json!({ "handler": "vars", "question": "{http.request.body}" });
         json!({
             "match": [{ "path": [path, format!("{path}/")] }],
-            "handle": [redirect],
+            "handle": [bounded, read, redirect],
         })
     })
 }

@@ -75,9 +75,12 @@ fn names_lead_to_their_services_and_no_others() {
     // Before anybody asks whose it is.
     for path in ["caldav", "caldav/"] {
         let url = format!("https://calendar.home.example/.well-known/{path}");
-        let reply = host.curl(&["-X", "PROPFIND", &url]);
-        assert_eq!(reply.status, 301);
-        assert_eq!(reply.headers["location"], "/dav/{env.HOME}/");
+        // With a question, and with more than one is.
+        for body in ["", "<propfind/>", &"x".repeat(100_000)] {
+            let reply = host.curl(&["--http1.1", "-X", "PROPFIND", &url, "-d", body]);
+            assert_eq!(reply.status, 301);
+            assert_eq!(reply.headers["location"], "/dav/{env.HOME}/");
+        }
     }
 }
 
