@@ -25,7 +25,8 @@ pub use self::firmware::{
     AvailableView, CheckView, FirmwareView, SlotsView, TrialView, UpdateState, UpdateView,
 };
 pub use self::services::{
-    GuideView, OfferView, ServiceContainerView, ServiceView, SettingKindView, SettingView,
+    GuideView, OfferView, RefreshState, RefreshView, ServiceContainerView, ServiceView,
+    SettingKindView, SettingView, SourceView,
 };
 use crate::action::LogLevel;
 use crate::change::Pending;

@@ -141,6 +141,7 @@ pub(crate) fn role_to_act(action: &Action) -> Option<Role> {
         Action::ResetPassword(_)
         | Action::RestartPart { .. }
         | Action::SetVerbosity(_)
+        | Action::RefreshStore
         | Action::Restart
         | Action::DropFirmware
         | Action::TryOtherSlot
@@ -175,6 +176,7 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::TestPart { .. }
         | Action::RestartPart { .. }
         | Action::CheckFirmware
+        | Action::RefreshStore
         | Action::SetVerbosity(_) => false,
     }
 }

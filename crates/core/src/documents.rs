@@ -235,6 +235,7 @@ mod tests {
         let service = ServiceConfig {
             manifest: "schema = 1".to_owned(),
             data: DataConfig { slot: 1, number: 1 },
+            origin: None,
             enabled: true,
             answers: BTreeMap::new(),
         };

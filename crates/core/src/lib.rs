@@ -28,6 +28,7 @@ pub mod seed;
 mod services;
 mod set_up;
 mod sign_in;
+mod sources;
 mod submit;
 mod system;
 #[cfg(test)]
@@ -96,6 +97,8 @@ pub struct Core {
     offered: Mutex<firmware::Offered>,
     /// Held while the channel is looked at.
     looking: tokio::sync::Mutex<()>,
+    /// Held while sources of services are asked.
+    refreshing: tokio::sync::Mutex<()>,
     logs: Arc<LogBuffer>,
     clock: fn() -> Timestamp,
     /// How long a risky change waits for its confirmation.

@@ -99,6 +99,7 @@ impl Core {
             update: Default::default(),
             offered: Default::default(),
             looking: Default::default(),
+            refreshing: Default::default(),
             logs,
             clock,
             confirm_within,

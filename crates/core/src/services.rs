@@ -18,10 +18,10 @@ use cell_model::status::{Part, ServiceStatus, State};
 use cell_packages::{Library, Offer, PackagesError};
 use cell_plan::services::guides;
 
-use crate::Core;
 use crate::answer::{cut, parse_cursor};
 use crate::edit::Edit;
 use crate::edit::services::{answer, install, needed_by, not_offered};
+use crate::{Core, sources};
 
 impl Core {
     /// The config with a service, and with those that it needs.
@@ -43,7 +43,7 @@ impl Core {
             if needs.contains_key(&id) || (installed.contains(&id) && id != form.id) {
                 continue;
             }
-            let offer = match library.offer(&id) {
+            let offer = match sources::offer(&library, &config.services, &id) {
                 Ok(offer) => offer,
                 Err(PackagesError::NoService(_)) if id != form.id => continue,
                 Err(error) => return Err(offer_problem(&id, &error)),
@@ -106,9 +106,9 @@ impl Core {
         let config = self.config()?;
         let library = self.library()?;
         let after: Option<ServiceId> = parse_cursor(range.cursor.as_deref())?;
-        let rest = library.ids();
-        let rest = rest.filter(|id| after.as_ref().is_none_or(|after| *id > after));
-        let offers = rest.filter_map(|id| match library.offer(id) {
+        let rest = library.ids().into_iter();
+        let rest = rest.filter(|id| after.as_ref().is_none_or(|after| id > after));
+        let offers = rest.filter_map(|id| match sources::offer(&library, &config.services, &id) {
             Ok(offer) => Some(offer),
             Err(error) => {
                 tracing::warn!(service = %id, error = %chain(&error), "a service of the store cannot be offered");
@@ -117,15 +117,18 @@ impl Core {
         });
         let mut items: Vec<OfferView> = offers
             .take(range.limit.saturating_add(1))
-            .map(|offer| offer_view(&config, &offer.manifest))
+            .map(|offer| offer_view(&config, &offer))
             .collect();
         let next = cut(&mut items, range.limit, |offer| offer.id.to_string());
         Ok(Page { items, next })
     }
 
-    fn library(&self) -> Result<Arc<Library>, Problem> {
+    /// What services can be installed from, as the config has it now.
+    pub(crate) fn library(&self) -> Result<Arc<Library>, Problem> {
         let system = self.system.get().ok_or_else(Problem::unavailable)?;
-        Ok(Arc::clone(&system.parts.library))
+        let library = Arc::clone(&system.parts.library);
+        library.follow(&self.config()?.services.sources);
+        Ok(library)
     }
 
     fn view(
@@ -248,7 +251,8 @@ fn unreadable(
     }
 }
 
-fn offer_view(config: &Config, manifest: &Manifest) -> OfferView {
+fn offer_view(config: &Config, offer: &Offer) -> OfferView {
+    let manifest = &offer.manifest;
     let installed = config.services.installed.get(&manifest.id);
     OfferView {
         id: manifest.id.clone(),
@@ -263,6 +267,7 @@ fn offer_view(config: &Config, manifest: &Manifest) -> OfferView {
             known.map_or(0, |known| known.release)
         }),
         kept_data: config.services.kept.contains_key(&manifest.id),
+        source: offer.source().cloned(),
         settings: settings(&manifest.settings, installed.map(Arc::as_ref)),
     }
 }

@@ -1,6 +1,6 @@
 //! One plausible value for everything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cell_model::account::{Identity, Role};
 use cell_model::config::{
@@ -21,10 +21,10 @@ use crate::query::{Answer, Query};
 use crate::view::{
     AccountView, AuditVerifyView, AuditView, AvailableView, CheckView, ConfigView, DhcpView,
     DiffEntry, DiffView, FirmwareView, GuideView, LeaseView, LogLine, LogPage, NetworkView,
-    OfferView, Page, PartView, PeerView, RevisionView, RootCertificateView, ServiceContainerView,
-    ServiceView, SessionView, SessionsView, SettingKindView, SettingView, SetupView, SlotsView,
-    StatusView, TrialView, UpdateState, UpdateView, VerbosityView, WireGuardPeerView,
-    WireGuardView,
+    OfferView, Page, PartView, PeerView, RefreshState, RefreshView, RevisionView,
+    RootCertificateView, ServiceContainerView, ServiceView, SessionView, SessionsView,
+    SettingKindView, SettingView, SetupView, SlotsView, SourceView, StatusView, TrialView,
+    UpdateState, UpdateView, VerbosityView, WireGuardPeerView, WireGuardView,
 };
 
 pub(super) const REVISION: u64 = 7;
@@ -281,6 +281,7 @@ fn settings() -> ConfigView {
         updates: UpdatesConfig::default(),
         services: ServicesSettings {
             network: known("172.20.0.0/16"),
+            sources: BTreeMap::new(),
         },
     }
 }
@@ -316,6 +317,20 @@ fn service() -> ServiceView {
     }
 }
 
+/// What came of asking a source.
+pub(super) fn refreshed() -> Outcome {
+    let item = SourceView {
+        source: known("friends"),
+        state: RefreshState::Ok,
+        code: None,
+        detail: "It was taken.".to_owned(),
+        version: Some(3),
+        expires: Some(NOW),
+        services: Some(2),
+    };
+    Outcome::Refreshed(RefreshView { items: vec![item] })
+}
+
 fn offer() -> OfferView {
     OfferView {
         id: known("files"),
@@ -327,6 +342,7 @@ fn offer() -> OfferView {
         internet: None,
         installed: Some(3),
         kept_data: false,
+        source: None,
         settings: vec![SettingView {
             key: known("max_upload"),
             label: "Largest file, in MiB".to_owned(),

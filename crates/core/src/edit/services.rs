@@ -12,6 +12,7 @@ use cell_packages::Offer;
 use cell_plan::services::{self, ServiceProblem};
 
 use super::Edit;
+use crate::sources::{note_owner, refuse_stranger};
 
 /// Installs services in this order; the last is the one that was asked for, the others are those that it needs.
 pub(crate) fn install(
@@ -30,6 +31,7 @@ pub(crate) fn install(
     }
     let mut after = config.clone();
     for offer in offers {
+        refuse_stranger(&config.services, offer)?;
         let mut settings = offer.manifest.settings.iter();
         if settings.any(|setting| setting.kind == SettingKind::Secret) {
             return Err(Problem::conflict(
@@ -77,9 +79,11 @@ fn add(
         )
     })?;
     services.kept.remove(id);
+    services.kept_from.remove(id);
     let service = ServiceConfig {
         manifest: offer.text.clone(),
         data,
+        origin: offer.origin.clone(),
         enabled: true,
         answers,
     };
@@ -144,11 +148,16 @@ pub(super) fn remove(config: &Config, id: &ServiceId, delete_data: bool) -> Resu
                 Err(_) => id.to_string(),
             };
             services.installed.remove(id);
+            let source = service.origin.as_ref().map(|origin| &origin.source);
+            note_owner(&mut services.kept_from, id, source.filter(|_| !delete_data));
             let with = if delete_data { " and its data" } else { "" };
             (service.data, format!("Removed {name}{with}"))
         }
         None => match services.kept.remove(id) {
-            Some(kept) if delete_data => (kept, format!("Deleted the data of {id}")),
+            Some(kept) if delete_data => {
+                services.kept_from.remove(id);
+                (kept, format!("Deleted the data of {id}"))
+            }
             _ => return Err(Problem::not_found(format!("service {id}"))),
         },
     };
@@ -297,6 +306,7 @@ mod tests {
         Offer {
             manifest: Manifest::parse(text.as_bytes()).unwrap(),
             text,
+            origin: None,
         }
     }
 

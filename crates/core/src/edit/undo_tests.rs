@@ -175,6 +175,7 @@ fn restored_services_find_their_data_and_never_anybody_elses() {
         Arc::new(ServiceConfig {
             manifest: "schema = 1".to_owned(),
             data,
+            origin: None,
             enabled: true,
             answers: BTreeMap::new(),
         })

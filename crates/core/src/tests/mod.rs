@@ -13,3 +13,4 @@ mod rolling;
 mod sessions;
 mod settings;
 mod setup;
+mod sources;

@@ -7,6 +7,7 @@ mod dns;
 mod network;
 mod peer;
 mod services;
+mod sources;
 mod updates;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,9 @@ pub use dns::{DnsConfig, DnsRecordConfig, RecordData, UpstreamConfig};
 pub use network::{AddressingConfig, AddressingError, InterfaceConfig, NetworkConfig};
 pub use peer::{PeerConfig, ServiceToggle};
 pub use services::{DataConfig, ServiceConfig, ServicesConfig, ServicesSettings, SettingValue};
+pub use sources::{
+    OriginConfig, PublisherKey, PublisherKeyError, PublisherKeys, Purpose, SourceConfig,
+};
 pub use updates::{
     Authorities, AuthoritiesError, MaintenanceWindow, ReleaseChannel, TimeOfDay, TimeOfDayError,
     UpdateMode, UpdatesConfig,

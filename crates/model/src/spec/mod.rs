@@ -20,7 +20,7 @@ use crate::name::ServiceId;
 
 pub use certificate::LeafSpec;
 pub use containers::{
-    ContainerSpec, ContainersSpec, HealthSpec, MountSpec, ProbeSpec, ServiceSpec,
+    ContainerSpec, ContainersSpec, HealthSpec, MountSpec, OriginSpec, ProbeSpec, ServiceSpec,
 };
 pub use dns::{DnsSpec, OwnAddresses, ZoneSpec};
 pub use firewall::{

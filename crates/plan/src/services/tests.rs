@@ -276,6 +276,7 @@ mod proxy {
         let service = ServiceConfig {
             manifest: manifest.replace("DIGEST", DIGEST),
             data: DataConfig { slot: 1, number: 1 },
+            origin: None,
             enabled: true,
             answers: BTreeMap::new(),
         };
