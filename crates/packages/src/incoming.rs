@@ -204,3 +204,62 @@ impl Incoming {
         self.path(blob).with_extension("part")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn incoming(folder: &Path) -> Incoming {
+        Incoming::open(folder, &"files".parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn blob_that_has_come_whole_is_there_and_one_that_is_wrong_is_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let incoming = incoming(folder.path());
+        let blob = digest(b"layer");
+        incoming.append(&blob).unwrap().write_all(b"lay").unwrap();
+        assert_eq!((incoming.begun(&blob), incoming.has(&blob)), (3, false));
+        incoming.append(&blob).unwrap().write_all(b"er").unwrap();
+        incoming.finish(&blob, 5).unwrap();
+        assert_eq!((incoming.begun(&blob), incoming.has(&blob)), (5, true));
+
+        let other = digest(b"other");
+        incoming
+            .append(&other)
+            .unwrap()
+            .write_all(b"wrong")
+            .unwrap();
+        let refused = incoming.finish(&other, 5);
+        assert!(matches!(refused, Err(PackagesError::Altered { .. })));
+        assert_eq!(incoming.begun(&other), 0);
+        let refused = incoming.put(&other, b"wrong");
+        assert!(matches!(refused, Err(PackagesError::Altered { .. })));
+    }
+
+    #[test]
+    fn disk_is_not_filled() {
+        let folder = tempfile::tempdir().unwrap();
+        let incoming = incoming(folder.path());
+        incoming.check_room(0, 0).unwrap();
+        for (missing, total) in [(1 << 60, 0), (0, 1 << 60), (u64::MAX, u64::MAX)] {
+            let refused = incoming.check_room(missing, total).unwrap_err();
+            let text = refused.to_string();
+            assert!(text.contains("are needed on the data partition"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_needs_is_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        Incoming::clear(&folder.path().join("absent"), |_| false).unwrap();
+        let kept = incoming(folder.path());
+        kept.put(&digest(b"a"), b"a").unwrap();
+        Incoming::open(folder.path(), &"notes".parse().unwrap()).unwrap();
+        Incoming::clear(folder.path(), |name| name == "files").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(kept.has(&digest(b"a")));
+        kept.remove().unwrap();
+        kept.remove().unwrap();
+    }
+}

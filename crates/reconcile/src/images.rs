@@ -169,10 +169,13 @@ impl Images {
 
     fn take_in(&mut self) -> bool {
         let mut any = false;
-        while let Some(ended) = self.tasks.try_join_next() {
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            let Ok((task, (id, outcome))) = ended else {
+                continue;
+            };
+            let is_it = |way: &&mut OnTheirWay| matches!(&way.stage, Stage::Coming(coming) if coming.id() == task);
             // One that was given up is not waited for.
-            let Ok((id, outcome)) = ended else { continue };
-            let Some(way) = self.on_their_way.get_mut(&id) else {
+            let Some(way) = self.on_their_way.get_mut(&id).filter(is_it) else {
                 continue;
             };
             match outcome {
