@@ -205,7 +205,7 @@ fn service_comes_from_a_source_that_the_owner_trusts_and_goes_on_without_it() {
     let mut shop = Shop::start();
     let refreshed = shop.host.post("/api/store/refresh", &json!({}), 200);
     assert_eq!(refreshed["items"], json!([]), "nobody is asked by itself");
-    shop.trust(&shop.server.authority.clone());
+    shop.trust(&shop.server.authority);
     assert_eq!(shop.host.cell.get("/api/store")["items"], json!([]));
     shop.release(1, 1);
     let item = shop.refresh();
@@ -273,7 +273,7 @@ fn sources_that_are_not_as_they_should_have_their_own_words_and_change_nothing()
     shop.trust(&stranger);
     shop.release(3, 7);
     shop.refused("source_untrusted");
-    shop.trust(&shop.server.authority.clone());
+    shop.trust(&shop.server.authority);
     assert_eq!(shop.refresh()["version"], 7);
     // Keys are replaced, and the box follows.
     shop.keys()
@@ -366,6 +366,34 @@ fn images_come_from_a_registry_by_their_digests() {
         !paths.iter().any(|path| path.contains("/blobs/")),
         "{paths:?}"
     );
+}
+
+/// What comes with a box, offered by somebody else instead: services as they are made for real, of several layers.
+#[test]
+fn calendar_is_installed_from_a_source() {
+    let shop = Shop::start();
+    let services = std::env::var_os("CELL_SERVICES").expect("cargo xtask test sets CELL_SERVICES");
+    let services = PathBuf::from(services);
+    for path in files_below(&services) {
+        let to = shop.source().join(path.strip_prefix(&services).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(&path, to).unwrap();
+    }
+    shop.trust(&shop.server.authority);
+    shop.issue(1, Timestamp::now() + DAY, None);
+    let item = shop.refresh();
+    assert_eq!(item["state"], "ok", "{item}");
+    let begun = std::time::Instant::now();
+    let before = shop.server.bytes();
+    shop.host.install("calendar");
+    shop.host.wait("calendar", "ok");
+    println!(
+        "{} bytes in {:?}",
+        shop.server.bytes() - before,
+        begun.elapsed()
+    );
+    let left = wait_for(PATIENCE, || shop.incoming().is_empty().then_some(()));
+    assert!(left.is_some(), "{:?}", shop.incoming());
 }
 
 #[test]

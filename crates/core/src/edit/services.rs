@@ -148,8 +148,8 @@ pub(super) fn remove(config: &Config, id: &ServiceId, delete_data: bool) -> Resu
                 Err(_) => id.to_string(),
             };
             services.installed.remove(id);
-            let source = service.origin.as_ref().map(|origin| &origin.source);
-            note_owner(&mut services.kept_from, id, source.filter(|_| !delete_data));
+            let source = service.source().filter(|_| !delete_data);
+            note_owner(&mut services.kept_from, id, source);
             let with = if delete_data { " and its data" } else { "" };
             (service.data, format!("Removed {name}{with}"))
         }

@@ -11,6 +11,7 @@ use cell_model::subnet::{matching_v6, peer_addresses};
 
 use super::Edit;
 use super::settings::{files_differ, same_host};
+use crate::sources::note_owner;
 
 /// The config of an earlier revision. Secrets that were destroyed since do not come back, and the summary says so.
 pub(crate) fn restore(
@@ -45,7 +46,8 @@ pub(crate) fn restore(
 }
 
 /// Services that came later go, and their data stays: to delete it, nobody has asked. Who has data keeps its numbers, for
-/// the data belongs to users that follow from them. What was deleted stays so: who comes back without data begins anew.
+/// the data belongs to users that follow from them. What was deleted stays so: who comes back without data begins anew. A
+/// service of a source whose place somebody else's has taken since stays away: the data is not its own.
 fn keep_data(now: &Config, earlier: &mut Config) {
     let services = &mut earlier.services;
     let coming = std::mem::take(&mut services.installed);
@@ -54,12 +56,22 @@ fn keep_data(now: &Config, earlier: &mut Config) {
         .map(|(id, service)| (id.clone(), service.data))
         .chain(now.services.kept.clone())
         .collect();
+    services.kept_from = now.services.kept_from.clone();
+    for (id, service) in &now.services.installed {
+        note_owner(&mut services.kept_from, id, service.source());
+    }
     services.discarded = now.services.discarded.clone();
     for (id, mut service) in coming {
+        let owner = services.kept_from.get(&id);
+        let is_strange = service.source().is_some() && service.source() != owner;
+        if is_strange && services.kept.contains_key(&id) {
+            continue;
+        }
         if let Some(data) = services.data_for(&id).filter(|data| *data != service.data) {
             Arc::make_mut(&mut service).data = data;
         }
         services.kept.remove(&id);
+        services.kept_from.remove(&id);
         services.installed.insert(id, service);
     }
 }

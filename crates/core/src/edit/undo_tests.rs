@@ -1,5 +1,5 @@
 use cell_control::change::{Change, SettingsUpdate};
-use cell_model::config::{DataConfig, ServiceConfig, VpnConfig};
+use cell_model::config::{DataConfig, OriginConfig, ServiceConfig, VpnConfig};
 use cell_model::name::ServiceId;
 use proptest::prelude::*;
 
@@ -205,4 +205,46 @@ fn restored_services_find_their_data_and_never_anybody_elses() {
         restored.discarded, discarded,
         "nothing is deleted that nobody wants deleted now"
     );
+}
+
+#[test]
+fn restored_service_of_a_source_does_not_get_what_another_one_has_kept() {
+    let id = |text: &str| -> ServiceId { text.parse().unwrap() };
+    let service = |source: Option<&str>, number| {
+        Arc::new(ServiceConfig {
+            manifest: "schema = 1".to_owned(),
+            data: DataConfig { slot: 1, number },
+            origin: source.map(|source| OriginConfig {
+                source: source.parse().unwrap(),
+                size: 1,
+                registry: None,
+            }),
+            enabled: true,
+            answers: BTreeMap::new(),
+        })
+    };
+    let with = |source: Option<&'static str>, number| {
+        let mut config = sample::with_peers(&[]);
+        let installed = &mut config.services.installed;
+        installed.insert(id("photos"), service(source, number));
+        config
+    };
+    let now = with(Some("friends"), 2);
+    let back = |earlier| {
+        let restored = restore(&now, with(earlier, 1), 3, &BTreeMap::new());
+        restored.config.services
+    };
+    for (source, comes) in [
+        (Some("others"), false),
+        (Some("friends"), true),
+        (None, true),
+    ] {
+        let services = back(source);
+        let found = services.installed.get(&id("photos"));
+        assert_eq!(found.is_some(), comes, "{source:?}");
+        assert!(found.is_none_or(|found| found.data.number == 2));
+        let kept_from = services.kept_from.get(&id("photos"));
+        let kept_from = kept_from.map(ToString::to_string);
+        assert_eq!(kept_from.as_deref(), (!comes).then_some("friends"));
+    }
 }

@@ -178,7 +178,7 @@ pub(crate) fn refuse_stranger(services: &ServicesConfig, offer: &Offer) -> Resul
 /// Whose a service, or what is left of it, is: a source's, or (`Some(None)`) the box's own. `None`: there is nothing of it.
 fn owner<'a>(services: &'a ServicesConfig, id: &ServiceId) -> Option<Option<&'a SourceName>> {
     if let Some(service) = services.installed.get(id) {
-        return Some(service.origin.as_ref().map(|origin| &origin.source));
+        return Some(service.source());
     }
     let kept = services.kept.get(id);
     kept.map(|_| services.kept_from.get(id))

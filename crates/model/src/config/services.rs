@@ -93,6 +93,13 @@ pub struct ServiceConfig {
     pub answers: BTreeMap<SettingKey, SettingValue>,
 }
 
+impl ServiceConfig {
+    /// The source it was installed from; `None`: it came with the image.
+    pub fn source(&self) -> Option<&SourceName> {
+        self.origin.as_ref().map(|origin| &origin.source)
+    }
+}
+
 impl Default for ServicesConfig {
     fn default() -> Self {
         Self {

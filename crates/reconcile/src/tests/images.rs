@@ -148,7 +148,7 @@ async fn what_has_come_is_not_fetched_again_and_what_is_wrong_is() {
         .filter(|command| command.url.to_string() == place(&layer.0));
     assert_eq!(
         anew.next().unwrap().parts,
-        [150_000..300_000],
+        std::slice::from_ref(&(150_000..300_000)),
         "what was missing"
     );
     assert!(anew.next().is_none());
