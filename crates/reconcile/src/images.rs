@@ -26,6 +26,9 @@ use fetch::{Fetch, FetchImagesError};
 /// Pause before a source is asked again that did not give what it should: doubled from the first to the last.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
 
+/// Services whose images are fetched at a time: each has a process of its own, and a slow source keeps not all others.
+const AT_A_TIME: usize = 3;
+
 /// Whether this image is one that is fetched.
 pub(crate) fn is_awaited(spec: &ContainersSpec, library: &Library, image: &ImageDigest) -> bool {
     let mut services = spec.services.iter();
@@ -250,6 +253,11 @@ impl Images {
         images: BTreeSet<ImageDigest>,
         name_servers: &[SocketAddr],
     ) {
+        let coming = self.on_their_way.values();
+        let coming = coming.filter(|way| matches!(way.stage, Stage::Coming(_)));
+        if coming.count() >= AT_A_TIME {
+            return;
+        }
         let failures = match self.on_their_way.get(&id) {
             None => 0,
             Some(way) => match &way.stage {
