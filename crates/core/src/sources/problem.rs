@@ -96,7 +96,10 @@ fn of_source(error: &SourceError) -> (&'static str, &'static str) {
             "catalogue_not_signed",
             "Compare the keys with those that its publisher hands out.",
         ),
-        SourceError::Index(IndexError::Schema) => ("catalogue_too_new", ""),
+        SourceError::Index(IndexError::Schema) => (
+            "catalogue_too_new",
+            "Until then, nothing newer of it is offered.",
+        ),
         SourceError::Index(IndexError::RolledBack { .. }) => (
             "catalogue_rolled_back",
             "Somebody shows an old one: try again later, or tell its publisher.",
