@@ -11,6 +11,7 @@ use cell_control::Control;
 use cell_control::remote::{Responder, Trust};
 use cell_core::{Core, LogBuffer, Processes, Settings, System};
 use cell_dns::ProcessDns;
+use cell_fetch::FetchLink;
 use cell_firewall::Nft;
 use cell_mdns::ProcessMdns;
 use cell_model::Timestamp;
@@ -33,6 +34,9 @@ use crate::roles::web::ProcessListener;
 use crate::roles::wireguard::WireGuardLink;
 use crate::roles::{Keeper, NoCalls, Role};
 use crate::{appliance, logging, ready};
+
+/// What is known of sources of services, below the state directory.
+const SOURCES: &str = "sources";
 
 /// Looks a state directory over.
 pub(crate) fn check(state_dir: &Path) -> Result<(), Box<dyn Error>> {
@@ -80,10 +84,14 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
     // Takes the lock on the state directory, so it comes before anything of another run could be touched.
     let core = Core::open(settings, Arc::clone(&logs), Timestamp::now)?;
     ready::clear(&options.runtime_dir)?;
-    let fetch = Arc::new(FetchProcess::new(Arc::clone(&logs)));
+    let fetch: Arc<dyn FetchLink> = Arc::new(FetchProcess::new(Arc::clone(&logs)));
     let appliance = match &options.slots {
-        Some(folder) => Some(appliance::in_folder(folder, &options.runtime_dir, fetch)?),
-        None => appliance::of_this_machine(&options.runtime_dir, fetch),
+        Some(folder) => Some(appliance::in_folder(
+            folder,
+            &options.runtime_dir,
+            Arc::clone(&fetch),
+        )?),
+        None => appliance::of_this_machine(&options.runtime_dir, Arc::clone(&fetch)),
     };
     if let Some(appliance) = appliance {
         core.set_appliance(appliance);
@@ -142,7 +150,9 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
             volumes: options.volumes.clone(),
             wanted: options.podman.parent().map(|folder| folder.join("wanted")),
         })),
-        library: Arc::new(library(&options.packages)),
+        library: Arc::new(library(&options.packages).remembering(options.state_dir.join(SOURCES))),
+        fetch,
+        incoming: options.incoming.clone(),
         proxy: Arc::new(CaddyHost::new(
             &options.volumes,
             core.vault(),

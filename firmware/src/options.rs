@@ -118,6 +118,14 @@ pub(crate) struct RunArguments {
         default_value = "/usr/share/cell/services"
     )]
     packages: PathBuf,
+    /// Where images from elsewhere are until podman has them: on the partition that it has them on.
+    #[arg(
+        long,
+        value_name = "DIR",
+        hide = true,
+        default_value = "/var/lib/containers/cell"
+    )]
+    incoming: PathBuf,
     /// A made-up disk with two slots, for tests: files in the place of partitions.
     #[arg(long, value_name = "DIR", hide = true)]
     slots: Option<PathBuf>,
@@ -133,6 +141,7 @@ pub(crate) struct RunOptions {
     pub(crate) packages: PathBuf,
     pub(crate) volumes: PathBuf,
     pub(crate) service_logs: PathBuf,
+    pub(crate) incoming: PathBuf,
     pub(crate) start: StartOptions,
 }
 
@@ -159,6 +168,7 @@ impl RunArguments {
             packages: self.packages,
             volumes: self.volumes,
             service_logs: self.service_logs,
+            incoming: self.incoming,
             start: StartOptions {
                 wan: self.wan.ok_or_else(|| missing("--wan <IF>"))?,
                 lan: self.lan,

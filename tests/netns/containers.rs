@@ -178,6 +178,7 @@ fn only(service: ServiceSpec) -> ContainersSpec {
     ContainersSpec {
         services: vec![service],
         discarded: BTreeSet::new(),
+        origins: BTreeMap::new(),
     }
 }
 
@@ -321,6 +322,7 @@ fn change_replaces_what_it_is_about_and_what_is_kept_stays() {
     let discard = ContainersSpec {
         services: Vec::new(),
         discarded: BTreeSet::from([(service.id, service.data)]),
+        origins: BTreeMap::new(),
     };
     host.apply(&discard).unwrap();
     assert!(host.seen().volumes.is_empty());
@@ -398,6 +400,7 @@ fn service_without_its_image_does_not_keep_the_others() {
     let spec = ContainersSpec {
         services: vec![absent, other],
         discarded: BTreeSet::new(),
+        origins: BTreeMap::new(),
     };
     let error = host.apply(&spec).unwrap_err();
     assert!(matches!(error, ContainersError::ImageMissing(_)), "{error}");

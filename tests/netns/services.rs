@@ -107,6 +107,7 @@ impl Host {
         let spec = ContainersSpec {
             services: vec![service.clone()],
             discarded: BTreeSet::new(),
+            origins: BTreeMap::new(),
         };
         self.runtime.block_on(self.podman.apply(&spec)).unwrap();
         let mut said = String::new();

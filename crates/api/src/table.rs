@@ -9,8 +9,8 @@ use cell_control::change::{
 };
 use cell_control::view::{
     AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, KeptDataView,
-    LogPage, OfferView, Page, PartView, PeerView, RevisionView, ServiceLogLine, ServiceView,
-    SessionView, SetupView, StatusView, VerbosityView, WireGuardView,
+    LogPage, OfferView, Page, PartView, PeerView, RefreshView, RevisionView, ServiceLogLine,
+    ServiceView, SessionView, SetupView, StatusView, VerbosityView, WireGuardView,
 };
 use cell_gate::Access;
 use cell_model::account::Role;
@@ -39,7 +39,10 @@ const SETTINGS: &str = r#"{
         "records":[{"name":"printer","type":"A","value":"192.168.1.30"}]},
     "updates":{"mode":"automatic","channel":"stable","source":"https://updates.example.org/cell","authorities":null,
         "window":{"from":"03:00","until":"05:00"}},
-    "services":{"network":"172.20.0.0/16"}}"#;
+    "services":{"network":"172.20.0.0/16","sources":{"friends":{"url":"https://store.example.org/cell","authorities":null,
+        "keys":{"version":1,"purpose":"release","threshold":2,"keys":[
+            "1f5a0c2b9d7e64830c1d2e3f405162738495a6b7c8d9eafb0c1d2e3f40516273",
+            "a0b1c2d3e4f5061728394a5b6c7d8e9f00112233445566778899aabbccddeeff"]}}}}}"#;
 
 /// Bytes of the longest bundle: both partitions of a slot, all different, and a header.
 const BUNDLE_LIMIT: usize = 700 << 20;
@@ -433,6 +436,17 @@ pub(crate) static ROWS: &[Row] = &[
     )
     .is(READ, "Services that can be installed.")
     .answers::<Page<OfferView>>(),
+    Row::post(
+        "/api/store/refresh",
+        "refreshStore",
+        handler!(services::refresh),
+    )
+    .is(
+        CHANGE,
+        "Ask the sources of services what they offer. One that fails changes nothing of what is known of it.",
+    )
+    .answers::<RefreshView>()
+    .refuses(&[409]),
     Row::post(
         "/api/store/{service}/install",
         "installService",

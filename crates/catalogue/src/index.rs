@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cell_model::Timestamp;
-use cell_model::container::{ImageDigest, ImageRef};
+use cell_model::container::{ImageDigest, ImageRef, Registry};
 use cell_model::name::ServiceId;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,9 @@ pub struct Entry {
     pub images: Vec<ImageRef>,
     /// Bytes of all of that.
     pub size: u64,
+    /// The registry that has the images; without one, the source's own folder has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<Registry>,
 }
 
 /// Why an index is not taken.
@@ -118,6 +121,7 @@ mod tests {
             manifest: ImageDigest::new([7; 32]),
             images: Vec::new(),
             size: 1,
+            registry: None,
         }
     }
 

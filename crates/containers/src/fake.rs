@@ -60,6 +60,11 @@ impl FakeContainers {
         self.state().next_image = Some(digest);
     }
 
+    /// Whether this image was brought.
+    pub fn has(&self, digest: &ImageDigest) -> bool {
+        self.state().images.contains(digest)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

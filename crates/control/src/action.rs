@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::app_password::{AppPasswordForm, NewAppPassword, ServiceSignIn};
+use crate::view::RefreshView;
 
 /// Code of the refusal of a dangerous act to whom [`Action::Reauthenticate`] helps.
 pub const REAUTHENTICATION_REQUIRED: &str = "reauthentication_required";
@@ -85,6 +86,8 @@ pub enum Action {
     },
     /// How much a part says in the log, until the next start.
     SetVerbosity(Verbosity),
+    /// Asks the sources of services what they offer.
+    RefreshStore,
     /// Restarts the box: into the version that is to be tried, if there is one.
     Restart,
     /// Drops the version that is to be tried, or stops its trial: the one before it counts.
@@ -242,6 +245,8 @@ pub enum Outcome {
     },
     /// How a test went.
     Tested(TestResult),
+    /// What the sources of services answered.
+    Refreshed(RefreshView),
 }
 
 /// How the test of a part went.

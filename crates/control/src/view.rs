@@ -25,8 +25,9 @@ pub use self::firmware::{
     AvailableView, CheckView, FirmwareView, SlotsView, TrialView, UpdateState, UpdateView,
 };
 pub use self::services::{
-    FailedUpdateView, GuideView, KeptDataView, OfferView, ServiceContainerView, ServiceLogLine,
-    ServiceUpdateView, ServiceUsageView, ServiceView, SettingKindView, SettingView, WellKnownView,
+    FailedUpdateView, GuideView, KeptDataView, OfferView, RefreshState, RefreshView,
+    ServiceContainerView, ServiceLogLine, ServiceUpdateView, ServiceUsageView, ServiceView,
+    SettingKindView, SettingView, SourceView, WellKnownView,
 };
 use crate::action::LogLevel;
 use crate::change::Pending;

@@ -87,6 +87,7 @@ impl Core {
             Action::TryOtherSlot => self.try_other_slot(identity, caller).await,
             Action::CheckFirmware => self.check_firmware().await.map(|()| Outcome::Done),
             Action::FetchFirmware(fetch) => self.fetch_firmware(identity, caller, fetch).await,
+            Action::RefreshStore => self.refresh_store(identity, caller).await,
             Action::SetVerbosity(verbosity) => {
                 self.set_verbosity(identity, caller, &verbosity).await
             }
@@ -147,6 +148,7 @@ fn keeps_something(action: &Action) -> bool {
             | Action::RemoveAccount { .. }
             | Action::AddAppPassword(_)
             | Action::RemoveAppPassword { .. }
+            | Action::RefreshStore
     )
 }
 
@@ -174,6 +176,7 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
         Action::RemoveAppPassword { .. } => ("app_password.remove", None),
         Action::RestartPart { part } => ("part.restart", Some(part.as_str().to_owned())),
         Action::RestartService { id } => ("service.restart", Some(id.to_string())),
+        Action::RefreshStore => ("store.refresh", None),
         Action::SetVerbosity(_) => ("logs.verbosity", None),
         Action::Restart => ("box.restart", None),
         Action::DropFirmware => ("firmware.drop", None),

@@ -199,6 +199,7 @@ impl Core {
             updates: config.updates.clone(),
             services: ServicesSettings {
                 network: config.services.network,
+                sources: config.services.sources.clone(),
             },
         })
     }

@@ -144,6 +144,7 @@ pub(crate) fn role_to_act(action: &Action) -> Option<Role> {
         | Action::RestartPart { .. }
         | Action::RestartService { .. }
         | Action::SetVerbosity(_)
+        | Action::RefreshStore
         | Action::Restart
         | Action::DropFirmware
         | Action::TryOtherSlot
@@ -179,6 +180,7 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::RestartPart { .. }
         | Action::RestartService { .. }
         | Action::CheckFirmware
+        | Action::RefreshStore
         | Action::SetVerbosity(_) => false,
     }
 }

@@ -31,6 +31,7 @@ mod service_trial;
 mod services;
 mod set_up;
 mod sign_in;
+mod sources;
 mod submit;
 mod system;
 #[cfg(test)]
@@ -100,6 +101,8 @@ pub struct Core {
     sizes: Arc<data_sizes::DataSizes>,
     /// Held while the channel is looked at.
     looking: tokio::sync::Mutex<()>,
+    /// Held while sources of services are asked.
+    refreshing: tokio::sync::Mutex<()>,
     logs: Arc<LogBuffer>,
     clock: fn() -> Timestamp,
     /// How long a risky change waits for its confirmation.

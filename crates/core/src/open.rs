@@ -100,6 +100,7 @@ impl Core {
             offered: Default::default(),
             sizes: Default::default(),
             looking: Default::default(),
+            refreshing: Default::default(),
             logs,
             clock,
             confirm_within,

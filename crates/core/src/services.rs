@@ -19,10 +19,10 @@ use cell_model::status::{Part, ServiceStatus, State};
 use cell_packages::{Library, Offer, PackagesError};
 use cell_plan::services::guides;
 
-use crate::Core;
 use crate::answer::{cut, parse_cursor};
 use crate::edit::Edit;
 use crate::edit::services::{answer, install, needed_by, not_offered, update};
+use crate::{Core, sources};
 
 impl Core {
     /// The config with a service, and with those that it needs.
@@ -58,7 +58,7 @@ impl Core {
             if needs.contains_key(&id) || (installed.contains(&id) && id != *wanted) {
                 continue;
             }
-            let offer = match library.offer(&id) {
+            let offer = match sources::offer(&library, &config.services, &id) {
                 Ok(offer) => offer,
                 Err(PackagesError::NoService(_)) if id != *wanted => continue,
                 Err(error) => return Err(offer_problem(&id, &error)),
@@ -121,9 +121,9 @@ impl Core {
         let config = self.config()?;
         let library = self.library()?;
         let after: Option<ServiceId> = parse_cursor(range.cursor.as_deref())?;
-        let rest = library.ids();
-        let rest = rest.filter(|id| after.as_ref().is_none_or(|after| *id > after));
-        let offers = rest.filter_map(|id| match library.offer(id) {
+        let rest = library.ids().into_iter();
+        let rest = rest.filter(|id| after.as_ref().is_none_or(|after| id > after));
+        let offers = rest.filter_map(|id| match sources::offer(&library, &config.services, &id) {
             Ok(offer) => Some(offer),
             Err(error) => {
                 tracing::warn!(service = %id, error = %chain(&error), "a service of the store cannot be offered");
@@ -132,15 +132,18 @@ impl Core {
         });
         let mut items: Vec<OfferView> = offers
             .take(range.limit.saturating_add(1))
-            .map(|offer| offer_view(&config, &offer.manifest))
+            .map(|offer| offer_view(&config, &offer))
             .collect();
         let next = cut(&mut items, range.limit, |offer| offer.id.to_string());
         Ok(Page { items, next })
     }
 
+    /// What services can be installed from, as the config has it now.
     pub(crate) fn library(&self) -> Result<Arc<Library>, Problem> {
         let system = self.system.get().ok_or_else(Problem::unavailable)?;
-        Ok(Arc::clone(&system.parts.library))
+        let library = Arc::clone(&system.parts.library);
+        library.follow(&self.config()?.services.sources);
+        Ok(library)
     }
 
     fn view(
@@ -196,14 +199,16 @@ impl Core {
             well_known: well_known(config, &manifest.routes),
             guides,
             on_trial: service.former.is_some(),
-            update: self.newer(id, manifest.release),
+            update: self.newer(config, id, manifest.release),
             failed_update: failed_update(service),
         }
     }
 
     /// What the box has of a service that is newer.
-    fn newer(&self, id: &ServiceId, release: u32) -> Option<ServiceUpdateView> {
-        let offer = self.library().ok()?.offer(id).ok()?;
+    fn newer(&self, config: &Config, id: &ServiceId, release: u32) -> Option<ServiceUpdateView> {
+        let library = self.library().ok()?;
+        let offer = sources::offer(&library, &config.services, id).ok()?;
+        sources::refuse_stranger(&config.services, &offer).ok()?;
         let manifest = offer.manifest;
         (manifest.release > release).then_some(ServiceUpdateView {
             version: manifest.version,
@@ -315,7 +320,8 @@ fn unreadable(
     }
 }
 
-fn offer_view(config: &Config, manifest: &Manifest) -> OfferView {
+fn offer_view(config: &Config, offer: &Offer) -> OfferView {
+    let manifest = &offer.manifest;
     let installed = config.services.installed.get(&manifest.id);
     OfferView {
         id: manifest.id.clone(),
@@ -330,6 +336,7 @@ fn offer_view(config: &Config, manifest: &Manifest) -> OfferView {
             known.map_or(0, |known| known.release)
         }),
         kept_data: config.services.kept.contains_key(&manifest.id),
+        source: offer.source().cloned(),
         settings: settings(&manifest.settings, installed.map(Arc::as_ref)),
     }
 }

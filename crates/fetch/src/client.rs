@@ -20,6 +20,9 @@ use crate::{Command, FetchError, Fetched, Reply};
 /// Bytes of an answer's head.
 const LONGEST_HEAD: usize = 64 << 10;
 
+/// What is taken (OCI image specification, "media types").
+const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, */*;q=0.5";
+
 /// Fetches the parts of `command` to `sink`.
 ///
 /// # Errors
@@ -221,6 +224,8 @@ impl Fetching<'_> {
                 header::USER_AGENT,
                 concat!("celld/", env!("CARGO_PKG_VERSION")),
             )
+            // Registries give an image's manifest only to who knows its form; all else is given to everybody.
+            .header(header::ACCEPT, ACCEPT)
             .header(
                 header::RANGE,
                 format!("bytes={}-{}", part.start, part.end - 1),

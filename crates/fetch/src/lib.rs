@@ -1,4 +1,4 @@
-//! Parts of a file by HTTPS: what new versions of the system are fetched with.
+//! Parts of a file by HTTPS: what new versions of the system, and services of sources, are fetched with.
 //!
 //! The core names the file and the parts; a process without power looks the name up, speaks TLS and HTTP, and writes
 //! the bytes to a socket of the core's. So nothing that a server sends is parsed with the core's rights.
@@ -15,11 +15,14 @@ mod answer;
 mod client;
 mod connect;
 mod error;
+pub mod fake;
 mod link;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 pub use client::serve;
 pub use connect::check_authorities;
 pub use error::{AuthoritiesError, FetchError};
 pub use link::{Command, FetchLink, Fetched, LinkError, Reply};
+pub use whole::{WholeError, rest, whole};

@@ -227,6 +227,14 @@ name!(
 );
 
 name!(
+    SourceName,
+    31,
+    "^[a-z][a-z0-9-]*$",
+    "What the owner calls a source of services: a lower-case letter, then letters, digits and inner hyphens.",
+    lower_label
+);
+
+name!(
     PartName,
     31,
     "^[a-z][a-z0-9-]*$",

@@ -93,6 +93,36 @@ pub enum PackagesError {
         /// What it has.
         found: ImageDigest,
     },
+    /// Images are larger than their source has said.
+    #[error(
+        "the images have {total} bytes, and their source has said {limit}; they are not fetched"
+    )]
+    Images {
+        /// What they have.
+        total: u64,
+        /// What the source has signed.
+        limit: u64,
+    },
+    /// The disk is too full.
+    #[error(
+        "{} MiB are needed on the data partition, and {} MiB are free; remove something",
+        needed >> 20,
+        free >> 20
+    )]
+    Room {
+        /// Bytes that are needed.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// What was fetched could not be kept.
+    #[error("cannot write {path}")]
+    Keep {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The archive could not be written.
     #[error("cannot write the archive of an image")]
     Write(#[source] io::Error),
@@ -102,4 +132,10 @@ pub enum PackagesError {
 pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> PackagesError {
     let path = path.into();
     move |source| PackagesError::Read { path, source }
+}
+
+/// A [`PackagesError::Keep`] for this path.
+pub(crate) fn keep(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> PackagesError {
+    let path = path.into();
+    move |source| PackagesError::Keep { path, source }
 }

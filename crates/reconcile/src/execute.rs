@@ -2,12 +2,12 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io;
+use std::io::{self, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cell_containers::ContainersError;
+use cell_containers::{Containers, ContainersError};
 use cell_model::Timestamp;
 use cell_model::container::ImageDigest;
 use cell_model::problem::chain;
@@ -16,6 +16,7 @@ use cell_model::step::Step;
 use cell_packages::PackagesError;
 
 use crate::Parts;
+use crate::images::is_awaited;
 
 /// What does not end by then is given up, so that it can be tried again.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -65,11 +66,23 @@ pub(crate) async fn execute(parts: &Parts, step: &Step, now: Timestamp) -> Resul
         Step::Containers(spec) => {
             // One that cannot be brought keeps nobody but its own service.
             let brought = bring(parts, spec).await;
-            let applied = limited(CONTAINERS_LIMIT, parts.containers.apply(spec)).await;
+            let applied = limited(CONTAINERS_LIMIT, apply(parts, spec)).await;
             // Why an image was not brought tells more than that it is not there.
             brought.and(applied)
         }
         Step::Proxy(spec) => limited(PROXY_LIMIT, parts.proxy.apply(spec.as_ref())).await,
+    }
+}
+
+/// A service whose images are being fetched waits for them, and is then asked for once more.
+async fn apply(parts: &Parts, spec: &ContainersSpec) -> Result<(), ContainersError> {
+    match parts.containers.apply(spec).await {
+        Err(ContainersError::ImageMissing(image))
+            if is_awaited(spec, &parts.library, &image.digest) =>
+        {
+            Ok(())
+        }
+        applied => applied,
     }
 }
 
@@ -83,7 +96,10 @@ async fn bring(parts: &Parts, spec: &ContainersSpec) -> Result<(), StepError> {
         match parts.containers.has_image(image).await {
             Ok(true) => {}
             Ok(false) => {
-                let brought = limited(CONTAINERS_LIMIT, bring_one(parts, image)).await;
+                let library = Arc::clone(&parts.library);
+                let write = move |pipe| library.write_archive(&image, pipe);
+                let handed_over = hand_over(&*parts.containers, image, write);
+                let brought = limited(CONTAINERS_LIMIT, handed_over).await;
                 first = first.and(brought);
             }
             // Whoever asks next is told the same.
@@ -95,7 +111,7 @@ async fn bring(parts: &Parts, spec: &ContainersSpec) -> Result<(), StepError> {
 
 /// Why an image is not there.
 #[derive(Debug, thiserror::Error)]
-enum BringError {
+pub(crate) enum BringError {
     /// Its archive cannot be made.
     #[error("an image cannot be brought")]
     Packages(#[source] PackagesError),
@@ -110,15 +126,16 @@ enum BringError {
     Pipe(#[source] io::Error),
 }
 
-/// From the library to podman by way of a pipe: the archive is never in memory, and on disk only while it is taken in.
-async fn bring_one(parts: &Parts, image: ImageDigest) -> Result<(), BringError> {
+/// From where an image lies to podman by way of a pipe: the archive is never in memory, and on disk only while it is taken
+/// in.
+pub(crate) async fn hand_over(
+    containers: &dyn Containers,
+    image: ImageDigest,
+    write: impl FnOnce(PipeWriter) -> Result<(), PackagesError> + Send + 'static,
+) -> Result<(), BringError> {
     let (reader, writer) = io::pipe().map_err(BringError::Pipe)?;
-    let library = Arc::clone(&parts.library);
-    let writing = tokio::task::spawn_blocking(move || library.write_archive(&image, writer));
-    let loaded = parts
-        .containers
-        .load(File::from(OwnedFd::from(reader)))
-        .await;
+    let writing = tokio::task::spawn_blocking(move || write(writer));
+    let loaded = containers.load(File::from(OwnedFd::from(reader))).await;
     let written = writing
         .await
         .map_err(|error| BringError::Pipe(io::Error::other(error)))?;
@@ -130,7 +147,7 @@ async fn bring_one(parts: &Parts, image: ImageDigest) -> Result<(), BringError> 
         (Err(error), _) => return Err(BringError::Packages(error)),
         (Ok(()), Ok(())) => {}
     }
-    match parts.containers.has_image(image).await {
+    match containers.has_image(image).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(BringError::Other(image)),
         Err(error) => Err(BringError::Containers(error)),

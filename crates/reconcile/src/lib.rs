@@ -7,6 +7,7 @@
 //! Start reading at [`start`], then `round.rs`.
 
 mod execute;
+mod images;
 mod in_hand;
 mod items;
 mod listener;
@@ -17,11 +18,13 @@ mod services;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cell_containers::Containers;
 use cell_dns::Dns;
+use cell_fetch::FetchLink;
 use cell_firewall::Firewall;
 use cell_mdns::Mdns;
 use cell_model::Timestamp;
@@ -70,8 +73,12 @@ pub struct Parts {
     pub mdns: Arc<dyn Mdns>,
     /// Services in containers.
     pub containers: Arc<dyn Containers>,
-    /// Where their images come from.
+    /// What they are installed from, with the images that come with the box.
     pub library: Arc<Library>,
+    /// Fetches images that did not come with the box.
+    pub fetch: Arc<dyn FetchLink>,
+    /// A folder for what has come of them, on the partition of containers.
+    pub incoming: PathBuf,
     /// The reverse proxy before their pages.
     pub proxy: Arc<dyn ProxyHost>,
 }

@@ -16,11 +16,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::execute::limited;
+use crate::images::Images;
 use crate::{Nudge, Parts, Published};
 
 /// How each service is that runs.
 pub type ServicesStatus = Arc<BTreeMap<ServiceId, ServiceStatus>>;
 
+const WELL: &str = "It runs, and is well.";
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(2);
 /// Who is well says so by then; the others are heard at the next look.
@@ -51,6 +53,7 @@ pub(crate) fn watch(
         known: BTreeMap::new(),
         tries: JoinSet::new(),
         trying: BTreeSet::new(),
+        images: Images::new(parts),
         proxy_began: false,
     };
     (view, tokio::spawn(watch.run()))
@@ -67,6 +70,7 @@ struct Watch {
     /// Tries on their way, of which containers, and on which data they work.
     tries: JoinSet<(String, u32, Result<(), String>)>,
     trying: BTreeSet<String>,
+    images: Images,
     /// The proxy was started, and knows of nothing: it keeps nothing of what it is told.
     proxy_began: bool,
 }
@@ -135,6 +139,10 @@ impl Watch {
                     tokio::time::sleep(LOOK).await;
                 }
                 None => {
+                    if published.spec.is_some() {
+                        // Whatever is on its way is wanted no more.
+                        self.images.look(&ContainersSpec::default(), &[]).await;
+                    }
                     self.known.clear();
                     self.tell(BTreeMap::new());
                     if self.published.changed().await.is_err() {
@@ -160,6 +168,15 @@ impl Watch {
                 return self.tell(unknown);
             }
         };
+        let spec = published.spec.as_ref();
+        let name_servers = spec.map(|spec| Vec::from_iter(spec.dns.listen.iter().copied()));
+        let have_come = self
+            .images
+            .look(wanted, &name_servers.unwrap_or_default())
+            .await;
+        if have_come {
+            let _ = self.nudge.send(Nudge::Restart(Part::Containers)).await;
+        }
         self.take_in(wanted, &seen);
         self.probe(wanted).await;
         let item = published
@@ -283,6 +300,7 @@ impl Watch {
 
     fn service(&self, service: &ServiceSpec, failed: Option<&str>) -> (State, String) {
         let mut coming = None;
+        let notice = self.images.notice(&service.id);
         for container in &service.containers {
             let name = names::container(&service.id, &container.name);
             match health(&self.known[&name], container) {
@@ -291,10 +309,15 @@ impl Watch {
                 Health::Coming(what) => coming = coming.or(Some(what)),
             }
         }
-        match (coming, failed) {
-            (None, _) => (State::Ok, "It runs, and is well.".to_owned()),
-            (Some(_), Some(failed)) => (State::Failed, failed.to_owned()),
-            (Some(what), None) => (State::Pending, what),
+        match (coming, notice, failed) {
+            (None, None, _) => (State::Ok, WELL.to_owned()),
+            // One that runs goes on until its successor is here.
+            (None, Some((_, notice)), _) => {
+                (State::Ok, format!("{WELL} What follows it: {notice}"))
+            }
+            (Some(_), Some(notice), _) => notice,
+            (Some(_), None, Some(failed)) => (State::Failed, failed.to_owned()),
+            (Some(what), None, None) => (State::Pending, what),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Why a document is not trusted.
 
 use cell_model::Timestamp;
+use cell_model::config::Purpose;
 
-use crate::list::Purpose;
 use crate::words::JsonError;
 
 /// Why a document is not trusted. Nothing of it was used, and only the beginning of any text in it is repeated here.

@@ -14,8 +14,9 @@ mod key;
 mod list;
 mod words;
 
+pub use cell_model::config::Purpose;
 pub use envelope::{Envelope, PayloadType, Signature};
 pub use error::SignedError;
 pub use key::{PublicKey, SigningKey};
-pub use list::{KeyList, Purpose, check_fresh};
+pub use list::{KeyList, check_fresh};
 pub use words::JsonError;

@@ -1,9 +1,9 @@
 //! Which keys count, how many must agree, and how they are replaced.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use cell_model::Timestamp;
+use cell_model::config::{PublisherKeys, Purpose};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -16,25 +16,6 @@ use crate::words::brief;
 const LEAST_THRESHOLD: usize = 2;
 /// More are never needed; each costs a check.
 const MOST_KEYS: usize = 16;
-
-/// Who has made the keys of a list, and for whom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Purpose {
-    /// For everybody's boxes; the keys are kept apart from each other and from machines that build.
-    Release,
-    /// For whoever builds for themselves; the keys lie beside each other on the machine that builds.
-    Development,
-}
-
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Release => "release",
-            Self::Development => "development",
-        })
-    }
-}
 
 /// The keys that count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +112,22 @@ impl KeyList {
         claimed.open(Self::TYPE, envelope)
     }
 
+    /// The list that the owner trusts without anybody's signature.
+    ///
+    /// # Errors
+    /// It is a list that nobody may have.
+    pub fn given(keys: &PublisherKeys) -> Result<Self, SignedError> {
+        let parsed = keys.keys.iter().map(|key| key.as_str().parse());
+        let list = Self {
+            version: keys.version,
+            purpose: keys.purpose,
+            threshold: keys.threshold,
+            keys: parsed.collect::<Result<_, _>>()?,
+        };
+        list.check()?;
+        Ok(list)
+    }
+
     /// The newest list of a chain that lies in a trusted place.
     ///
     /// # Errors
@@ -150,7 +147,11 @@ impl KeyList {
         Ok(claim.version)
     }
 
-    fn check(&self) -> Result<(), SignedError> {
+    /// Refuses a list that no document could be trusted by, or any.
+    ///
+    /// # Errors
+    /// [`SignedError::Threshold`].
+    pub fn check(&self) -> Result<(), SignedError> {
         let keys = self.keys.iter().collect::<BTreeSet<_>>().len();
         let is_sound = keys == self.keys.len()
             && keys <= MOST_KEYS

@@ -1,5 +1,6 @@
-//! A server of one file over TLS, with an authority of its own, that can be told to be a bad one.
+//! A server of a file, or of some, over TLS, with an authority of its own, that can be told to be a bad one.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
@@ -8,8 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::namespace::Namespace;
@@ -54,6 +58,8 @@ pub enum Manner {
 struct Served {
     manner: Manner,
     file: Arc<Vec<u8>>,
+    /// By their paths; where there are any, nothing is served elsewhere.
+    files: BTreeMap<String, Arc<Vec<u8>>>,
     parts: Vec<Range<u64>>,
     paths: Vec<String>,
     bytes: u64,
@@ -140,6 +146,13 @@ impl HttpsServer {
         lock(&self.served).file = Arc::new(file);
     }
 
+    /// What it serves at a path from now on; elsewhere, nothing but what it is given in the same way.
+    pub fn put_at(&self, path: &str, file: Vec<u8>) {
+        lock(&self.served)
+            .files
+            .insert(path.to_owned(), Arc::new(file));
+    }
+
     /// How it behaves from now on.
     pub fn behave(&self, manner: Manner) {
         lock(&self.served).manner = manner;
@@ -179,8 +192,17 @@ fn lock(served: &Mutex<Served>) -> MutexGuard<'_, Served> {
     served.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A certificate of a server, as PEM.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    /// Who vouches for it.
+    pub(crate) authority: String,
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
 /// An authority, and a server that it vouches for.
-fn certificates(name: &str, address: IpAddr) -> (String, Arc<ServerConfig>) {
+pub(crate) fn issue(name: &str, address: IpAddr) -> Issued {
     let key = KeyPair::generate().expect("a key can be made");
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -188,20 +210,36 @@ fn certificates(name: &str, address: IpAddr) -> (String, Arc<ServerConfig>) {
     let issuer = Issuer::new(authority, key);
     let own_key = KeyPair::generate().expect("a key can be made");
     let names = vec![name.to_owned(), address.to_string()];
-    let own = CertificateParams::new(names)
-        .and_then(|own| own.signed_by(&own_key, &issuer))
-        .expect("the authority signs it");
+    let own = CertificateParams::new(names).and_then(|mut own| {
+        // Of the same name as its issuer, it would be taken for one that signs itself.
+        own.distinguished_name = DistinguishedName::new();
+        own.distinguished_name.push(DnType::CommonName, name);
+        own.signed_by(&own_key, &issuer)
+    });
+    let own = own.expect("the authority signs it");
+    Issued {
+        authority: certificate.pem(),
+        certificate: own.pem(),
+        key: own_key.serialize_pem(),
+    }
+}
+
+/// The same, for a server of this process.
+fn certificates(name: &str, address: IpAddr) -> (String, Arc<ServerConfig>) {
+    let issued = issue(name, address);
+    let own = CertificateDer::from_pem_slice(issued.certificate.as_bytes());
+    let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring has the usual versions")
         .with_no_client_auth()
         .with_single_cert(
-            vec![own.der().clone()],
-            PrivateKeyDer::try_from(own_key.serialize_der()).expect("it is a key"),
+            vec![own.expect("it is a certificate")],
+            key.expect("it is a key"),
         )
         .expect("key and certificate belong together");
-    (certificate.pem(), Arc::new(config))
+    (issued.authority, Arc::new(config))
 }
 
 fn talk(
@@ -238,15 +276,20 @@ fn answer(
     let (manner, file, form) = {
         let mut served = lock(served);
         let path = head.split(' ').nth(1).unwrap_or("/").to_owned();
+        let file = match served.files.is_empty() {
+            true => Some(Arc::clone(&served.file)),
+            false => served.files.get(&path).cloned(),
+        };
         served.paths.push(path);
         served.parts.extend(asked.clone());
         served.answers += 1;
-        (
-            served.manner.clone(),
-            Arc::clone(&served.file),
-            served.answers,
-        )
+        (served.manner.clone(), file, served.answers)
     };
+    let manner = match &file {
+        Some(_) => manner,
+        None => Manner::Status(404),
+    };
+    let file = file.unwrap_or_default();
     match &manner {
         Manner::Redirects(to) => {
             write!(

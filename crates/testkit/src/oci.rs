@@ -1,6 +1,7 @@
 //! Small images, made on the spot: OCI archives with one layer.
 
-use std::io;
+use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
@@ -36,6 +37,27 @@ pub struct ImageArchive {
     pub bytes: Vec<u8>,
     /// SHA-256 of its manifest, as `sha256:` and hexadecimal digits.
     pub digest: String,
+}
+
+impl ImageArchive {
+    /// What it is made of, by digest.
+    ///
+    /// # Panics
+    /// It is no archive.
+    #[must_use]
+    pub fn blobs(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut archive = tar::Archive::new(self.bytes.as_slice());
+        let mut blobs = BTreeMap::new();
+        for entry in archive.entries().expect("it is an archive") {
+            let mut entry = entry.expect("it is an archive");
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).expect("it is whole");
+            if entry.path().is_ok_and(|path| path.starts_with("blobs")) {
+                blobs.insert(digest(&bytes), bytes);
+            }
+        }
+        blobs
+    }
 }
 
 /// Makes an image that runs `command`.

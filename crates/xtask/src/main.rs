@@ -1,4 +1,4 @@
-//! The development commands: `cargo xtask ci | test | run | image | service-image | bundle | flash | bench | fuzz | buildroot | check-arrows | setup`.
+//! The development commands: `cargo xtask ci | test | run | image | service-image | store | bundle | flash | bench | fuzz | buildroot | check-arrows | setup`.
 //!
 //! Promises: everything a command builds is kept outside the tree (`CARGO_TARGET_DIR`, or a folder of its own in the
 //! cache), everything it starts is gone when it ends, and a failure is exit status 1 with what to do.
@@ -26,6 +26,7 @@ mod run;
 mod service_image;
 mod setup;
 mod signals;
+mod store;
 mod test;
 
 use std::process::ExitCode;
@@ -62,6 +63,8 @@ enum Task {
     Image(image::Options),
     /// Make the images of services, and the folder in which they come with the box
     ServiceImage(service_image::Options),
+    /// Sign the folder of service-image, so that boxes install from where it is put
+    Store(store::Options),
     /// Make the update bundle of a board; sign one; make the keys for it
     Bundle(bundle::Options),
     /// Write an image to an SD card or USB stick, and read it back
@@ -93,6 +96,7 @@ fn perform(task: Task) -> Result<ExitCode, XtaskError> {
         Task::Fuzz(options) => fuzz::perform(&options),
         Task::Image(options) => image::perform(&options),
         Task::ServiceImage(options) => service_image::perform(&options),
+        Task::Store(options) => store::perform(&options),
         Task::Bundle(options) => bundle::perform(&options),
         Task::Flash(options) => flash::perform(&options),
         Task::Buildroot(task) => buildroot::perform(&task),

@@ -128,6 +128,12 @@ const TOOLS: &[Tool] = &[
     ),
     tool(
         Need::Test,
+        "docker-registry",
+        "docker-registry",
+        "the registry that images of services come from",
+    ),
+    tool(
+        Need::Test,
         "tcpdump",
         "tcpdump",
         "sees what leaves an interface",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cell_control::action::Action;
+use cell_control::action::{Action, Outcome};
 use cell_control::change::{Change, ServiceForm, ServiceUpdate};
 use cell_control::{ask, query};
 use cell_gate::{Reply, Visit};
@@ -43,6 +43,14 @@ pub(crate) async fn offers(visit: Visit) -> Result<Reply, Problem> {
         query::Offers { range },
     )
     .await?)
+}
+
+pub(crate) async fn refresh(visit: Visit) -> Result<Reply, Problem> {
+    let outcome = visit.control.act(&visit.caller, Action::RefreshStore);
+    match outcome.await? {
+        Outcome::Refreshed(refreshed) => ok(&refreshed),
+        _ => Err(Problem::internal()),
+    }
 }
 
 pub(crate) async fn active(visit: Visit) -> Result<Reply, Problem> {

@@ -1,6 +1,6 @@
 //! What is there becomes what is asked for, and only that is touched which differs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use cell_model::container::{IdRange, Limits};
@@ -122,6 +122,7 @@ fn spec(services: Vec<ServiceSpec>) -> ContainersSpec {
     ContainersSpec {
         services,
         discarded: BTreeSet::new(),
+        origins: BTreeMap::new(),
     }
 }
 

@@ -255,13 +255,14 @@ impl Containers for Podman {
         };
         // What runs goes on until its successor can be made.
         let mut left_alone = BTreeSet::new();
+        let mut missing = Ok(());
         for service in &spec.services {
             let mut containers = service.containers.iter();
             let all = containers.try_for_each(|part| find(&images, &part.image).map(drop));
             if let Err(error) = all {
                 warn!(service = %service.id, %error, "service is left as it is");
                 left_alone.insert(service.id.clone());
-                note(Err(error));
+                missing = missing.and(Err(error));
             }
         }
         let mut left = seen.clone();
@@ -289,7 +290,8 @@ impl Containers for Podman {
             }
             note(removed);
         }
-        first
+        // An image may be on its way; what else went wrong tells more.
+        first.and(missing)
     }
 
     async fn probe(

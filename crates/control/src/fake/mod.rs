@@ -212,6 +212,7 @@ impl Control for FakeControl {
             Action::SignIn { .. } => sample::signed_in(),
             Action::AddAppPassword(form) => sample::app_password_added(form),
             Action::CheckAppPassword(check) => return sample::admitted(&check),
+            Action::RefreshStore => sample::refreshed(),
             Action::TestPart { .. } => Outcome::Tested(TestResult {
                 ok: true,
                 detail: vec!["It answers.".to_owned()],

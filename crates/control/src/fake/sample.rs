@@ -2,7 +2,7 @@
 
 mod services;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cell_model::account::{Identity, Role};
 use cell_model::config::{
@@ -23,9 +23,9 @@ use crate::query::{Answer, Query};
 use crate::view::{
     AccountView, AuditVerifyView, AuditView, AvailableView, CheckView, ConfigView, DhcpView,
     DiffEntry, DiffView, FirmwareView, LeaseView, LogLine, LogPage, NetworkView, Page, PartView,
-    PeerView, RevisionView, RootCertificateView, SessionView, SessionsView, SetupView, SlotsView,
-    StatusView, TrialView, UpdateState, UpdateView, VerbosityView, WireGuardPeerView,
-    WireGuardView,
+    PeerView, RefreshState, RefreshView, RevisionView, RootCertificateView, SessionView,
+    SessionsView, SetupView, SlotsView, SourceView, StatusView, TrialView, UpdateState, UpdateView,
+    VerbosityView, WireGuardPeerView, WireGuardView,
 };
 
 use self::services::{kept_data, log_line, offer, service};
@@ -286,8 +286,23 @@ fn settings() -> ConfigView {
         updates: UpdatesConfig::default(),
         services: ServicesSettings {
             network: known("172.20.0.0/16"),
+            sources: BTreeMap::new(),
         },
     }
+}
+
+/// What came of asking a source.
+pub(super) fn refreshed() -> Outcome {
+    let item = SourceView {
+        source: known("friends"),
+        state: RefreshState::Ok,
+        code: None,
+        detail: "It was taken.".to_owned(),
+        version: Some(3),
+        expires: Some(NOW),
+        services: Some(2),
+    };
+    Outcome::Refreshed(RefreshView { items: vec![item] })
 }
 
 fn peer(name: PeerName) -> PeerView {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cell_model::Timestamp;
 use cell_model::config::SettingValue;
-use cell_model::name::{ServiceId, SettingKey};
+use cell_model::name::{ServiceId, SettingKey, SourceName};
 use cell_model::status::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -213,6 +213,45 @@ pub struct OfferView {
     pub installed: Option<u32>,
     /// Whether data is there from before it was removed.
     pub kept_data: bool,
+    /// The source it comes from; `null`: it comes with the box.
+    pub source: Option<SourceName>,
     /// What may be set.
     pub settings: Vec<SettingView>,
+}
+
+/// What the sources of services answered when they were asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RefreshView {
+    /// Source by source.
+    pub items: Vec<SourceView>,
+}
+
+/// What a source answered, and what counts of it now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceView {
+    /// Which.
+    pub source: SourceName,
+    /// Whether what it offers was taken.
+    pub state: RefreshState,
+    /// Why not, as a stable word; `null`: it was taken.
+    pub code: Option<String>,
+    /// The same in sentences.
+    pub detail: String,
+    /// The version of its catalogue that counts; `null`: none does.
+    pub version: Option<u64>,
+    /// Until when it counts.
+    #[schemars(with = "Option<String>")]
+    pub expires: Option<Timestamp>,
+    /// How many services of it can be installed.
+    pub services: Option<usize>,
+}
+
+/// What came of asking a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefreshState {
+    /// It was taken.
+    Ok,
+    /// What was known stays, until it expires.
+    Failed,
 }

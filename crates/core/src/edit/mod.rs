@@ -6,6 +6,7 @@ mod peer;
 pub(crate) mod sample;
 pub(crate) mod services;
 mod settings;
+mod sources;
 mod undo;
 
 use cell_control::change::{Change, ServiceForm};

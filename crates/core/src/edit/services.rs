@@ -14,6 +14,7 @@ use cell_packages::Offer;
 use cell_plan::services::{self, ServiceProblem};
 
 use super::Edit;
+use crate::sources::{note_owner, refuse_stranger};
 pub(crate) use update::{keep_update, refuse_on_trial, take_back_update, update};
 
 /// Installs services in this order; the last is the one that was asked for, the others are those that it needs.
@@ -33,6 +34,7 @@ pub(crate) fn install(
     }
     let mut after = config.clone();
     for offer in offers {
+        refuse_stranger(&config.services, offer)?;
         let answers = match offer.manifest.id == *id {
             true => answers.clone(),
             false => BTreeMap::new(),
@@ -86,7 +88,11 @@ fn add(
         )
     })?;
     services.kept.remove(id);
-    let service = ServiceConfig::new(offer.text.clone(), data, answers);
+    services.kept_from.remove(id);
+    let service = ServiceConfig {
+        origin: offer.origin.clone(),
+        ..ServiceConfig::new(offer.text.clone(), data, answers)
+    };
     services.installed.insert(id.clone(), Arc::new(service));
     Ok(())
 }
@@ -155,6 +161,7 @@ pub(super) fn remove(config: &Config, id: &ServiceId, delete_data: bool) -> Resu
         }
         None => match services.kept.remove(id) {
             Some(kept) if delete_data => {
+                services.kept_from.remove(id);
                 discard(services, id, kept.numbers().into_iter());
                 format!("Deleted the data of {id}")
             }
@@ -172,15 +179,17 @@ pub(super) fn leave(
     service: &ServiceConfig,
     delete: bool,
 ) {
-    let mut data = service.data;
+    let (mut data, mut origin) = (service.data, &service.origin);
     if let Some(former) = &service.former {
         discard(services, id, [data.number].into_iter());
-        data.number = former.number;
+        (data.number, origin) = (former.number, &former.origin);
     }
     match delete {
         true => discard(services, id, data.numbers().into_iter()),
         false => drop(services.kept.insert(id.clone(), data)),
     }
+    let source = origin.as_ref().map(|origin| &origin.source);
+    note_owner(&mut services.kept_from, id, source.filter(|_| !delete));
 }
 
 /// A service as it is, with what was set at another time, as far as it still takes that.

@@ -9,6 +9,7 @@ use cell_model::problem::Problem;
 use cell_model::subnet::{cell_address, check_vpn_subnet, matching_v6};
 use ipnet::Ipv4Net;
 
+use super::sources::check_sources;
 use super::{Context, Edit};
 
 pub(super) fn update(
@@ -93,7 +94,9 @@ fn replaced(config: &Config, update: &SettingsUpdate) -> Result<Config, Problem>
                 "must be a private network with a prefix of 12 to 24 bits, such as 172.20.0.0/16",
             ));
         }
+        check_sources(services)?;
         after.services.network = services.network;
+        after.services.sources = services.sources.clone();
     }
     if let Some(vpn) = vpn {
         check_vpn(vpn)?;

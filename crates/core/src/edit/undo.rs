@@ -45,12 +45,14 @@ pub(crate) fn restore(
 }
 
 /// Services that came later go, and their data stays: to delete it, nobody has asked. Who has data keeps its numbers, for
-/// the data belongs to users that follow from them. What was deleted stays so: who comes back without data begins anew.
+/// the data belongs to users that follow from them. What was deleted stays so: who comes back without data begins anew. A
+/// service of a source whose place somebody else's has taken since stays away: the data is not its own.
 /// Programs do not go back: an older one may not be able to read what a newer one wrote.
 fn keep_data(now: &Config, earlier: &mut Config) {
     let services = &mut earlier.services;
     let coming = std::mem::take(&mut services.installed);
     services.kept = now.services.kept.clone();
+    services.kept_from = now.services.kept_from.clone();
     services.discarded = now.services.discarded.clone();
     let installed = now.services.installed.iter();
     for (id, service) in installed.filter(|(id, _)| !coming.contains_key(*id)) {
@@ -64,7 +66,9 @@ fn keep_data(now: &Config, earlier: &mut Config) {
     }
     // What is there now has its numbers before anything else is given some.
     for (id, service) in coming {
-        if services.installed.contains_key(&id) {
+        let owner = services.kept_from.get(&id);
+        let is_strange = service.source().is_some() && service.source() != owner;
+        if services.installed.contains_key(&id) || (is_strange && services.kept.contains_key(&id)) {
             continue;
         }
         let mut service = ServiceConfig::clone(&service);
@@ -73,6 +77,7 @@ fn keep_data(now: &Config, earlier: &mut Config) {
             service.data = data;
         }
         services.kept.remove(&id);
+        services.kept_from.remove(&id);
         services.installed.insert(id, Arc::new(service));
     }
 }

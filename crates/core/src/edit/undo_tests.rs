@@ -1,5 +1,7 @@
 use cell_control::change::{Change, SettingsUpdate};
-use cell_model::config::{DataConfig, FormerConfig, ServiceConfig, SettingValue, VpnConfig};
+use cell_model::config::{
+    DataConfig, FormerConfig, OriginConfig, ServiceConfig, SettingValue, VpnConfig,
+};
 use cell_model::name::ServiceId;
 use proptest::prelude::*;
 
@@ -254,6 +256,7 @@ fn restored_settings_take_no_program_back_to_an_older_one() {
     on_trial.former = Some(FormerConfig {
         manifest: manifest(1, 9),
         number: 1,
+        origin: None,
         answers: BTreeMap::new(),
     });
     let none = sample::with_peers(&[]);
@@ -265,4 +268,53 @@ fn restored_settings_take_no_program_back_to_an_older_one() {
     let after = restore(&with(on_trial), none, 3, &BTreeMap::new()).config;
     assert_eq!(after.services.kept[&id].number, 1);
     assert_eq!(after.services.discarded[&id], [3].into());
+}
+
+#[test]
+fn restored_service_of_a_source_does_not_get_what_another_one_has_kept() {
+    let id = |text: &str| -> ServiceId { text.parse().unwrap() };
+    let service = |source: Option<&str>, number| {
+        let data = DataConfig {
+            slot: 1,
+            number,
+            lasting: 9,
+        };
+        Arc::new(ServiceConfig {
+            origin: source.map(|source| OriginConfig {
+                source: source.parse().unwrap(),
+                size: 1,
+                registry: None,
+            }),
+            ..ServiceConfig::new("schema = 1".to_owned(), data, BTreeMap::new())
+        })
+    };
+    let with = |source: Option<&'static str>, number| {
+        let mut config = sample::with_peers(&[]);
+        let installed = &mut config.services.installed;
+        installed.insert(id("photos"), service(source, number));
+        config
+    };
+    // Who is there stays, whatever was there before.
+    let there = with(Some("friends"), 2);
+    let restored = restore(&there, with(Some("others"), 1), 3, &BTreeMap::new());
+    assert_eq!(restored.config.services, there.services);
+    let away = sample::with_peers(&[]);
+    let now = restore(&there, away, 3, &BTreeMap::new()).config;
+    let back = |earlier| {
+        let restored = restore(&now, with(earlier, 1), 3, &BTreeMap::new());
+        restored.config.services
+    };
+    for (source, comes) in [
+        (Some("others"), false),
+        (Some("friends"), true),
+        (None, true),
+    ] {
+        let services = back(source);
+        let found = services.installed.get(&id("photos"));
+        assert_eq!(found.is_some(), comes, "{source:?}");
+        assert!(found.is_none_or(|found| found.data.number == 2));
+        let kept_from = services.kept_from.get(&id("photos"));
+        let kept_from = kept_from.map(ToString::to_string);
+        assert_eq!(kept_from.as_deref(), (!comes).then_some("friends"));
+    }
 }

@@ -32,6 +32,7 @@ use cell_updates::install::{InstallError, SlotPartitions, Staging, StickError, S
 use crate::{Core, submit};
 
 pub(crate) use job::Work;
+pub(crate) use problem::{said, sentence};
 pub(crate) use source::Offered;
 
 use job::{Awaited, Job, Origin};

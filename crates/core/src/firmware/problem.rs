@@ -242,18 +242,19 @@ fn of_fetch(error: &FetchError) -> Problem {
             "Look whether the address is that of a server of new versions.",
         ),
     };
-    let text: String = error
-        .to_string()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(LONGEST_REASON)
-        .collect();
+    let text = said(&error.to_string());
     let detail = format!("{}. {advice} {UNCHANGED}", sentence(&text));
     Problem::new(502, code, title, detail)
 }
 
+/// What somebody else had a hand in, as far as it is shown.
+pub(crate) fn said(text: &str) -> String {
+    let plain = text.chars().filter(|c| !c.is_control());
+    plain.take(LONGEST_REASON).collect()
+}
+
 /// It begins as one.
-fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|c| c.to_uppercase().collect::<String>());
     format!("{}{}", first.unwrap_or_default(), letters.as_str())

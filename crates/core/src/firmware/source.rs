@@ -141,7 +141,7 @@ impl Core {
     }
 
     /// The box's own name server: it asks whom the owner has chosen.
-    fn name_servers(&self) -> Vec<std::net::SocketAddr> {
+    pub(crate) fn name_servers(&self) -> Vec<std::net::SocketAddr> {
         let published = self
             .system
             .get()

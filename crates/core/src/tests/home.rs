@@ -14,6 +14,7 @@ use cell_control::action::{Action, Outcome};
 use cell_control::caller::{Caller, Credential, now_since_boot};
 use cell_control::change::{Change, PeerForm, Receipt, SetupForm};
 use cell_dns::fake::FakeDns;
+use cell_fetch::fake::FakeFetch;
 use cell_firewall::fake::FakeFirewall;
 use cell_mdns::fake::FakeMdns;
 use cell_model::Timestamp;
@@ -43,6 +44,7 @@ pub(super) struct Home {
     pub(super) firewall: Arc<FakeFirewall>,
     pub(super) network: Arc<FakeNetwork>,
     pub(super) restarted: Arc<Restarted>,
+    pub(super) fetch: Arc<FakeFetch>,
     pub(super) mdns: Arc<FakeMdns>,
     pub(super) containers: Arc<FakeContainers>,
     pub(super) reconciler: Reconciler,
@@ -83,6 +85,7 @@ impl Home {
         let network = Arc::new(FakeNetwork::new(facts()));
         let mdns = Arc::new(FakeMdns::new());
         let containers = Arc::new(FakeContainers::new());
+        let fetch = Arc::new(FakeFetch::new());
         let parts = Parts {
             firewall: Arc::clone(&firewall) as Arc<dyn cell_firewall::Firewall>,
             network: Arc::clone(&network) as Arc<dyn cell_network::Network>,
@@ -93,7 +96,14 @@ impl Home {
             mdns: Arc::clone(&mdns) as Arc<dyn cell_mdns::Mdns>,
             containers: Arc::clone(&containers) as Arc<dyn cell_containers::Containers>,
             proxy: Arc::new(NoProxy),
-            library: Arc::new(Library::open(&directory.path().join("services")).unwrap()),
+            library: Arc::new(
+                Library::open(&directory.path().join("services"))
+                    .unwrap()
+                    .remembering(directory.path().join("state/sources"))
+                    .with_clock(clock),
+            ),
+            fetch: Arc::clone(&fetch) as Arc<dyn cell_fetch::FetchLink>,
+            incoming: directory.path().join("incoming"),
         };
         let reconciler =
             cell_reconcile::start(options(), parts.clone(), core.desired(), Timestamp::now);
@@ -113,6 +123,7 @@ impl Home {
             restarted,
             mdns,
             containers,
+            fetch,
             reconciler,
         })
     }

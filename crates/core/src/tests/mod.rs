@@ -14,3 +14,4 @@ mod services;
 mod sessions;
 mod settings;
 mod setup;
+mod sources;

@@ -213,7 +213,8 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
             };
             (Some(Role::Admin), Some(Action::SetVerbosity(verbosity)))
         }
-        Action::SetVerbosity(_) => (Some(Role::Admin), Some(Action::CheckFirmware)),
+        Action::SetVerbosity(_) => (Some(Role::Admin), Some(Action::RefreshStore)),
+        Action::RefreshStore => (Some(Role::Admin), Some(Action::CheckFirmware)),
         Action::CheckFirmware => {
             let fetch = FirmwareFetch {
                 from: BundleSource::Stick,

@@ -7,6 +7,7 @@ mod dns;
 mod network;
 mod peer;
 mod services;
+mod sources;
 mod updates;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,9 @@ pub use peer::{PeerConfig, ServiceToggle};
 pub use services::{
     DataConfig, FailedUpdateConfig, FormerConfig, ServiceConfig, ServicesConfig, ServicesSettings,
     SettingValue,
+};
+pub use sources::{
+    OriginConfig, PublisherKey, PublisherKeyError, PublisherKeys, Purpose, SourceConfig,
 };
 pub use updates::{
     Authorities, AuthoritiesError, MaintenanceWindow, ReleaseChannel, TimeOfDay, TimeOfDayError,

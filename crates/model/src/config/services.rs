@@ -9,7 +9,8 @@ use ipnet::Ipv4Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::name::{ServiceId, SettingKey};
+use super::{OriginConfig, SourceConfig};
+use crate::name::{ServiceId, SettingKey, SourceName};
 
 /// What is installed, and whose data is still there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,12 +19,18 @@ pub struct ServicesConfig {
     /// Where services get their networks from.
     #[serde(default = "usual_network")]
     pub network: Ipv4Net,
+    /// Where services come from beside the image, by the owner's names for them.
+    #[serde(default)]
+    pub sources: BTreeMap<SourceName, SourceConfig>,
     /// Services by id.
     #[serde(default)]
     pub installed: BTreeMap<ServiceId, Arc<ServiceConfig>>,
     /// Services that were removed and whose data was kept.
     #[serde(default)]
     pub kept: BTreeMap<ServiceId, DataConfig>,
+    /// Of those, the ones that were installed from a source, and from which: what they kept is for nobody else.
+    #[serde(default)]
+    pub kept_from: BTreeMap<ServiceId, SourceName>,
     /// Numbers of data that is deleted, by its service. What came later has other numbers: however old the config that
     /// says so, it is never deleted with it.
     #[serde(default)]
@@ -37,9 +44,15 @@ pub struct ServicesSettings {
     /// Where services get their networks from: a private IPv4 network with a prefix of 12 to 24 bits.
     #[schemars(with = "String")]
     pub network: Ipv4Net,
+    /// Where services come from beside the image, by the owner's names for them; at most 8.
+    #[serde(default)]
+    pub sources: BTreeMap<SourceName, SourceConfig>,
 }
 
 impl ServicesSettings {
+    /// The most sources.
+    pub const MAX_SOURCES: usize = 8;
+
     /// Whether services can have their networks from there.
     pub fn is_fit(&self) -> bool {
         let network = self.network;
@@ -78,6 +91,9 @@ pub struct ServiceConfig {
     pub manifest: String,
     /// Its number, and what it keeps.
     pub data: DataConfig,
+    /// Where it was installed from; `null`: it came with the image.
+    #[serde(default)]
+    pub origin: Option<OriginConfig>,
     /// Whether it runs.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -103,6 +119,7 @@ impl ServiceConfig {
         Self {
             manifest,
             data,
+            origin: None,
             enabled: true,
             answers,
             former: None,
@@ -119,6 +136,9 @@ pub struct FormerConfig {
     pub manifest: String,
     /// The number of what was copied: untouched since.
     pub number: u32,
+    /// Where it was installed from.
+    #[serde(default)]
+    pub origin: Option<OriginConfig>,
     /// What was answered.
     pub answers: BTreeMap<SettingKey, SettingValue>,
 }
@@ -135,12 +155,21 @@ pub struct FailedUpdateConfig {
     pub reason: String,
 }
 
+impl ServiceConfig {
+    /// The source it was installed from; `None`: it came with the image.
+    pub fn source(&self) -> Option<&SourceName> {
+        self.origin.as_ref().map(|origin| &origin.source)
+    }
+}
+
 impl Default for ServicesConfig {
     fn default() -> Self {
         Self {
             network: usual_network(),
+            sources: BTreeMap::new(),
             installed: BTreeMap::new(),
             kept: BTreeMap::new(),
+            kept_from: BTreeMap::new(),
             discarded: BTreeMap::new(),
         }
     }
@@ -268,6 +297,7 @@ mod tests {
         let former = FormerConfig {
             manifest: String::new(),
             number: 7,
+            origin: None,
             answers: BTreeMap::new(),
         };
         let updated = ServiceConfig {
@@ -290,7 +320,11 @@ mod tests {
             ("192.168.0.0/15", false),
         ] {
             let network = network.parse().unwrap();
-            assert_eq!(ServicesSettings { network }.is_fit(), fits, "{network}");
+            let settings = ServicesSettings {
+                network,
+                sources: BTreeMap::new(),
+            };
+            assert_eq!(settings.is_fit(), fits, "{network}");
         }
     }
 

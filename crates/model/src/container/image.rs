@@ -55,6 +55,11 @@ impl ImageDigest {
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// Where what it is of lies below a folder of blobs (OCI image specification, "image layout").
+    pub fn blob_path(&self) -> String {
+        format!("blobs/sha256/{}", HEXLOWER.encode(&self.0))
+    }
 }
 
 impl FromStr for ImageDigest {

@@ -3,12 +3,14 @@
 mod capability;
 mod image;
 mod path;
+mod registry;
 
 use serde::{Deserialize, Serialize};
 
 pub use capability::{Capability, CapabilityError};
 pub use image::{ImageDigest, ImageError, ImageName, ImageRef};
 pub use path::{ContainerPath, PathError};
+pub use registry::{Registry, RegistryError};
 
 /// What a container may use of the box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

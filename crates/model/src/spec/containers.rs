@@ -6,8 +6,12 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::container::{Capability, ContainerPath, IdRange, ImageDigest, ImageRef, Limits};
+use crate::config::Authorities;
+use crate::container::{
+    Capability, ContainerPath, IdRange, ImageDigest, ImageRef, Limits, Registry,
+};
 use crate::name::{InterfaceName, PartName, ServiceId};
+use crate::url::HttpsUrl;
 
 /// All that shall run. What is not here is taken away, but for what it has kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +20,39 @@ pub struct ContainersSpec {
     pub services: Vec<ServiceSpec>,
     /// Data that is deleted, by its service and number; nothing that runs has it.
     pub discarded: BTreeSet<(ServiceId, u32)>,
+    /// Where the images of services are that did not come with the box.
+    pub origins: BTreeMap<ServiceId, OriginSpec>,
+}
+
+/// Where the images of a service are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginSpec {
+    /// The folder of the source.
+    pub url: HttpsUrl,
+    /// The registry, if the source has its images there.
+    pub registry: Option<Registry>,
+    /// Certificates (PEM) that may vouch for either beside the public ones.
+    pub authorities: Option<Authorities>,
+    /// The most bytes of the images together.
+    pub size: u64,
+}
+
+impl OriginSpec {
+    /// Where an image's manifest is.
+    pub fn manifest(&self, digest: &ImageDigest) -> HttpsUrl {
+        match &self.registry {
+            Some(registry) => registry.manifest(digest),
+            None => self.url.join(&digest.blob_path()),
+        }
+    }
+
+    /// Where a blob of an image is.
+    pub fn blob(&self, digest: &ImageDigest) -> HttpsUrl {
+        match &self.registry {
+            Some(registry) => registry.blob(digest),
+            None => self.url.join(&digest.blob_path()),
+        }
+    }
 }
 
 impl ContainersSpec {

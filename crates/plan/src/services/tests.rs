@@ -391,6 +391,7 @@ mod proxy {
         service.former = Some(FormerConfig {
             manifest: service.manifest.clone(),
             number: 1,
+            origin: None,
             answers: BTreeMap::new(),
         });
         let mut input = sample.input();

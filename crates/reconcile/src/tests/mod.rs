@@ -3,6 +3,7 @@
 mod changes;
 mod cold_start;
 mod failures;
+mod images;
 mod properties;
 mod running;
 mod services;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cell_containers::Containers;
 use cell_dns::Dns;
+use cell_fetch::FetchLink;
 use cell_firewall::Firewall;
 use cell_mdns::Mdns;
 use cell_model::config::{
@@ -44,6 +45,8 @@ impl Running {
             mdns: Arc::clone(&world) as Arc<dyn Mdns>,
             containers: Arc::clone(&world) as Arc<dyn Containers>,
             library: Arc::default(),
+            fetch: Arc::clone(&world.fetch) as Arc<dyn FetchLink>,
+            incoming: world.incoming.path().to_owned(),
             proxy: Arc::clone(&world) as Arc<dyn ProxyHost>,
         };
         let (desired, receiver) = watch::channel(desired);

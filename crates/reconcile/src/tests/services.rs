@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cell_containers::Containers;
 use cell_model::config::{Config, DataConfig, ServiceConfig};
+use cell_model::container::ImageDigest;
 use cell_model::name::ServiceId;
 use cell_model::status::{Part, ServiceStatus, State};
 use tokio::time::Instant;
@@ -15,25 +16,30 @@ use super::world::World;
 const DIGEST: &str = "sha256:0011223344556677889900112233445566778899001122334455667788990011";
 const WEB: &str = "cell.files.web";
 
-fn files() -> ServiceId {
+pub(super) fn files() -> ServiceId {
     "files".parse().unwrap()
 }
 
-fn with_service() -> Config {
-    let mut config = config([2]);
+/// The service, made from this image.
+pub(super) fn files_of(image: &ImageDigest) -> ServiceConfig {
     let manifest = format!(
         "schema = 1\nid = \"files\"\nname = \"Files\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n\
-         [[container]]\nname = \"web\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
-         health = {{ port = 80, start_s = 60 }}\n\
-         [[container.mount]]\nvolume = \"data\"\npath = \"/data\"\n\
-         [[volume]]\nname = \"data\"\nbackup = true\n"
+             [[container]]\nname = \"web\"\nimage = \"a@{image}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
+             health = {{ port = 80, start_s = 60 }}\n\
+             [[container.mount]]\nvolume = \"data\"\npath = \"/data\"\n\
+             [[volume]]\nname = \"data\"\nbackup = true\n"
     );
     let data = DataConfig {
         slot: 1,
         number: 1,
         lasting: 2,
     };
-    let service = ServiceConfig::new(manifest, data, Default::default());
+    ServiceConfig::new(manifest, data, Default::default())
+}
+
+fn with_service() -> Config {
+    let mut config = config([2]);
+    let service = files_of(&DIGEST.parse().unwrap());
     config.services.installed.insert(files(), Arc::new(service));
     config
 }

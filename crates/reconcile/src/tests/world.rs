@@ -12,6 +12,7 @@ use cell_containers::fake::FakeContainers;
 use cell_containers::{Containers, ContainersError, ContainersSeen, LogEntry, Usage};
 use cell_dns::fake::FakeDns;
 use cell_dns::{Dns, DnsError};
+use cell_fetch::fake::FakeFetch;
 use cell_firewall::fake::FakeFirewall;
 use cell_firewall::{Firewall, FirewallError, FirewallStatus};
 use cell_mdns::fake::FakeMdns;
@@ -32,6 +33,7 @@ use cell_vault::fake::FakeVault;
 use cell_vault::{Leaf, LeafInfo, Vault, VaultError};
 use cell_wireguard::fake::FakeWireGuard;
 use cell_wireguard::{WireGuard, WireGuardError};
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use crate::{AdminListener, ListenerError, ProxyHost, ProxyHostError};
@@ -57,6 +59,8 @@ pub(super) struct World {
     pub(super) dns: FakeDns,
     pub(super) mdns: FakeMdns,
     pub(super) containers: FakeContainers,
+    pub(super) fetch: Arc<FakeFetch>,
+    pub(super) incoming: TempDir,
     pub(super) web: Mutex<Option<WebSpec>>,
     log: Mutex<Vec<&'static str>>,
     broken: Mutex<BTreeSet<Part>>,
@@ -98,6 +102,8 @@ impl World {
             dns: FakeDns::new(),
             mdns: FakeMdns::new(),
             containers: FakeContainers::new(),
+            fetch: Arc::default(),
+            incoming: tempfile::tempdir().unwrap(),
             web: Mutex::default(),
             log: Mutex::default(),
             broken: Mutex::default(),

@@ -111,6 +111,8 @@ impl Celld {
                 containers.logs.display().to_string(),
                 "--packages".to_owned(),
                 containers.packages.display().to_string(),
+                "--incoming".to_owned(),
+                folder.path().join("incoming").display().to_string(),
             ]),
             // Containers come from the image, of which a namespace has nothing.
             None => arguments.push("--no-containers".to_owned()),

@@ -13,8 +13,10 @@ mod folder;
 mod image;
 mod layer;
 mod pin;
+mod publish;
 mod recipe;
 mod stack;
 mod wheel;
 
 pub use folder::Services;
+pub use publish::{Issue, publish};

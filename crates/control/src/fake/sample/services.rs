@@ -75,6 +75,7 @@ pub(super) fn offer() -> OfferView {
         internet: None,
         installed: Some(3),
         kept_data: false,
+        source: None,
         settings: setting_views(),
     }
 }

@@ -17,6 +17,7 @@ fn offer(id: &str, head: &str, rest: &str) -> Offer {
     Offer {
         manifest: Manifest::parse(text.as_bytes()).unwrap(),
         text,
+        origin: None,
     }
 }
 

@@ -9,6 +9,8 @@ use cell_model::name::ServiceId;
 use cell_model::problem::Problem;
 use cell_packages::Offer;
 
+use crate::sources::refuse_stranger;
+
 use super::{Edit, add, check, discard, find, keep_fitting, manifest, refuse_secrets};
 
 /// Updates to the last of these; the others are services that it needs and that are not there. The new one works on a
@@ -31,6 +33,9 @@ pub(crate) fn update(config: &Config, offers: &[Offer]) -> Result<Edit, Problem>
             ),
         ));
     }
+    for offer in offers {
+        refuse_stranger(&config.services, offer)?;
+    }
     refuse_secrets(new)?;
     refuse_moved_data(&old, new)?;
     let mut after = config.clone();
@@ -44,9 +49,11 @@ pub(crate) fn update(config: &Config, offers: &[Offer]) -> Result<Edit, Problem>
     keep_fitting(&mut answers, new);
     let mut updated = ServiceConfig::new(wanted.text.clone(), service.data, answers);
     updated.data.number = number;
+    updated.origin = wanted.origin.clone();
     updated.former = Some(FormerConfig {
         manifest: service.manifest.clone(),
         number: service.data.number,
+        origin: service.origin.clone(),
         answers: service.answers.clone(),
     });
     let installed = &mut after.services.installed;
@@ -89,6 +96,7 @@ pub(crate) fn take_back_update(config: &Config, id: &ServiceId, reason: &str) ->
         former.answers.clone(),
     );
     back.data.number = former.number;
+    back.origin = former.origin.clone();
     back.enabled = service.enabled;
     back.failed_update = failed.map(|failed| FailedUpdateConfig {
         release: failed.release,

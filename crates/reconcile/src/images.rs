@@ -1,0 +1,297 @@
+//! Images of services that did not come with the box: fetched from their sources beside the rounds, then handed to podman.
+
+mod fetch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use cell_containers::Containers;
+use cell_fetch::FetchLink;
+use cell_model::container::ImageDigest;
+use cell_model::name::ServiceId;
+use cell_model::problem::chain;
+use cell_model::spec::{ContainersSpec, OriginSpec, ServiceSpec};
+use cell_model::status::State;
+use cell_packages::{Incoming, Library};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+
+use crate::Parts;
+use fetch::{Fetch, FetchImagesError};
+
+/// Pause before a source is asked again that did not give what it should: doubled from the first to the last.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
+
+/// Services whose images are fetched at a time: each has a process of its own, and a slow source keeps not all others.
+const AT_A_TIME: usize = 3;
+
+/// Whether this image is one that is fetched.
+pub(crate) fn is_awaited(spec: &ContainersSpec, library: &Library, image: &ImageDigest) -> bool {
+    let mut services = spec.services.iter();
+    let is_of = |service: &ServiceSpec| digests(service).contains(image);
+    !library.has_image(image)
+        && services.any(|service| spec.origins.contains_key(&service.id) && is_of(service))
+}
+
+/// What is fetched, and how far that is.
+pub(crate) struct Images {
+    containers: Arc<dyn Containers>,
+    library: Arc<Library>,
+    link: Arc<dyn FetchLink>,
+    folder: PathBuf,
+    /// Images that podman has.
+    there: BTreeSet<ImageDigest>,
+    on_their_way: BTreeMap<ServiceId, OnTheirWay>,
+    tasks: JoinSet<(ServiceId, Result<(), FetchImagesError>)>,
+    /// The services whose folders may be there; none before the first look.
+    folders: Option<BTreeSet<ServiceId>>,
+}
+
+/// The images of a service.
+struct OnTheirWay {
+    origin: OriginSpec,
+    images: BTreeSet<ImageDigest>,
+    progress: Arc<Progress>,
+    failures: u32,
+    stage: Stage,
+}
+
+enum Stage {
+    /// They come.
+    Coming(AbortHandle),
+    /// They did not.
+    Waiting {
+        why: String,
+        again: Instant,
+        pause: Duration,
+    },
+}
+
+impl Drop for OnTheirWay {
+    fn drop(&mut self) {
+        if let Stage::Coming(task) = &self.stage {
+            task.abort();
+        }
+    }
+}
+
+/// Bytes that have come, of those that are needed.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Progress {
+    fn begin(&self, done: u64, total: u64) {
+        self.total.store(total, Ordering::Relaxed);
+        self.done.store(done, Ordering::Relaxed);
+    }
+
+    fn add(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn sentence(&self) -> String {
+        let (done, total) = (&self.done, &self.total);
+        let (done, total) = (done.load(Ordering::Relaxed), total.load(Ordering::Relaxed));
+        match total {
+            0 => "Its source is asked.".to_owned(),
+            _ if done >= total => "All of it is fetched, and is unpacked.".to_owned(),
+            _ => {
+                let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+                format!("{} of {} MiB are fetched.", done >> 20, mib(total))
+            }
+        }
+    }
+}
+
+impl Images {
+    pub(crate) fn new(parts: &Parts) -> Self {
+        Self {
+            containers: Arc::clone(&parts.containers),
+            library: Arc::clone(&parts.library),
+            link: Arc::clone(&parts.fetch),
+            folder: parts.incoming.clone(),
+            there: BTreeSet::new(),
+            on_their_way: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            folders: None,
+        }
+    }
+
+    /// Begins with what is needed, gives up what is not, and takes note of what has ended. Whether images have come since
+    /// the last time.
+    pub(crate) async fn look(
+        &mut self,
+        spec: &ContainersSpec,
+        name_servers: &[SocketAddr],
+    ) -> bool {
+        let any = self.take_in();
+        let mut missing = BTreeMap::new();
+        for service in &spec.services {
+            if let Some(origin) = spec.origins.get(&service.id) {
+                let Some(images) = self.missing(service).await else {
+                    // Who does not say what it has is asked again; what comes meanwhile comes.
+                    return any;
+                };
+                if !images.is_empty() {
+                    missing.insert(service.id.clone(), (origin, images));
+                }
+            }
+        }
+        self.on_their_way.retain(|id, way| {
+            missing
+                .get(id)
+                .is_some_and(|(origin, images)| way.origin == **origin && way.images == *images)
+        });
+        self.clear(missing.keys().cloned().collect()).await;
+        for (id, (origin, images)) in missing {
+            self.begin(id, origin, images, name_servers);
+        }
+        any
+    }
+
+    /// What there is to be said of the images of a service.
+    pub(crate) fn notice(&self, id: &ServiceId) -> Option<(State, String)> {
+        let way = self.on_their_way.get(id)?;
+        Some(match &way.stage {
+            Stage::Coming(_) => (State::Pending, way.progress.sentence()),
+            Stage::Waiting { why, pause, .. } => {
+                let again = pause.as_secs();
+                let said =
+                    format!("It could not be fetched: {why}. That is tried again after {again} s.");
+                (State::Failed, said)
+            }
+        })
+    }
+
+    fn take_in(&mut self) -> bool {
+        let mut any = false;
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            let Ok((task, (id, outcome))) = ended else {
+                continue;
+            };
+            let is_it = |way: &&mut OnTheirWay| matches!(&way.stage, Stage::Coming(coming) if coming.id() == task);
+            // One that was given up is not waited for.
+            let Some(way) = self.on_their_way.get_mut(&id).filter(is_it) else {
+                continue;
+            };
+            match outcome {
+                Ok(()) => {
+                    any = true;
+                    self.there.extend(&way.images);
+                    self.on_their_way.remove(&id);
+                }
+                Err(error) => {
+                    let why = chain(&error);
+                    tracing::warn!(service = %id, error = why, "images were not fetched");
+                    let doubled = PAUSE.0.saturating_mul(1 << way.failures.min(16));
+                    let pause = doubled.min(PAUSE.1);
+                    way.failures = way.failures.saturating_add(1);
+                    way.stage = Stage::Waiting {
+                        why,
+                        again: Instant::now() + pause,
+                        pause,
+                    };
+                }
+            }
+        }
+        any
+    }
+
+    /// Images of a service that neither podman has nor the box. `None`: podman does not say.
+    async fn missing(&mut self, service: &ServiceSpec) -> Option<BTreeSet<ImageDigest>> {
+        let mut missing = BTreeSet::new();
+        for image in digests(service) {
+            if self.there.contains(&image) || self.library.has_image(&image) {
+                continue;
+            }
+            match self.containers.has_image(image).await {
+                Ok(true) => drop(self.there.insert(image)),
+                Ok(false) => drop(missing.insert(image)),
+                Err(error) => {
+                    tracing::debug!(error = chain(&error), "podman does not say what it has");
+                    return None;
+                }
+            }
+        }
+        Some(missing)
+    }
+
+    /// Takes away what has come of services that do not need it.
+    async fn clear(&mut self, needed: BTreeSet<ServiceId>) {
+        let is_clear = self
+            .folders
+            .as_ref()
+            .is_some_and(|there| there.is_subset(&needed));
+        if is_clear {
+            self.folders.get_or_insert_default().extend(needed);
+            return;
+        }
+        let (folder, stay) = (self.folder.clone(), needed.clone());
+        let cleared = tokio::task::spawn_blocking(move || {
+            Incoming::clear(&folder, |name| stay.iter().any(|id| id.as_str() == name))
+        });
+        match cleared.await {
+            Ok(Ok(())) => self.folders = Some(needed),
+            Ok(Err(error)) => {
+                tracing::warn!(error = chain(&error), "what nobody needs is not taken away");
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn begin(
+        &mut self,
+        id: ServiceId,
+        origin: &OriginSpec,
+        images: BTreeSet<ImageDigest>,
+        name_servers: &[SocketAddr],
+    ) {
+        let coming = self.on_their_way.values();
+        let coming = coming.filter(|way| matches!(way.stage, Stage::Coming(_)));
+        if coming.count() >= AT_A_TIME {
+            return;
+        }
+        let failures = match self.on_their_way.get(&id) {
+            None => 0,
+            Some(way) => match &way.stage {
+                Stage::Waiting { again, .. } if *again <= Instant::now() => way.failures,
+                _ => return,
+            },
+        };
+        let progress = Arc::new(Progress::default());
+        let fetch = Fetch {
+            id: id.clone(),
+            origin: origin.clone(),
+            images: images.iter().copied().collect(),
+            name_servers: name_servers.to_vec(),
+            folder: self.folder.clone(),
+            link: Arc::clone(&self.link),
+            containers: Arc::clone(&self.containers),
+            progress: Arc::clone(&progress),
+        };
+        let task = self.tasks.spawn({
+            let id = id.clone();
+            async move { (id, fetch.run().await) }
+        });
+        let way = OnTheirWay {
+            origin: origin.clone(),
+            images,
+            progress,
+            failures,
+            stage: Stage::Coming(task),
+        };
+        self.on_their_way.insert(id, way);
+    }
+}
+
+fn digests(service: &ServiceSpec) -> BTreeSet<ImageDigest> {
+    let containers = service.containers.iter();
+    containers.map(|container| container.image.digest).collect()
+}
