@@ -1,8 +1,4 @@
 //! Calendar, contacts and files as people use them: from the laptop, by name, over TLS, with a device's own password.
-#![expect(
-    clippy::unwrap_used,
-    reason = "code of tests: what goes wrong ends the test"
-)]
 
 use cell_testkit::celld::PATIENCE;
 use cell_testkit::wait_for;

@@ -18,7 +18,6 @@ use cell_model::container::{Capability, IdRange, ImageRef, Limits};
 use cell_model::spec::{
     ContainerSpec, ContainersSpec, HealthSpec, MountSpec, ProbeSpec, ServiceSpec, VolumeSpec,
 };
-use cell_os::toolbox::Toolbox;
 use cell_testkit::{Namespace, oci, podman, wait_for};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -39,7 +38,6 @@ struct Host {
     runtime: Runtime,
     _image: TempDir,
     process: podman::Podman,
-    packages: Toolbox,
     namespace: Namespace,
 }
 
@@ -75,7 +73,6 @@ impl Host {
             runtime,
             _image: folder,
             process,
-            packages: Toolbox::new(packages),
             namespace,
         }
     }
@@ -143,18 +140,9 @@ impl Host {
         (output.status.success(), text.trim().to_owned())
     }
 
-    /// Podman's own command line, over the same socket.
+    /// Podman's own command line.
     fn podman_command(&self, arguments: &[&str]) -> std::process::Output {
-        // Outside, as the packages' own linker starts it.
-        let podman = self.packages.command("podman").unwrap();
-        self.namespace
-            .command(podman.get_program())
-            .args(podman.get_args())
-            .arg("--url")
-            .arg(format!("unix://{}", self.process.socket().display()))
-            .args(arguments)
-            .output()
-            .unwrap()
+        self.process.command(arguments).unwrap().output().unwrap()
     }
 
     /// What a container serves at a path.

@@ -10,6 +10,37 @@ use serde_json::{Value, json};
 
 use crate::{Cell, DOMAIN, expect_status};
 
+/// Adds the box's own proxy to a store, without which no service has a name.
+pub fn add_proxy(store: &Path) {
+    let own = own_services();
+    let read = |path: &Path| -> Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
+    let digest = read(&own.join("images.json"))["images"]["caddy"].clone();
+    let manifest = blob(&digest);
+    let list = read(&own.join(&manifest));
+    let layers = list["layers"].as_array().unwrap().iter();
+    let parts = layers
+        .chain([&list["config"]])
+        .map(|part| blob(&part["digest"]));
+    for blob in parts.chain([manifest]) {
+        fs::copy(own.join(&blob), store.join(&blob)).unwrap();
+    }
+    let path = store.join("images.json");
+    let mut images = read(&path);
+    images["images"]["caddy"] = digest;
+    fs::write(path, images.to_string()).unwrap();
+}
+
+/// Where a package folder has what this digest says.
+fn blob(digest: &Value) -> PathBuf {
+    let digest = digest.as_str().unwrap().replace(':', "/");
+    Path::new("blobs").join(digest)
+}
+
+fn own_services() -> PathBuf {
+    let variable = std::env::var_os("CELL_SERVICES");
+    PathBuf::from(variable.expect("cargo xtask test sets CELL_SERVICES"))
+}
+
 /// A cell with podman and a store.
 #[derive(Debug)]
 pub struct ServiceHost {
@@ -32,9 +63,7 @@ impl ServiceHost {
     /// Sets one up with the services that come with the box.
     #[must_use]
     pub fn with_own_services() -> Self {
-        let variable = std::env::var_os("CELL_SERVICES");
-        let services = PathBuf::from(variable.expect("cargo xtask test sets CELL_SERVICES"));
-        Self::start(|_| services)
+        Self::start(|_| own_services())
     }
 
     /// Sets one up whose store `fill` makes, in a folder that is not there yet.

@@ -456,7 +456,6 @@ pub(crate) static ROWS: &[Row] = &[
         "Update a service to what the store has. It works on a copy of its data and is reached by nobody until it is known \
          to be well; otherwise it becomes what it was.",
     )
-    .takes::<services::UpdateForm>("{}")
     .answers::<ServiceAnswer>()
     .may_wait()
     .refuses(&[404, 409]),

@@ -1,37 +1,29 @@
 //! Manifests and answers to specs: what runs, and who reaches whom.
 
+mod container;
+mod ground;
 mod proxy;
+mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
 
-use cell_catalogue::{
-    Accounts, Backend, Container, Manifest, Platform, Probe, Setting, SettingError, Template,
-    Values, Variable, Volume, requires,
-};
+use cell_catalogue::{Manifest, Platform, SettingError, Template, Variable, requires};
 use cell_model::config::{Config, DataConfig, ServiceConfig, ServicesConfig, SettingValue};
-use cell_model::container::{IdRange, ImageRef};
+use cell_model::container::ImageRef;
 use cell_model::name::{
     DnsLabel, Domain, InterfaceName, PartName, ServiceId, SettingKey, TimeZoneName, Username,
 };
 use cell_model::spec::{
-    ContainerSpec, ContainersSpec, FlowSpec, HealthSpec, MountSpec, PortSpec, ProbeSpec, ProxySpec,
-    RouteSpec, ServiceSpec, VolumeSpec,
+    ContainerSpec, ContainersSpec, FlowSpec, PortSpec, ProxySpec, RouteSpec, ServiceSpec,
 };
 use ipnet::Ipv4Net;
 
 pub use proxy::container as proxy_container;
 
-/// Length of the prefix of a service's network: the box, and more containers than a manifest may have.
-const SERVICE_PREFIX: u8 = 27;
-/// Above all ids that systems give out by themselves.
-const FIRST_ID: u32 = 0x4000_0000;
-/// Some programs make negative numbers of larger ones.
-const LAST_ID: u32 = 0x7fff_ffff;
-/// As many as user namespaces usually have, so that images find the ids they expect (user_namespaces(7)).
-const IDS: u32 = 65_536;
-/// The first address of a service's network is the box's.
-const FIRST_HOST: usize = 1;
+use container::{container_spec, values, volumes};
+use ground::Ground;
+use reach::{edges, ports, routes};
 
 /// A service that was installed.
 #[derive(Debug, Clone)]
@@ -148,39 +140,6 @@ pub enum ServiceProblem {
     /// The pool has no such network.
     #[error("has no network: the pool {0} is used up")]
     NoNetwork(Ipv4Net),
-}
-
-/// Where a service is.
-#[derive(Debug, Clone, Copy)]
-struct Ground {
-    network: Ipv4Net,
-    ids: IdRange,
-}
-
-impl Ground {
-    fn of(slot: u16, pool: Ipv4Net) -> Option<Self> {
-        let network = pool.subnets(SERVICE_PREFIX).ok()?.nth(slot.into())?;
-        let first = FIRST_ID.checked_add(u32::from(slot).checked_mul(IDS)?)?;
-        first.checked_add(IDS).filter(|end| *end <= LAST_ID)?;
-        Some(Self {
-            network,
-            ids: IdRange { first, size: IDS },
-        })
-    }
-
-    /// The address of a container by its place in the manifest.
-    fn address(&self, at: usize) -> Ipv4Addr {
-        let mut hosts = self.network.hosts();
-        hosts
-            .nth(FIRST_HOST + at)
-            .expect("a network holds more than a manifest may have")
-    }
-
-    fn backend(&self, manifest: &Manifest, backend: &Backend) -> Option<SocketAddrV4> {
-        let mut containers = manifest.containers.iter();
-        let at = containers.position(|container| container.name == backend.container)?;
-        Some(SocketAddrV4::new(self.address(at), backend.port))
-    }
 }
 
 /// What follows from the services that a config has. `proxy` is the image of the reverse proxy; without it, nothing that
@@ -382,33 +341,6 @@ fn add(
     Ok(())
 }
 
-/// What is kept, and where. An update on trial works on copies of what the one before had, if its manifest asks for that.
-fn volumes(service: &Installed<'_>) -> BTreeMap<PartName, VolumeSpec> {
-    let DataConfig {
-        number, lasting, ..
-    } = service.data;
-    let original = |volume: &Volume| {
-        let former = service.former?;
-        let mut had = former.manifest.volumes.iter();
-        had.any(|had| had.name == volume.name && had.snapshot)
-            .then_some(former.number)
-    };
-    let of = |volume: &Volume| match volume.snapshot {
-        true => VolumeSpec {
-            number,
-            copy_of: original(volume),
-        },
-        false => VolumeSpec {
-            number: lasting,
-            copy_of: None,
-        },
-    };
-    let volumes = service.manifest.volumes.iter();
-    volumes
-        .map(|volume| (volume.name.clone(), of(volume)))
-        .collect()
-}
-
 /// What the names of all bridges begin with.
 const BRIDGE: &str = "svc";
 
@@ -421,190 +353,6 @@ fn bridge(slot: u16) -> InterfaceName {
 pub fn is_bridge(name: &InterfaceName) -> bool {
     let number = name.as_str().strip_prefix(BRIDGE);
     number.is_some_and(|number| number.parse::<u16>().is_ok())
-}
-
-/// What the places of templates are filled with.
-fn values(service: &Installed<'_>, place: &Place<'_>) -> Result<Values, ServiceProblem> {
-    let manifest = service.manifest;
-    let find = |key: &SettingKey| manifest.settings.iter().find(|setting| setting.key == *key);
-    for (key, answer) in service.answers {
-        let setting: &Setting = find(key).ok_or_else(|| ServiceProblem::Unknown(key.clone()))?;
-        setting.kind.check(answer).map_err(|error| {
-            let key = key.clone();
-            ServiceProblem::Answer { key, error }
-        })?;
-    }
-    let mut values = Values::from([
-        (Variable::Domain, place.domain.to_string()),
-        (Variable::TimeZone, place.time_zone.to_string()),
-    ]);
-    for route in &manifest.routes {
-        let name = format!("{}.{}", route.host, place.domain);
-        values.insert(Variable::Host(route.host.clone()), name);
-    }
-    for setting in &manifest.settings {
-        let answer = service.answers.get(&setting.key).cloned();
-        if let Some(value) = answer.or_else(|| setting.kind.default_value()) {
-            values.insert(Variable::Setting(setting.key.clone()), value.to_string());
-        }
-    }
-    Ok(values)
-}
-
-fn container_spec(container: &Container, address: Ipv4Addr, values: &Values) -> ContainerSpec {
-    let fill = |template: &Template| {
-        template
-            .fill(values)
-            .expect("a manifest has no template that its service cannot fill")
-    };
-    ContainerSpec {
-        name: container.name.clone(),
-        image: container.image.clone(),
-        command: container.command.iter().map(fill).collect(),
-        environment: container
-            .environment
-            .iter()
-            .map(|(key, template)| (key.clone(), fill(template)))
-            .collect(),
-        capabilities: container.capabilities.clone(),
-        limits: container.limits,
-        mounts: container
-            .mounts
-            .iter()
-            .map(|mount| MountSpec {
-                volume: mount.volume.clone(),
-                path: mount.path.clone(),
-                read_only: mount.read_only,
-            })
-            .collect(),
-        scratch: container.scratch.clone(),
-        address,
-        hosts: BTreeMap::new(),
-        resolver: None,
-        health: HealthSpec {
-            probe: match &container.health.probe {
-                Probe::Http { port, path } => ProbeSpec::Http {
-                    port: *port,
-                    path: path.clone(),
-                },
-                Probe::Tcp { port } => ProbeSpec::Tcp { port: *port },
-                Probe::Command(words) => ProbeSpec::Command(words.iter().map(fill).collect()),
-            },
-            interval_s: container.health.interval_s,
-            timeout_s: container.health.timeout_s,
-            retries: container.health.retries,
-            start_s: container.health.start_s,
-        },
-    }
-}
-
-/// An edge with the address that it leads to.
-struct Reach {
-    from: PartName,
-    host: String,
-    to: SocketAddrV4,
-    /// Not so while an update of the other one is on trial.
-    is_open: bool,
-}
-
-fn edges(
-    manifest: &Manifest,
-    all: &BTreeMap<&ServiceId, &Installed<'_>>,
-    place: &Place<'_>,
-) -> Result<Vec<Reach>, ServiceProblem> {
-    let mut edges = Vec::new();
-    for edge in &manifest.edges {
-        let other = all.get(&edge.service);
-        let is_guarded = other.is_some_and(|other| {
-            let routes = &other.manifest.routes;
-            other.manifest.accounts.is_some() && routes.iter().any(|route| route.backend == edge.to)
-        });
-        if is_guarded {
-            return Err(ServiceProblem::Guarded {
-                service: edge.service.clone(),
-                to: edge.to.container.clone(),
-            });
-        }
-        let to = other.and_then(|other| {
-            Ground::of(other.data.slot, place.pool)?.backend(other.manifest, &edge.to)
-        });
-        edges.push(Reach {
-            from: edge.from.clone(),
-            host: format!("{}.{}", edge.to.container, edge.service),
-            is_open: other.is_some_and(|other| other.former.is_none()),
-            to: to.ok_or_else(|| ServiceProblem::NoBackend {
-                service: edge.service.clone(),
-                to: edge.to.container.clone(),
-            })?,
-        });
-    }
-    Ok(edges)
-}
-
-fn routes(
-    services: &Services,
-    manifest: &Manifest,
-    ground: &Ground,
-) -> Result<Vec<RouteSpec>, ServiceProblem> {
-    let mut routes = Vec::new();
-    for route in &manifest.routes {
-        if let Some(other) = services
-            .routes
-            .iter()
-            .find(|other| other.host == route.host)
-        {
-            return Err(ServiceProblem::Taken {
-                what: format!("the host {}", route.host),
-                other: other.service.clone(),
-            });
-        }
-        let backend = ground.backend(manifest, &route.backend);
-        routes.push(RouteSpec {
-            service: manifest.id.clone(),
-            host: route.host.clone(),
-            backend: Some(backend.expect("a route leads to a container of its manifest")),
-            max_body_mib: route.max_body_mib,
-            well_known: route
-                .well_known
-                .iter()
-                .map(|(known, path)| (known.word().to_owned(), path.clone()))
-                .collect(),
-            account_header: manifest
-                .accounts
-                .as_ref()
-                .map(|Accounts::Header(name)| name.clone()),
-        });
-    }
-    Ok(routes)
-}
-
-fn ports(
-    services: &Services,
-    manifest: &Manifest,
-    ground: &Ground,
-) -> Result<Vec<PortSpec>, ServiceProblem> {
-    let mut ports = Vec::new();
-    for port in &manifest.ports {
-        let is_same =
-            |other: &&PortSpec| (other.protocol, other.port) == (port.protocol, port.port);
-        if let Some(other) = services.ports.iter().find(is_same) {
-            let owner = services.containers.services.iter();
-            let mut owner = owner.filter(|service| service.network.contains(other.backend.ip()));
-            return Err(ServiceProblem::Taken {
-                what: format!("the port {} {}", port.port, port.protocol.word()),
-                other: owner
-                    .next()
-                    .map_or_else(|| manifest.id.clone(), |service| service.id.clone()),
-            });
-        }
-        let backend = ground.backend(manifest, &port.backend);
-        ports.push(PortSpec {
-            protocol: port.protocol,
-            port: port.port,
-            backend: backend.expect("a port leads to a container of its manifest"),
-        });
-    }
-    Ok(ports)
 }
 
 #[cfg(test)]

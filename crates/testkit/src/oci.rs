@@ -84,6 +84,18 @@ pub fn image(files: &[ImageFile], command: &[&str]) -> io::Result<ImageArchive> 
 /// # Errors
 /// What could not be read or written.
 pub fn busybox(program: &Path, command: &[&str]) -> io::Result<ImageArchive> {
+    busybox_with(program, Vec::new(), command)
+}
+
+/// The same with files of the caller's, each in a folder that is among them or BusyBox's.
+///
+/// # Errors
+/// What could not be read or written.
+pub fn busybox_with(
+    program: &Path,
+    more: Vec<ImageFile>,
+    command: &[&str],
+) -> io::Result<ImageArchive> {
     let file = |path: &str, mode, content| ImageFile {
         path: path.to_owned(),
         mode,
@@ -106,6 +118,7 @@ pub fn busybox(program: &Path, command: &[&str]) -> io::Result<ImageArchive> {
     for name in ["etc", "proc", "sys", "dev", "tmp", "data", "run"] {
         files.push(file(name, 0o755, Content::Folder));
     }
+    files.extend(more);
     image(&files, command)
 }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use cell_os::OsError;
@@ -159,21 +159,29 @@ impl Podman {
         self.process.id()
     }
 
-    /// What its own command line says, of output and errors alike.
+    /// Its own command line, over the same socket.
+    ///
+    /// # Errors
+    /// [`PodmanError::Absent`].
+    pub fn command(&self, arguments: &[&str]) -> Result<Command, PodmanError> {
+        // Outside, as the packages' own linker starts it.
+        let podman = Toolbox::new(&self.packages).command("podman")?;
+        let mut command = self.namespace.command(podman.get_program());
+        command
+            .args(podman.get_args())
+            .arg("--url")
+            .arg(format!("unix://{}", self.socket().display()))
+            .args(arguments);
+        Ok(command)
+    }
+
+    /// What the command line says, of output and errors alike.
     ///
     /// # Errors
     /// [`PodmanError::Absent`], [`PodmanError::Start`]. What it refuses is an answer.
     pub fn ask(&self, arguments: &[&str]) -> Result<String, PodmanError> {
-        let podman = Toolbox::new(&self.packages).command("podman")?;
-        let output = self
-            .namespace
-            .command(podman.get_program())
-            .args(podman.get_args())
-            .arg("--url")
-            .arg(format!("unix://{}", self.socket().display()))
-            .args(arguments)
-            .output()
-            .map_err(PodmanError::Start)?;
+        let output = self.command(arguments)?.output();
+        let output = output.map_err(PodmanError::Start)?;
         let said = [output.stdout, output.stderr].concat();
         Ok(String::from_utf8_lossy(&said).trim().to_owned())
     }

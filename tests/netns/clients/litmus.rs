@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use cell_tests::{DOMAIN, OWNER};
+
 use crate::device::{Device, run, serving};
 
 /// What copyparty does not do as the RFC has it. Nothing else may be lacking; what works one day leaves this list, and
@@ -48,6 +50,39 @@ fn files_are_served_as_the_protocol_says_but_for_what_is_known() {
     let (failed, passed) = judged(&said);
     assert_eq!(failed, LACKING.map(str::to_owned).into(), "{said}");
     assert!(passed > 50, "{passed}: {said}");
+}
+
+#[test]
+fn what_is_not_done_leaves_everything_as_it_was() {
+    let host = serving(&["files"]);
+    let user = format!("{OWNER}:{}", host.app_password("suite").text);
+    let ask = |method: &str, name: &str, more: &[&str]| {
+        let path = format!("/u/{OWNER}/{name}");
+        let own = ["--user", user.as_str(), "--request", method];
+        host.ask("files", &path, &[&own[..], more].concat())
+    };
+    for folder in ["one", "two"] {
+        assert_eq!(ask("MKCOL", folder, &[]).0, 201);
+    }
+    for file in ["one/first", "two/second", "third", "fourth"] {
+        assert_eq!(ask("PUT", file, &["--data-binary", file]).0, 201);
+    }
+    for (method, from, to, overwrite) in [
+        ("COPY", "one/", "two/", "T"),
+        ("MOVE", "one/", "two/", "T"),
+        ("COPY", "third", "fourth", "F"),
+        ("MOVE", "third", "fourth", "F"),
+    ] {
+        let to = format!("Destination: https://files.{DOMAIN}/u/{OWNER}/{to}");
+        let overwrite = format!("Overwrite: {overwrite}");
+        let (status, text) = ask(method, from, &["--header", &to, "--header", &overwrite]);
+        assert!(status >= 400, "{method} {from}: {text}");
+        for file in ["one/first", "two/second", "third", "fourth"] {
+            let (status, text) = ask("GET", file, &[]);
+            let is_there = status == 200 && text.ends_with(file);
+            assert!(is_there, "{method} {from}: {file}: {text}");
+        }
+    }
 }
 
 /// The tests that failed, and how many passed.

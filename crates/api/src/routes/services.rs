@@ -26,11 +26,6 @@ pub(crate) struct InstallForm {
     answers: BTreeMap<SettingKey, SettingValue>,
 }
 
-/// Nothing is to be said about an update.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct UpdateForm {}
-
 /// What becomes of what a service has kept.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -79,7 +74,6 @@ pub(crate) async fn install(visit: Visit) -> Result<Reply, Problem> {
 
 pub(crate) async fn update(visit: Visit) -> Result<Reply, Problem> {
     let id = id(&visit)?;
-    let UpdateForm {} = body::read(&visit)?;
     let change = Change::UpdateService { id: id.clone() };
     let receipt = visit.control.submit(&visit.caller, change).await?;
     let made = answer(&visit, StatusCode::OK, id).await;

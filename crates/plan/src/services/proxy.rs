@@ -11,7 +11,8 @@ use cell_model::spec::{
     RouteSpec, ServiceSpec, VolumeSpec,
 };
 
-use super::{Ground, Place, Services, bridge};
+use super::ground::Ground;
+use super::{Place, Services, bridge};
 
 /// The volume with the socket that Caddy is told by what to answer, and where it is in the container.
 const CONTROL: (&str, &str) = ("control", "/run/caddy");

@@ -1,5 +1,8 @@
 //! What follows from services.
 
+use std::net::SocketAddrV4;
+
+use super::ground::{FIRST_ID, IDS};
 use super::*;
 
 const DIGEST: &str = "sha256:0011223344556677889900112233445566778899001122334455667788990011";
@@ -84,9 +87,16 @@ fn update_on_trial_works_on_copies_and_is_reached_by_nobody() {
     let volumes = "[[volume]]\nname = \"state\"\nbackup = true\n[[volume]]\nname = \"media\"\nbackup = true\n\
                    snapshot = false\n[[volume]]\nname = \"cache\"\nbackup = false\n";
     let ports = "[[port]]\nprotocol = \"tcp\"\nport = 993\nbackend = \"web:993\"\n";
-    let old = manifest("mail", "", &format!("{ports}{volumes}"));
+    let mounts = |names: &[&str]| {
+        let mount =
+            |name| format!("[[container.mount]]\nvolume = \"{name}\"\npath = \"/{name}\"\n");
+        names.iter().map(mount).collect::<String>()
+    };
+    let had = mounts(&["state", "media", "cache"]);
+    let old = manifest("mail", "", &format!("{had}{ports}{volumes}"));
     let more = "[[volume]]\nname = \"index\"\nbackup = true\n";
-    let new = manifest("mail", "", &format!("{ports}{volumes}{more}"));
+    let has = had + &mounts(&["index"]);
+    let new = manifest("mail", "", &format!("{has}{ports}{volumes}{more}"));
     let webmail = webmail();
     let mut updated = installed(&new, 9);
     updated.data.number = 7;
@@ -322,8 +332,7 @@ mod proxy {
             number: 1,
             lasting: 2,
         };
-        let service =
-            ServiceConfig::new(manifest.replace("DIGEST", DIGEST), data, BTreeMap::new());
+        let service = ServiceConfig::new(manifest.replace("DIGEST", DIGEST), data, BTreeMap::new());
         let config: &mut Config = sample.config.as_mut().unwrap();
         let id: ServiceId = "calendar".parse().unwrap();
         config.services.installed.insert(id, Arc::new(service));

@@ -187,7 +187,8 @@ fn two_services_do_not_share_a_host_and_one_is_not_installed_twice() {
 /// The files of release 2, which ask another question.
 fn newer() -> Offer {
     let rest = "[[route]]\nhost = \"files\"\nbackend = \"web:80\"\n[[setting]]\nkey = \"size\"\nlabel = \"Size\"\n\
-                kind = \"number\"\nmin = 1\nmax = 5\ndefault = 3\n[[volume]]\nname = \"more\"\nbackup = true\n";
+                kind = \"number\"\nmin = 1\nmax = 5\ndefault = 3\n[[container.mount]]\nvolume = \"more\"\npath = \"/more\"\n\
+                [[volume]]\nname = \"more\"\nbackup = true\n";
     let mut offer = offer("files", "", rest);
     offer.text = offer.text.replace("release = 1", "release = 2");
     offer.text = offer.text.replace("version = \"1\"", "version = \"2\"");

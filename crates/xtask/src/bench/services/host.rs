@@ -15,6 +15,7 @@ use data_encoding::BASE64;
 use super::super::cell::{Cell, DOMAIN, OWNER};
 use super::super::error::BenchError;
 use super::super::process;
+use super::MIB;
 use crate::cargo::{self, Profile};
 use crate::error::XtaskError;
 use crate::{image, service_image};
@@ -23,6 +24,9 @@ use crate::{image, service_image};
 pub(super) const PROXY: &str = "cell.proxy.caddy";
 /// How long a service may take before the bench gives up.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Bytes of a large file: enough for the start of curl to be nothing, and far more than what is kept on the way.
+const LARGE: usize = 128 * 1024 * 1024;
+const LARGE_PATH: &str = "/u/anna/large.bin";
 /// Between two requests that ask whether it is there.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -42,7 +46,7 @@ pub(super) struct Kind {
 /// What its figures are called.
 pub(super) struct Figures {
     pub(super) start: &'static str,
-    pub(super) latency: &'static str,
+    pub(super) way: &'static str,
     pub(super) rate: &'static str,
     pub(super) memory: &'static str,
 }
@@ -57,7 +61,7 @@ pub(super) const CALENDAR: Kind = Kind {
               DTSTAMP:20260101T000000Z\r\nDTSTART:20260102T090000Z\r\nSUMMARY:Dentist\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
     figures: Figures {
         start: "services.start_calendar",
-        latency: "services.latency_calendar",
+        way: "services.way_calendar",
         rate: "services.rate_calendar",
         memory: "services.memory_calendar",
     },
@@ -72,7 +76,7 @@ pub(super) const FILES: Kind = Kind {
     content: "milk and bread",
     figures: Figures {
         start: "services.start_files",
-        latency: "services.latency_files",
+        way: "services.way_files",
         rate: "services.rate_files",
         memory: "services.memory_files",
     },
@@ -184,9 +188,10 @@ impl Host {
     pub(super) fn start_anew(&self, kind: &Kind) -> Result<Duration, BenchError> {
         self.enable(kind, false)?;
         let begun = Instant::now();
-        while self.processes_of(kind.container).is_ok() {
+        let names = ["ps", "--all", "--format", "{{.Names}}"];
+        while self.podman.ask(&names)?.contains(kind.container) {
             if begun.elapsed() > PATIENCE {
-                return Err(self.silent(kind, "it goes on"));
+                return Err(silent(kind, "it goes on"));
             }
             std::thread::sleep(PAUSE);
         }
@@ -204,7 +209,30 @@ impl Host {
         let said = said(&mut curl)?;
         match said.as_str() {
             "200" | "201" | "204" => Ok(()),
-            _ => Err(self.silent(kind, &said)),
+            _ => Err(silent(kind, &said)),
+        }
+    }
+
+    /// Gives the files a large one.
+    pub(super) fn put_large(&self) -> Result<(), BenchError> {
+        let folder = tempfile::tempdir().map_err(BenchError::Folder)?;
+        let path = folder.path().join("large");
+        std::fs::write(&path, vec![b'x'; LARGE]).map_err(BenchError::Folder)?;
+        let mut curl = self.curl(&(FILES.at() + LARGE_PATH));
+        let said = said(curl.arg("--upload-file").arg(path))?;
+        match said.as_str() {
+            "200" | "201" | "204" => Ok(()),
+            _ => Err(silent(&FILES, &said)),
+        }
+    }
+
+    /// Fetches it; MiB a second.
+    pub(super) fn large(&self) -> Result<f64, BenchError> {
+        let start = Instant::now();
+        let said = said(&mut self.curl(&(FILES.at() + LARGE_PATH)))?;
+        match said.as_str() {
+            "200" => Ok(LARGE as f64 / MIB / start.elapsed().as_secs_f64()),
+            _ => Err(silent(&FILES, &said)),
         }
     }
 
@@ -270,7 +298,7 @@ impl Host {
                 return Ok(());
             }
             if start.elapsed() > PATIENCE {
-                return Err(self.silent(kind, &said));
+                return Err(silent(kind, &said));
             }
             std::thread::sleep(PAUSE);
         }
@@ -281,19 +309,11 @@ impl Host {
         let (name, value) = authorization(&self.password);
         let mut curl = self.laptop().command("curl");
         curl.args(["--silent", "--show-error", "--noproxy", "*"])
-            .args(["--max-time", "10", "--output", "/dev/null"])
+            .args(["--max-time", "60", "--output", "/dev/null"])
             .args(["--write-out", "%{http_code}", "--cacert"])
             .arg(self.cell.celld.ca_pem())
             .args(["--header", &format!("{name}: {value}"), url]);
         curl
-    }
-
-    fn silent(&self, kind: &Kind, said: &str) -> BenchError {
-        BenchError::NoAnswer {
-            host: kind.id,
-            limit: PATIENCE,
-            said: said.to_owned(),
-        }
     }
 }
 
@@ -303,6 +323,14 @@ pub(super) fn authorization(password: &Secret<String>) -> (String, String) {
     let pair = format!("{OWNER}:{}", password.expose());
     let value = format!("Basic {}", BASE64.encode(pair.as_bytes()));
     ("Authorization".to_owned(), value)
+}
+
+fn silent(kind: &Kind, said: &str) -> BenchError {
+    BenchError::NoAnswer {
+        host: kind.id,
+        limit: PATIENCE,
+        said: said.to_owned(),
+    }
 }
 
 fn is_monitor(words: &[String]) -> bool {
