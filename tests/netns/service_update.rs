@@ -1,6 +1,7 @@
 //! A service becomes a newer one, or what it was: with the real podman, the real daemon and the programs that people use.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "code of tests: what goes wrong ends the test"
 )]
 
@@ -20,7 +21,18 @@ use tempfile::TempDir;
 /// How long what fails has, and more.
 const TAKEN_BACK: Duration = Duration::from_secs(120);
 
-/// Serves its volume at the box's port 8090. What it does first is in the place of `BEGIN`.
+/// What every version does, after the step of its own.
+const SCRIPT: &str = "trap 'exit 0' TERM
+case $STEP in
+    first) echo first > /data/page ;;
+    second) grep -q first /data/page && echo second > /data/page ;;
+    spoil) echo spoilt > /data/page; echo more > /media/more; exit 3 ;;
+    slow) sleep 5; echo fourth > /data/page ;;
+    hang) echo spoilt > /data/page; sleep 600 & wait ;;
+esac
+httpd -f -p 8080 -h /data & wait";
+
+/// Serves its volume at the box's port 8090.
 const NOTES: &str = r#"
 schema = 1
 id = "notes"
@@ -32,12 +44,14 @@ release = RELEASE
 [[container]]
 name = "web"
 image = "IMAGE"
-command = ["sh", "-c", "trap 'exit 0' TERM\nBEGIN\nhttpd -f -p 8080 -h /data & wait"]
 memory_mib = 64
 cpu_percent = 50
 processes = 32
 scratch = ["/tmp"]
 health = { port = 8080, start_s = 60, timeout_s = 20 }
+
+[container.environment]
+STEP = "FIRST"
 
 [[container.mount]]
 volume = "data"
@@ -74,19 +88,19 @@ impl Host {
         let store = tempfile::tempdir().unwrap();
         let mut image = String::new();
         let host = ServiceHost::start(|process: &podman::Podman| {
-            let made = oci::busybox(&process.program("busybox"), &["sh"]).unwrap();
+            let made = oci::busybox(&process.program("busybox"), &["sh", "-c", SCRIPT]).unwrap();
             oci::package_folder(store.path(), &[("web", &made)]).unwrap();
             image = format!("web@{}", made.digest);
             fs::create_dir(store.path().join("notes")).unwrap();
-            offer(store.path(), &image, 1, "echo first > /data/page");
+            offer(store.path(), &image, 1, "first");
             store.path().to_owned()
         });
         Self { host, store, image }
     }
 
     /// The store has another version.
-    fn offer(&self, release: u32, begin: &str) {
-        offer(self.store.path(), &self.image, release, begin);
+    fn offer(&self, release: u32, step: &str) {
+        offer(self.store.path(), &self.image, release, step);
     }
 
     fn update(&self, status: u16) -> Value {
@@ -130,12 +144,12 @@ impl Host {
     }
 }
 
-fn offer(store: &Path, image: &str, release: u32, begin: &str) {
+fn offer(store: &Path, image: &str, release: u32, step: &str) {
     let manifest = NOTES
         .replace("IMAGE", image)
         .replace("VERSION", &format!("{release}.0"))
         .replace("RELEASE", &release.to_string())
-        .replace("BEGIN", begin);
+        .replace("FIRST", step);
     fs::write(store.join("notes/service.toml"), manifest).unwrap();
 }
 
@@ -160,7 +174,7 @@ fn update_that_gets_well_stays_and_one_that_does_not_leaves_nothing() {
     assert_eq!(refused["code"], "up_to_date", "{refused}");
 
     // The next one goes on with what was there, and changes it.
-    host.offer(2, "grep -q first /data/page && echo second > /data/page");
+    host.offer(2, "second");
     let offered = host.host.service("notes")["update"].clone();
     assert_eq!(offered, json!({ "version": "2.0", "release": 2 }));
     let begun = host.update(200)["service"].clone();
@@ -173,10 +187,7 @@ fn update_that_gets_well_stays_and_one_that_does_not_leaves_nothing() {
     host.wait_volumes(&["cell.notes.data.3", "cell.notes.media.2"]);
 
     // One that spoils everything and ends: what it did is gone with it, but for what it was not to have a copy of.
-    host.offer(
-        3,
-        "echo spoilt > /data/page; echo more > /media/more; exit 3",
-    );
+    host.offer(3, "spoil");
     host.update(200);
     let refused = host
         .host
@@ -200,7 +211,7 @@ fn update_that_gets_well_stays_and_one_that_does_not_leaves_nothing() {
     assert_eq!(media, "more");
 
     // The daemon is killed while the next one comes: it is gone on with.
-    host.offer(4, "sleep 5; echo fourth > /data/page");
+    host.offer(4, "slow");
     host.update(200);
     host.host.cell.celld.kill9().unwrap();
     host.host.cell.celld.restart().unwrap();
@@ -219,7 +230,7 @@ fn update_that_gets_well_stays_and_one_that_does_not_leaves_nothing() {
     assert_eq!(service["version"], "4.0", "{answer} {service}");
     host.wait_page("page", "fourth");
 
-    host.offer(2, "");
+    host.offer(2, "none");
     assert_eq!(host.update(409)["code"], "older_release");
     let gone = host.host.post("/api/store/moon/update", &json!({}), 404);
     assert_eq!(gone["code"], "not_found");
@@ -232,7 +243,7 @@ fn service_that_is_removed_while_its_update_is_tried_keeps_what_it_had() {
     let host = Host::start();
     host.host.install("notes");
     host.host.wait("notes", "ok");
-    host.offer(2, "echo spoilt > /data/page; sleep 600");
+    host.offer(2, "hang");
     host.update(200);
     let running = wait_for(PATIENCE, || {
         let volumes = host.host.podman(&["volume", "ls", "--quiet"]);
@@ -241,7 +252,7 @@ fn service_that_is_removed_while_its_update_is_tried_keeps_what_it_had() {
     assert!(running.is_some());
     host.host.remove("notes", false);
     host.wait_volumes(&["cell.notes.data.1", "cell.notes.media.2"]);
-    host.offer(3, "");
+    host.offer(3, "none");
     host.host.install("notes");
     host.host.wait("notes", "ok");
     host.wait_page("page", "first");
@@ -285,6 +296,7 @@ fn calendar_and_files_survive_an_update_and_one_that_is_taken_back() {
     let host = ServiceHost::start(|_| own_store(store.path()));
     for id in ["calendar", "files"] {
         host.install(id);
+        host.wait(id, "ok");
         host.wait_answer(id, 401);
     }
     let user = format!("{OWNER}:{}", host.app_password("laptop").text);

@@ -64,8 +64,8 @@ struct Watch {
     clock: fn() -> Timestamp,
     /// Containers by their names.
     known: BTreeMap<String, Known>,
-    /// Tries on their way, and of which containers.
-    tries: JoinSet<(String, Result<(), String>)>,
+    /// Tries on their way, of which containers, and on which data they work.
+    tries: JoinSet<(String, u32, Result<(), String>)>,
     trying: BTreeSet<String>,
     /// The proxy was started, and knows of nothing: it keeps nothing of what it is told.
     proxy_began: bool,
@@ -74,6 +74,8 @@ struct Watch {
 /// What is known of a container that runs, or should.
 #[derive(Debug, Default)]
 struct Known {
+    /// The number of the data it works on. After an update nothing of before counts.
+    data: u32,
     /// When it was started last, as podman says.
     started: Option<i64>,
     /// Since when it runs, as far as that was seen.
@@ -93,6 +95,13 @@ struct Known {
 }
 
 impl Known {
+    fn of(data: u32) -> Self {
+        Self {
+            data,
+            ..Self::default()
+        }
+    }
+
     /// Whether it ended since that was last taken note of. One that was asked for and is not seen to run ended between
     /// two looks.
     fn has_ended_anew(&self, now: Instant) -> bool {
@@ -181,6 +190,9 @@ impl Watch {
         self.known.retain(|name, _| asked.contains_key(name));
         for (name, data) in asked {
             let known = self.known.entry(name.clone()).or_default();
+            if known.data != data {
+                *known = Known::of(data);
+            }
             let found = seen.containers.get(&name);
             // That of before an update goes on until there is another one, and says nothing of that.
             let found = found.filter(|found| found.data == Some(data));
@@ -192,7 +204,7 @@ impl Watch {
                         let ends = known.ends;
                         *known = Known {
                             ends,
-                            ..Known::default()
+                            ..Known::of(data)
                         };
                     }
                     known.started = started;
@@ -208,7 +220,7 @@ impl Watch {
                     *known = Known {
                         ends: known.ends.saturating_add(1),
                         ended: Some(now),
-                        ..Known::default()
+                        ..Known::of(data)
                     };
                 }
                 Some(ContainerState::Exited(_)) => {}
@@ -217,7 +229,7 @@ impl Watch {
                     let ends = known.ends;
                     *known = Known {
                         ends,
-                        ..Known::default()
+                        ..Known::of(data)
                     };
                 }
             }
@@ -243,7 +255,7 @@ impl Watch {
             let (service, container) = (service.clone(), container.clone());
             self.tries.spawn(async move {
                 let outcome = containers.probe(&service, &container).await;
-                (name, outcome.map_err(|error| chain(&error)))
+                (name, service.data, outcome.map_err(|error| chain(&error)))
             });
         }
         let soon = tokio::time::sleep(SOON);
@@ -253,11 +265,12 @@ impl Watch {
                 tried = self.tries.join_next() => tried,
                 () = &mut soon => break,
             };
-            let Some(Ok((name, outcome))) = tried else {
+            let Some(Ok((name, data, outcome))) = tried else {
                 break;
             };
             self.trying.remove(&name);
-            if let Some(known) = self.known.get_mut(&name) {
+            let known = self.known.get_mut(&name);
+            if let Some(known) = known.filter(|known| known.data == data) {
                 known.failures = match &outcome {
                     Ok(()) => 0,
                     Err(_) => known.failures.saturating_add(1),

@@ -62,6 +62,17 @@ def use(client):
     rome.save()
     assert summaries(calendar, *january) == ["Paris"]
 
+    # To another calendar, as people drag it.
+    other = client.principal().make_calendar(name="Work", cal_id="work")
+    there = str(other.url) + "rome.ics"
+    moved = client.request(str(rome.url), "MOVE", headers={"Destination": there})
+    assert moved.status in (201, 204), moved.status
+    assert summaries(calendar, *january) == []
+    assert summaries(other, *january) == ["Paris"]
+    back = client.request(there, "MOVE", headers={"Destination": str(rome.url)})
+    assert back.status in (201, 204), back.status
+    other.delete()
+
     # What has changed since, and only that: how phones keep up.
     known = calendar.objects_by_sync_token(load_objects=True)
     assert len(list(known)) == 2

@@ -8,6 +8,7 @@
 mod caldav;
 mod device;
 mod litmus;
+mod others;
 mod phone;
 mod rclone;
 mod vdirsyncer;

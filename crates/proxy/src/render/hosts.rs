@@ -36,16 +36,17 @@ pub(super) fn route(host: &ProxyHostSpec, spec: &ProxySpec) -> Value {
     routes.push(too_large(most));
     let mut handle = vec![json!({ "handler": "request_body", "max_size": most })];
     let mut service = pass(&backend.to_string());
+    // Where a client found it, as URLs of its own have it: Radicale moves nothing without knowing that. What else there
+    // is to tell, Caddy tells by itself.
+    let port = spec.outside_https_port.to_string();
+    let mut headers = json!({ "set": { "X-Forwarded-Port": [port] } });
     if let Some(header) = &host.account_header {
         handle.push(ask(&host.service, spec));
         // Set here and not before: a client that calls the header one of its connection's would have it taken away.
-        service["headers"] = json!({
-            "request": {
-                "delete": ["Authorization"],
-                "set": { header: ["{http.vars.account}"] },
-            },
-        });
+        headers["set"][header] = json!(["{http.vars.account}"]);
+        headers["delete"] = json!(["Authorization"]);
     }
+    service["headers"] = json!({ "request": headers });
     handle.push(service);
     routes.push(json!({ "handle": handle }));
     named(host, routes)

@@ -93,6 +93,7 @@ fn client_cannot_say_who_it_is_or_where_it_comes_from() {
         "X-Forwarded-Host: eve.example",
         "X-Forwarded-Proto: gopher",
         "X-Forwarded-Prefix: /eve",
+        "X-Forwarded-Port: 6666",
         "X-Real-IP: 6.6.6.6",
         "X-Script-Name: /eve",
         "Forwarded: for=6.6.6.6",
@@ -117,6 +118,9 @@ fn client_cannot_say_who_it_is_or_where_it_comes_from() {
             assert_eq!(asked.header("x-forwarded-for"), Some("127.0.0.1"));
             assert_eq!(asked.header("x-forwarded-host"), Some(name));
             assert_eq!(asked.header("x-forwarded-proto"), Some("https"));
+            // The page knows its own.
+            let port = (name != "admin.home.example").then_some("443");
+            assert_eq!(asked.header("x-forwarded-port"), port, "{name}");
             let account = (name == "calendar.home.example").then_some("anna");
             assert_eq!(asked.header("x-remote-user"), account, "{name}");
         }

@@ -24,7 +24,9 @@ fn with_service() -> Config {
     let manifest = format!(
         "schema = 1\nid = \"files\"\nname = \"Files\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n\
          [[container]]\nname = \"web\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
-         health = {{ port = 80, start_s = 60 }}\n"
+         health = {{ port = 80, start_s = 60 }}\n\
+         [[container.mount]]\nvolume = \"data\"\npath = \"/data\"\n\
+         [[volume]]\nname = \"data\"\nbackup = true\n"
     );
     let data = DataConfig {
         slot: 1,
