@@ -399,11 +399,11 @@ async fn nobody_but_admins_has_sources_asked() {
     let helper = home.somebody(cell_model::account::Role::Helper);
     let refused = home.core.act(&helper, Action::RefreshStore).await;
     assert_eq!(code(refused), (403, "wrong_role".to_owned()));
-    // Where no services run, none is installed from a source either.
+    // Nothing is known of a source that was not asked.
     let form = ServiceForm {
         id: "photos".parse().unwrap(),
         answers: Default::default(),
     };
     let refused = home.submit(Change::InstallService(form)).await;
-    assert_eq!(code(refused), (409, "no_containers".to_owned()));
+    assert_eq!(code(refused), (404, "not_found".to_owned()));
 }
