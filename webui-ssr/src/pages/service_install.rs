@@ -19,7 +19,10 @@ pub(crate) fn render(frame: &Frame, offer: &OfferView, draft: &Draft) -> Markup 
         (summary(draft))
         p.lead { strong { (offer.name) } ": " (offer.summary) "." }
         ul {
-            li { "Version " (offer.version) ", as it came with the box. Nothing is fetched." }
+            @match &offer.source {
+                None => { li { "Version " (offer.version) ", as it came with the box. Nothing is fetched." } }
+                Some(source) => { li { "Version " (offer.version) ", fetched from the source " strong { (source) } "." } }
+            }
             @if !needs.is_empty() { li { "It needs " (needs.join(", ")) ", which is installed with it." } }
             @match &offer.internet {
                 Some(why) => { li { "It may reach the internet: " (why) } },

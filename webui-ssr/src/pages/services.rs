@@ -88,6 +88,7 @@ fn offered(frame: &Frame, offers: &[&OfferView]) -> Vec<Vec<Markup>> {
             html! {
                 (offer.summary)
                 @if offer.kept_data { br; span.quiet { "Its data from before is still there." } }
+                @if let Some(source) = &offer.source { br; span.quiet { "From the source " (source) "." } }
             },
             html! {
                 (offer.version) br;
