@@ -1,4 +1,4 @@
-//! Files that are whole or absent, whenever the power goes.
+//! Files that are whole or absent, whenever the power goes, and how much room there is for them.
 //!
 //! Promises: a reader, now or after a power cut, sees the old content or the new one; what returned `Ok` is on disk.
 //! Must never: leave a file with wider rights than asked for. A cut may leave the name with `.new` behind it, which the
@@ -57,6 +57,16 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Bytes that are free where this file or folder is, for somebody without privileges: what the file system keeps back for
+/// the administrator does not count (statvfs(3), `f_bavail`).
+///
+/// # Errors
+/// What the file system says.
+pub fn free_room(path: &Path) -> io::Result<u64> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
 /// The name the content has until it is whole.
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -81,6 +91,17 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn room_is_where_something_is() {
+        assert!(free_room(Path::new("/")).unwrap() > 0);
+        assert_eq!(
+            free_room(Path::new("/proc")).unwrap(),
+            0,
+            "nothing is kept there"
+        );
+        assert!(free_room(Path::new("/none/such")).is_err());
+    }
 
     #[test]
     fn replaced_file_has_the_new_content_and_mode_and_leaves_nothing_beside_it() {

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use cell_model::container::ImageDigest;
 use cell_model::name::ServiceId;
-use rustix::fs::statvfs;
 
 use crate::archive::{self, MAX_DOCUMENT};
 use crate::blob::{BlobReader, Described, digest, place};
@@ -164,9 +163,7 @@ impl Incoming {
     /// # Errors
     /// [`PackagesError::Room`]; nobody knows how much there is.
     pub fn check_room(&self, missing: u64, total: u64) -> Result<(), PackagesError> {
-        let room =
-            statvfs(&self.folder).map_err(|errno| error::read(&self.folder)(errno.into()))?;
-        let free = room.f_bavail.saturating_mul(room.f_frsize);
+        let free = cell_durable::free_room(&self.folder).map_err(error::read(&self.folder))?;
         let copies = total.saturating_mul(COPIES);
         let needed = missing.saturating_add(copies).saturating_add(RESERVE);
         match needed > free {

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, IFlags, flock, ioctl_getflags, ioctl_setflags, statvfs};
+use rustix::fs::{FlockOperation, IFlags, flock, ioctl_getflags, ioctl_setflags};
 use rustix::io::Errno;
 
 use crate::StoreError;
@@ -193,8 +193,8 @@ pub(crate) fn require_room(dir: &Path, bytes: u64) -> Result<(), StoreError> {
 
 /// Refuses when less than this is free.
 pub(crate) fn require_free(dir: &Path, needed: u64) -> Result<(), StoreError> {
-    let room = statvfs(dir).map_err(|e| StoreError::file("ask for free room in", dir)(e.into()))?;
-    let free = room.f_bavail.saturating_mul(room.f_frsize);
+    let free = cell_durable::free_room(dir);
+    let free = free.map_err(StoreError::file("ask for free room in", dir))?;
     if free < needed {
         return Err(StoreError::DiskFull { free, needed });
     }

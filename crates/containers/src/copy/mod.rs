@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{statvfs, syncfs};
+use rustix::fs::syncfs;
+
+use crate::size;
 
 /// The mark, in the folder that podman has for a volume, beside that with its content.
 const WHOLE: &str = "cell.copied";
@@ -78,8 +80,9 @@ impl Drop for StopOnDrop {
 fn copy_now(from: Option<&Path>, to: &Path, stop: &AtomicBool) -> Result<(), CopyError> {
     empty(to).map_err(CopyError::at(to))?;
     if let Some(from) = from {
-        let needed = tree::bytes(from, stop)?.saturating_add(SPARE);
-        let free = free(to).map_err(CopyError::at(to))?;
+        let needed = size::on_disk(from.to_owned()).map_err(CopyError::at(from))?;
+        let needed = needed.saturating_add(SPARE);
+        let free = cell_durable::free_room(to).map_err(CopyError::at(to))?;
         if needed > free {
             return Err(CopyError::NoRoom {
                 needed: needed.div_ceil(1024 * 1024),
@@ -104,9 +107,4 @@ fn empty(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn free(folder: &Path) -> io::Result<u64> {
-    let found = statvfs(folder)?;
-    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }

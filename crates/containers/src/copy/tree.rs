@@ -19,8 +19,6 @@ use super::CopyError;
 
 /// Bytes copied between two looks whether to go on.
 const PIECE: u64 = 16 * 1024 * 1024;
-/// `st_blocks` counts these, whatever the file system's are (stat(2)).
-const BLOCK: u64 = 512;
 /// The most bytes of an attribute's value and of all names (xattr(7)).
 const MAX_ATTRIBUTE: usize = 64 * 1024;
 /// While a file or folder is not whole it is nobody's but the box's.
@@ -28,23 +26,6 @@ const CLOSED: u32 = 0o700;
 
 /// The first names of files that have several, by device and number.
 type Links = HashMap<(u64, u64), PathBuf>;
-
-/// What a tree takes on the disk.
-pub(super) fn bytes(tree: &Path, stop: &AtomicBool) -> Result<u64, CopyError> {
-    let mut sum = 0_u64;
-    let mut open = vec![tree.to_owned()];
-    while let Some(folder) = open.pop() {
-        for path in entries(&folder)? {
-            go_on(stop)?;
-            let found = fs::symlink_metadata(&path).map_err(CopyError::at(&path))?;
-            sum = sum.saturating_add(found.blocks().saturating_mul(BLOCK));
-            if found.is_dir() {
-                open.push(path);
-            }
-        }
-    }
-    Ok(sum)
-}
 
 /// Makes the empty folder `to` what `from` is.
 pub(super) fn copy(from: &Path, to: &Path, stop: &AtomicBool) -> Result<(), CopyError> {

@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::statvfs;
 use serde::{Deserialize, Serialize};
 
 use super::slots::SlotFile;
@@ -171,8 +170,7 @@ impl Staged {
     /// Refuses to fill the disk.
     pub(super) fn check_room(&self, needed: u64) -> Result<(), InstallError> {
         let folder = self.path.parent().unwrap_or(&self.path);
-        let room = statvfs(folder).map_err(|errno| failed("look at", folder)(errno.into()))?;
-        let free = room.f_bavail.saturating_mul(room.f_frsize);
+        let free = cell_durable::free_room(folder).map_err(failed("look at", folder))?;
         let needed = needed + RESERVE;
         if needed > free {
             return Err(InstallError::Room { needed, free });
