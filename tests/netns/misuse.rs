@@ -125,10 +125,7 @@ fn what_is_no_service_and_no_answer_is_refused_and_changes_nothing() {
 #[test]
 fn network_of_services_is_nobody_elses() {
     let host = ServiceHost::with_own_services();
-    host.install("calendar");
-    host.wait("calendar", "ok");
-    let before = revision(&host);
-    for (network, status, code) in [
+    let networks = [
         // The home's, the uplink's, the VPN's, and what holds or is held by one.
         ("192.168.77.0/24", 409, "subnet_overlap"),
         ("192.168.0.0/16", 409, "subnet_overlap"),
@@ -148,12 +145,21 @@ fn network_of_services_is_nobody_elses() {
         ("fd00::/16", 400, "invalid_field"),
         ("172.20.0.0/16 ", 400, "invalid_field"),
         ("", 400, "invalid_field"),
-    ] {
-        let body = json!({ "services": { "network": network } }).to_string();
-        let refused = send(&host, "PUT", "/api/config", body.as_bytes());
-        assert_eq!(refused, (status, code.to_owned()), "{network}");
-    }
-    assert_eq!(revision(&host), before);
+    ];
+    let refuses_all = || {
+        let before = revision(&host);
+        for (network, status, code) in networks {
+            let body = json!({ "services": { "network": network } }).to_string();
+            let refused = send(&host, "PUT", "/api/config", body.as_bytes());
+            assert_eq!(refused, (status, code.to_owned()), "{network}");
+        }
+        assert_eq!(revision(&host), before);
+    };
+    // Whether or not there is a service already.
+    refuses_all();
+    host.install("calendar");
+    host.wait("calendar", "ok");
+    refuses_all();
     host.wait_answer("calendar", 401);
 
     // Another one that is free takes the service along, with all that it keeps.

@@ -82,7 +82,7 @@ impl Core {
         {
             self.require_proof(caller)?;
         }
-        self.check(&config, &edit.config)?;
+        self.check(change, &config, &edit.config)?;
         let risky = lint::is_risky(&config, &edit.config);
         let waiting = self.confirmation().clone();
         match waiting {
@@ -284,7 +284,7 @@ impl Core {
 
     /// Refuses a config that cannot work. A network that turned up meanwhile and overlaps another is no reason to
     /// refuse a change that has nothing to do with either: cutting a device off above all.
-    fn check(&self, before: &Config, after: &Config) -> Result<(), Problem> {
+    fn check(&self, change: &Change, before: &Config, after: &Config) -> Result<(), Problem> {
         let begins = before.services.network != after.services.network
             || before.services.installed.is_empty() && !after.services.installed.is_empty();
         let facts = match begins || lint::moves(before, after) {
@@ -292,6 +292,12 @@ impl Core {
             false => Arc::default(),
         };
         lint::check(after, &facts, &vpn_interface())?;
+        // Whoever chooses it hears at once that it is taken, and not when the first service is installed.
+        if matches!(change, Change::Settings(_))
+            && before.services.network != after.services.network
+        {
+            lint::check_services_network(after, &facts, &vpn_interface())?;
+        }
         match before.network == after.network {
             true => Ok(()),
             false => sides::check(after, &facts, &self.settings.options),
@@ -336,7 +342,7 @@ impl Core {
             .ok_or_else(crate::authorise::setup_required)?;
         let edit = self.edit(&current, &config, change)?;
         let facts = self.facts();
-        self.check(&config, &edit.config)?;
+        self.check(change, &config, &edit.config)?;
         let proxy_image = self
             .system
             .get()

@@ -77,7 +77,27 @@ fn check_services(
     if config.services.installed.is_empty() {
         return Ok(());
     }
-    let services = services::of(config, None);
+    check_services_network(config, facts, vpn_interface)?;
+    for host in services::of(config, None).hosts() {
+        if let Some(peer) = config.peer_with_label(&host) {
+            return Err(name_taken(&host, &format!("The device {peer}")));
+        }
+        if config.dns.records.iter().any(|record| record.name == host) {
+            return Err(name_taken(&host, "A DNS record of yours"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a network for services that somebody else has.
+///
+/// # Errors
+/// 409, with who has it.
+pub fn check_services_network(
+    config: &Config,
+    facts: &NetworkFacts,
+    vpn_interface: &InterfaceName,
+) -> Result<(), Problem> {
     let network = config.services.network;
     let mut others = occupied(config, facts, vpn_interface);
     others.push((config.vpn.subnet, "the VPN's network".to_owned()));
@@ -90,14 +110,6 @@ fn check_services(
                     "{network} overlaps {name} ({other}). Choose another network for services in the settings."
                 ),
             ));
-        }
-    }
-    for host in services.hosts() {
-        if let Some(peer) = config.peer_with_label(&host) {
-            return Err(name_taken(&host, &format!("The device {peer}")));
-        }
-        if config.dns.records.iter().any(|record| record.name == host) {
-            return Err(name_taken(&host, "A DNS record of yours"));
         }
     }
     Ok(())
