@@ -10,6 +10,8 @@
     reason = "code of tests: what goes wrong ends the test"
 )]
 
+pub mod browser;
+pub mod device;
 pub mod probe;
 mod process;
 pub mod services;

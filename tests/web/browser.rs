@@ -1,11 +1,7 @@
 //! The pages in a real browser: a person's way through them with JavaScript off, and every page held against the rules
 //! for accessible pages, narrow and wide, light and dark.
-//!
-//! The browser is Chromium, driven by `browser/*.mjs` under node; what is right is decided here. With `CELL_PICTURES`
-//! naming a folder, a picture of every look goes there.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a test that cannot go on should say so at once"
 )]
 
@@ -13,13 +9,11 @@
 #[expect(dead_code, reason = "the other tests of pages use the rest")]
 mod cell;
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-
 use cell_model::account::Role;
 use cell_testkit::Client;
 use cell_testkit::Request;
 use cell_testkit::firmware::Version;
+use cell_tests::browser;
 use cell_webui::routes::PAGES;
 use serde_json::{Value, json};
 
@@ -28,58 +22,10 @@ use crate::cell::{Cell, PASSWORD};
 /// As long as a name of a device may be.
 const LONG_NAME: &str = "tablet-of-the-grandmother-who-lives-upstairs-and-likes-her-quiet";
 
-/// When a script is given up: every page in four looks takes minutes, and many on a busy machine.
-const PATIENCE_SECONDS: &str = "2400";
-
-/// Runs a script in the laptop's namespace. It gets `given` and where things are; what it saw is the last line it prints.
-fn run(cell: &Cell, script: &str, mut given: Value) -> Value {
-    given["base"] = json!(format!("https://{}", cell.celld.admin()));
-    given["modules"] = json!(node_modules());
-    given["chromium"] = json!(program("chromium"));
-    if let Some(folder) = std::env::var_os("CELL_PICTURES") {
-        given["pictures"] = json!(PathBuf::from(folder));
-    }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("web/browser")
-        .join(script);
-    let output = cell
-        .world
-        .laptop
-        .command("timeout")
-        .arg(PATIENCE_SECONDS)
-        .arg(program("node"))
-        .arg(script)
-        .arg(given.to_string())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{}\n{printed}\n{errors}",
-        output.status
-    );
-    serde_json::from_str(printed.lines().last().unwrap_or_default()).unwrap()
-}
-
-fn program(name: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file())
-        .unwrap_or_else(|| panic!("{name} is not there: `cargo xtask test` installs it"))
-}
-
-fn node_modules() -> PathBuf {
-    let modules = std::env::var_os("CELL_NODE_MODULES").map(PathBuf::from);
-    modules
-        .filter(|modules| {
-            ["axe-core", "playwright-core"]
-                .iter()
-                .all(|name| modules.join(name).is_dir())
-        })
-        .expect("CELL_NODE_MODULES does not name a folder with axe-core and playwright-core: `cargo xtask test` fetches them")
+/// Runs a script in the laptop's browser.
+fn run(cell: &Cell, script: &str, given: Value) -> Value {
+    let base = format!("https://{}", cell.celld.admin());
+    browser::run(&cell.world.laptop, &base, script, given)
 }
 
 #[test]

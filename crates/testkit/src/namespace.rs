@@ -64,9 +64,9 @@ pub enum NamespaceError {
         /// Why.
         source: io::Error,
     },
-    /// The namespace's own resolver file could not be written.
+    /// The namespace's own form of a file in `/etc` could not be written.
     #[error("cannot write {path}")]
-    Resolver {
+    OwnFile {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -185,38 +185,49 @@ impl Namespace {
     /// Gives programs in the namespace their own name servers; none: what the host has.
     ///
     /// # Errors
-    /// [`NamespaceError::Resolver`].
+    /// [`NamespaceError::OwnFile`].
     pub fn set_resolvers(&self, servers: &[IpAddr]) -> Result<(), NamespaceError> {
         self.set_resolvers_and_search(servers, &[])
+    }
+
+    /// Names that programs in the namespace know without asking anybody.
+    ///
+    /// # Errors
+    /// [`NamespaceError::OwnFile`].
+    pub fn set_hosts(&self, hosts: &[(IpAddr, String)]) -> Result<(), NamespaceError> {
+        let line = |(address, name): &(IpAddr, String)| format!("{address} {name}\n");
+        let lines: String = hosts.iter().map(line).collect();
+        self.write_own("hosts", &format!("127.0.0.1 localhost\n{lines}"))
     }
 
     /// [`Namespace::set_resolvers`] with domains in which names without dots are looked for.
     ///
     /// # Errors
-    /// [`NamespaceError::Resolver`].
+    /// [`NamespaceError::OwnFile`].
     pub fn set_resolvers_and_search(
         &self,
         servers: &[IpAddr],
         domains: &[String],
     ) -> Result<(), NamespaceError> {
+        let mut lines: String = servers
+            .iter()
+            .map(|server| format!("nameserver {server}\n"))
+            .collect();
+        if !lines.is_empty() && !domains.is_empty() {
+            lines.push_str(&format!("search {}\n", domains.join(" ")));
+        }
+        self.write_own("resolv.conf", &lines)
+    }
+
+    /// Has programs in the namespace see the lines instead of what the host has in `/etc`, or that again without lines.
+    fn write_own(&self, name: &str, lines: &str) -> Result<(), NamespaceError> {
         let folder = Path::new(OWN_ETC).join(self.name());
-        let written = if servers.is_empty() {
-            remove_if_there(&folder)
-        } else {
-            let mut lines: String = servers
-                .iter()
-                .map(|server| format!("nameserver {server}\n"))
-                .collect();
-            if !domains.is_empty() {
-                lines.push_str(&format!("search {}\n", domains.join(" ")));
-            }
-            std::fs::create_dir_all(&folder)
-                .and_then(|()| std::fs::write(folder.join("resolv.conf"), lines))
+        let path = folder.join(name);
+        let written = match lines.is_empty() {
+            true => gone(std::fs::remove_file(&path)),
+            false => std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, lines)),
         };
-        written.map_err(|source| NamespaceError::Resolver {
-            path: folder,
-            source,
-        })
+        written.map_err(|source| NamespaceError::OwnFile { path, source })
     }
 }
 
@@ -297,11 +308,12 @@ fn remove(name: &str) {
         }
     }
     let _ = ip(&["netns", "del", name], "");
-    let _ = remove_if_there(&Path::new(OWN_ETC).join(name));
+    let _ = std::fs::remove_dir_all(Path::new(OWN_ETC).join(name));
 }
 
-fn remove_if_there(folder: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
+/// What was to be removed may be gone.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -1,9 +1,10 @@
 //! A calendar with the library caldav of Python, which many programs are made with.
 
 use cell_tests::OWNER;
+use cell_tests::device::{Device, run};
 use serde_json::json;
 
-use crate::device::{Device, run, serving};
+use crate::serving::{device, serving};
 
 const CLIENT: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -25,7 +26,7 @@ fn told(device: &Device, words: &[&str]) -> String {
 fn calendar_is_made_searched_changed_without_losing_others_changes_and_removed() {
     let host = serving(&["calendar"]);
     let password = host.app_password("desktop");
-    let mut desktop = Device::new(&host, "calendar", "thunderbird", &password);
+    let mut desktop = device(&host, "calendar", "thunderbird", &password);
     assert_eq!(desktop.typed.username, OWNER);
     assert_eq!(told(&desktop, &["use"]), "done");
 

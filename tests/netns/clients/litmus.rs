@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use cell_tests::device::run;
 use cell_tests::{DOMAIN, OWNER};
 
-use crate::device::{Device, run, serving};
+use crate::serving::{device, serving};
 
 /// What copyparty does not do as the RFC has it. Nothing else may be lacking; what works one day leaves this list, and
 /// docs/admin/services.md. None of it loses what is there: what it does not do it refuses, but for locks, which every
@@ -41,7 +42,7 @@ const LACKING: [&str; 20] = [
 #[test]
 fn files_are_served_as_the_protocol_says_but_for_what_is_known() {
     let host = serving(&["files"]);
-    let device = Device::new(&host, "files", "linux", &host.app_password("suite"));
+    let device = device(&host, "files", "linux", &host.app_password("suite"));
     let typed = &device.typed;
     let mut litmus = device.program("litmus");
     // With `-k` one suite that fails does not keep the others from running.

@@ -6,9 +6,9 @@
 )]
 
 mod caldav;
-mod device;
 mod litmus;
 mod others;
 mod phone;
 mod rclone;
+mod serving;
 mod vdirsyncer;

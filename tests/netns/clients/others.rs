@@ -4,7 +4,7 @@ use cell_tests::OWNER;
 use cell_tests::services::ServiceHost;
 use serde_json::json;
 
-use crate::device::serving;
+use crate::serving::serving;
 
 const EVENT: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//x//EN\r\nBEGIN:VEVENT\r\nUID:secret\r\n\
                      DTSTAMP:20261126T100000Z\r\nDTSTART:20261127T100000Z\r\nSUMMARY:surprise\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";

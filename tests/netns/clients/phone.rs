@@ -1,9 +1,10 @@
 //! What a phone does that was told no more than a host and a user name: curl, over HTTP/3 where it can.
 
 use cell_tests::OWNER;
+use cell_tests::device::{Device, run};
 use cell_tests::services::ServiceHost;
 
-use crate::device::{Device, run, serving};
+use crate::serving::{device, serving};
 
 /// Asks for properties of a place, and goes where it is sent. What the phone got, and by which protocol.
 fn find(
@@ -76,7 +77,7 @@ fn walk(host: &ServiceHost, device: &Device, version: &[&str]) -> String {
 fn phone_that_knows_a_host_finds_the_calendars() {
     let host = serving(&["calendar"]);
     let password = host.app_password("phone");
-    let phone = Device::new(&host, "calendar", "ios", &password);
+    let phone = device(&host, "calendar", "ios", &password);
     assert_eq!(walk(&host, &phone, &["--http1.1"]), "1.1");
     // Again and again: whether an answer overtakes a question is a matter of luck.
     for _ in 0..10 {

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
+use cell_tests::device::Rclone;
 use cell_tests::services::{AppPassword, ServiceHost};
 use cell_tests::{DOMAIN, OWNER};
 use serde_json::json;
 
-use crate::device::{Device, Said, restart, run, serving};
+use crate::serving::{device, restart, serving};
 
 const MIB: usize = 1024 * 1024;
 /// What people call their files.
@@ -32,52 +31,10 @@ const NAMES: [&str; 14] = [
 ];
 
 /// A computer with a remote called `box`.
-struct Computer(Device);
-
-impl Computer {
-    fn new(host: &ServiceHost, password: &AppPassword) -> Self {
-        let device = Device::new(host, "files", "android", password);
-        assert_eq!(device.typed.username, OWNER);
-        Self(device)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.folder.path().join(name)
-    }
-
-    fn ask(&self, arguments: &[&str]) -> Said {
-        let typed = &self.0.typed;
-        let mut rclone = self.0.program("rclone");
-        rclone
-            .arg("--ca-cert")
-            .arg(&self.0.authority)
-            // Without tries of its own what goes wrong is seen.
-            .args(["--config", "", "--retries", "1", "--low-level-retries", "1"])
-            .args(arguments)
-            .env("RCLONE_CONFIG_BOX_TYPE", "webdav")
-            .env("RCLONE_CONFIG_BOX_VENDOR", "other")
-            .env("RCLONE_CONFIG_BOX_URL", &typed.address)
-            .env("RCLONE_CONFIG_BOX_USER", &typed.username)
-            .env("RCLONE_CONFIG_BOX_PASS", self.obscured(&typed.password));
-        run(&mut rclone)
-    }
-
-    #[track_caller]
-    fn does(&self, arguments: &[&str]) -> String {
-        self.ask(arguments).well()
-    }
-
-    /// A password as rclone keeps it.
-    fn obscured(&self, password: &str) -> String {
-        let mut rclone = self.0.program("rclone");
-        rclone.args(["obscure", "-"]).stdin(Stdio::piped());
-        let mut child = rclone.stdout(Stdio::piped()).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(password.as_bytes()).unwrap();
-        drop(stdin);
-        let output = child.wait_with_output().unwrap();
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
+fn computer(host: &ServiceHost, password: &AppPassword) -> Rclone {
+    let device = device(host, "files", "android", password);
+    assert_eq!(device.typed.username, OWNER);
+    Rclone { device }
 }
 
 /// Every file below a folder, by its path, with what is in it.
@@ -128,13 +85,16 @@ fn make_tree(folder: &Path) {
 #[test]
 fn tree_goes_up_and_comes_back_as_it_was() {
     let host = serving(&["files"]);
-    let computer = Computer::new(&host, &host.app_password("desktop"));
-    let here = computer.path("here");
+    let computer = computer(&host, &host.app_password("desktop"));
+    let here = computer.device.path("here");
     make_tree(&here);
     computer.does(&["copy", "here", "box:there"]);
     computer.does(&["check", "--download", "here", "box:there"]);
     computer.does(&["sync", "box:there", "back"]);
-    assert!(tree(&computer.path("back")) == tree(&here), "bytes differ");
+    assert!(
+        tree(&computer.device.path("back")) == tree(&here),
+        "bytes differ"
+    );
 
     // Nothing is copied that is there already, and what is gone here goes there.
     fs::remove_file(here.join("plain.txt")).unwrap();
@@ -177,26 +137,31 @@ fn nobody_gets_to_files_without_a_password_of_their_own() {
     let ben = json!({ "username": "ben", "password": "another long river", "role": "member" });
     host.post("/api/auth/users", &ben, 201);
     let of_ben = host.app_password_with(&json!({ "username": "ben", "device": "phone" }));
-    let mut bens = Computer::new(&host, &of_ben);
-    bens.0.typed.username = "ben".to_owned();
-    bens.0.typed.address = format!("https://files.{DOMAIN}/u/ben/");
-    fs::write(bens.path("secret.txt"), "surprise").unwrap();
+    let mut bens = computer(&host, &of_ben);
+    bens.device.typed.username = "ben".to_owned();
+    bens.device.typed.address = format!("https://files.{DOMAIN}/u/ben/");
+    fs::write(bens.device.path("secret.txt"), "surprise").unwrap();
     bens.does(&["copy", "secret.txt", "box:"]);
 
     let password = host.app_password("desktop");
-    let mut computer = Computer::new(&host, &password);
-    fs::write(computer.path("mine.txt"), "mine").unwrap();
+    let mut computer = computer(&host, &password);
+    fs::write(computer.device.path("mine.txt"), "mine").unwrap();
     computer.does(&["copy", "mine.txt", "box:"]);
-    let own = computer.0.typed.clone();
+    let own = computer.device.typed.clone();
     for (address, username, word, why) in [
-        (&bens.0.typed.address, OWNER, own.password.as_str(), "401"),
-        (&bens.0.typed.address, "ben", &own.password, "401"),
+        (
+            &bens.device.typed.address,
+            OWNER,
+            own.password.as_str(),
+            "401",
+        ),
+        (&bens.device.typed.address, "ben", &own.password, "401"),
         (&own.address, OWNER, "wrong", "401"),
         (&own.address, "nobody", &own.password, "401"),
     ] {
-        computer.0.typed.address = address.clone();
-        computer.0.typed.username = username.to_owned();
-        computer.0.typed.password = word.to_owned();
+        computer.device.typed.address = address.clone();
+        computer.device.typed.username = username.to_owned();
+        computer.device.typed.password = word.to_owned();
         for arguments in [
             &["cat", "box:secret.txt"][..],
             &["copyto", "mine.txt", "box:secret.txt"],
@@ -206,7 +171,7 @@ fn nobody_gets_to_files_without_a_password_of_their_own() {
             computer.ask(arguments).refused(&[why, "not found"]);
         }
     }
-    computer.0.typed = own;
+    computer.device.typed = own;
     assert_eq!(computer.does(&["cat", "box:mine.txt"]), "mine");
     host.remove_app_password(&password.id);
     computer.ask(&["cat", "box:mine.txt"]).refused(&["401"]);

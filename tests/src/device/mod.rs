@@ -1,13 +1,15 @@
 //! A computer at home that knows of a service what its page says, and an app password.
 
-use std::path::PathBuf;
+mod rclone;
+mod vdirsyncer;
+
+pub use rclone::Rclone;
+pub use vdirsyncer::Vdirsyncer;
+
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use cell_testkit::Namespace;
-use cell_testkit::celld::PATIENCE;
-use cell_testkit::wait_for;
-use cell_testkit::world::HOME_GATEWAY;
-use cell_tests::services::{AppPassword, ServiceHost};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -15,82 +17,62 @@ use tempfile::TempDir;
 const LIMIT: &str = "300";
 
 /// A computer with folders of its own.
-pub(crate) struct Device {
+#[derive(Debug)]
+pub struct Device {
     /// What its owner has typed.
-    pub(crate) typed: Typed,
+    pub typed: Typed,
     /// Its files; gone with it.
-    pub(crate) folder: TempDir,
+    pub folder: TempDir,
     /// The authority that it trusts.
-    pub(crate) authority: PathBuf,
+    pub authority: PathBuf,
     namespace: Namespace,
 }
 
 /// What is read on a service's page and typed into a program.
 #[derive(Debug, Clone)]
-pub(crate) struct Typed {
-    pub(crate) address: String,
-    pub(crate) username: String,
-    pub(crate) password: String,
+pub struct Typed {
+    /// A URL.
+    pub address: String,
+    /// Who.
+    pub username: String,
+    /// An app password.
+    pub password: String,
 }
 
 /// What a program said, and whether it ended well.
-pub(crate) struct Said {
-    pub(crate) is_well: bool,
-    pub(crate) text: String,
-}
-
-/// A box with these services, well and answering by name.
-pub(crate) fn serving(services: &[&str]) -> ServiceHost {
-    let host = ServiceHost::with_own_services();
-    for service in services {
-        host.install(service);
-    }
-    for service in services {
-        host.wait(service, "ok");
-        host.wait_answer(service, 401);
-    }
-    // The laptop asks the box for names, as everything at home does.
-    let laptop = &host.cell.world.laptop;
-    laptop.set_resolvers(&[HOME_GATEWAY.into()]).unwrap();
-    host
-}
-
-/// Stops a service, and starts it again.
-pub(crate) fn restart(host: &ServiceHost, service: &str) {
-    host.enable(service, false);
-    let stopped = wait_for(PATIENCE, || {
-        let is_silent = host.ask(service, "/", &[]).0 != 401;
-        is_silent.then_some(())
-    });
-    assert!(stopped.is_some(), "{}", host.service(service));
-    host.enable(service, true);
-    host.wait(service, "ok");
-    host.wait_answer(service, 401);
+#[derive(Debug)]
+pub struct Said {
+    /// Whether it ended well.
+    pub is_well: bool,
+    /// All of it.
+    pub text: String,
 }
 
 impl Device {
-    /// One whose owner does what the page of a service says for a platform.
-    pub(crate) fn new(
-        host: &ServiceHost,
-        service: &str,
-        platform: &str,
-        password: &AppPassword,
-    ) -> Self {
-        let guide = guide(&host.service(service), platform);
+    /// One in `namespace` that trusts the authority, and whose owner does what a guide says.
+    #[must_use]
+    pub fn new(namespace: &Namespace, authority: &Path, guide: &str, password: &str) -> Self {
         Self {
             typed: Typed {
-                address: address_in(&guide).expect("an address stands in the guide"),
-                username: username_in(&guide).expect("a user name stands in the guide"),
-                password: password.text.clone(),
+                address: address_in(guide).expect("an address stands in the guide"),
+                username: username_in(guide).expect("a user name stands in the guide"),
+                password: password.to_owned(),
             },
             folder: tempfile::tempdir().unwrap(),
-            authority: host.cell.celld.ca_pem(),
-            namespace: host.cell.world.laptop.clone(),
+            authority: authority.to_owned(),
+            namespace: namespace.clone(),
         }
     }
 
+    /// The place of a file of its owner's.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// A program on it, with nothing of this machine's settings.
-    pub(crate) fn program(&self, name: &str) -> Command {
+    #[must_use]
+    pub fn program(&self, name: &str) -> Command {
         let mut command = self.namespace.command("timeout");
         command
             .args([LIMIT, name])
@@ -106,7 +88,10 @@ impl Device {
 }
 
 /// Runs a program to its end.
-pub(crate) fn run(command: &mut Command) -> Said {
+///
+/// # Panics
+/// It cannot be started.
+pub fn run(command: &mut Command) -> Said {
     let output = command.output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     Said {
@@ -117,22 +102,32 @@ pub(crate) fn run(command: &mut Command) -> Said {
 
 impl Said {
     /// Ends the test unless the program ended well.
+    ///
+    /// # Panics
+    /// It did not.
     #[track_caller]
-    pub(crate) fn well(self) -> String {
+    pub fn well(self) -> String {
         assert!(self.is_well, "{}", self.text);
         self.text
     }
 
     /// Ends the test unless the program ended badly, with a word for why.
+    ///
+    /// # Panics
+    /// It ended well, or without any of the words.
     #[track_caller]
-    pub(crate) fn refused(self, words: &[&str]) {
+    pub fn refused(self, words: &[&str]) {
         let is_told = words.iter().any(|word| self.text.contains(word));
         assert!(!self.is_well && is_told, "{words:?}: {}", self.text);
     }
 }
 
-/// All steps for a platform, one behind the other.
-fn guide(service: &Value, platform: &str) -> String {
+/// All steps for a platform, one behind the other, as REST has them.
+///
+/// # Panics
+/// There are none for it.
+#[must_use]
+pub fn guide(service: &Value, platform: &str) -> String {
     let guides = service["guides"].as_array().unwrap().iter();
     let mut of_platform = guides.filter(|guide| guide["platform"] == platform);
     let steps = of_platform.next().unwrap()["steps"].as_array().unwrap();
@@ -169,31 +164,36 @@ fn username_in(guide: &str) -> Option<String> {
     Some(word.trim_end_matches([',', '.']).to_owned())
 }
 
-#[test]
-fn guides_say_what_is_to_be_typed() {
-    for (guide, address, username) in [
-        (
-            "Choose \"URL and user name\". Base URL: https://calendar.home.cell/. User name: anna. Enter an app password.",
-            "https://calendar.home.cell/",
-            "anna",
-        ),
-        (
-            "Server: calendar.home.cell. User name: anna. Enter an app password.",
-            "https://calendar.home.cell",
-            "anna",
-        ),
-        (
-            "Add storage: https://files.home.cell/u/anna/, user name anna, an app password.",
-            "https://files.home.cell/u/anna/",
-            "anna",
-        ),
-        (
-            "Enter davs://files.home.cell/u/anna/. Enter anna and an app password.",
-            "https://files.home.cell/u/anna/",
-            "anna",
-        ),
-    ] {
-        assert_eq!(address_in(guide).as_deref(), Some(address));
-        assert_eq!(username_in(guide).as_deref(), Some(username));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guides_say_what_is_to_be_typed() {
+        for (guide, address, username) in [
+            (
+                "Choose \"URL and user name\". Base URL: https://calendar.home.cell/. User name: anna. Enter an app password.",
+                "https://calendar.home.cell/",
+                "anna",
+            ),
+            (
+                "Server: calendar.home.cell. User name: anna. Enter an app password.",
+                "https://calendar.home.cell",
+                "anna",
+            ),
+            (
+                "Add storage: https://files.home.cell/u/anna/, user name anna, an app password.",
+                "https://files.home.cell/u/anna/",
+                "anna",
+            ),
+            (
+                "Enter davs://files.home.cell/u/anna/. Enter anna and an app password.",
+                "https://files.home.cell/u/anna/",
+                "anna",
+            ),
+        ] {
+            assert_eq!(address_in(guide).as_deref(), Some(address));
+            assert_eq!(username_in(guide).as_deref(), Some(username));
+        }
     }
 }
