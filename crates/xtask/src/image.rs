@@ -85,7 +85,13 @@ pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
         setup::ensure_buildroot()?;
         let assembler = cargo::build_program("cell-os", "cell-os", Profile::Release)?;
         let keys = options.keys.keyring()?;
-        let mut folder = buildroot::image(&options.board, &assembler, &keys.path)?;
+        let architecture = board(&options.board)?.meta.debian_architecture;
+        let parts = buildroot::Parts {
+            cell_os: assembler,
+            keys: keys.path,
+            services: service_image::current(&architecture)?,
+        };
+        let mut folder = buildroot::image(&options.board, parts)?;
         if let Some(out) = &options.out {
             cargo::succeed(
                 Command::new("cp")
@@ -273,6 +279,7 @@ pub(crate) fn put_together(
         toolbox,
         release: release_of(sources, board),
         keys,
+        services: sources.services.clone(),
         scratch: scratch.join("assembly"),
         epoch: sources.epoch,
     };

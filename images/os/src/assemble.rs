@@ -15,6 +15,9 @@ use crate::fat::Fat;
 use crate::toolbox::Toolbox;
 use crate::{digest, files, loader, squash, verity};
 
+/// Where the daemon looks for services that come with the box.
+const SERVICES: &str = "usr/share/cell/services";
+
 /// What a base hands over.
 #[derive(Debug, Clone)]
 pub struct Base {
@@ -39,6 +42,8 @@ pub struct Assembly {
     pub release: Release,
     /// The chain of key lists whose bundles it takes; none when it is never to be updated.
     pub keys: Vec<Envelope>,
+    /// The services that come with it, as a package folder for the board's processor; without it, none do.
+    pub services: Option<PathBuf>,
     /// Room for what is made on the way; emptied before.
     pub scratch: PathBuf,
     /// Time of all files in seconds since 1970: part of the bytes.
@@ -72,6 +77,7 @@ pub fn assemble(
         toolbox,
         release,
         keys,
+        services,
         scratch,
         epoch,
     } = assembly;
@@ -80,6 +86,11 @@ pub fn assemble(
 
     write_json(&base.root.join(RELEASE), release)?;
     write_json(&base.root.join(KEYS), keys)?;
+    if let Some(services) = services {
+        let there = base.root.join(SERVICES);
+        files::empty_folder(&there)?;
+        files::copy_below(services, &there)?;
+    }
 
     progress("packing the root file system");
     let root = scratch.join("root.squashfs");

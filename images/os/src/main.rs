@@ -47,6 +47,9 @@ struct AssembleArguments {
     /// The chain of key lists whose updates the system takes; without it, it takes none.
     #[arg(long, value_name = "FILE", env = "CELL_KEYS")]
     keys: Option<PathBuf>,
+    /// The services that come with the system, as a package folder; without it, none do.
+    #[arg(long, value_name = "DIR", env = "CELL_SERVICES")]
+    services: Option<PathBuf>,
     /// Time of all files in seconds since 1970.
     #[arg(long, env = "SOURCE_DATE_EPOCH", default_value_t = 0)]
     epoch: u64,
@@ -76,6 +79,7 @@ fn perform(arguments: AssembleArguments) -> Result<(), OsError> {
             schema: cell_store::SCHEMA,
         },
         keys: keys.transpose()?.unwrap_or_default(),
+        services: arguments.services,
         board: Board::read(&arguments.boards, &arguments.board)?,
         common: arguments.boards.join("common"),
         toolbox: Toolbox::new(arguments.toolbox),

@@ -32,9 +32,6 @@ const FOLDERS: &[&str] = &[
     "usr/lib64",
 ];
 
-/// Where the daemon looks for services that come with the box.
-const SERVICES: &str = "usr/share/cell/services";
-
 /// What the root is made of.
 pub(crate) struct Recipe<'a> {
     /// Folder with `files`, `modules` and `applets` (lists).
@@ -49,8 +46,6 @@ pub(crate) struct Recipe<'a> {
     pub(crate) overlay: &'a Path,
     /// Our programs, for `usr/bin`.
     pub(crate) programs: &'a [PathBuf],
-    /// Services that come with the box, as a package folder.
-    pub(crate) services: Option<&'a Path>,
     /// The product's version.
     pub(crate) version: &'a str,
 }
@@ -84,9 +79,6 @@ impl Recipe<'_> {
         for program in self.programs {
             let name = program.file_name().unwrap_or_default();
             files::copy(program, &root.join("usr/bin").join(name))?;
-        }
-        if let Some(services) = self.services {
-            files::copy_below(services, &root.join(SERVICES))?;
         }
         files::write(
             &root.join("usr/lib/os-release"),

@@ -10,12 +10,21 @@ use super::make::Make;
 use super::source;
 use crate::cargo;
 
-/// Builds the image of `board` with the assembler's program `cell_os`, for boxes that take updates which the chain of
-/// key lists in the file `keys` vouches for; gives the folder with what it made.
+/// What is not built by Buildroot.
+pub(crate) struct Parts {
+    /// The assembler's program.
+    pub(crate) cell_os: PathBuf,
+    /// The chain of key lists that vouch for updates.
+    pub(crate) keys: PathBuf,
+    /// The services that come with the box, as a package folder.
+    pub(crate) services: PathBuf,
+}
+
+/// Builds the image of `board`; gives the folder with what it made.
 ///
 /// Needs the internet: Buildroot downloads about 100 sources, 1.5 GB, and builds a compiler first. What was built stays
 /// in the cache and is used again.
-pub(crate) fn image(board: &str, cell_os: &Path, keys: &Path) -> Result<PathBuf, BuildrootError> {
+pub(crate) fn image(board: &str, parts: Parts) -> Result<PathBuf, BuildrootError> {
     let root = cargo::root();
     let board = board::find(&root, board)?;
     let checkout = checkout::obtain(&checkout::pin(&root)?)?;
@@ -35,8 +44,9 @@ pub(crate) fn image(board: &str, cell_os: &Path, keys: &Path) -> Result<PathBuf,
     make.build(&[
         ("BR2_DL_DIR", cache.join("dl")),
         ("CELLD_OVERRIDE_SRCDIR", celld),
-        ("CELL_OS", cell_os.to_owned()),
-        ("CELL_KEYS", keys.to_owned()),
+        ("CELL_OS", parts.cell_os),
+        ("CELL_KEYS", parts.keys),
+        ("CELL_SERVICES", parts.services),
     ])?;
     let (asked, _) = board.kernel(&root)?;
     refuse(fragment::dropped(&asked, &read(&kernel_config(&out)?)?))?;

@@ -28,7 +28,7 @@ use crate::check::{Outcome, shown};
 use crate::error::XtaskError;
 use crate::setup;
 
-pub(crate) use build::image;
+pub(crate) use build::{Parts, image};
 pub(crate) use error::BuildrootError;
 
 #[derive(Debug, clap::Subcommand)]

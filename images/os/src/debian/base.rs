@@ -135,7 +135,6 @@ impl Sources {
             kernel: &kernel,
             overlay: &self.tree.join("rootfs-overlay"),
             programs: &self.programs,
-            services: self.services.as_deref(),
             version: &self.version,
         };
         recipe.make(&root, scratch, toolbox)?;
