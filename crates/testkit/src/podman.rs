@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -157,6 +158,24 @@ impl Podman {
     /// The process that all its processes come from.
     pub fn process_id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// A process of the container that has this address; others have the same in other worlds.
+    pub fn process_at(&self, address: Ipv4Addr) -> Option<u32> {
+        let line = format!("|-- {address}\n");
+        let mut next = vec![self.process_id()];
+        while let Some(id) = next.pop() {
+            // What the process's network holds (proc_pid_net(5)): each address has a line, and one that it is its own.
+            let trie = fs::read_to_string(format!("/proc/{id}/net/fib_trie")).unwrap_or_default();
+            let mut behind = trie.split(&line).skip(1);
+            if behind.any(|rest| rest.trim_start().starts_with("/32 host LOCAL")) {
+                return Some(id);
+            }
+            let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+            let children = children.unwrap_or_default();
+            next.extend(children.split(' ').filter_map(|id| id.parse::<u32>().ok()));
+        }
+        None
     }
 
     /// Its own command line, over the same socket.

@@ -5,6 +5,8 @@
     reason = "code of tests: what goes wrong ends the test"
 )]
 
+mod matrix;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -88,6 +90,19 @@ fn reached(host: &ServiceHost, container: &str, to: &[SocketAddrV4]) -> BTreeSet
     said.lines().map(|line| line.parse().unwrap()).collect()
 }
 
+/// A neighbour on the uplink's wire, whom the box reaches, and a host behind the uplink.
+fn add_neighbours(host: &ServiceHost) {
+    let world = &host.cell.world;
+    world
+        .internet
+        .ip(&format!(
+            "addr add {NEIGHBOUR}/24 dev cell0
+             addr add {BEHIND}/32 dev lo"
+        ))
+        .unwrap();
+    world.cell.ip("addr add 192.168.1.2/24 dev wan0").unwrap();
+}
+
 /// The address of a container.
 fn address(host: &ServiceHost, container: &str) -> Ipv4Addr {
     let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
@@ -100,15 +115,8 @@ fn service_that_was_taken_over_reaches_the_internet_it_was_given_and_nothing_els
     let (mut host, _store) = start();
     let peer = host.cell.add_peer(&json!({ "name": "phone" }));
     let _tunnel = WgClient::up(&host.cell.world.phone, &peer.config).unwrap();
+    add_neighbours(&host);
     let world = &host.cell.world;
-    world
-        .internet
-        .ip(&format!(
-            "addr add {NEIGHBOUR}/24 dev cell0
-             addr add {BEHIND}/32 dev lo"
-        ))
-        .unwrap();
-    world.cell.ip("addr add 192.168.1.2/24 dev wan0").unwrap();
     let at = |ip, port| SocketAddrV4::new(ip, port);
     let here = [
         (&world.laptop, at(LAPTOP, 7000)),
