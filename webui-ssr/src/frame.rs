@@ -1,5 +1,6 @@
 //! What every page has around it: who is there, where they are, what time it is.
 
+use cell_control::view::ServiceView;
 use cell_model::account::{Identity, Role};
 
 use crate::clock::Clock;
@@ -15,6 +16,8 @@ pub(crate) struct Frame {
     pub(crate) identity: Option<Identity>,
     /// What forms carry; there for whoever is signed in.
     pub(crate) csrf_token: Option<String>,
+    /// The services that are installed, for whoever may open their pages.
+    pub(crate) services: Vec<ServiceView>,
     /// The path that was asked for.
     pub(crate) path: String,
     /// The time.
@@ -38,7 +41,7 @@ impl Frame {
     /// The title of the page at this path.
     pub(crate) fn title(&self) -> String {
         navigation::page_at(&self.path)
-            .map(|page| navigation::title(page, &self.path))
+            .map(|page| navigation::title(page, &self.path, &self.services))
             .unwrap_or_default()
     }
 

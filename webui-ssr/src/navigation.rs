@@ -1,5 +1,6 @@
 //! Where a person is and where they may go, all out of the route table.
 
+use cell_control::view::ServiceView;
 use cell_model::account::Role;
 use cell_model::name::{ServiceId, Username};
 use cell_model::status::Part;
@@ -82,33 +83,39 @@ pub(crate) fn menu(role: Role) -> Vec<(Group, Vec<&'static Page>)> {
 }
 
 /// The pages above a path, the farthest first, with what the path has in place of a placeholder in their titles.
-pub(crate) fn crumbs(role: Role, path: &str) -> Vec<Link> {
+pub(crate) fn crumbs(role: Role, path: &str, services: &[ServiceView]) -> Vec<Link> {
     let above = path.match_indices('/').skip(1).map(|(at, _)| &path[..at]);
     above
         .filter(|above| opens(role, above))
         .filter_map(|above| {
             Some(Link {
                 path: above.to_owned(),
-                title: title(page_at(above)?, above),
+                title: title(page_at(above)?, above, services),
             })
         })
         .collect()
 }
 
-/// A page's title at a path.
-pub(crate) fn title(page: &Page, path: &str) -> String {
+/// A page's title at a path. A service that is installed is called by its name.
+pub(crate) fn title(page: &Page, path: &str, services: &[ServiceView]) -> String {
     let mut title = page.title.to_owned();
     for (pattern, segment) in page.path.split('/').zip(path.split('/')) {
         if pattern.starts_with('{') {
             let segment = decoded(segment);
-            let name = match Part::from_word(&segment) {
-                Some(part) if pattern == "{part}" => part_name(part),
-                _ => segment.as_str(),
+            let name = match pattern {
+                "{part}" => Part::from_word(&segment).map(part_name),
+                "{service}" => named(services, &segment),
+                _ => None,
             };
-            title = title.replace(pattern, name);
+            title = title.replace(pattern, name.unwrap_or(&segment));
         }
     }
     title
+}
+
+fn named<'a>(services: &'a [ServiceView], id: &str) -> Option<&'a str> {
+    let service = services.iter().find(|service| service.id.as_str() == id);
+    service.map(|service| service.name.as_str())
 }
 
 /// The part of the menu a path belongs to: its first segment.
@@ -191,12 +198,12 @@ mod tests {
 
     #[test]
     fn crumbs_lead_down_to_the_page() {
-        let titles: Vec<String> = crumbs(Role::Admin, "/peers/anna-phone/remove")
+        let titles: Vec<String> = crumbs(Role::Admin, "/peers/anna-phone/remove", &[])
             .into_iter()
             .map(|link| link.title)
             .collect();
         assert_eq!(titles, ["Devices", "anna-phone"]);
-        assert_eq!(crumbs(Role::Admin, "/peers"), []);
+        assert_eq!(crumbs(Role::Admin, "/peers", &[]), []);
     }
 
     #[test]
@@ -205,7 +212,7 @@ mod tests {
         assert_eq!(peer_path("new"), "/peers/%6Eew");
         let page = page_at("/peers/%6Eew").unwrap();
         assert_eq!(
-            (page.path, title(page, "/peers/%6Eew").as_str()),
+            (page.path, title(page, "/peers/%6Eew", &[]).as_str()),
             ("/peers/{name}", "new")
         );
         assert_eq!(page_at("/peers/new").unwrap().path, "/peers/new");
@@ -218,8 +225,8 @@ mod tests {
         let path = app_passwords_path(Some(&new));
         assert_eq!(path, "/people/%6Eew/app-passwords");
         let page = page_at(&path).unwrap();
-        assert_eq!(title(page, &path), "App passwords of new");
-        let titles: Vec<String> = crumbs(Role::Member, "/account/app-passwords/0f/remove")
+        assert_eq!(title(page, &path, &[]), "App passwords of new");
+        let titles: Vec<String> = crumbs(Role::Member, "/account/app-passwords/0f/remove", &[])
             .into_iter()
             .map(|link| link.title)
             .collect();

@@ -24,7 +24,7 @@ pub(crate) mod system;
 use std::str::FromStr;
 
 use cell_control::ask;
-use cell_control::query::{Range, Settings};
+use cell_control::query::{Range, Services, Settings};
 use cell_control::view::ConfigView;
 use cell_gate::{Reply, Visit};
 use cell_model::account::Role;
@@ -37,21 +37,33 @@ use crate::done::Done;
 use crate::forms::{Draft, Field, REVISION};
 use crate::frame::Frame;
 
-/// What is around the page for this visit. The name and time zone of the cell are for those who may read settings.
+/// All services there are: more than a box can have installed.
+const ALL: Range = Range {
+    limit: Range::MAX_LIMIT,
+    cursor: None,
+};
+
+/// What is around the page for this visit. The name and time zone of the cell, and what is installed, are for those who may
+/// read settings.
 async fn frame(visit: &Visit) -> Frame {
     let reads_settings = visit
         .identity
         .as_ref()
         .is_some_and(|identity| identity.role > Role::Member);
-    let config = if reads_settings {
-        settings(visit).await.ok()
+    let (config, services) = if reads_settings {
+        let (control, caller) = (visit.control.as_ref(), &visit.caller);
+        let services = ask(control, caller, Services { range: ALL }).await;
+        // A page without them is better than none.
+        let services = services.map(|page| page.items).unwrap_or_default();
+        (settings(visit).await.ok(), services)
     } else {
-        None
+        (None, Vec::new())
     };
     Frame {
         cell_name: config.as_ref().map(|config| config.cell.name.to_string()),
         identity: visit.identity.clone(),
         csrf_token: visit.csrf_token.clone(),
+        services,
         path: visit.path.clone(),
         clock: Clock::now(config.as_ref().map(|config| &config.cell.timezone)),
         done: visit.query.get("done").and_then(Done::from_word),

@@ -12,6 +12,7 @@ use crate::pages;
 /// The page for a problem: what happened, what it means, what to do next.
 pub fn error_page(problem: &Problem, identity: Option<&Identity>, path: &str) -> Reply {
     let frame = Frame {
+        services: Vec::new(),
         cell_name: None,
         identity: identity.cloned(),
         csrf_token: None,

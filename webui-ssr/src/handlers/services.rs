@@ -3,24 +3,18 @@
 use cell_control::action::Action;
 use cell_control::ask;
 use cell_control::change::{Change, ServiceForm, ServiceUpdate};
-use cell_control::query::{KeptData, Offers, Range, Service, ServiceLogs, Services};
+use cell_control::query::{KeptData, Offers, Service, ServiceLogs};
 use cell_control::view::{OfferView, ServiceView};
 use cell_gate::{Reply, Visit};
 use cell_model::name::ServiceId;
 use cell_model::problem::Problem;
 
 use super::review::after_change;
-use super::{done, draft, frame, named, ok};
+use super::{ALL, done, draft, frame, named, ok};
 use crate::done::Done;
 use crate::forms::service::Questions;
 use crate::navigation::service_path;
 use crate::pages;
-
-/// All there are: more than a box can have installed.
-const ALL: Range = Range {
-    limit: Range::MAX_LIMIT,
-    cursor: None,
-};
 
 /// Lines of a service's log on its page.
 const LINES: usize = 20;
@@ -28,12 +22,10 @@ const LINES: usize = 20;
 pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
     let (control, caller) = (visit.control.as_ref(), &visit.caller);
-    let installed = ask(control, caller, Services { range: ALL }).await?;
     let offers = ask(control, caller, Offers { range: ALL }).await?;
     let kept = ask(control, caller, KeptData).await?;
     Ok(ok(pages::services::render(
         &frame,
-        &installed.items,
         &offers.items,
         &kept.items,
     )))

@@ -13,6 +13,8 @@ use crate::parts::shell::live_page;
 use crate::parts::state::{badge, labelled, part_name};
 use crate::parts::text::{Weight, facts, notice, time};
 
+use super::services::installed;
+
 /// Where the script gets the live part.
 const FRAGMENT: &str = "/fragments/status";
 
@@ -52,6 +54,12 @@ pub(crate) fn live(frame: &Frame, status: &StatusView) -> Markup {
             }
         }
         @for text in &status.notices { (notice(Weight::Note, &html! { p { (text) } })) }
+        @if !frame.services.is_empty() {
+            section {
+                h2 { "Services" }
+                (installed(frame))
+            }
+        }
         section {
             h2 { "Parts" }
             (parts_table(frame, status))

@@ -14,12 +14,7 @@ use super::service::state;
 use super::service_details::size;
 
 /// The page.
-pub(crate) fn render(
-    frame: &Frame,
-    installed: &[ServiceView],
-    offers: &[OfferView],
-    kept: &[KeptDataView],
-) -> Markup {
+pub(crate) fn render(frame: &Frame, offers: &[OfferView], kept: &[KeptDataView]) -> Markup {
     let others: Vec<&OfferView> = offers
         .iter()
         .filter(|offer| offer.installed.is_none())
@@ -28,10 +23,10 @@ pub(crate) fn render(
         p.lead { "What the box does for people beside their connection. Each service runs shut in, with what its page shows and no more." }
         section {
             h2 { "Installed" }
-            @if installed.is_empty() {
+            @if frame.services.is_empty() {
                 (empty("No service is installed.", &html! { p.quiet { "Choose one below." } }))
             } @else {
-                (table("Installed services", &["Name", "State", "Address"], &rows(frame, installed)))
+                (installed(frame))
             }
         }
         section {
@@ -55,7 +50,8 @@ pub(crate) fn render(
     page(frame, &content)
 }
 
-fn rows(frame: &Frame, services: &[ServiceView]) -> Vec<Vec<Markup>> {
+/// Every service that is installed, with its state; shared with the overview.
+pub(super) fn installed(frame: &Frame) -> Markup {
     let row = |service: &ServiceView| {
         vec![
             html! { a href=(service_path(&service.id)) { (service.name) } },
@@ -63,7 +59,8 @@ fn rows(frame: &Frame, services: &[ServiceView]) -> Vec<Vec<Markup>> {
             html! { @for url in &service.urls { span.value { (url) } br; } },
         ]
     };
-    services.iter().map(row).collect()
+    let rows: Vec<Vec<Markup>> = frame.services.iter().map(row).collect();
+    table("Installed services", &["Name", "State", "Address"], &rows)
 }
 
 fn left(frame: &Frame, kept: &[KeptDataView]) -> Vec<Vec<Markup>> {

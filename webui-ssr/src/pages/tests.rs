@@ -39,6 +39,7 @@ fn frame(role: Role, path: &str) -> Frame {
         }),
         csrf_token: Some("token".to_owned()),
         path: path.to_owned(),
+        services: Vec::new(),
         clock: Clock::now(None),
         done: None,
     }

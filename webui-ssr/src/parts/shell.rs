@@ -1,5 +1,6 @@
 //! What is around every page: head, menu, the way back, what was just done.
 
+use cell_control::view::ServiceView;
 use cell_model::account::{Identity, Role};
 use maud::{DOCTYPE, Markup, html};
 
@@ -11,6 +12,9 @@ use crate::navigation::{self, Link};
 
 /// What the box is called before anybody may know its name.
 const PRODUCT: &str = "Personal Internet Cell";
+
+/// The entry of the menu that has one for each service below it.
+const SERVICES: &str = "/services";
 
 /// A page, under the title the route table gives it, which is its only first-level heading.
 pub(crate) fn page(frame: &Frame, content: &Markup) -> Markup {
@@ -70,7 +74,7 @@ fn document(frame: &Frame, spoken: &str, title: &str, script: &Markup, content: 
                     }
                 }
                 main #main tabindex="-1" {
-                    @if let Some(role) = frame.role() { (crumbs(&navigation::crumbs(role, &frame.path))) }
+                    @if let Some(role) = frame.role() { (crumbs(&navigation::crumbs(role, &frame.path, &frame.services))) }
                     h1 { (title) }
                     @if let Some(done) = frame.done {
                         div role="status" { (notice(Weight::Note, &html! { p { (done.sentence()) } })) }
@@ -92,12 +96,34 @@ fn menu(frame: &Frame, role: Role) -> Markup {
             p.group { (group.title()) }
             ul {
                 @for page in pages {
-                    @let current = navigation::is_under(&frame.path, page.path).then_some("page");
-                    li { a href=(page.path) aria-current=[current] { (page.title) } }
+                    @let below: &[ServiceView] = if page.path == SERVICES { &frame.services } else { &[] };
+                    @let is_below = below.iter().any(|service| is_at(frame, service));
+                    @let is_here = navigation::is_under(&frame.path, page.path) && !is_below;
+                    li {
+                        a href=(page.path) aria-current=[is_here.then_some("page")] { (page.title) }
+                        @if !below.is_empty() { (services(frame, below)) }
+                    }
                 }
             }
         }
     }
+}
+
+/// What is installed, below where all of it is listed.
+fn services(frame: &Frame, services: &[ServiceView]) -> Markup {
+    html! {
+        ul {
+            @for service in services {
+                @let current = is_at(frame, service).then_some("page");
+                li { a href=(navigation::service_path(&service.id)) aria-current=[current] { (service.name) } }
+            }
+        }
+    }
+}
+
+/// Whether the page is one of a service's.
+fn is_at(frame: &Frame, service: &ServiceView) -> bool {
+    navigation::is_under(&frame.path, &navigation::service_path(&service.id))
 }
 
 fn crumbs(links: &[Link]) -> Markup {
