@@ -224,10 +224,9 @@ impl Namespace {
         let folder = Path::new(OWN_ETC).join(self.name());
         let path = folder.join(name);
         let written = match lines.is_empty() {
-            true => gone(std::fs::remove_file(&path)).and_then(|()| {
+            true => gone(std::fs::remove_file(&path)).map(|()| {
                 // The folder stays for as long as another file is in it.
                 let _ = std::fs::remove_dir(folder);
-                Ok(())
             }),
             false => std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, lines)),
         };
