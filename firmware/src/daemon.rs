@@ -201,6 +201,7 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         parts,
         published: reconciler.published.clone(),
         services: reconciler.services.clone(),
+        next: reconciler.next.clone(),
         nudge: reconciler.nudge.clone(),
         processes: Arc::new(RoleProcesses(keepers.clone())),
     });

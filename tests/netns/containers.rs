@@ -177,8 +177,7 @@ impl Host {
 fn only(service: ServiceSpec) -> ContainersSpec {
     ContainersSpec {
         services: vec![service],
-        discarded: BTreeSet::new(),
-        origins: BTreeMap::new(),
+        ..ContainersSpec::default()
     }
 }
 
@@ -320,9 +319,8 @@ fn change_replaces_what_it_is_about_and_what_is_kept_stays() {
     );
     assert_eq!(host.wait_page("172.20.1.2", "page"), "kept\n");
     let discard = ContainersSpec {
-        services: Vec::new(),
         discarded: BTreeSet::from([(service.id, service.data)]),
-        origins: BTreeMap::new(),
+        ..ContainersSpec::default()
     };
     host.apply(&discard).unwrap();
     assert!(host.seen().volumes.is_empty());
@@ -399,8 +397,7 @@ fn service_without_its_image_does_not_keep_the_others() {
     absent.containers[0].image = format!("web@sha256:{}", "00".repeat(32)).parse().unwrap();
     let spec = ContainersSpec {
         services: vec![absent, other],
-        discarded: BTreeSet::new(),
-        origins: BTreeMap::new(),
+        ..ContainersSpec::default()
     };
     let error = host.apply(&spec).unwrap_err();
     assert!(matches!(error, ContainersError::ImageMissing(_)), "{error}");

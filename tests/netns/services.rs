@@ -106,8 +106,7 @@ impl Host {
         }
         let spec = ContainersSpec {
             services: vec![service.clone()],
-            discarded: BTreeSet::new(),
-            origins: BTreeMap::new(),
+            ..ContainersSpec::default()
         };
         self.runtime.block_on(self.podman.apply(&spec)).unwrap();
         let mut said = String::new();

@@ -26,6 +26,9 @@ use tempfile::TempDir;
 /// A day.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The first process of a container ends on no signal that it does not ask for.
+const SERVE: &str = "trap 'exit 0' TERM; echo $WHICH > /tmp/page; httpd -f -p 8080 -h /tmp & wait";
+
 /// Says at the box's port 8090 which release it is.
 const PAGES: &str = r#"
 schema = 1
@@ -113,8 +116,34 @@ impl Shop {
         self.issue(version, Timestamp::now() + DAY, None);
     }
 
+    /// As [`Self::release`], with an image of 3 MiB that the box does not have.
+    fn release_of_another_image(&self, release: u32, version: u64) {
+        // Nothing that could be packed.
+        let mut state = u64::from(release);
+        let noise = std::iter::repeat_with(|| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 56) as u8
+        });
+        let pad = oci::ImageFile {
+            path: "data/pad".to_owned(),
+            mode: 0o644,
+            content: oci::Content::Bytes(noise.take(3 << 20).collect()),
+        };
+        let busybox = self.host.process.program("busybox");
+        let image = oci::busybox_with(&busybox, vec![pad], &["sh", "-c", SERVE]).unwrap();
+        oci::package_folder(&self.source(), &[("web", &image)]).unwrap();
+        self.write_with(release, &image);
+        self.issue(version, Timestamp::now() + DAY, None);
+    }
+
     fn write(&self, release: u32) {
-        let image = format!("web@{}", self.image.digest);
+        self.write_with(release, &self.image);
+    }
+
+    fn write_with(&self, release: u32, image: &oci::ImageArchive) {
+        let image = format!("web@{}", image.digest);
         let text = PAGES.replace("IMAGE", &image);
         let text = text.replace("RELEASE", &release.to_string());
         let folder = self.source().join("pages");
@@ -160,6 +189,51 @@ impl Shop {
         output.status.success().then_some(text)
     }
 
+    /// Whether it says at once that it is this release.
+    fn answers(&self, release: u32) -> bool {
+        self.page().as_deref() == Some(format!("release {release}\n").as_str())
+    }
+
+    fn wait_page(&self, release: u32) {
+        let found = wait_for(PATIENCE, || self.answers(release).then_some(()));
+        assert!(found.is_some(), "{}", self.host.service("pages"));
+    }
+
+    fn update(&self) -> Value {
+        let path = "/api/store/pages/update";
+        self.host.post(path, &json!({}), 200)["service"].clone()
+    }
+
+    /// When its container was started.
+    fn started(&self) -> String {
+        let format = ["--format", "{{.State.StartedAt}}"];
+        let container = ["inspect", "cell.pages.web"];
+        self.host.podman(&[container, format].concat())
+    }
+
+    /// Has the rest of the next version come, and asks all the while, until it is tried. How often, and how often nobody
+    /// answered.
+    fn ask_until_tried(&self) -> (u32, u32) {
+        let (mut asked, mut missed) = (0, 0);
+        self.server.behave(Manner::Good);
+        while self.host.service("pages")["next"] != Value::Null {
+            let answered = self.answers(1);
+            // It may have been tried since.
+            let is_tried = self.host.service("pages")["next"] == Value::Null;
+            asked += 1;
+            missed += u32::from(!answered && !is_tried);
+        }
+        (asked, missed)
+    }
+
+    /// Waits until no update is open.
+    fn wait_settled(&self) -> Value {
+        let found = wait_for(PATIENCE * 2, || {
+            Some(self.host.service("pages")).filter(|service| service["on_trial"] == false)
+        });
+        found.unwrap_or_else(|| panic!("{}", self.host.service("pages")))
+    }
+
     fn wait_detail(&self, what: &str) -> Value {
         let mut last = Value::Null;
         let found = wait_for(PATIENCE, || {
@@ -178,9 +252,7 @@ impl Shop {
 }
 
 fn pages_image(process: &podman::Podman) -> oci::ImageArchive {
-    // The first process of a container ends on no signal that it does not ask for.
-    let serve = "trap 'exit 0' TERM; echo $WHICH > /tmp/page; httpd -f -p 8080 -h /tmp & wait";
-    oci::busybox(&process.program("busybox"), &["sh", "-c", serve]).unwrap()
+    oci::busybox(&process.program("busybox"), &["sh", "-c", SERVE]).unwrap()
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
@@ -258,6 +330,105 @@ fn service_comes_from_a_source_that_the_owner_trusts_and_goes_on_without_it() {
     assert!(shop.page().is_some());
     let audit = shop.host.cell.get("/api/audit").to_string();
     assert!(audit.contains("store.refresh"), "{audit}");
+}
+
+/// With a service of release 1 that runs, and the offer of release 2, whose image the box does not have.
+fn with_newer() -> Shop {
+    let shop = Shop::start();
+    shop.trust(&shop.server.authority);
+    shop.release(1, 1);
+    assert_eq!(shop.refresh()["state"], "ok");
+    shop.host.install("pages");
+    shop.host.wait("pages", "ok");
+    shop.wait_page(1);
+    shop.release_of_another_image(2, 2);
+    assert_eq!(shop.refresh()["state"], "ok");
+    shop
+}
+
+#[test]
+fn service_answers_while_its_next_version_is_fetched_and_through_a_power_cut() {
+    let mut shop = with_newer();
+    let before = shop.host.service("pages");
+    assert_eq!(before["update"]["release"], 2, "{before}");
+    shop.server
+        .behave(Manner::StallsAfter(shop.server.bytes() + (2 << 20)));
+    let begun = shop.update();
+    assert_eq!(begun["on_trial"], true, "{begun}");
+    assert_eq!(begun["release"], 1, "{begun}");
+    assert_eq!(begun["next"], json!({ "version": "2.0", "release": 2 }));
+    assert_eq!(begun["update"], Value::Null, "{begun}");
+    let coming = shop.wait_detail("The next version is fetched: 2 of 5 MiB.");
+    assert_eq!(coming["state"], "ok", "{coming}");
+    assert!(shop.answers(1));
+    let again = shop.host.post("/api/store/pages/update", &json!({}), 409);
+    assert_eq!(again["code"], "service_updating", "{again}");
+
+    // The power goes: what runs is gone, and comes back as it was, without the network.
+    shop.host.cell.celld.kill9().unwrap();
+    let killed = shop.host.podman(&["kill", "cell.pages.web"]);
+    assert_eq!(killed, "cell.pages.web");
+    shop.host.cell.celld.restart().unwrap();
+    shop.host.cell.sign_in();
+    shop.wait_page(1);
+    let service = shop.host.service("pages");
+    assert_eq!(
+        (&service["on_trial"], &service["release"]),
+        (&json!(true), &json!(1))
+    );
+
+    let (asked, missed) = shop.ask_until_tried();
+    println!("{asked} requests while it was fetched, {missed} unanswered");
+    assert_eq!(missed, 0);
+    let settled = shop.wait_settled();
+    assert_eq!(settled["release"], 2, "{settled}");
+    assert_eq!(
+        (&settled["next"], &settled["failed_update"]),
+        (&Value::Null, &Value::Null)
+    );
+    shop.wait_page(2);
+    let audit = shop.host.cell.get("/api/audit").to_string();
+    for action in [
+        "service.update\"",
+        "service.update-try",
+        "service.update-keep",
+    ] {
+        assert!(audit.contains(action), "{action}: {audit}");
+    }
+}
+
+#[test]
+fn update_whose_image_is_not_had_is_given_up_and_nobody_notices() {
+    let shop = with_newer();
+    let started = shop.started();
+    shop.server.behave(Manner::Status(403));
+    shop.update();
+    let failing = shop.wait_detail("The next version could not be fetched");
+    assert_eq!(failing["state"], "ok", "{failing}");
+    let settled = shop.wait_settled();
+    assert_eq!(
+        (&settled["release"], &settled["state"]),
+        (&json!(1), &json!("ok"))
+    );
+    assert_eq!(settled["failed_update"]["release"], 2, "{settled}");
+    let reason = settled["failed_update"]["reason"].as_str().unwrap();
+    assert!(reason.contains("status 403"), "{reason}");
+    assert_eq!(settled["update"]["release"], 2, "{settled}");
+    assert!(shop.answers(1));
+    assert_eq!(shop.started(), started, "it was not touched");
+
+    // Removed in the middle: nothing of it is fetched any more, and nothing is left.
+    shop.server
+        .behave(Manner::StallsAfter(shop.server.bytes() + (2 << 20)));
+    shop.update();
+    shop.wait_detail("of 5 MiB");
+    shop.host.remove("pages", true);
+    let left = wait_for(PATIENCE, || shop.incoming().is_empty().then_some(()));
+    assert!(left.is_some(), "{:?}", shop.incoming());
+    shop.server.behave(Manner::Good);
+    shop.host.install("pages");
+    shop.host.wait("pages", "ok");
+    shop.wait_page(2);
 }
 
 fn largest(folder: &Path) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cell_model::container::{Capability, ContainerPath, ImageRef, Limits, Protocol};
+use cell_model::container::{Capability, ContainerPath, ImageDigest, ImageRef, Limits, Protocol};
 use cell_model::name::{PartName, ServiceId};
 use cell_model::toml_text::TomlError;
 
@@ -238,6 +238,12 @@ words!(Platform: Android = "android", Ios = "ios", Linux = "linux", Macos = "mac
 impl Manifest {
     /// The most bytes of a manifest.
     pub const MAX_BYTES: usize = 256 * 1024;
+
+    /// What its containers are made from.
+    pub fn images(&self) -> BTreeSet<ImageDigest> {
+        let containers = self.containers.iter();
+        containers.map(|container| container.image.digest).collect()
+    }
 
     /// Reads a manifest.
     ///

@@ -60,6 +60,11 @@ impl FakeContainers {
         self.state().next_image = Some(digest);
     }
 
+    /// As if this image had been brought before.
+    pub fn put_image(&self, digest: ImageDigest) {
+        self.state().images.insert(digest);
+    }
+
     /// Whether this image was brought.
     pub fn has(&self, digest: &ImageDigest) -> bool {
         self.state().images.contains(digest)

@@ -27,6 +27,7 @@ mod proof;
 mod rolling;
 pub mod seed;
 mod service_care;
+mod service_next;
 mod service_trial;
 mod services;
 mod set_up;

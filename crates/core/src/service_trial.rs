@@ -10,6 +10,7 @@ use cell_model::status::State;
 use tokio::time::Instant;
 
 use crate::edit::services::{keep_update, take_back_update};
+use crate::service_next::Waiting;
 use crate::{Core, System};
 
 /// How long a new version is well, without a break, before it stays: one that ends right after its start does not.
@@ -66,21 +67,23 @@ impl Core {
     pub(crate) fn watch_service_trials(self: &Arc<Self>, system: &System) {
         let core = Arc::downgrade(self);
         let mut desired = self.desired();
-        let mut services = system.services.clone();
+        let (mut services, mut next) = (system.services.clone(), system.next.clone());
         tokio::spawn(async move {
-            let mut trials = BTreeMap::new();
+            let (mut trials, mut waiting) = (BTreeMap::new(), Waiting::new());
             let mut is_watched = true;
             loop {
                 let config = desired.borrow_and_update().config.clone();
                 let mut pause = Duration::MAX;
-                if let Some(config) = config.filter(|config| is_any_on_trial(config)) {
+                if let Some(config) = config.filter(|config| is_any_updated(config)) {
                     let Some(core) = core.upgrade() else { return };
                     let judged = core.judge(&config, &mut trials).await;
-                    pause = if judged { LOOK } else { RETRY };
+                    let all_kept = core.go_on_with_updates(&config, &mut waiting).await && judged;
+                    pause = if all_kept { LOOK } else { RETRY };
                 }
                 tokio::select! {
                     changed = desired.changed() => if changed.is_err() { return },
                     changed = services.changed(), if is_watched => is_watched = changed.is_ok(),
+                    changed = next.changed(), if is_watched => is_watched = changed.is_ok(),
                     () = tokio::time::sleep(pause) => {}
                 }
             }
@@ -152,9 +155,9 @@ impl Core {
     }
 }
 
-fn is_any_on_trial(config: &Config) -> bool {
+fn is_any_updated(config: &Config) -> bool {
     let mut installed = config.services.installed.values();
-    installed.any(|service| service.former.is_some())
+    installed.any(|service| service.next.is_some() || service.former.is_some())
 }
 
 #[cfg(test)]

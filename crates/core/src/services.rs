@@ -153,7 +153,15 @@ impl Core {
         id: &ServiceId,
         service: &ServiceConfig,
     ) -> ServiceView {
-        let status = self.service_status(id, service);
+        let mut status = self.service_status(id, service);
+        let next = service.next.as_ref();
+        if let Some(next) = next {
+            let known = self.next_status(id, next);
+            let detail = known.map(|known| known.detail);
+            let detail = detail.unwrap_or_else(|| "The next version is fetched.".to_owned());
+            status.1 = format!("{} {detail}", status.1);
+        }
+        let next = next.and_then(|next| version(&next.manifest));
         let Ok(manifest) = Manifest::parse(service.manifest.as_bytes()) else {
             return unreadable(id, service, status);
         };
@@ -166,6 +174,7 @@ impl Core {
         });
         let guides = guides.collect();
         let hosts = manifest.routes.iter();
+        let newest = next.as_ref().map_or(manifest.release, |next| next.release);
         ServiceView {
             id: id.clone(),
             name: manifest.name,
@@ -198,8 +207,9 @@ impl Core {
             settings: settings(&manifest.settings, Some(service)),
             well_known: well_known(config, &manifest.routes),
             guides,
-            on_trial: service.former.is_some(),
-            update: self.newer(config, id, manifest.release),
+            on_trial: is_updated(service),
+            update: self.newer(config, id, newest),
+            next,
             failed_update: failed_update(service),
         }
     }
@@ -280,6 +290,20 @@ fn on_trial(
     }
 }
 
+/// Whether an update is open.
+fn is_updated(service: &ServiceConfig) -> bool {
+    service.next.is_some() || service.former.is_some()
+}
+
+/// The version that a manifest describes.
+fn version(manifest: &str) -> Option<ServiceUpdateView> {
+    let manifest = Manifest::parse(manifest.as_bytes()).ok()?;
+    Some(ServiceUpdateView {
+        version: manifest.version,
+        release: manifest.release,
+    })
+}
+
 fn failed_update(service: &ServiceConfig) -> Option<FailedUpdateView> {
     let failed = service.failed_update.as_ref()?;
     Some(FailedUpdateView {
@@ -314,8 +338,9 @@ fn unreadable(
         settings: Vec::new(),
         well_known: Vec::new(),
         guides: Vec::new(),
-        on_trial: service.former.is_some(),
+        on_trial: is_updated(service),
         update: None,
+        next: None,
         failed_update: failed_update(service),
     }
 }

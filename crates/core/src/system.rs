@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cell_model::status::Part;
-use cell_reconcile::{Nudge, Parts, Published, ServicesStatus};
+use cell_reconcile::{NextsStatus, Nudge, Parts, Published, ServicesStatus};
 use tokio::sync::{mpsc, watch};
 
 /// The running system.
@@ -15,6 +15,8 @@ pub struct System {
     pub published: watch::Receiver<Arc<Published>>,
     /// How each service is that runs.
     pub services: watch::Receiver<ServicesStatus>,
+    /// How far that is which services become.
+    pub next: watch::Receiver<NextsStatus>,
     /// To tell the reconciler something.
     pub nudge: mpsc::Sender<Nudge>,
     /// Parts that run as processes of their own.

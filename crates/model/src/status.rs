@@ -1,11 +1,13 @@
 //! What was seen of the system.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::container::ImageDigest;
 use crate::key::PublicKey;
 use crate::name::DnsLabel;
 
@@ -129,6 +131,28 @@ pub struct ServiceStatus {
     pub detail: String,
     /// The number of the data that what is told here works on: another one after an update.
     pub data: u32,
+}
+
+/// How far that is which a service becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextStatus {
+    /// The images that this is told of.
+    pub images: BTreeSet<ImageDigest>,
+    /// `Ok`: all are here. `Failed`: they do not come; that is tried again.
+    pub state: State,
+    /// What, in a sentence.
+    pub detail: String,
+    /// Why they do not come, while that is so.
+    pub obstacle: Option<Obstacle>,
+}
+
+/// Why images do not come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacle {
+    /// What went wrong, to be put into a sentence.
+    pub why: String,
+    /// Nobody was reached, or the connection broke: that says nothing of what is asked for.
+    pub is_network: bool,
 }
 
 /// Who carries the WireGuard packets.

@@ -2,6 +2,7 @@
 
 mod container;
 mod ground;
+mod images;
 mod proxy;
 mod reach;
 
@@ -15,8 +16,7 @@ use cell_model::name::{
     DnsLabel, Domain, InterfaceName, PartName, ServiceId, SettingKey, TimeZoneName, Username,
 };
 use cell_model::spec::{
-    ContainerSpec, ContainersSpec, FlowSpec, OriginSpec, PortSpec, ProxySpec, RouteSpec,
-    ServiceSpec,
+    ContainerSpec, ContainersSpec, FlowSpec, PortSpec, ProxySpec, RouteSpec, ServiceSpec,
 };
 use ipnet::Ipv4Net;
 
@@ -173,7 +173,8 @@ pub fn of(config: &Config, proxy: Option<&ImageRef>) -> Services {
     services.containers.discarded = discarded
         .flat_map(|(id, numbers)| numbers.iter().map(|number| (id.clone(), *number)))
         .collect();
-    services.containers.origins = origins(config, &services.containers);
+    services.containers.origins = images::origins(config, &services.containers);
+    services.containers.next = images::next(config);
     if let Some(image) = proxy.filter(|_| !services.routes.is_empty()) {
         proxy::add(&mut services, image, config, &place);
     }
@@ -196,23 +197,6 @@ fn read(id: &ServiceId, service: &ServiceConfig) -> Result<Read, ServiceProblem>
     let former = service.former.as_ref();
     let former = former.map(|former| Ok((parse(&former.manifest)?, former.number)));
     Ok((manifest, former.transpose()?))
-}
-
-/// Where the images are of those that run. The source may be none of the settings any more: then nobody is asked for them.
-fn origins(config: &Config, containers: &ContainersSpec) -> BTreeMap<ServiceId, OriginSpec> {
-    let running = containers.services.iter().map(|service| &service.id);
-    let origins = running.filter_map(|id| {
-        let origin = config.services.installed.get(id)?.origin.as_ref()?;
-        let source = config.services.sources.get(&origin.source)?;
-        let spec = OriginSpec {
-            url: source.url.clone(),
-            registry: origin.registry.clone(),
-            authorities: source.authorities.clone(),
-            size: origin.size,
-        };
-        Some((id.clone(), spec))
-    });
-    origins.collect()
 }
 
 /// What a person of this name has to do on their devices to use a service: kinds of device, each with its steps.

@@ -1,6 +1,7 @@
 //! Images of services that did not come with the box: fetched from their sources beside the rounds, then handed to podman.
 
 mod fetch;
+mod next;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use cell_model::container::ImageDigest;
 use cell_model::name::ServiceId;
 use cell_model::problem::chain;
 use cell_model::spec::{ContainersSpec, OriginSpec, ServiceSpec};
-use cell_model::status::State;
+use cell_model::status::{Obstacle, State};
 use cell_packages::{Incoming, Library};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -32,7 +33,7 @@ const AT_A_TIME: usize = 3;
 /// Whether this image is one that is fetched.
 pub(crate) fn is_awaited(spec: &ContainersSpec, library: &Library, image: &ImageDigest) -> bool {
     let mut services = spec.services.iter();
-    let is_of = |service: &ServiceSpec| digests(service).contains(image);
+    let is_of = |service: &ServiceSpec| service.images().any(|of| of == *image);
     !library.has_image(image)
         && services.any(|service| spec.origins.contains_key(&service.id) && is_of(service))
 }
@@ -53,11 +54,19 @@ pub(crate) struct Images {
 
 /// The images of a service.
 struct OnTheirWay {
-    origin: OriginSpec,
-    images: BTreeSet<ImageDigest>,
+    needed: Needed,
     progress: Arc<Progress>,
     failures: u32,
     stage: Stage,
+}
+
+/// Images that have to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Needed {
+    origin: OriginSpec,
+    images: BTreeSet<ImageDigest>,
+    /// Not for what the service is, but for what it becomes.
+    is_next: bool,
 }
 
 enum Stage {
@@ -65,7 +74,7 @@ enum Stage {
     Coming(AbortHandle),
     /// They did not.
     Waiting {
-        why: String,
+        obstacle: Obstacle,
         again: Instant,
         pause: Duration,
     },
@@ -97,15 +106,24 @@ impl Progress {
     }
 
     fn sentence(&self) -> String {
+        match self.mib() {
+            None => "Its source is asked.".to_owned(),
+            Some((done, total)) if done >= total => {
+                "All of it is fetched, and is unpacked.".to_owned()
+            }
+            Some((done, total)) => format!("{done} of {total} MiB are fetched."),
+        }
+    }
+
+    /// MiB that have come, whole ones, of those that are needed; `None` before that is known.
+    fn mib(&self) -> Option<(u64, u64)> {
         let (done, total) = (&self.done, &self.total);
         let (done, total) = (done.load(Ordering::Relaxed), total.load(Ordering::Relaxed));
+        let whole = total.div_ceil(1 << 20);
         match total {
-            0 => "Its source is asked.".to_owned(),
-            _ if done >= total => "All of it is fetched, and is unpacked.".to_owned(),
-            _ => {
-                let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-                format!("{} of {} MiB are fetched.", done >> 20, mib(total))
-            }
+            0 => None,
+            _ if done >= total => Some((whole, whole)),
+            _ => Some((done >> 20, whole)),
         }
     }
 }
@@ -125,44 +143,63 @@ impl Images {
     }
 
     /// Begins with what is needed, gives up what is not, and takes note of what has ended. Whether images have come since
-    /// the last time.
+    /// the last time of services that wait for them to run.
     pub(crate) async fn look(
         &mut self,
         spec: &ContainersSpec,
         name_servers: &[SocketAddr],
     ) -> bool {
         let any = self.take_in();
-        let mut missing = BTreeMap::new();
-        for service in &spec.services {
-            if let Some(origin) = spec.origins.get(&service.id) {
-                let Some(images) = self.missing(service).await else {
-                    // Who does not say what it has is asked again; what comes meanwhile comes.
-                    return any;
-                };
-                if !images.is_empty() {
-                    missing.insert(service.id.clone(), (origin, images));
-                }
-            }
-        }
-        self.on_their_way.retain(|id, way| {
-            missing
-                .get(id)
-                .is_some_and(|(origin, images)| way.origin == **origin && way.images == *images)
-        });
-        self.clear(missing.keys().cloned().collect()).await;
-        for (id, (origin, images)) in missing {
-            self.begin(id, origin, images, name_servers);
+        // Who does not say what it has is asked again; what comes meanwhile comes.
+        let Some(needed) = self.needed(spec).await else {
+            return any;
+        };
+        self.on_their_way
+            .retain(|id, way| needed.get(id) == Some(&way.needed));
+        self.clear(needed.keys().cloned().collect()).await;
+        for (id, needed) in needed {
+            self.begin(id, needed, name_servers);
         }
         any
+    }
+
+    /// What has to be fetched. What a service becomes comes before what it is: its source may have that no more. `None`:
+    /// podman does not say what it has.
+    async fn needed(&mut self, spec: &ContainersSpec) -> Option<BTreeMap<ServiceId, Needed>> {
+        let mut needed = BTreeMap::new();
+        for service in &spec.services {
+            let origin = spec.origins.get(&service.id);
+            let is_waited_for = spec
+                .next
+                .values()
+                .any(|next| next.needs.contains(&service.id));
+            if origin.is_none() && !is_waited_for {
+                continue;
+            }
+            let images = self.missing(service.images()).await?;
+            if let Some(one) = self.of(origin, images, false) {
+                needed.insert(service.id.clone(), one);
+            }
+        }
+        for (id, next) in &spec.next {
+            let images = self.missing(next.images.iter().copied()).await?;
+            if let Some(one) = self.of(next.origin.as_ref(), images, true) {
+                needed.insert(id.clone(), one);
+            }
+        }
+        Some(needed)
     }
 
     /// What there is to be said of the images of a service.
     pub(crate) fn notice(&self, id: &ServiceId) -> Option<(State, String)> {
         let way = self.on_their_way.get(id)?;
+        let way = (!way.needed.is_next).then_some(way)?;
         Some(match &way.stage {
             Stage::Coming(_) => (State::Pending, way.progress.sentence()),
-            Stage::Waiting { why, pause, .. } => {
-                let again = pause.as_secs();
+            Stage::Waiting {
+                obstacle, pause, ..
+            } => {
+                let (why, again) = (&obstacle.why, pause.as_secs());
                 let said =
                     format!("It could not be fetched: {why}. That is tried again after {again} s.");
                 (State::Failed, said)
@@ -183,8 +220,8 @@ impl Images {
             };
             match outcome {
                 Ok(()) => {
-                    any = true;
-                    self.there.extend(&way.images);
+                    any |= !way.needed.is_next;
+                    self.there.extend(&way.needed.images);
                     self.on_their_way.remove(&id);
                 }
                 Err(error) => {
@@ -193,8 +230,9 @@ impl Images {
                     let doubled = PAUSE.0.saturating_mul(1 << way.failures.min(16));
                     let pause = doubled.min(PAUSE.1);
                     way.failures = way.failures.saturating_add(1);
+                    let is_network = error.is_network();
                     way.stage = Stage::Waiting {
-                        why,
+                        obstacle: Obstacle { why, is_network },
                         again: Instant::now() + pause,
                         pause,
                     };
@@ -204,11 +242,30 @@ impl Images {
         any
     }
 
-    /// Images of a service that neither podman has nor the box. `None`: podman does not say.
-    async fn missing(&mut self, service: &ServiceSpec) -> Option<BTreeSet<ImageDigest>> {
+    /// What of these images has to be fetched: the others come with the box. `None`: nothing.
+    fn of(
+        &self,
+        origin: Option<&OriginSpec>,
+        mut images: BTreeSet<ImageDigest>,
+        is_next: bool,
+    ) -> Option<Needed> {
+        images.retain(|image| !self.library.has_image(image));
+        let origin = origin.filter(|_| !images.is_empty())?.clone();
+        Some(Needed {
+            origin,
+            images,
+            is_next,
+        })
+    }
+
+    /// Those of these images that podman does not have. `None`: it does not say.
+    async fn missing(
+        &mut self,
+        images: impl Iterator<Item = ImageDigest>,
+    ) -> Option<BTreeSet<ImageDigest>> {
         let mut missing = BTreeSet::new();
-        for image in digests(service) {
-            if self.there.contains(&image) || self.library.has_image(&image) {
+        for image in images {
+            if self.there.contains(&image) {
                 continue;
             }
             match self.containers.has_image(image).await {
@@ -246,13 +303,7 @@ impl Images {
         }
     }
 
-    fn begin(
-        &mut self,
-        id: ServiceId,
-        origin: &OriginSpec,
-        images: BTreeSet<ImageDigest>,
-        name_servers: &[SocketAddr],
-    ) {
+    fn begin(&mut self, id: ServiceId, needed: Needed, name_servers: &[SocketAddr]) {
         let coming = self.on_their_way.values();
         let coming = coming.filter(|way| matches!(way.stage, Stage::Coming(_)));
         if coming.count() >= AT_A_TIME {
@@ -268,8 +319,8 @@ impl Images {
         let progress = Arc::new(Progress::default());
         let fetch = Fetch {
             id: id.clone(),
-            origin: origin.clone(),
-            images: images.iter().copied().collect(),
+            origin: needed.origin.clone(),
+            images: needed.images.iter().copied().collect(),
             name_servers: name_servers.to_vec(),
             folder: self.folder.clone(),
             link: Arc::clone(&self.link),
@@ -281,17 +332,11 @@ impl Images {
             async move { (id, fetch.run().await) }
         });
         let way = OnTheirWay {
-            origin: origin.clone(),
-            images,
+            needed,
             progress,
             failures,
             stage: Stage::Coming(task),
         };
         self.on_their_way.insert(id, way);
     }
-}
-
-fn digests(service: &ServiceSpec) -> BTreeSet<ImageDigest> {
-    let containers = service.containers.iter();
-    containers.map(|container| container.image.digest).collect()
 }

@@ -41,7 +41,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use listener::{AdminListener, ListenerError};
 pub use proxy::{ProxyHost, ProxyHostError};
-pub use services::ServicesStatus;
+pub use services::{NextsStatus, ServicesStatus};
 
 /// Time between two looks at the whole when nothing calls for one: expiries, certificates, repairs.
 const IDLE: Duration = Duration::from_secs(30);
@@ -126,6 +126,8 @@ pub struct Reconciler {
     pub published: watch::Receiver<Arc<Published>>,
     /// How each service is that runs.
     pub services: watch::Receiver<ServicesStatus>,
+    /// How far that is which services become.
+    pub next: watch::Receiver<NextsStatus>,
     /// To tell the loop something.
     pub nudge: mpsc::Sender<Nudge>,
     stop: watch::Sender<bool>,
@@ -165,12 +167,13 @@ pub fn start(
         spec: None,
     }));
     let (stop, stopping) = watch::channel(false);
-    let (services, watch) = services::watch(&parts, view.clone(), nudge.clone(), clock);
+    let watched = services::watch(&parts, view.clone(), nudge.clone(), clock);
     let worker = round::Worker::new(options, parts, published, clock, stopping.clone());
     Reconciler {
         published: view,
-        services,
-        watch,
+        services: watched.services,
+        next: watched.next,
+        watch: watched.task,
         nudge,
         stop,
         task: tokio::spawn(run(worker, desired, nudges, stopping, clock)),

@@ -9,7 +9,7 @@ use cell_model::Timestamp;
 use cell_model::name::ServiceId;
 use cell_model::problem::chain;
 use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
-use cell_model::status::{Part, ServiceStatus, State};
+use cell_model::status::{NextStatus, Part, ServiceStatus, State};
 use cell_plan::services;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -21,6 +21,8 @@ use crate::{Nudge, Parts, Published};
 
 /// How each service is that runs.
 pub type ServicesStatus = Arc<BTreeMap<ServiceId, ServiceStatus>>;
+/// How far that is which services become.
+pub type NextsStatus = Arc<BTreeMap<ServiceId, NextStatus>>;
 
 const WELL: &str = "It runs, and is well.";
 /// Time between two looks.
@@ -36,19 +38,31 @@ const STARTING: Duration = Duration::from_secs(30);
 /// Who ran for so long ended for another reason than the last time.
 const STEADY: Duration = Duration::from_secs(600);
 
+/// The services that are looked after.
+pub(crate) struct Watched {
+    /// How each is.
+    pub(crate) services: watch::Receiver<ServicesStatus>,
+    /// How far that is which they become.
+    pub(crate) next: watch::Receiver<NextsStatus>,
+    /// Whoever looks after them.
+    pub(crate) task: JoinHandle<()>,
+}
+
 /// Starts to look after the services.
 pub(crate) fn watch(
     parts: &Parts,
     published: watch::Receiver<Arc<Published>>,
     nudge: mpsc::Sender<Nudge>,
     clock: fn() -> Timestamp,
-) -> (watch::Receiver<ServicesStatus>, JoinHandle<()>) {
-    let (status, view) = watch::channel(ServicesStatus::default());
+) -> Watched {
+    let (status, services) = watch::channel(ServicesStatus::default());
+    let (next, nexts) = watch::channel(NextsStatus::default());
     let watch = Watch {
         containers: Arc::clone(&parts.containers),
         published,
         nudge,
         status,
+        next,
         clock,
         known: BTreeMap::new(),
         tries: JoinSet::new(),
@@ -56,7 +70,11 @@ pub(crate) fn watch(
         images: Images::new(parts),
         proxy_began: false,
     };
-    (view, tokio::spawn(watch.run()))
+    Watched {
+        services,
+        next: nexts,
+        task: tokio::spawn(watch.run()),
+    }
 }
 
 struct Watch {
@@ -64,6 +82,7 @@ struct Watch {
     published: watch::Receiver<Arc<Published>>,
     nudge: mpsc::Sender<Nudge>,
     status: watch::Sender<ServicesStatus>,
+    next: watch::Sender<NextsStatus>,
     clock: fn() -> Timestamp,
     /// Containers by their names.
     known: BTreeMap<String, Known>,
@@ -133,7 +152,7 @@ impl Watch {
                 .spec
                 .as_ref()
                 .map(|spec| Arc::clone(&spec.containers));
-            match wanted.filter(|wanted| !wanted.services.is_empty()) {
+            match wanted.filter(|wanted| is_any_needed(wanted)) {
                 Some(wanted) => {
                     self.look(&wanted, &published).await;
                     tokio::time::sleep(LOOK).await;
@@ -145,6 +164,7 @@ impl Watch {
                     }
                     self.known.clear();
                     self.tell(BTreeMap::new());
+                    self.tell_next(BTreeMap::new());
                     if self.published.changed().await.is_err() {
                         return;
                     }
@@ -165,6 +185,7 @@ impl Watch {
                     (service.id.clone(), how)
                 });
                 let unknown = unknown.collect();
+                self.tell_next(BTreeMap::new());
                 return self.tell(unknown);
             }
         };
@@ -191,6 +212,7 @@ impl Watch {
             status.insert(service.id.clone(), (state, detail, service.data));
         }
         self.tell(status);
+        self.tell_next(self.images.next(wanted, failed.as_deref()));
         self.start_again().await;
         if std::mem::take(&mut self.proxy_began) {
             let _ = self.nudge.send(Nudge::Restart(Part::Proxy)).await;
@@ -339,6 +361,12 @@ impl Watch {
         }
     }
 
+    fn tell_next(&self, after: BTreeMap<ServiceId, NextStatus>) {
+        if **self.next.borrow() != after {
+            self.next.send_replace(Arc::new(after));
+        }
+    }
+
     /// Publishes what is so now; since when moves only with the state.
     fn tell(&self, status: BTreeMap<ServiceId, (State, String, u32)>) {
         let now = (self.clock)();
@@ -364,6 +392,11 @@ impl Watch {
             self.status.send_replace(Arc::new(after));
         }
     }
+}
+
+/// Whether there is anything to look after.
+fn is_any_needed(wanted: &ContainersSpec) -> bool {
+    !wanted.services.is_empty() || !wanted.next.is_empty()
 }
 
 /// All containers, by the names they have in podman.

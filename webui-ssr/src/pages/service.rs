@@ -149,6 +149,9 @@ fn about(frame: &Frame, service: &ServiceView) -> Vec<(&'static str, Markup)> {
 fn version(service: &ServiceView) -> Markup {
     html! {
         (service.version)
+        @if let Some(next) = &service.next {
+            " " span.quiet { "(version " (next.version) " is fetched, and is tried then)" }
+        }
         @match &service.update {
             Some(_) if service.on_trial => {}
             Some(update) => { " " span.quiet { "(version " (update.version) " is there)" } }

@@ -28,8 +28,9 @@ fn offer(frame: &Frame, service: &ServiceView, update: &ServiceUpdateView, path:
     html! {
         p.lead { strong { (service.name) } " becomes version " (update.version) " instead of " (service.version) "." }
         ul {
+            li { "It goes on as it is until the new version is here: that may have to be fetched first." }
             li { "The new version works on a copy of its data. That takes as long as copying does, and room on the disk." }
-            li { "Nobody reaches it meanwhile: its address answers that it is away, and devices try again by themselves." }
+            li { "Nobody reaches it from then on until that is well: its address answers that it is away, and devices try again by themselves." }
             li { "If it does not get well, it becomes what it was, with the data it had." }
         }
         div.buttons {

@@ -121,8 +121,7 @@ fn bring(seen: &mut ContainersSeen, spec: &ContainersSpec) -> usize {
 fn spec(services: Vec<ServiceSpec>) -> ContainersSpec {
     ContainersSpec {
         services,
-        discarded: BTreeSet::new(),
-        origins: BTreeMap::new(),
+        ..ContainersSpec::default()
     }
 }
 

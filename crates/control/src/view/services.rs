@@ -49,8 +49,11 @@ pub struct ServiceView {
     pub well_known: Vec<WellKnownView>,
     /// How it is used: what whoever asks has to do on their devices.
     pub guides: Vec<GuideView>,
-    /// Whether it was updated, and it is not known yet whether that stays. Until then nobody reaches it.
+    /// Whether an update is open. While its next version is fetched (`next`), the service goes on as it is; afterwards
+    /// nobody reaches it until it is known whether the update stays.
     pub on_trial: bool,
+    /// What it becomes once that is fetched; otherwise `null`.
+    pub next: Option<ServiceUpdateView>,
     /// What the box has of it that is newer; `null`: nothing.
     pub update: Option<ServiceUpdateView>,
     /// The last update, if it was taken back; otherwise `null`.

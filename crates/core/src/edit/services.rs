@@ -15,7 +15,9 @@ use cell_plan::services::{self, ServiceProblem};
 
 use super::Edit;
 use crate::sources::{note_owner, refuse_stranger};
-pub(crate) use update::{keep_update, refuse_on_trial, take_back_update, update};
+pub(crate) use update::{
+    give_up_update, keep_update, refuse_on_trial, take_back_update, try_update, update,
+};
 
 /// Installs services in this order; the last is the one that was asked for, the others are those that it needs.
 pub(crate) fn install(
@@ -103,7 +105,7 @@ pub(super) fn change(
     update: &ServiceUpdate,
 ) -> Result<Edit, Problem> {
     let service = find(config, id)?;
-    let manifest = manifest(id, service)?;
+    let manifest = manifest(id, &service.manifest)?;
     refuse_on_trial(&manifest, service)?;
     let mut after = ServiceConfig::clone(service);
     after.enabled = update.enabled.unwrap_or(service.enabled);
@@ -195,7 +197,7 @@ pub(super) fn leave(
 /// A service as it is, with what was set at another time, as far as it still takes that.
 pub(super) fn with_settings_of(present: &ServiceConfig, other: &ServiceConfig) -> ServiceConfig {
     let mut service = present.clone();
-    if present.former.is_some() {
+    if present.next.is_some() || present.former.is_some() {
         return service;
     }
     service.enabled = other.enabled;
@@ -322,8 +324,8 @@ fn find<'a>(config: &'a Config, id: &ServiceId) -> Result<&'a ServiceConfig, Pro
     found.ok_or_else(|| Problem::not_found(format!("service {id}")))
 }
 
-fn manifest(id: &ServiceId, service: &ServiceConfig) -> Result<Manifest, Problem> {
-    Manifest::parse(service.manifest.as_bytes()).map_err(|error| {
+fn manifest(id: &ServiceId, text: &str) -> Result<Manifest, Problem> {
+    Manifest::parse(text.as_bytes()).map_err(|error| {
         tracing::warn!(service = %id, %error, "a manifest is not taken any more");
         Problem::conflict(
             "service_unfit",

@@ -72,7 +72,7 @@ fn keep_data(now: &Config, earlier: &mut Config) {
             continue;
         }
         let mut service = ServiceConfig::clone(&service);
-        service.former = None;
+        (service.next, service.former) = (None, None);
         if let Some(data) = services.data_for(&id) {
             service.data = data;
         }

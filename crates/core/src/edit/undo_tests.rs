@@ -1,6 +1,6 @@
 use cell_control::change::{Change, SettingsUpdate};
 use cell_model::config::{
-    DataConfig, FormerConfig, OriginConfig, ServiceConfig, SettingValue, VpnConfig,
+    DataConfig, FormerConfig, NextConfig, OriginConfig, ServiceConfig, SettingValue, VpnConfig,
 };
 use cell_model::name::ServiceId;
 use proptest::prelude::*;
@@ -264,6 +264,16 @@ fn restored_settings_take_no_program_back_to_an_older_one() {
     assert_eq!(after.services.installed[&id].former, None);
     let after = restored(&with(on_trial.clone()), with(service(1, 9, 1, 7)));
     assert_eq!(after, on_trial);
+    // So it is with one whose images are fetched.
+    let mut waits = service(1, 9, 1, 5);
+    waits.next = Some(NextConfig {
+        manifest: manifest(2, 9),
+        origin: None,
+    });
+    let after = restore(&none, with(waits.clone()), 3, &BTreeMap::new()).config;
+    assert_eq!(after.services.installed[&id].next, None);
+    let after = restored(&with(waits.clone()), with(service(1, 9, 1, 7)));
+    assert_eq!(after, waits);
     // It goes with what it had before.
     let after = restore(&with(on_trial), none, 3, &BTreeMap::new()).config;
     assert_eq!(after.services.kept[&id].number, 1);

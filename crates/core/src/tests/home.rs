@@ -112,6 +112,7 @@ impl Home {
             parts,
             published: reconciler.published.clone(),
             services: reconciler.services.clone(),
+            next: reconciler.next.clone(),
             nudge: reconciler.nudge.clone(),
             processes: Arc::clone(&restarted) as Arc<dyn Processes>,
         });

@@ -22,8 +22,8 @@ pub use dns::{DnsConfig, DnsRecordConfig, RecordData, UpstreamConfig};
 pub use network::{AddressingConfig, AddressingError, InterfaceConfig, NetworkConfig};
 pub use peer::{PeerConfig, ServiceToggle};
 pub use services::{
-    DataConfig, FailedUpdateConfig, FormerConfig, ServiceConfig, ServicesConfig, ServicesSettings,
-    SettingValue,
+    DataConfig, FailedUpdateConfig, FormerConfig, NextConfig, ServiceConfig, ServicesConfig,
+    ServicesSettings, SettingValue,
 };
 pub use sources::{
     OriginConfig, PublisherKey, PublisherKeyError, PublisherKeys, Purpose, SourceConfig,

@@ -100,6 +100,9 @@ pub struct ServiceConfig {
     /// What was answered; all else is as the manifest says.
     #[serde(default)]
     pub answers: BTreeMap<SettingKey, SettingValue>,
+    /// What an update makes of it once all its images are here. Until then it goes on as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextConfig>,
     /// What it was before an update, for as long as it is not known whether it gets well. Until then nobody reaches it,
     /// so that nothing is lost should it become that again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,10 +125,22 @@ impl ServiceConfig {
             origin: None,
             enabled: true,
             answers,
+            next: None,
             former: None,
             failed_update: None,
         }
     }
+}
+
+/// What a service becomes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NextConfig {
+    /// Its manifest.
+    pub manifest: String,
+    /// Where its images are; `null`: with the image of the box.
+    #[serde(default)]
+    pub origin: Option<OriginConfig>,
 }
 
 /// A service as it was before an update.

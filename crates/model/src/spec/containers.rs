@@ -22,6 +22,19 @@ pub struct ContainersSpec {
     pub discarded: BTreeSet<(ServiceId, u32)>,
     /// Where the images of services are that did not come with the box.
     pub origins: BTreeMap<ServiceId, OriginSpec>,
+    /// What services become once their images are here.
+    pub next: BTreeMap<ServiceId, NextSpec>,
+}
+
+/// What a service becomes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextSpec {
+    /// Its images.
+    pub images: BTreeSet<ImageDigest>,
+    /// Where they are, if they did not come with the box.
+    pub origin: Option<OriginSpec>,
+    /// Services that it needs: it waits for their images too.
+    pub needs: BTreeSet<ServiceId>,
 }
 
 /// Where the images of a service are.
@@ -56,15 +69,16 @@ impl OriginSpec {
 }
 
 impl ContainersSpec {
-    /// Whether nothing runs, and nothing has to be deleted.
+    /// Whether nothing runs or comes, and nothing has to be deleted.
     pub fn is_empty(&self) -> bool {
-        self.services.is_empty() && self.discarded.is_empty()
+        self.services.is_empty() && self.next.is_empty() && self.discarded.is_empty()
     }
 
-    /// All images that are needed.
+    /// All images that are needed, now or next.
     pub fn images(&self) -> BTreeSet<ImageDigest> {
-        let containers = self.services.iter().flat_map(|service| &service.containers);
-        containers.map(|container| container.image.digest).collect()
+        let now = self.services.iter().flat_map(ServiceSpec::images);
+        let next = self.next.values().flat_map(|next| &next.images);
+        now.chain(next.copied()).collect()
     }
 }
 
@@ -85,6 +99,15 @@ pub struct ServiceSpec {
     pub data: u32,
     /// What runs, in the order in which it is started.
     pub containers: Vec<ContainerSpec>,
+}
+
+impl ServiceSpec {
+    /// What its containers are made from.
+    pub fn images(&self) -> impl Iterator<Item = ImageDigest> {
+        self.containers
+            .iter()
+            .map(|container| container.image.digest)
+    }
 }
 
 /// What a service keeps in a folder.

@@ -310,8 +310,8 @@ fn no_two_slots_share_an_address_or_an_id() {
 mod proxy {
     use std::sync::Arc;
 
-    use cell_model::config::{Config, FormerConfig, ServiceConfig, ServiceToggle};
-    use cell_model::container::ImageRef;
+    use cell_model::config::{Config, FormerConfig, NextConfig, ServiceConfig, ServiceToggle};
+    use cell_model::container::{ImageDigest, ImageRef};
 
     use super::*;
     use crate::resolve::resolve as resolve_box;
@@ -402,6 +402,40 @@ mod proxy {
         assert!(zone.services.contains(&"cal".parse().unwrap()));
         assert_eq!(spec.proxy.as_ref().unwrap().hosts[0].backend, None);
         assert_eq!(spec.firewall.containers.flows, BTreeSet::new());
+    }
+
+    #[test]
+    fn service_that_is_to_be_updated_goes_on_as_it_is_and_its_next_images_are_known() {
+        let (mut sample, image) = (sample(), image());
+        let with_proxy = |sample: &Sample| {
+            let mut input = sample.input();
+            input.proxy_image = Some(&image);
+            resolve_box(&input)
+        };
+        let before = with_proxy(&sample);
+        let config = sample.config.as_mut().unwrap();
+        let (id, service) = config.services.installed.iter_mut().next().unwrap();
+        let id = id.clone();
+        let service = Arc::make_mut(service);
+        let other: ImageDigest = DIGEST.replace("00", "ff").parse().unwrap();
+        let manifest = service.manifest.replace(DIGEST, &other.to_string());
+        service.next = Some(NextConfig {
+            manifest,
+            origin: None,
+        });
+        let mut after = with_proxy(&sample);
+        let mut containers = ContainersSpec::clone(&after.containers);
+        let next = std::mem::take(&mut containers.next);
+        assert_eq!(next[&id].images, BTreeSet::from([other]));
+        after.containers = Arc::new(containers);
+        assert_eq!(after, before);
+
+        // One that this version of the box does not take keeps nobody from going on.
+        let config = sample.config.as_mut().unwrap();
+        let service = config.services.installed.get_mut(&id).unwrap();
+        let next = &mut Arc::make_mut(service).next;
+        next.as_mut().unwrap().manifest = "schema = 9".to_owned();
+        assert_eq!(with_proxy(&sample), before);
     }
 
     #[test]

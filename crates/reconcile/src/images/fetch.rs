@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cell_containers::Containers;
-use cell_fetch::{Command, FetchLink, WholeError, rest, whole};
+use cell_fetch::{Command, FetchError, FetchLink, WholeError, rest, whole};
 use cell_model::container::ImageDigest;
 use cell_model::name::ServiceId;
 use cell_model::spec::OriginSpec;
@@ -34,6 +34,22 @@ pub(super) enum FetchImagesError {
     /// The daemon ends.
     #[error("it was broken off")]
     Cut(#[from] tokio::task::JoinError),
+}
+
+impl FetchImagesError {
+    /// Whether nobody was reached, or the connection broke.
+    pub(super) fn is_network(&self) -> bool {
+        let Self::Fetch(WholeError::Fetch(error)) = self else {
+            return false;
+        };
+        matches!(
+            error,
+            FetchError::Name(_)
+                | FetchError::Unreachable(..)
+                | FetchError::Stalled(_)
+                | FetchError::Cut
+        )
+    }
 }
 
 /// The images of one service on their way.

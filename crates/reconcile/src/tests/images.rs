@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cell_fetch::FetchError;
-use cell_model::config::{Config, OriginConfig, PublisherKeys, Purpose, SourceConfig};
+use cell_model::config::{
+    Config, NextConfig, OriginConfig, PublisherKeys, Purpose, ServiceConfig, SourceConfig,
+};
 use cell_model::container::{ImageDigest, Registry};
-use cell_model::status::{ServiceStatus, State};
+use cell_model::status::{NextStatus, ServiceStatus, State};
 use cell_plan::services;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -200,6 +202,123 @@ async fn server_that_gives_nothing_is_asked_again_ever_more_rarely() {
     let begun = Instant::now();
     until_loaded(&running, &image).await;
     assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+/// A box with a service that is to become one of this image.
+fn with_next(image: &Image) -> Config {
+    let mut config = with_origin(image, image.size(), None);
+    let next = ServiceConfig::clone(&config.services.installed[&files()]);
+    let mut service = files_of(&digest(b"the image of before"));
+    service.next = Some(NextConfig {
+        manifest: next.manifest,
+        origin: next.origin,
+    });
+    config.services.installed.insert(files(), Arc::new(service));
+    config
+}
+
+async fn until_next(running: &Running, mut holds: impl FnMut(&NextStatus) -> bool) -> NextStatus {
+    let mut next = running.reconciler.next.clone();
+    let found = next.wait_for(|next| next.get(&files()).is_some_and(&mut holds));
+    let found = tokio::time::timeout(Duration::from_secs(3_600), found);
+    found.await.expect("within an hour").unwrap()[&files()].clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn service_goes_on_as_it_is_while_its_next_version_is_fetched() {
+    let (image, world) = (Image::new(), World::new());
+    world.fetch.fail(Some(FetchError::Status(503)));
+    let running = Running::start(world, desired(1, with_next(&image)));
+    until(&running, is_well).await;
+    let status = until_next(&running, |status| status.state == State::Failed).await;
+    assert_eq!(status.images, [image.digest].into());
+    assert!(
+        status
+            .detail
+            .starts_with("The next version could not be fetched: ")
+            && status.detail.ends_with("tried again after 10 s."),
+        "{status:?}"
+    );
+    assert!(!status.obstacle.unwrap().is_network);
+    let services = running.reconciler.services.borrow().clone();
+    assert!(is_well(&services[&files()]), "{services:?}");
+
+    running.world.done();
+    running.world.fetch.fail(None);
+    image.put(&running.world);
+    running.world.containers.set_next_image(image.digest);
+    until_next(&running, |status| status.state == State::Ok).await;
+    assert!(running.world.containers.has(&image.digest));
+    let services = running.reconciler.services.borrow().clone();
+    assert!(is_well(&services[&files()]), "{services:?}");
+    assert!(running.world.done().is_empty(), "nothing was touched");
+
+    // Nobody wants it any more.
+    let mut config = with_next(&image);
+    let service = config.services.installed.get_mut(&files()).unwrap();
+    Arc::make_mut(service).next = None;
+    running.change(2, config);
+    let mut next = running.reconciler.next.clone();
+    next.wait_for(|next| next.is_empty()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn next_version_of_the_box_is_here_once_podman_has_it_and_what_it_needs() {
+    let (next, needed) = (digest(b"the next image"), digest(b"one that is needed"));
+    let mut config = config([2]);
+    let mut service = files_of(&digest(b"the image of before"));
+    let manifest = files_of(&next).manifest;
+    service.next = Some(NextConfig {
+        manifest: manifest.replace("release = 1", "release = 2\nrequires = [\"notes\"]"),
+        origin: None,
+    });
+    let mut notes = files_of(&needed);
+    notes.manifest = notes.manifest.replace("\"files\"", "\"notes\"");
+    (notes.data.slot, notes.data.number, notes.data.lasting) = (2, 3, 4);
+    let installed = &mut config.services.installed;
+    installed.insert("notes".parse().unwrap(), Arc::new(notes));
+    installed.insert(files(), Arc::new(service));
+    let world = World::new();
+    world.containers.put_image(next);
+    let running = Running::start(world, desired(1, config));
+    let status = until_next(&running, |_| true).await;
+    assert_eq!(status.state, State::Pending);
+    assert_eq!(
+        status.detail,
+        "The next version waits for notes, which it needs."
+    );
+    running.world.containers.put_image(needed);
+    until_next(&running, |status| status.state == State::Ok).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn next_version_comes_where_the_image_of_before_is_not_had_any_more() {
+    let (image, world) = (Image::new(), World::new());
+    image.put(&world);
+    world.containers.set_next_image(image.digest);
+    let mut config = with_next(&image);
+    let service = config.services.installed.get_mut(&files()).unwrap();
+    let service = Arc::make_mut(service);
+    service.origin = service.next.as_ref().unwrap().origin.clone();
+    let running = Running::start(world, desired(1, config));
+    until_next(&running, |status| status.state == State::Ok).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn next_version_that_nobody_has_is_told_and_a_broken_line_is_told_from_a_refusal() {
+    let (image, world) = (Image::new(), World::new());
+    let name = "store.example.org".to_owned();
+    world.fetch.fail(Some(FetchError::Name(name)));
+    let running = Running::start(world, desired(1, with_next(&image)));
+    let status = until_next(&running, |status| status.state == State::Failed).await;
+    assert!(status.obstacle.unwrap().is_network);
+
+    let mut config = with_next(&image);
+    config.services.sources.clear();
+    running.change(2, config);
+    let status = until_next(&running, |status| status.detail.contains("no place")).await;
+    assert_eq!(status.state, State::Failed);
+    assert!(!status.obstacle.unwrap().is_network);
 }
 
 #[test]

@@ -52,6 +52,7 @@ pub(super) fn service() -> ServiceView {
             steps: vec!["Open https://files.home.cell/ in the file manager.".to_owned()],
         }],
         on_trial: false,
+        next: None,
         update: Some(ServiceUpdateView {
             version: "1.3".to_owned(),
             release: 4,

@@ -290,3 +290,102 @@ fn nothing_is_changed_of_a_service_on_trial_but_it_can_be_removed() {
     let gone = removed(&updated, "files", true).unwrap().config.services;
     assert_eq!(gone.discarded[&id("files")], [1, 2, 3].into());
 }
+
+/// The files of release 2, of another image.
+fn elsewhere() -> Offer {
+    let mut offer = newer();
+    offer.text = offer.text.replace("sha256:00", "sha256:ff");
+    offer.manifest = Manifest::parse(offer.text.as_bytes()).unwrap();
+    offer
+}
+
+#[test]
+fn update_waits_for_its_images_and_changes_nothing_before_they_are_here() {
+    let before = answered();
+    let was = before.services.installed[&id("files")].clone();
+    let waits = update(&before, &[elsewhere()]).unwrap();
+    assert_eq!(
+        waits.summary,
+        "Began to update The files from version 1 to 2"
+    );
+    let mut service = ServiceConfig::clone(&waits.config.services.installed[&id("files")]);
+    let next = service.next.take().unwrap();
+    assert_eq!(next.manifest, elsewhere().text);
+    assert_eq!(service, *was);
+    assert!(waits.config.services.discarded.is_empty());
+
+    // Nothing is changed of it meanwhile; it can be removed, with what it has.
+    let again = update(&waits.config, &[elsewhere()]).unwrap_err();
+    assert_eq!(again.code, "service_updating");
+    let stop = Change::ChangeService {
+        id: id("files"),
+        update: ServiceUpdate {
+            enabled: Some(false),
+            ..ServiceUpdate::default()
+        },
+    };
+    let refused = submit(&waits.config, &stop).unwrap_err();
+    assert_eq!(refused.code, "service_updating");
+    let gone = removed(&waits.config, "files", false).unwrap().config;
+    assert_eq!(gone.services.kept[&id("files")], was.data);
+
+    let tried = try_update(&waits.config, &id("files")).unwrap();
+    assert_eq!(
+        tried.summary,
+        "Version 2 of The files is here, and is tried"
+    );
+    let on_trial = &tried.config.services.installed[&id("files")];
+    assert_eq!((on_trial.data.number, &on_trial.next), (3, &None));
+    assert_eq!(on_trial.former.as_ref().unwrap().number, 1);
+    assert!(try_update(&tried.config, &id("files")).is_none());
+
+    let given_up = give_up_update(&waits.config, &id("files"), "Nobody answers.").unwrap();
+    let service = &given_up.config.services.installed[&id("files")];
+    assert_eq!((service.data, &service.next), (was.data, &None));
+    let failed = service.failed_update.as_ref().unwrap();
+    assert_eq!(
+        (failed.release, failed.reason.as_str()),
+        (2, "Nobody answers.")
+    );
+    assert!(give_up_update(&given_up.config, &id("files"), "").is_none());
+    assert!(given_up.config.services.discarded.is_empty());
+}
+
+#[test]
+fn update_that_has_got_something_in_its_way_while_it_was_fetched_is_given_up() {
+    let photos = offer(
+        "photos",
+        "",
+        "[[port]]\nprotocol = \"tcp\"\nport = 993\nbackend = \"web:80\"\n",
+    );
+    let mut next = elsewhere();
+    next.text
+        .push_str("[[port]]\nprotocol = \"tcp\"\nport = 993\nbackend = \"web:80\"\n");
+    next.manifest = Manifest::parse(next.text.as_bytes()).unwrap();
+    let waits = update(&with(&[files()]), &[next]).unwrap().config;
+    let both = install(&waits, &[photos], &BTreeMap::new()).unwrap().config;
+    let given_up = try_update(&both, &id("files")).unwrap();
+    assert!(
+        given_up
+            .summary
+            .starts_with("Gave up the update of The files")
+    );
+    let service = &given_up.config.services.installed[&id("files")];
+    assert_eq!((service.data.number, &service.next), (1, &None));
+    let reason = &service.failed_update.as_ref().unwrap().reason;
+    assert!(reason.contains("photos"), "{reason}");
+}
+
+#[test]
+fn update_that_brings_another_service_along_waits_for_it() {
+    let mut next = newer();
+    next.text = next
+        .text
+        .replace("release = 2", "release = 2\nrequires = [\"photos\"]");
+    next.manifest = Manifest::parse(next.text.as_bytes()).unwrap();
+    let photos = offer("photos", "", "");
+    let waits = update(&with(&[files()]), &[photos, next]).unwrap().config;
+    assert!(waits.services.installed.contains_key(&id("photos")));
+    let service = &waits.services.installed[&id("files")];
+    assert!(service.next.is_some() && service.former.is_none());
+}

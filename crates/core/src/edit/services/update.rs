@@ -4,23 +4,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cell_catalogue::Manifest;
-use cell_model::config::{Config, FailedUpdateConfig, FormerConfig, ServiceConfig};
+use cell_model::config::{Config, FailedUpdateConfig, FormerConfig, NextConfig, ServiceConfig};
 use cell_model::name::ServiceId;
 use cell_model::problem::Problem;
 use cell_packages::Offer;
+use cell_plan::services;
 
 use crate::sources::refuse_stranger;
 
 use super::{Edit, add, check, discard, find, keep_fitting, manifest, refuse_secrets};
 
-/// Updates to the last of these; the others are services that it needs and that are not there. The new one works on a
-/// copy of what the old one has kept, so that there is a way back.
+/// Updates to the last of these; the others are services that it needs and that are not there. The old one goes on until
+/// the images of the new one are here.
 pub(crate) fn update(config: &Config, offers: &[Offer]) -> Result<Edit, Problem> {
     let (wanted, needed) = offers.split_last().ok_or_else(Problem::internal)?;
     let new = &wanted.manifest;
     let id = &new.id;
     let service = find(config, id)?;
-    let old = manifest(id, service)?;
+    let old = manifest(id, &service.manifest)?;
     refuse_on_trial(&old, service)?;
     refuse_other_than_newer(&old, new)?;
     if !service.enabled {
@@ -42,28 +43,112 @@ pub(crate) fn update(config: &Config, offers: &[Offer]) -> Result<Edit, Problem>
     for offer in needed {
         add(&mut after, offer, BTreeMap::new())?;
     }
-    let number = after.services.next_number();
+    let next = NextConfig {
+        manifest: wanted.text.clone(),
+        origin: wanted.origin.clone(),
+    };
+    let tried = on_trial(&after, id, &next)?;
+    check(&tried, offers.iter().map(|offer| &offer.manifest))?;
+    let is_here = needed.is_empty() && new.images().is_subset(&old.images());
+    match is_here {
+        true => after = tried,
+        false => replace(&mut after, id, |service| {
+            (service.next, service.failed_update) = (Some(next), None);
+        }),
+    }
+    let summary = format!(
+        "Began to update {} from version {} to {}",
+        new.name, old.version, new.version
+    );
+    Ok(Edit::new(after, "service.update", id.to_string(), summary))
+}
+
+/// The images of what a service becomes are here: it becomes that, on trial. `None`: it becomes nothing else.
+pub(crate) fn try_update(config: &Config, id: &ServiceId) -> Option<Edit> {
+    let service = config.services.installed.get(id)?;
+    let next = service.next.as_ref()?;
+    let tried = manifest(id, &next.manifest).and_then(|manifest| {
+        let after = on_trial(config, id, next)?;
+        // What came since may be in its way.
+        check(&after, [&manifest])?;
+        Ok((after, manifest))
+    });
+    let (after, manifest) = match tried {
+        Ok(tried) => tried,
+        Err(problem) => return give_up_update(config, id, &problem.detail),
+    };
+    let summary = format!(
+        "Version {} of {} is here, and is tried",
+        manifest.version, manifest.name
+    );
+    let object = id.to_string();
+    Some(Edit::new(after, "service.update-try", object, summary))
+}
+
+/// A service does not become what it was to be, and goes on as it is. `None`: it becomes nothing else.
+pub(crate) fn give_up_update(config: &Config, id: &ServiceId, reason: &str) -> Option<Edit> {
+    let service = config.services.installed.get(id)?;
+    let next = service.next.as_ref()?;
+    let failed_update = failed(&next.manifest, reason);
+    let summary = format!("Gave up the update of {}: {reason}", name(id, service));
+    let mut after = config.clone();
+    replace(&mut after, id, |service| {
+        (service.next, service.failed_update) = (None, failed_update);
+    });
+    let object = id.to_string();
+    Some(Edit::new(after, "service.update-revert", object, summary))
+}
+
+/// The config with a service as it is next, which works on a copy of what it has kept, so that there is a way back.
+fn on_trial(config: &Config, id: &ServiceId, next: &NextConfig) -> Result<Config, Problem> {
+    let service = find(config, id)?;
+    let new = manifest(id, &next.manifest)?;
+    let number = config.services.next_number();
     let number = number.ok_or_else(Problem::internal)?;
     // What the new one does not ask any more, or not so, is as its manifest says.
     let mut answers = service.answers.clone();
-    keep_fitting(&mut answers, new);
-    let mut updated = ServiceConfig::new(wanted.text.clone(), service.data, answers);
+    keep_fitting(&mut answers, &new);
+    let mut updated = ServiceConfig::new(next.manifest.clone(), service.data, answers);
     updated.data.number = number;
-    updated.origin = wanted.origin.clone();
+    updated.origin = next.origin.clone();
     updated.former = Some(FormerConfig {
         manifest: service.manifest.clone(),
         number: service.data.number,
         origin: service.origin.clone(),
         answers: service.answers.clone(),
     });
+    let mut after = config.clone();
     let installed = &mut after.services.installed;
     installed.insert(id.clone(), Arc::new(updated));
-    check(&after, offers.iter().map(|offer| &offer.manifest))?;
-    let summary = format!(
-        "Began to update {} from version {} to {}",
-        new.name, old.version, new.version
-    );
-    Ok(Edit::new(after, "service.update", id.to_string(), summary))
+    refuse_in_the_way(config, &after, &new)?;
+    Ok(after)
+}
+
+/// 409 when another service could not run any more beside the new version once that stays.
+fn refuse_in_the_way(before: &Config, after: &Config, new: &Manifest) -> Result<(), Problem> {
+    let mut stays = after.clone();
+    replace(&mut stays, &new.id, |service| service.former = None);
+    let known = services::of(before, None).problems;
+    let found = services::of(&stays, None).problems;
+    let mut others = found.iter().filter(|(id, _)| **id != new.id);
+    match others.find(|(id, _)| !known.contains_key(*id)) {
+        None => Ok(()),
+        Some((other, problem)) => Err(Problem::conflict(
+            "service_clash",
+            "Another service is in the way",
+            format!(
+                "Beside version {} of {} the service {other} does not run: it {problem}.",
+                new.version, new.name
+            ),
+        )),
+    }
+}
+
+/// Changes a service that is installed.
+fn replace(config: &mut Config, id: &ServiceId, change: impl FnOnce(&mut ServiceConfig)) {
+    if let Some(service) = config.services.installed.get_mut(id) {
+        change(Arc::make_mut(service));
+    }
 }
 
 /// The update stays; what the service had before is deleted. `None`: none is on trial.
@@ -89,7 +174,6 @@ pub(crate) fn keep_update(config: &Config, id: &ServiceId) -> Option<Edit> {
 pub(crate) fn take_back_update(config: &Config, id: &ServiceId, reason: &str) -> Option<Edit> {
     let service = config.services.installed.get(id)?;
     let former = service.former.as_ref()?;
-    let failed = Manifest::parse(service.manifest.as_bytes()).ok();
     let mut back = ServiceConfig::new(
         former.manifest.clone(),
         service.data,
@@ -98,11 +182,7 @@ pub(crate) fn take_back_update(config: &Config, id: &ServiceId, reason: &str) ->
     back.data.number = former.number;
     back.origin = former.origin.clone();
     back.enabled = service.enabled;
-    back.failed_update = failed.map(|failed| FailedUpdateConfig {
-        release: failed.release,
-        version: failed.version,
-        reason: reason.to_owned(),
-    });
+    back.failed_update = failed(&service.manifest, reason);
     let mut after = config.clone();
     discard(&mut after.services, id, [service.data.number].into_iter());
     let installed = &mut after.services.installed;
@@ -116,18 +196,21 @@ pub(crate) fn take_back_update(config: &Config, id: &ServiceId, reason: &str) ->
     ))
 }
 
-/// 409 while it is not known whether an update stays: what is changed now would be lost or left behind.
+/// 409 while an update is open: what is changed now would be lost or left behind.
 pub(crate) fn refuse_on_trial(manifest: &Manifest, service: &ServiceConfig) -> Result<(), Problem> {
-    match service.former {
-        None => Ok(()),
-        Some(_) => Err(Problem::conflict(
-            "service_updating",
-            "The service is being updated",
-            format!(
-                "Whether {} stays at version {} is known once it is well or has failed. Wait for that, then try again.",
-                manifest.name, manifest.version
-            ),
-        )),
+    let refused = |what: String| {
+        let what = format!("{what} Wait for that, then try again.");
+        Problem::conflict("service_updating", "The service is being updated", what)
+    };
+    let (name, version) = (&manifest.name, &manifest.version);
+    match (&service.next, &service.former) {
+        (None, None) => Ok(()),
+        (Some(_), _) => Err(refused(format!(
+            "The next version of {name} is fetched; until it is here, version {version} goes on."
+        ))),
+        (None, Some(_)) => Err(refused(format!(
+            "Whether {name} stays at version {version} is known once it is well or has failed."
+        ))),
     }
 }
 
@@ -172,6 +255,16 @@ fn refuse_moved_data(old: &Manifest, new: &Manifest) -> Result<(), Problem> {
             ),
         )),
     }
+}
+
+/// The update to what this manifest describes, taken back. `None`: nothing can be said of it.
+fn failed(manifest: &str, reason: &str) -> Option<FailedUpdateConfig> {
+    let manifest = Manifest::parse(manifest.as_bytes()).ok()?;
+    Some(FailedUpdateConfig {
+        release: manifest.release,
+        version: manifest.version,
+        reason: reason.to_owned(),
+    })
 }
 
 fn name(id: &ServiceId, service: &ServiceConfig) -> String {
