@@ -78,7 +78,8 @@ impl Host {
     }
 
     fn apply(&self, spec: &ContainersSpec) -> Result<(), ContainersError> {
-        self.runtime.block_on(self.podman.apply(spec))
+        self.runtime
+            .block_on(self.podman.apply(spec, &BTreeSet::new()))
     }
 
     fn seen(&self) -> ContainersSeen {

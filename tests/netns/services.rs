@@ -108,7 +108,9 @@ impl Host {
             services: vec![service.clone()],
             ..ContainersSpec::default()
         };
-        self.runtime.block_on(self.podman.apply(&spec)).unwrap();
+        self.runtime
+            .block_on(self.podman.apply(&spec, &BTreeSet::new()))
+            .unwrap();
         let mut said = String::new();
         let well = wait_for(PATIENCE, || match self.probe(service, None) {
             Ok(()) => Some(()),

@@ -73,11 +73,12 @@ pub(crate) fn removals<'a>(
     containers_gone.chain(networks_gone).collect()
 }
 
-/// What to make and start of a service then, in order.
+/// What to make and start of a service then, in order. What ended and is among the resting is not started.
 pub(crate) fn additions<'a>(
     service: &'a ServiceSpec,
     seen: &ContainersSeen,
     limiting: Limiting,
+    resting: &BTreeSet<String>,
 ) -> Vec<Act<'a>> {
     let mut acts = Vec::new();
     let network = seen.networks.get(&names::network(&service.id));
@@ -103,7 +104,7 @@ pub(crate) fn additions<'a>(
                 Act::CreateContainer(service, container),
                 Act::Start(service, container),
             ]),
-            Some(found) if found.state != ContainerState::Running => {
+            Some(found) if found.state != ContainerState::Running && !resting.contains(&name) => {
                 acts.push(Act::Start(service, container));
             }
             Some(_) => {}

@@ -89,7 +89,11 @@ impl Containers for FakeContainers {
         Ok(self.willing()?.seen.clone())
     }
 
-    async fn apply(&self, spec: &ContainersSpec) -> Result<(), ContainersError> {
+    async fn apply(
+        &self,
+        spec: &ContainersSpec,
+        resting: &BTreeSet<String>,
+    ) -> Result<(), ContainersError> {
         let mut state = self.willing()?;
         let mut seen = ContainersSeen {
             volumes: std::mem::take(&mut state.seen.volumes),
@@ -116,8 +120,13 @@ impl Containers for FakeContainers {
                     made_from: render::container_digest(service, container, Limiting::Possible),
                     started: 0,
                 };
-                seen.containers
-                    .insert(names::container(&service.id, &container.name), found);
+                let name = names::container(&service.id, &container.name);
+                let before = state.seen.containers.remove(&name);
+                let rests = before.filter(|before| {
+                    let has_ended = matches!(before.state, ContainerState::Exited(_));
+                    has_ended && before.made_from == found.made_from && resting.contains(&name)
+                });
+                seen.containers.insert(name, rests.unwrap_or(found));
             }
         }
         state.seen = seen;

@@ -21,7 +21,7 @@ mod render;
 mod seen;
 mod size;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 
 use async_trait::async_trait;
@@ -42,9 +42,14 @@ pub trait Containers: Send + Sync {
     /// What there is now.
     async fn observe(&self) -> Result<ContainersSeen, ContainersError>;
 
-    /// Brings what runs to exactly this; what is so already goes on. A service that cannot be brought up does not keep
-    /// the others: the first error is told once all were tried.
-    async fn apply(&self, spec: &ContainersSpec) -> Result<(), ContainersError>;
+    /// Brings what runs to exactly this; what is so already goes on, and containers that ended and rest, by their names,
+    /// are not started. A service that cannot be brought up does not keep the others: the first error is told once all
+    /// were tried.
+    async fn apply(
+        &self,
+        spec: &ContainersSpec,
+        resting: &BTreeSet<String>,
+    ) -> Result<(), ContainersError>;
 
     /// Whether a container that runs is well, tried once as its spec says.
     ///

@@ -17,6 +17,7 @@ use cell_packages::PackagesError;
 
 use crate::Parts;
 use crate::images::is_awaited;
+use crate::resting::Resting;
 
 /// What does not end by then is given up, so that it can be tried again.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -31,7 +32,12 @@ const PROXY_LIMIT: Duration = Duration::from_secs(180);
 pub(crate) type StepError = Box<dyn Error + Send + Sync>;
 
 /// Carries a step out and reads back whether it worked.
-pub(crate) async fn execute(parts: &Parts, step: &Step, now: Timestamp) -> Result<(), StepError> {
+pub(crate) async fn execute(
+    parts: &Parts,
+    step: &Step,
+    resting: &Resting,
+    now: Timestamp,
+) -> Result<(), StepError> {
     match step {
         Step::Firewall(step) => {
             limited(LIMIT, parts.firewall.apply(step)).await?;
@@ -66,7 +72,7 @@ pub(crate) async fn execute(parts: &Parts, step: &Step, now: Timestamp) -> Resul
         Step::Containers(spec) => {
             // One that cannot be brought keeps nobody but its own service.
             let brought = bring(parts, spec).await;
-            let applied = limited(CONTAINERS_LIMIT, apply(parts, spec)).await;
+            let applied = limited(CONTAINERS_LIMIT, apply(parts, spec, resting)).await;
             // Why an image was not brought tells more than that it is not there.
             brought.and(applied)
         }
@@ -75,8 +81,13 @@ pub(crate) async fn execute(parts: &Parts, step: &Step, now: Timestamp) -> Resul
 }
 
 /// A service whose images are being fetched waits for them, and is then asked for once more.
-async fn apply(parts: &Parts, spec: &ContainersSpec) -> Result<(), ContainersError> {
-    match parts.containers.apply(spec).await {
+async fn apply(
+    parts: &Parts,
+    spec: &ContainersSpec,
+    resting: &Resting,
+) -> Result<(), ContainersError> {
+    let resting = resting.now();
+    match parts.containers.apply(spec, &resting).await {
         Err(ContainersError::ImageMissing(image))
             if is_awaited(spec, &parts.library, &image.digest) =>
         {

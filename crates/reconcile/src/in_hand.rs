@@ -12,10 +12,11 @@ use tokio::task::{Id, JoinSet};
 use crate::Parts;
 use crate::execute::{StepError, execute};
 use crate::items::part_of;
+use crate::resting::Resting;
 
 /// Steps that were begun and whose end nobody has taken note of yet. Dropping it cuts them off.
-#[derive(Default)]
 pub(crate) struct InHand {
+    resting: Resting,
     running: JoinSet<Result<(), StepError>>,
     begun: HashMap<Id, Begun>,
 }
@@ -30,13 +31,21 @@ pub(crate) struct Begun {
 }
 
 impl InHand {
+    pub(crate) fn new(resting: Resting) -> Self {
+        Self {
+            resting,
+            running: JoinSet::new(),
+            begun: HashMap::new(),
+        }
+    }
+
     /// Begins a step. Its part must have none in hand.
     pub(crate) fn begin(&mut self, parts: &Parts, step: Step, spec: Arc<BoxSpec>, now: Timestamp) {
         debug_assert!(!self.has(part_of(&step)), "a part does one thing at a time");
-        let (parts, task_step) = (parts.clone(), step.clone());
+        let (parts, task_step, resting) = (parts.clone(), step.clone(), self.resting.clone());
         let task = self
             .running
-            .spawn(async move { execute(&parts, &task_step, now).await });
+            .spawn(async move { execute(&parts, &task_step, &resting, now).await });
         let begun = Begun {
             step,
             spec,

@@ -13,6 +13,7 @@ mod items;
 mod listener;
 mod pauses;
 mod proxy;
+mod resting;
 mod round;
 mod services;
 #[cfg(test)]
@@ -167,8 +168,9 @@ pub fn start(
         spec: None,
     }));
     let (stop, stopping) = watch::channel(false);
-    let watched = services::watch(&parts, view.clone(), nudge.clone(), clock);
-    let worker = round::Worker::new(options, parts, published, clock, stopping.clone());
+    let resting = resting::Resting::default();
+    let watched = services::watch(&parts, view.clone(), nudge.clone(), clock, resting.clone());
+    let worker = round::Worker::new(options, parts, published, clock, stopping.clone(), resting);
     Reconciler {
         published: view,
         services: watched.services,

@@ -20,6 +20,7 @@ use crate::execute::{LIMIT, StepError, limited};
 use crate::in_hand::{Begun, InHand};
 use crate::items::{Items, detail, found, part_of};
 use crate::pauses::Pauses;
+use crate::resting::Resting;
 use crate::{Desired, Parts, Published};
 
 /// No part may hold up the others for longer. A step that takes longer goes on beside them.
@@ -65,6 +66,7 @@ impl Worker {
         published: watch::Sender<Arc<Published>>,
         clock: fn() -> Timestamp,
         stopping: watch::Receiver<bool>,
+        resting: Resting,
     ) -> Self {
         let now = clock();
         Self {
@@ -74,7 +76,7 @@ impl Worker {
             published,
             clock,
             applied: Applied::default(),
-            in_hand: InHand::default(),
+            in_hand: InHand::new(resting),
             facts: None,
             look: Look::Everywhere,
             items: Items::new(now),

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::execute::limited;
 use crate::images::Images;
+use crate::resting::Resting;
 use crate::{Nudge, Parts, Published};
 
 /// How each service is that runs.
@@ -54,6 +55,7 @@ pub(crate) fn watch(
     published: watch::Receiver<Arc<Published>>,
     nudge: mpsc::Sender<Nudge>,
     clock: fn() -> Timestamp,
+    resting: Resting,
 ) -> Watched {
     let (status, services) = watch::channel(ServicesStatus::default());
     let (next, nexts) = watch::channel(NextsStatus::default());
@@ -64,6 +66,7 @@ pub(crate) fn watch(
         status,
         next,
         clock,
+        resting,
         known: BTreeMap::new(),
         tries: JoinSet::new(),
         trying: BTreeSet::new(),
@@ -84,6 +87,7 @@ struct Watch {
     status: watch::Sender<ServicesStatus>,
     next: watch::Sender<NextsStatus>,
     clock: fn() -> Timestamp,
+    resting: Resting,
     /// Containers by their names.
     known: BTreeMap<String, Known>,
     /// Tries on their way, of which containers, and on which data they work.
@@ -163,6 +167,7 @@ impl Watch {
                         self.images.look(&ContainersSpec::default(), &[]).await;
                     }
                     self.known.clear();
+                    self.tell_resting();
                     self.tell(BTreeMap::new());
                     self.tell_next(BTreeMap::new());
                     if self.published.changed().await.is_err() {
@@ -199,6 +204,7 @@ impl Watch {
             let _ = self.nudge.send(Nudge::Restart(Part::Containers)).await;
         }
         self.take_in(wanted, &seen);
+        self.tell_resting();
         self.probe(wanted).await;
         let item = published
             .items
@@ -357,8 +363,17 @@ impl Watch {
             }
         }
         if any {
+            self.tell_resting();
             let _ = self.nudge.send(Nudge::Restart(Part::Containers)).await;
         }
+    }
+
+    /// Who is started because its time has come, or for another reason, takes nobody along whose time has not.
+    fn tell_resting(&self) {
+        let known = self.known.iter();
+        let resting = known.filter(|(_, known)| known.ended.is_some() && known.asked.is_none());
+        self.resting
+            .set(resting.map(|(name, _)| name.clone()).collect());
     }
 
     fn tell_next(&self, after: BTreeMap<ServiceId, NextStatus>) {

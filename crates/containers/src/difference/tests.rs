@@ -110,7 +110,7 @@ fn bring(seen: &mut ContainersSeen, spec: &ContainersSpec) -> usize {
     let between = seen.clone();
     let services = spec.services.iter();
     let added: Vec<_> = services
-        .flat_map(|service| additions(service, &between, Limiting::Possible))
+        .flat_map(|service| additions(service, &between, Limiting::Possible, &BTreeSet::new()))
         .collect();
     for act in &added {
         carry_out(seen, *act);
@@ -165,6 +165,24 @@ fn network_with_a_damaged_label_goes_with_its_containers() {
 }
 
 #[test]
+fn what_ended_and_rests_is_not_started_with_the_others() {
+    let mut seen = ContainersSeen::default();
+    let asked = spec(vec![service(1, 2, 0, 1)]);
+    bring(&mut seen, &asked);
+    for container in seen.containers.values_mut() {
+        container.state = ContainerState::Exited(1);
+    }
+    let names: Vec<String> = seen.containers.keys().cloned().collect();
+    let started = |resting: &[String]| {
+        let resting = resting.iter().cloned().collect();
+        additions(&asked.services[0], &seen, Limiting::Possible, &resting).len()
+    };
+    assert_eq!(started(&[]), 2);
+    assert_eq!(started(&names[..1]), 1);
+    assert_eq!(started(&names), 0);
+}
+
+#[test]
 fn service_that_is_left_alone_goes_on_as_it_was() {
     let mut seen = ContainersSeen::default();
     bring(&mut seen, &spec(vec![service(1, 2, 0, 1)]));
@@ -199,7 +217,7 @@ fn update_works_on_a_copy_that_is_made_once_and_while_nothing_runs() {
     seen.copied.clear();
     let rest = "rest".parse().unwrap();
     updated.volumes.insert(rest, kept(2, None));
-    let acts = additions(&updated, &seen, Limiting::Possible);
+    let acts = additions(&updated, &seen, Limiting::Possible, &BTreeSet::new());
     assert!(matches!(acts[0], Act::CopyVolume(_, _, 3, 1)), "{acts:?}");
     assert!(matches!(acts[1], Act::CreateVolume(_, _, 2)), "{acts:?}");
 }

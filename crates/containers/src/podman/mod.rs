@@ -192,8 +192,9 @@ impl Podman {
         seen: &ContainersSeen,
         limiting: Limiting,
         images: &[Image],
+        resting: &BTreeSet<String>,
     ) -> Result<(), ContainersError> {
-        for act in additions(service, seen, limiting) {
+        for act in additions(service, seen, limiting, resting) {
             self.carry_out(act, limiting, images).await?;
         }
         Ok(())
@@ -231,7 +232,11 @@ impl Containers for Podman {
         })
     }
 
-    async fn apply(&self, spec: &ContainersSpec) -> Result<(), ContainersError> {
+    async fn apply(
+        &self,
+        spec: &ContainersSpec,
+        resting: &BTreeSet<String>,
+    ) -> Result<(), ContainersError> {
         if !spec.is_empty() {
             self.wake().await?;
         }
@@ -277,7 +282,9 @@ impl Containers for Podman {
         }
         let services = spec.services.iter();
         for service in services.filter(|service| !left_alone.contains(&service.id)) {
-            let brought = self.bring_up(service, &left, limiting, &images).await;
+            let brought = self
+                .bring_up(service, &left, limiting, &images, resting)
+                .await;
             if let Err(error) = &brought {
                 warn!(service = %service.id, %error, "service does not run");
             }

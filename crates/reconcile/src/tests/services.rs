@@ -108,6 +108,39 @@ async fn service_that_ends_is_started_again_with_growing_pauses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn container_that_is_started_again_takes_nobody_along_whose_time_has_not_come() {
+    let mut config = with_service();
+    let mut notes = files_of(&DIGEST.parse().unwrap());
+    notes.manifest = notes.manifest.replace("\"files\"", "\"notes\"");
+    (notes.data.slot, notes.data.number, notes.data.lasting) = (2, 3, 4);
+    let id: ServiceId = "notes".parse().unwrap();
+    config
+        .services
+        .installed
+        .insert(id.clone(), Arc::new(notes));
+    let running = Running::start(World::new(), desired(1, config));
+    until(&running, is(State::Ok)).await;
+    // Its pause is 32 s by now.
+    for _ in 0..6 {
+        until(&running, is(State::Ok)).await;
+        running.world.containers.end(WEB, 1);
+        until(&running, is(State::Failed)).await;
+    }
+    let begun = Instant::now();
+    running.world.containers.end("cell.notes.web", 1);
+    let mut services = running.reconciler.services.clone();
+    for state in [State::Failed, State::Ok] {
+        let reached = services.wait_for(|services| services[&id].state == state);
+        drop(reached.await.unwrap());
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    let files = services.borrow()[&files()].clone();
+    assert_eq!(files.state, State::Failed, "{files:?}");
+    until(&running, is(State::Ok)).await;
+    assert!(begun.elapsed() > Duration::from_secs(25));
+}
+
+#[tokio::test(start_paused = true)]
 async fn service_that_cannot_be_made_is_told_and_keeps_nobody_else() {
     let world = World::new();
     world.break_part(Part::Containers);

@@ -300,9 +300,13 @@ impl Containers for World {
         self.containers.observe().await
     }
 
-    async fn apply(&self, spec: &ContainersSpec) -> Result<(), ContainersError> {
+    async fn apply(
+        &self,
+        spec: &ContainersSpec,
+        resting: &BTreeSet<String>,
+    ) -> Result<(), ContainersError> {
         match self.act(Part::Containers, "containers").await {
-            true => self.containers.apply(spec).await,
+            true => self.containers.apply(spec, resting).await,
             false => Err(ContainersError::Fake),
         }
     }
