@@ -26,6 +26,9 @@ use tempfile::TempDir;
 /// A day.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long an image is there that nobody needs, and more.
+const IMAGES_GO: Duration = Duration::from_secs(150);
+
 /// The first process of a container ends on no signal that it does not ask for.
 const SERVE: &str = "trap 'exit 0' TERM; echo $WHICH > /tmp/page; httpd -f -p 8080 -h /tmp & wait";
 
@@ -226,6 +229,18 @@ impl Shop {
         (asked, missed)
     }
 
+    /// The images that podman has.
+    fn images(&self) -> Vec<String> {
+        let listed = self.host.podman(&["images", "--quiet"]);
+        listed.lines().map(str::to_owned).collect()
+    }
+
+    fn wait_images(&self, number: usize) {
+        let found = wait_for(IMAGES_GO, || (self.images().len() == number).then_some(()));
+        let log = self.host.cell.celld.log_end();
+        assert!(found.is_some(), "{:?}\n{log}", self.images());
+    }
+
     /// Waits until no update is open.
     fn wait_settled(&self) -> Value {
         let found = wait_for(PATIENCE * 2, || {
@@ -386,6 +401,15 @@ fn service_answers_while_its_next_version_is_fetched_and_through_a_power_cut() {
         (&settled["next"], &settled["failed_update"]),
         (&Value::Null, &Value::Null)
     );
+    shop.wait_page(2);
+    // What it was made from before goes, and what it is made from when it is removed; then that is fetched again.
+    assert_eq!(shop.images().len(), 2, "{:?}", shop.images());
+    shop.wait_images(1);
+    shop.wait_page(2);
+    shop.host.remove("pages", true);
+    shop.wait_images(0);
+    shop.host.install("pages");
+    shop.host.wait("pages", "ok");
     shop.wait_page(2);
     let audit = shop.host.cell.get("/api/audit").to_string();
     for action in [

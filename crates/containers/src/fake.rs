@@ -216,6 +216,13 @@ impl Containers for FakeContainers {
         Ok(())
     }
 
+    async fn remove_images(&self, kept: &BTreeSet<ImageDigest>) -> Result<usize, ContainersError> {
+        let mut state = self.willing()?;
+        let before = state.images.len();
+        state.images.retain(|image| kept.contains(image));
+        Ok(before - state.images.len())
+    }
+
     async fn remove_data(&self, id: &ServiceId, number: u32) -> Result<(), ContainersError> {
         let (begin, end) = (format!("{}.", names::network(id)), format!(".{number}"));
         self.willing()?

@@ -90,4 +90,10 @@ pub trait Containers: Send + Sync {
     /// Brings an image from an OCI archive (OCI image specification, "image layout", as a tar file), read to its end: a
     /// file or a pipe. What is in it is known by [`Self::has_image`] alone.
     async fn load(&self, archive: File) -> Result<(), ContainersError>;
+
+    /// Takes away the images that were loaded and are none of these; how many. One that a container is made from stays.
+    ///
+    /// # Errors
+    /// The first one, once all were tried; [`ContainersError::Connect`] where podman does not run.
+    async fn remove_images(&self, kept: &BTreeSet<ImageDigest>) -> Result<usize, ContainersError>;
 }

@@ -175,6 +175,7 @@ pub fn of(config: &Config, proxy: Option<&ImageRef>) -> Services {
         .collect();
     services.containers.origins = images::origins(config, &services.containers);
     services.containers.next = images::next(config);
+    services.containers.kept_images = images::kept(config, proxy);
     if let Some(image) = proxy.filter(|_| !services.routes.is_empty()) {
         proxy::add(&mut services, image, config, &place);
     }

@@ -2,6 +2,7 @@
 
 mod fetch;
 mod next;
+mod unneeded;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 
 use crate::Parts;
 use fetch::{Fetch, FetchImagesError};
+use unneeded::Unneeded;
 
 /// Pause before a source is asked again that did not give what it should: doubled from the first to the last.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
@@ -50,6 +52,7 @@ pub(crate) struct Images {
     tasks: JoinSet<(ServiceId, Result<(), FetchImagesError>)>,
     /// The services whose folders may be there; none before the first look.
     folders: Option<BTreeSet<ServiceId>>,
+    unneeded: Unneeded,
 }
 
 /// The images of a service.
@@ -139,6 +142,7 @@ impl Images {
             on_their_way: BTreeMap::new(),
             tasks: JoinSet::new(),
             folders: None,
+            unneeded: Unneeded::default(),
         }
     }
 

@@ -162,16 +162,23 @@ impl Watch {
                     tokio::time::sleep(LOOK).await;
                 }
                 None => {
-                    if published.spec.is_some() {
+                    if let Some(spec) = &published.spec {
                         // Whatever is on its way is wanted no more.
                         self.images.look(&ContainersSpec::default(), &[]).await;
+                        let kept = spec.containers.kept_images.as_ref();
+                        self.images.clear_unneeded(kept, is_quiet(&published)).await;
                     }
                     self.known.clear();
                     self.tell_resting();
                     self.tell(BTreeMap::new());
                     self.tell_next(BTreeMap::new());
-                    if self.published.changed().await.is_err() {
-                        return;
+                    let due = self
+                        .images
+                        .clears_at()
+                        .map(|due| due.max(Instant::now() + LOOK));
+                    tokio::select! {
+                        changed = self.published.changed() => if changed.is_err() { return },
+                        () = until(due) => {}
                     }
                 }
             }
@@ -219,6 +226,8 @@ impl Watch {
         }
         self.tell(status);
         self.tell_next(self.images.next(wanted, failed.as_deref()));
+        let kept = wanted.kept_images.as_ref();
+        self.images.clear_unneeded(kept, is_quiet(published)).await;
         self.start_again().await;
         if std::mem::take(&mut self.proxy_began) {
             let _ = self.nudge.send(Nudge::Restart(Part::Proxy)).await;
@@ -406,6 +415,21 @@ impl Watch {
         if *before != after {
             self.status.send_replace(Arc::new(after));
         }
+    }
+}
+
+/// Whether containers are as asked, and nothing is done about them.
+fn is_quiet(published: &Published) -> bool {
+    let mut items = published.items.iter();
+    let item = items.find(|item| item.id == Part::Containers.as_str());
+    item.is_some_and(|item| item.state == State::Ok)
+}
+
+/// Waits until then; `None`: for good.
+async fn until(then: Option<Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then).await,
+        None => std::future::pending().await,
     }
 }
 

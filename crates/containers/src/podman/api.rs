@@ -75,6 +75,16 @@ pub(super) async fn load(client: &Client, archive: File) -> Result<(), Container
     Ok(())
 }
 
+/// Takes an image away, unless a container is made from it. Whether it is gone.
+pub(super) async fn remove_image(client: &Client, id: &str) -> Result<bool, ContainersError> {
+    let call = Call::delete(format!("/images/{id}"), "take an image away");
+    match or_gone(client.send(call).await) {
+        Ok(_) => Ok(true),
+        Err(ContainersError::Refused { status: 409, .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether the kernel lets limits be set.
 pub(super) async fn limiting(client: &Client) -> Result<Limiting, ContainersError> {
     #[derive(Deserialize)]

@@ -406,4 +406,21 @@ impl Containers for Podman {
     async fn load(&self, archive: File) -> Result<(), ContainersError> {
         api::load(&self.client, archive).await
     }
+
+    async fn remove_images(&self, kept: &BTreeSet<ImageDigest>) -> Result<usize, ContainersError> {
+        let images = api::images(&self.client).await?;
+        let is_kept = |image: &&Image| kept.iter().any(|digest| image.is(*digest));
+        let (mut gone, mut first) = (0, Ok(()));
+        for image in images.iter().filter(|image| !is_kept(image)) {
+            match api::remove_image(&self.client, &image.id).await {
+                Ok(true) => {
+                    info!(image = image.id, "image that nobody needs was taken away");
+                    gone += 1;
+                }
+                Ok(false) => {}
+                Err(error) => first = first.and(Err(error)),
+            }
+        }
+        first.map(|()| gone)
+    }
 }

@@ -24,6 +24,9 @@ pub struct ContainersSpec {
     pub origins: BTreeMap<ServiceId, OriginSpec>,
     /// What services become once their images are here.
     pub next: BTreeMap<ServiceId, NextSpec>,
+    /// Images that stay: of services that are installed, running or not, of what they were and become, and of what the box
+    /// itself runs. `None`: not all of them are known, and so all images stay.
+    pub kept_images: Option<BTreeSet<ImageDigest>>,
 }
 
 /// What a service becomes.

@@ -1,9 +1,10 @@
 //! Images: where they are of what runs, and which are needed next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cell_catalogue::Manifest;
 use cell_model::config::{Config, OriginConfig};
+use cell_model::container::{ImageDigest, ImageRef};
 use cell_model::name::ServiceId;
 use cell_model::spec::{ContainersSpec, NextSpec, OriginSpec};
 
@@ -34,6 +35,20 @@ pub(super) fn next(config: &Config) -> BTreeMap<ServiceId, NextSpec> {
         Some((id.clone(), spec))
     });
     next.collect()
+}
+
+/// The images that are needed, or may be needed again without somebody installing something. `None`: a manifest is not one
+/// that this version of the box takes, and which images are its is not known.
+pub(super) fn kept(config: &Config, proxy: Option<&ImageRef>) -> Option<BTreeSet<ImageDigest>> {
+    let mut kept: BTreeSet<ImageDigest> = proxy.iter().map(|image| image.digest).collect();
+    for service in config.services.installed.values() {
+        let next = service.next.iter().map(|next| &next.manifest);
+        let former = service.former.iter().map(|former| &former.manifest);
+        for text in next.chain(former).chain([&service.manifest]) {
+            kept.extend(Manifest::parse(text.as_bytes()).ok()?.images());
+        }
+    }
+    Some(kept)
 }
 
 /// The source may be none of the settings any more: then nobody is asked.

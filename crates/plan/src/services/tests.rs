@@ -427,6 +427,10 @@ mod proxy {
         let mut containers = ContainersSpec::clone(&after.containers);
         let next = std::mem::take(&mut containers.next);
         assert_eq!(next[&id].images, BTreeSet::from([other]));
+        let kept = &mut containers.kept_images;
+        let stay = kept.as_ref().unwrap();
+        assert!(stay.contains(&image.digest) && stay.contains(&other));
+        kept.clone_from(&before.containers.kept_images);
         after.containers = Arc::new(containers);
         assert_eq!(after, before);
 
@@ -435,7 +439,15 @@ mod proxy {
         let service = config.services.installed.get_mut(&id).unwrap();
         let next = &mut Arc::make_mut(service).next;
         next.as_mut().unwrap().manifest = "schema = 9".to_owned();
-        assert_eq!(with_proxy(&sample), before);
+        let mut after = with_proxy(&sample);
+        let mut containers = ContainersSpec::clone(&after.containers);
+        let kept = std::mem::replace(
+            &mut containers.kept_images,
+            before.containers.kept_images.clone(),
+        );
+        assert_eq!(kept, None, "which images are its is not known");
+        after.containers = Arc::new(containers);
+        assert_eq!(after, before);
     }
 
     #[test]

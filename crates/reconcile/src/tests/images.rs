@@ -321,6 +321,59 @@ async fn next_version_that_nobody_has_is_told_and_a_broken_line_is_told_from_a_r
     assert!(!status.obstacle.unwrap().is_network);
 }
 
+#[tokio::test(start_paused = true)]
+async fn images_that_nobody_needs_go_a_while_after_and_those_that_may_be_needed_stay() {
+    let (before, image) = (digest(b"the image of before"), Image::new());
+    let (stopped, proxy) = (digest(b"that of a stopped one"), digest(b"of nobody"));
+    let (world, mut config) = (World::new(), with_next(&image));
+    for digest in [before, image.digest, stopped, proxy] {
+        world.containers.put_image(digest);
+    }
+    let mut notes = files_of(&stopped);
+    notes.manifest = notes.manifest.replace("\"files\"", "\"notes\"");
+    notes.enabled = false;
+    let id = "notes".parse().unwrap();
+    config.services.installed.insert(id, Arc::new(notes));
+    let running = Running::start(world, desired(1, config.clone()));
+    until(&running, is_well).await;
+    let containers = &running.world.containers;
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert!(containers.has(&proxy), "not at once");
+    // What does not go is tried again, and podman that is away for a while is waited for.
+    containers.set_failing(true);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    containers.set_failing(false);
+    tokio::time::sleep(Duration::from_secs(700)).await;
+    assert!(!containers.has(&proxy));
+    for needed in [before, image.digest, stopped] {
+        assert!(containers.has(&needed), "{needed}");
+    }
+    // The last service goes.
+    config.services.installed.clear();
+    running.change(2, config.clone());
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    for gone in [before, image.digest, stopped] {
+        assert!(!containers.has(&gone), "{gone}");
+    }
+    // It comes again: what was there is not thought to be there still.
+    image.put(&running.world);
+    containers.set_next_image(image.digest);
+    running.change(3, with_origin(&image, image.size(), None));
+    until_loaded(&running, &image).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn images_stay_while_not_all_that_are_needed_are_known() {
+    let (world, mut config) = (World::new(), with_origin(&Image::new(), 1, None));
+    let strange = digest(b"of nobody");
+    world.containers.put_image(strange);
+    let service = config.services.installed.get_mut(&files()).unwrap();
+    Arc::make_mut(service).manifest = "schema = 9".to_owned();
+    let running = Running::start(world, desired(1, config));
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    assert!(running.world.containers.has(&strange));
+}
+
 #[test]
 fn images_are_asked_for_where_the_source_has_them() {
     let image = Image::new();

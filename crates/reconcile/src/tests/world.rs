@@ -346,6 +346,10 @@ impl Containers for World {
         self.containers.remove_data(id, number).await
     }
 
+    async fn remove_images(&self, kept: &BTreeSet<ImageDigest>) -> Result<usize, ContainersError> {
+        self.containers.remove_images(kept).await
+    }
+
     async fn has_image(&self, digest: ImageDigest) -> Result<bool, ContainersError> {
         self.containers.has_image(digest).await
     }
