@@ -236,6 +236,15 @@ fn update_that_gets_well_stays_and_one_that_does_not_leaves_nothing() {
     assert_eq!(gone["code"], "not_found");
     host.host.remove("notes", true);
     host.wait_volumes(&[]);
+    // That it is gone is kept, and none of its numbers is given again.
+    let kept = wait_for(TAKEN_BACK, || {
+        let audit = host.host.cell.get("/api/audit").to_string();
+        audit.contains("service.data-gone").then_some(())
+    });
+    assert!(kept.is_some(), "{}", host.host.cell.celld.log_end());
+    host.host.install("notes");
+    host.host.wait("notes", "ok");
+    host.wait_volumes(&["cell.notes.data.6", "cell.notes.media.7"]);
 }
 
 #[test]

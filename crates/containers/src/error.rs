@@ -17,6 +17,9 @@ pub enum ContainersError {
     /// Nobody can be told that it is wanted.
     #[error("podman cannot be started")]
     Wake(#[source] io::Error),
+    /// Podman's disk is failing.
+    #[error("what was deleted may be there again after a power cut")]
+    Flush(#[source] io::Error),
     /// The connection broke.
     #[error("podman broke off while it was asked to {what}")]
     Talk {

@@ -27,6 +27,7 @@ mod proof;
 mod rolling;
 pub mod seed;
 mod service_care;
+mod service_data;
 mod service_next;
 mod service_trial;
 mod services;
@@ -133,6 +134,7 @@ impl Core {
         } else if let Some(system) = self.system.get() {
             self.watch_confirmation(system);
             self.watch_service_trials(system);
+            self.watch_deleted_data(system);
             self.keep_snapshots();
             self.keep_last_used();
             self.keep_up_to_date();

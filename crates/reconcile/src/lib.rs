@@ -19,6 +19,7 @@ mod services;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use cell_mdns::Mdns;
 use cell_model::Timestamp;
 use cell_model::config::Config;
 use cell_model::facts::{NetworkFacts, StartOptions};
+use cell_model::name::ServiceId;
 use cell_model::spec::BoxSpec;
 use cell_model::status::{ItemStatus, Part};
 use cell_network::Network;
@@ -110,6 +112,8 @@ pub struct Published {
     pub facts: Arc<NetworkFacts>,
     /// What the parts were last asked to be.
     pub spec: Option<Arc<BoxSpec>>,
+    /// Data of services that was deleted, by the number that it had; all that was to be when that was done last.
+    pub deleted: BTreeSet<(ServiceId, u32)>,
 }
 
 /// Something the loop is told from outside.
@@ -166,6 +170,7 @@ pub fn start(
         items: items::Items::new(clock()).list(),
         facts: Arc::default(),
         spec: None,
+        deleted: BTreeSet::new(),
     }));
     let (stop, stopping) = watch::channel(false);
     let resting = resting::Resting::default();

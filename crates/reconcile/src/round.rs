@@ -1,5 +1,6 @@
 //! One round: look, plan, carry out, read back, publish.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use cell_firewall::FirewallStatus;
 use cell_model::Timestamp;
 use cell_model::container::ImageRef;
 use cell_model::facts::{NetworkFacts, StartOptions};
-use cell_model::name::DnsLabel;
+use cell_model::name::{DnsLabel, ServiceId};
 use cell_model::problem::chain;
 use cell_model::spec::BoxSpec;
 use cell_model::status::{MdnsStatus, Part, State};
@@ -41,6 +42,8 @@ pub(crate) struct Worker {
     facts: Option<Arc<NetworkFacts>>,
     look: Look,
     items: Items,
+    /// Data of services that is gone.
+    deleted: BTreeSet<(ServiceId, u32)>,
     serial: u32,
     pauses: Pauses,
     /// Whether there are rules in force: this process's, or those an earlier one left.
@@ -80,6 +83,7 @@ impl Worker {
             facts: None,
             look: Look::Everywhere,
             items: Items::new(now),
+            deleted: BTreeSet::new(),
             serial: 0,
             pauses: Pauses::default(),
             guarded: false,
@@ -472,6 +476,7 @@ impl Worker {
             generation: last.generation + 1,
             items: self.items.list(),
             facts: self.facts.clone().unwrap_or_default(),
+            deleted: self.deleted.clone(),
             ..Published::clone(&last)
         }));
         worked || outdated
@@ -505,7 +510,10 @@ impl Worker {
                 self.look = Look::AfterStep;
                 self.applied.mdns = Some(mdns.clone());
             }
-            Step::Containers(containers) => self.applied.containers = Some(Arc::clone(containers)),
+            Step::Containers(containers) => {
+                self.deleted.clone_from(&containers.discarded);
+                self.applied.containers = Some(Arc::clone(containers));
+            }
             Step::Proxy(proxy) => self.applied.proxy = Some(proxy.clone()),
         }
     }
@@ -550,6 +558,7 @@ impl Worker {
             items: self.items.list(),
             facts,
             spec,
+            deleted: self.deleted.clone(),
         }));
     }
 }

@@ -181,6 +181,18 @@ impl Podman {
         Ok(())
     }
 
+    /// Waits until what was done to volumes outlives a power cut.
+    async fn flush(&self) -> Result<(), ContainersError> {
+        let volumes = self.volumes.clone();
+        let flushed = on_disk(move || match File::open(volumes) {
+            Ok(folder) => Ok(rustix::fs::syncfs(folder)?),
+            // There never was any.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        });
+        flushed.await.map_err(ContainersError::Flush)
+    }
+
     /// The folder with what is in a volume (podman-volume-create(1), driver `local`).
     fn content(&self, volume: &str) -> PathBuf {
         self.volumes.join(volume).join("_data")
@@ -296,6 +308,10 @@ impl Containers for Podman {
                 warn!(service = %id, %error, "what a service has kept is not deleted");
             }
             note(removed);
+        }
+        if !spec.discarded.is_empty() {
+            // Who is told that it is gone does not have it deleted any more.
+            note(self.flush().await);
         }
         // An image may be on its way; what else went wrong tells more.
         first.and(missing)

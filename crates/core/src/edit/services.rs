@@ -2,7 +2,7 @@
 
 mod update;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cell_catalogue::{Manifest, SettingKind};
@@ -220,6 +220,33 @@ fn keep_fitting(answers: &mut BTreeMap<SettingKey, SettingValue>, manifest: &Man
 fn discard(services: &mut ServicesConfig, id: &ServiceId, numbers: impl Iterator<Item = u32>) {
     let discarded = services.discarded.entry(id.clone()).or_default();
     discarded.extend(numbers);
+}
+
+/// Data is gone for good: nobody has to be told to delete it any more, and its numbers are not given again. `None`: none of
+/// it is named.
+pub(crate) fn forget_deleted(
+    config: &Config,
+    deleted: &BTreeSet<(ServiceId, u32)>,
+) -> Option<Edit> {
+    let mut after = config.clone();
+    let services = &mut after.services;
+    let mut ids = BTreeSet::new();
+    for (id, number) in deleted {
+        let Some(numbers) = services.discarded.get_mut(id) else {
+            continue;
+        };
+        if numbers.remove(number) {
+            services.deleted_to = services.deleted_to.max(*number);
+            ids.insert(id.as_str());
+        }
+    }
+    services.discarded.retain(|_, numbers| !numbers.is_empty());
+    let ids = Vec::from_iter(ids).join(", ");
+    if ids.is_empty() {
+        return None;
+    }
+    let summary = format!("What was to be deleted of {ids} is gone");
+    Some(Edit::new(after, "service.data-gone", ids, summary))
 }
 
 /// 409 while another service needs it: to run, or to be there at all.

@@ -54,6 +54,7 @@ fn keep_data(now: &Config, earlier: &mut Config) {
     services.kept = now.services.kept.clone();
     services.kept_from = now.services.kept_from.clone();
     services.discarded = now.services.discarded.clone();
+    services.deleted_to = now.services.deleted_to.max(services.deleted_to);
     let installed = now.services.installed.iter();
     for (id, service) in installed.filter(|(id, _)| !coming.contains_key(*id)) {
         services::leave(services, id, service, false);

@@ -192,6 +192,7 @@ fn restored_services_find_their_data_and_never_anybody_elses() {
     now.services.installed = BTreeMap::from([(id("photos"), service(data(2, 10)))]);
     now.services.kept = BTreeMap::from([(id("files"), data(1, 1))]);
     now.services.discarded = BTreeMap::from([(id("notes"), [3, 4].into())]);
+    now.services.deleted_to = 20;
 
     let restored = restore(&now, earlier, 3, &BTreeMap::new()).config.services;
     let places: Vec<(&str, DataConfig)> = restored
@@ -199,8 +200,9 @@ fn restored_services_find_their_data_and_never_anybody_elses() {
         .iter()
         .map(|(id, service)| (id.as_str(), service.data))
         .collect();
-    assert_eq!(places, [("files", data(1, 1)), ("notes", data(3, 12))]);
+    assert_eq!(places, [("files", data(1, 1)), ("notes", data(3, 21))]);
     assert_eq!(restored.kept, BTreeMap::from([(id("photos"), data(2, 10))]));
+    assert_eq!(restored.deleted_to, 20, "nor is what is gone used again");
     let discarded = BTreeMap::from([(id("notes"), [3, 4].into())]);
     assert_eq!(
         restored.discarded, discarded,

@@ -35,6 +35,9 @@ pub struct ServicesConfig {
     /// says so, it is never deleted with it.
     #[serde(default)]
     pub discarded: BTreeMap<ServiceId, BTreeSet<u32>>,
+    /// The highest number of data that was deleted and is not named any more. Neither it nor a lower one is given again.
+    #[serde(default)]
+    pub deleted_to: u32,
 }
 
 /// What is the same for all services, as settings have it.
@@ -186,6 +189,7 @@ impl Default for ServicesConfig {
             kept: BTreeMap::new(),
             kept_from: BTreeMap::new(),
             discarded: BTreeMap::new(),
+            deleted_to: 0,
         }
     }
 }
@@ -232,6 +236,7 @@ impl ServicesConfig {
         let known = present.flat_map(|data| data.numbers()).chain(former);
         known
             .chain(discarded)
+            .chain([self.deleted_to])
             .max()
             .unwrap_or_default()
             .checked_add(1)
@@ -320,6 +325,15 @@ mod tests {
             ..ServiceConfig::new(String::new(), data(1, 3), BTreeMap::new())
         };
         services.installed.insert(id("a"), Arc::new(updated));
+        assert_eq!(services.next_number(), Some(8));
+    }
+
+    #[test]
+    fn number_of_what_was_deleted_is_not_given_again() {
+        let services = ServicesConfig {
+            deleted_to: 7,
+            ..ServicesConfig::default()
+        };
         assert_eq!(services.next_number(), Some(8));
     }
 

@@ -82,6 +82,26 @@ async fn service_comes_up_beside_the_others_and_goes_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn data_counts_as_deleted_once_that_was_done() {
+    let world = World::new();
+    world.break_part(Part::Containers);
+    let running = Running::start(world, desired(1, with_service()));
+    running.applied(1).await;
+    let mut config = config([2]);
+    config.services.discarded.insert(files(), [1, 2].into());
+    running.change(2, config);
+    running.applied(2).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let published = running.reconciler.published.borrow().clone();
+    assert!(published.deleted.is_empty());
+    running.world.mend();
+    let published = running
+        .until(|published| !published.deleted.is_empty())
+        .await;
+    assert_eq!(published.deleted, [(files(), 1), (files(), 2)].into());
+}
+
+#[tokio::test(start_paused = true)]
 async fn service_that_ends_is_started_again_with_growing_pauses() {
     let running = Running::start(World::new(), desired(1, with_service()));
     until(&running, is(State::Ok)).await;

@@ -389,3 +389,21 @@ fn update_that_brings_another_service_along_waits_for_it() {
     let service = &waits.services.installed[&id("files")];
     assert!(service.next.is_some() && service.former.is_none());
 }
+
+#[test]
+fn data_that_is_gone_is_not_named_any_more_and_its_number_stays_used() {
+    let removed = removed(&answered(), "files", true).unwrap().config;
+    assert_eq!(removed.services.discarded[&id("files")], [1, 2].into());
+    let gone = BTreeSet::from([(id("files"), 2), (id("photos"), 9)]);
+    let edit = forget_deleted(&removed, &gone).unwrap();
+    assert_eq!(edit.summary, "What was to be deleted of files is gone");
+    assert_eq!(edit.config.services.discarded[&id("files")], [1].into());
+    assert_eq!(edit.config.services.deleted_to, 2);
+    assert!(forget_deleted(&edit.config, &gone).is_none());
+    let all = BTreeSet::from([(id("files"), 1)]);
+    let edit = forget_deleted(&edit.config, &all).unwrap();
+    assert!(edit.config.services.discarded.is_empty());
+    let again = install(&edit.config, &[files()], &BTreeMap::new()).unwrap();
+    let again = again.config.services.installed[&id("files")].data;
+    assert_eq!(again.numbers(), [3, 4], "neither of those that are gone");
+}
