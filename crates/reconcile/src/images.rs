@@ -52,6 +52,8 @@ pub(crate) struct Images {
     tasks: JoinSet<(ServiceId, Result<(), FetchImagesError>)>,
     /// The services whose folders may be there; none before the first look.
     folders: Option<BTreeSet<ServiceId>>,
+    /// The revision that was looked at last.
+    revision: Option<u64>,
     unneeded: Unneeded,
 }
 
@@ -142,6 +144,7 @@ impl Images {
             on_their_way: BTreeMap::new(),
             tasks: JoinSet::new(),
             folders: None,
+            revision: None,
             unneeded: Unneeded::default(),
         }
     }
@@ -152,8 +155,13 @@ impl Images {
         &mut self,
         spec: &ContainersSpec,
         name_servers: &[SocketAddr],
+        revision: Option<u64>,
     ) -> bool {
         let any = self.take_in();
+        if self.revision != revision {
+            self.revision = revision;
+            self.end_pauses();
+        }
         // Who does not say what it has is asked again; what comes meanwhile comes.
         let Some(needed) = self.needed(spec).await else {
             return any;
@@ -165,6 +173,16 @@ impl Images {
             self.begin(id, needed, name_servers);
         }
         any
+    }
+
+    /// With other settings, everything is tried at once.
+    fn end_pauses(&mut self) {
+        for way in self.on_their_way.values_mut() {
+            if let Stage::Waiting { again, .. } = &mut way.stage {
+                *again = Instant::now();
+                way.failures = 0;
+            }
+        }
     }
 
     /// What has to be fetched. What a service becomes comes before what it is: its source may have that no more. `None`:

@@ -164,7 +164,8 @@ impl Watch {
                 None => {
                     if let Some(spec) = &published.spec {
                         // Whatever is on its way is wanted no more.
-                        self.images.look(&ContainersSpec::default(), &[]).await;
+                        let none = ContainersSpec::default();
+                        self.images.look(&none, &[], published.tried_revision).await;
                         let kept = spec.containers.kept_images.as_ref();
                         self.images.clear_unneeded(kept, is_quiet(&published)).await;
                     }
@@ -205,7 +206,11 @@ impl Watch {
         let name_servers = spec.map(|spec| Vec::from_iter(spec.dns.listen.iter().copied()));
         let have_come = self
             .images
-            .look(wanted, &name_servers.unwrap_or_default())
+            .look(
+                wanted,
+                &name_servers.unwrap_or_default(),
+                published.tried_revision,
+            )
             .await;
         if have_come {
             let _ = self.nudge.send(Nudge::Restart(Part::Containers)).await;

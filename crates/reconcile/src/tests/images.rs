@@ -204,6 +204,22 @@ async fn server_that_gives_nothing_is_asked_again_ever_more_rarely() {
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
+#[tokio::test(start_paused = true)]
+async fn other_settings_end_the_pause_of_what_did_not_come() {
+    let (image, world) = (Image::new(), World::new());
+    world.fetch.fail(Some(FetchError::Status(503)));
+    let running = Running::start(world, desired(1, with_next(&image)));
+    let is_late = |status: &NextStatus| status.detail.contains("after 80 s");
+    until_next(&running, is_late).await;
+    running.world.fetch.fail(None);
+    image.put(&running.world);
+    running.world.containers.set_next_image(image.digest);
+    let begun = Instant::now();
+    running.change(2, with_next(&image));
+    until_next(&running, |status| status.state == State::Ok).await;
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
 /// A box with a service that is to become one of this image.
 fn with_next(image: &Image) -> Config {
     let mut config = with_origin(image, image.size(), None);
