@@ -91,7 +91,8 @@ pub trait Containers: Send + Sync {
     /// file or a pipe. What is in it is known by [`Self::has_image`] alone.
     async fn load(&self, archive: File) -> Result<(), ContainersError>;
 
-    /// Takes away the images that were loaded and are none of these; how many. One that a container is made from stays.
+    /// Takes away the images that were loaded and are none of these; how many. One that a container is made from stays, and
+    /// so does one that has a name: those that are brought here have none.
     ///
     /// # Errors
     /// The first one, once all were tried; [`ContainersError::Connect`] where podman does not run.

@@ -49,9 +49,16 @@ pub(super) struct Image {
     digest: String,
     #[serde(default)]
     repo_digests: Option<Vec<String>>,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
 }
 
 impl Image {
+    /// Whether it may have come from us: our archives give it no name, and somebody else gave it none since.
+    pub(super) fn is_nameless(&self) -> bool {
+        self.repo_tags.iter().flatten().next().is_none()
+    }
+
     /// Whether it is the image of this digest. One that came in two forms has two.
     pub(super) fn is(&self, digest: ImageDigest) -> bool {
         let digest = digest.to_string();

@@ -427,7 +427,8 @@ impl Containers for Podman {
         let images = api::images(&self.client).await?;
         let is_kept = |image: &&Image| kept.iter().any(|digest| image.is(*digest));
         let (mut gone, mut first) = (0, Ok(()));
-        for image in images.iter().filter(|image| !is_kept(image)) {
+        let nameless = images.iter().filter(|image| image.is_nameless());
+        for image in nameless.filter(|image| !is_kept(image)) {
             match api::remove_image(&self.client, &image.id).await {
                 Ok(true) => {
                     info!(image = image.id, "image that nobody needs was taken away");
