@@ -13,7 +13,7 @@ use cell_model::name::Username;
 use cell_model::problem::{Problem, chain};
 use cell_plan::lint;
 use cell_plan::resolve::{Keys, vpn_interface};
-use cell_reconcile::Desired;
+use cell_reconcile::{Desired, Nudge};
 use cell_store::{Batch, Store, StoreError, Tree};
 use cell_vault::PreparedCa;
 use serde::{Deserialize, Serialize};
@@ -145,7 +145,8 @@ impl Core {
     pub(crate) fn watch_confirmation(self: &Arc<Self>, system: &System) {
         let core = Arc::downgrade(self);
         let (mut desired, mut published) = (self.desired(), system.published.clone());
-        let mut following = true;
+        let nudge = system.nudge.clone();
+        let (mut following, mut told) = (true, None);
         tokio::spawn(async move {
             loop {
                 let Some(core) = core.upgrade() else { return };
@@ -160,6 +161,10 @@ impl Core {
                     waiting.filter(|(revision, _)| tried >= Some(*revision))
                 {
                     core.confirmation_starts(revision);
+                    if told.replace(revision) != Some(revision) {
+                        let opened_before = now_since_boot();
+                        let _ = nudge.send(Nudge::EndConnections { opened_before }).await;
+                    }
                 }
                 let mut left = waiting.map_or(Duration::MAX, |(_, deadline)| {
                     deadline.saturating_sub(now_since_boot())

@@ -356,6 +356,7 @@ impl Core {
                 now: (self.clock)(),
                 serial,
                 proxy_image: proxy_image.as_ref(),
+                opened_after: Duration::ZERO,
             })
         };
         let steps = diff(

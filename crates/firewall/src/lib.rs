@@ -148,6 +148,7 @@ pub fn closed_boot_spec(wan: InterfaceName, lan: Option<InterfaceName>) -> Firew
         vpn: None,
         local_sources: BTreeSet::new(),
         admin_ports: BTreeSet::new(),
+        https: None,
         dns_port: DNS_PORT,
         peers: BTreeMap::new(),
         services: BTreeSet::new(),

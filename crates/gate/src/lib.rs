@@ -2,7 +2,8 @@
 //!
 //! Promises: every path, known or not, passes the same checks in the same order ([`gate::Gate`]); a refused request
 //! reaches no handler; `HEAD` has no effect; every answer carries the same protective headers; a caller is what the core
-//! says, never what a header says. Beside it, [`accounts`] answers our own proxy, whose word counts.
+//! says, never what a header says. Our own proxy's word counts, on sockets that it alone can open: behind it is the same
+//! gate ([`front`]), and it asks whose a request to a service is ([`accounts`]).
 //! Must never: decide who somebody is or what they may do beyond a route's [`route::Access`], keep state about
 //! sessions, or render a page.
 //! Start reading at [`gate::Gate::answer`], then [`route::Route`], [`visit::Visit`] and [`reply::Reply`].
@@ -11,6 +12,7 @@ pub mod accounts;
 mod connection;
 mod cookie;
 pub mod form;
+pub mod front;
 pub mod gate;
 mod host;
 mod origin;

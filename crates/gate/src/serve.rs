@@ -17,15 +17,15 @@ use crate::connection;
 use crate::gate::Gate;
 
 /// Connections of one listener at a time. A household needs a few dozen; each costs some 50 kB.
-const MAX_CONNECTIONS: usize = 512;
+pub(crate) const MAX_CONNECTIONS: usize = 512;
 /// Of these, from one address: a browser opens six.
-const MAX_PER_SOURCE: usize = 64;
+pub(crate) const MAX_PER_SOURCE: usize = 64;
 /// How long TLS may take to be agreed.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long open requests have to end at shutdown: the daemon has ten seconds for everything.
-const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
+pub(crate) const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 /// Rest after a failed accept, which mostly means too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves a listener until `shutdown` says `true` or its sender is gone; then open requests have a few seconds to end.
 /// New connections use the TLS configuration of the moment; open ones keep theirs.
@@ -103,20 +103,20 @@ async fn converse(
 
 /// How many connections are open, and from where.
 #[derive(Debug, Clone, Default)]
-struct Seats {
+pub(crate) struct Seats {
     taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
 /// One open connection; gives its place back when dropped.
 #[derive(Debug)]
-struct Seat {
+pub(crate) struct Seat {
     seats: Seats,
     address: IpAddr,
 }
 
 impl Seats {
     /// A place for a connection from this address, if there is one.
-    fn take(&self, address: IpAddr) -> Option<Seat> {
+    pub(crate) fn take(&self, address: IpAddr) -> Option<Seat> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let total: usize = taken.values().sum();
         if total >= MAX_CONNECTIONS || taken.get(&address).is_some_and(|&n| n >= MAX_PER_SOURCE) {

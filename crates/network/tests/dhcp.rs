@@ -138,6 +138,7 @@ impl Cell {
             now: cell_model::Timestamp::UNIX_EPOCH,
             serial: 0,
             proxy_image: None,
+            opened_after: Duration::ZERO,
         });
         let spec = spec.network;
         self.network

@@ -206,6 +206,7 @@ fn same_but_peers(one: &FirewallSpec, other: &FirewallSpec) -> bool {
         vpn,
         local_sources,
         admin_ports,
+        https,
         dns_port,
         peers: _,
         services,
@@ -217,6 +218,7 @@ fn same_but_peers(one: &FirewallSpec, other: &FirewallSpec) -> bool {
         && *vpn == other.vpn
         && *local_sources == other.local_sources
         && *admin_ports == other.admin_ports
+        && *https == other.https
         && *dns_port == other.dns_port
         && *services == other.services
         && *containers == other.containers

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cell_model::Timestamp;
 use cell_model::config::{AddressingConfig, Config, PeerConfig};
@@ -17,8 +18,10 @@ use cell_model::spec::{
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::services::{self, Services};
+use crate::services::{self, Front, Services};
 
+/// Of HTTPS, where no port is in a URL (RFC 9110, section 4.2.2).
+const HTTPS: u16 = 443;
 /// Payload of an Ethernet frame less the largest WireGuard overhead (IPv6 and UDP headers and its own).
 const MTU: u32 = 1420;
 
@@ -39,6 +42,8 @@ pub struct Input<'a> {
     pub serial: u32,
     /// The image of the reverse proxy, if the box has one.
     pub proxy_image: Option<&'a ImageRef>,
+    /// Since boot: connections to the reverse proxy of before are to end.
+    pub opened_after: Duration,
 }
 
 /// Keys the config speaks of. They live sealed in the store, not in the config.
@@ -59,7 +64,7 @@ pub fn vpn_interface() -> InterfaceName {
 pub fn resolve(input: &Input<'_>) -> BoxSpec {
     let home = Home::of(input);
     let peers = active_peers(input);
-    let services = services(input);
+    let services = services(input, &home);
     BoxSpec {
         firewall: Arc::new(firewall(input, &home, &peers, &services)),
         network: network(input),
@@ -79,11 +84,25 @@ pub fn resolve(input: &Input<'_>) -> BoxSpec {
 }
 
 /// What follows from the services; nothing before setup, and where none may run.
-fn services(input: &Input<'_>) -> Services {
-    let config = input.config.filter(|_| input.options.containers);
-    config
-        .map(|config| services::of(config, input.proxy_image))
-        .unwrap_or_default()
+fn services(input: &Input<'_>, home: &Home) -> Services {
+    let Some(config) = input.config.filter(|_| input.options.containers) else {
+        return Services::default();
+    };
+    let front = input.proxy_image.map(|image| Front {
+        image,
+        sources: home
+            .sources
+            .iter()
+            .copied()
+            .chain(vpn_networks(config))
+            .collect(),
+        opened_after: input.opened_after,
+    });
+    services::of(config, front.as_ref())
+}
+
+fn vpn_networks(config: &Config) -> [IpNet; 2] {
+    [config.vpn.subnet.into(), config.vpn.subnet6.into()]
 }
 
 /// The packet filter before anything else is up: closed, without devices.
@@ -172,6 +191,7 @@ fn firewall(
         }),
         local_sources: home.sources.clone(),
         admin_ports: BTreeSet::from([input.options.admin_port()]),
+        https: https(input, services),
         dns_port: input.options.dns_port,
         peers: peers
             .iter()
@@ -180,6 +200,13 @@ fn firewall(
         services: BTreeSet::new(),
         containers: containers(input, services),
     }
+}
+
+/// Where who says no port finds the admin page, while there is no proxy that knows its names.
+fn https(input: &Input<'_>, services: &Services) -> Option<u16> {
+    let port = input.options.admin_port();
+    let other = services.ports.iter().any(|taken| taken.port == HTTPS);
+    (!other && port != HTTPS).then_some(port)
 }
 
 fn containers(input: &Input<'_>, services: &Services) -> FirewallContainers {
@@ -192,6 +219,7 @@ fn containers(input: &Input<'_>, services: &Services) -> FirewallContainers {
         internet: services.internet.clone(),
         resolver: input.config.map(|config| config.vpn.address()),
         ports: services.ports.clone(),
+        public: services.public.clone(),
     }
 }
 
@@ -316,9 +344,9 @@ fn dns(
     services: &Services,
 ) -> DnsSpec {
     let listen = home.addresses.iter().chain(&home.vpn);
-    let vpn_sources: BTreeSet<IpNet> = input.config.map_or_else(BTreeSet::new, |config| {
-        BTreeSet::from([config.vpn.subnet.into(), config.vpn.subnet6.into()])
-    });
+    let vpn_sources: BTreeSet<IpNet> = input
+        .config
+        .map_or_else(BTreeSet::new, |config| vpn_networks(config).into());
     let own_sources = home.addresses.iter().copied().map(IpNet::from);
     let loopback: [IpNet; 2] = [
         Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into(),

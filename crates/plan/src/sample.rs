@@ -59,6 +59,7 @@ impl Sample {
             now: self.now,
             serial: self.serial,
             proxy_image: None,
+            opened_after: std::time::Duration::ZERO,
         }
     }
 

@@ -8,6 +8,7 @@ mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use cell_catalogue::{Manifest, Platform, SettingError, Template, Variable, requires};
 use cell_model::config::{Config, DataConfig, ServiceConfig, ServicesConfig, SettingValue};
@@ -18,7 +19,7 @@ use cell_model::name::{
 use cell_model::spec::{
     ContainerSpec, ContainersSpec, FlowSpec, PortSpec, ProxySpec, RouteSpec, ServiceSpec,
 };
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 
 pub use proxy::container as proxy_container;
 
@@ -74,6 +75,8 @@ pub struct Services {
     pub routes: Vec<RouteSpec>,
     /// What the box passes on.
     pub ports: BTreeSet<PortSpec>,
+    /// What of that is for the internet too.
+    pub public: BTreeSet<PortSpec>,
     /// What the reverse proxy answers; `None` while there is none.
     pub proxy: Option<ProxySpec>,
     /// Services that cannot be run as they are, and why. Nothing of them is above.
@@ -143,9 +146,20 @@ pub enum ServiceProblem {
     NoNetwork(Ipv4Net),
 }
 
-/// What follows from the services that a config has. `proxy` is the image of the reverse proxy; without it, nothing that
-/// they have for browsers is reached.
-pub fn of(config: &Config, proxy: Option<&ImageRef>) -> Services {
+/// The reverse proxy before all hosts.
+#[derive(Debug, Clone)]
+pub struct Front<'a> {
+    /// Its image.
+    pub image: &'a ImageRef,
+    /// Where people at home and devices are.
+    pub sources: BTreeSet<IpNet>,
+    /// Since boot: connections of before are to end.
+    pub opened_after: Duration,
+}
+
+/// What follows from the services that a config has. Without the reverse proxy, nothing that they have for browsers is
+/// reached.
+pub fn of(config: &Config, front: Option<&Front<'_>>) -> Services {
     let mut manifests = BTreeMap::new();
     let mut problems = BTreeMap::new();
     for (id, service) in &config.services.installed {
@@ -175,9 +189,9 @@ pub fn of(config: &Config, proxy: Option<&ImageRef>) -> Services {
         .collect();
     services.containers.origins = images::origins(config, &services.containers);
     services.containers.next = images::next(config);
-    services.containers.kept_images = images::kept(config, proxy);
-    if let Some(image) = proxy.filter(|_| !services.routes.is_empty()) {
-        proxy::add(&mut services, image, config, &place);
+    services.containers.kept_images = images::kept(config, front.map(|front| front.image));
+    if let Some(front) = front.filter(|_| !services.routes.is_empty()) {
+        proxy::add(&mut services, front, config, &place);
     }
     services
 }

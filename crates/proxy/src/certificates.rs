@@ -1,4 +1,4 @@
-//! What the proxy shows and trusts, and how Caddy takes it.
+//! What the proxy shows, and how Caddy takes it.
 
 use cell_model::secret::Secret;
 use data_encoding::BASE64;
@@ -6,15 +6,13 @@ use data_encoding::BASE64;
 /// Characters a line (RFC 7468, section 2).
 const LINE: usize = 64;
 
-/// What the proxy shows its clients, and whom it trusts. Comes from the vault, beside the spec.
+/// What the proxy shows its clients. Comes from the vault, beside the spec.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificates {
     /// The certificate of all names in the spec, then those that vouch for it; each DER.
     pub chain_der: Vec<Vec<u8>>,
     /// Its key, PKCS #8 DER.
     pub key_der: Secret<Vec<u8>>,
-    /// The authority that vouches for the admin page, DER.
-    pub authority_der: Vec<u8>,
 }
 
 impl Certificates {
@@ -27,11 +25,6 @@ impl Certificates {
     /// The key, PEM.
     pub(crate) fn key(&self) -> Secret<String> {
         Secret::new(pem("PRIVATE KEY", self.key_der.expose()))
-    }
-
-    /// The authority, as Base64 without lines.
-    pub(crate) fn authority(&self) -> String {
-        BASE64.encode(&self.authority_der)
     }
 }
 

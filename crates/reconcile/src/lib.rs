@@ -123,6 +123,11 @@ pub enum Nudge {
     Restart(Part),
     /// Look at the network again.
     NetworkChanged,
+    /// End what clients have open with the proxy: which connections are younger than a change has to be known.
+    EndConnections {
+        /// Now, since boot.
+        opened_before: Duration,
+    },
 }
 
 /// The running loop.
@@ -222,6 +227,9 @@ async fn run(
                     match nudge {
                         Nudge::Restart(part) => worker.forget(part),
                         Nudge::NetworkChanged => worker.look_again(),
+                        Nudge::EndConnections { opened_before } => {
+                            worker.end_connections(opened_before);
+                        }
                     }
                     break;
                 }

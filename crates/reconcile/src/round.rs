@@ -35,6 +35,8 @@ pub(crate) struct Worker {
     options: StartOptions,
     parts: Parts,
     proxy_image: Option<ImageRef>,
+    /// Connections to the proxy of before are to end.
+    opened_after: Duration,
     published: watch::Sender<Arc<Published>>,
     clock: fn() -> Timestamp,
     applied: Applied,
@@ -75,6 +77,7 @@ impl Worker {
         Self {
             options,
             proxy_image: parts.library.proxy(),
+            opened_after: Duration::ZERO,
             parts,
             published,
             clock,
@@ -114,6 +117,11 @@ impl Worker {
         let before = self.facts.clone();
         self.look_again();
         !self.observe().await || self.facts != before || self.applied.network.is_none()
+    }
+
+    /// The next round ends the connections to the proxy, so that those that come are told from those of before.
+    pub(crate) fn end_connections(&mut self, opened_before: Duration) {
+        self.opened_after = opened_before;
     }
 
     /// The next round brings the part up from whatever it is.
@@ -363,6 +371,7 @@ impl Worker {
             now: (self.clock)(),
             serial: self.serial,
             proxy_image: self.proxy_image.as_ref(),
+            opened_after: self.opened_after,
         }
     }
 

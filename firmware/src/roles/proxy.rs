@@ -1,4 +1,5 @@
-//! The reverse proxy: its container's sockets, its certificate, and who answers when it asks whose a request is.
+//! The reverse proxy: its container's sockets, its certificate, and who answers it: when it asks whose a request is, and
+//! when a request is for the admin page.
 
 use std::fs;
 use std::io;
@@ -18,7 +19,7 @@ use cell_reconcile::{ProxyHost, ProxyHostError};
 use cell_vault::{CellVault, Vault};
 use tokio::time::Instant;
 
-use super::web::ProcessListener;
+use super::web::{ProcessListener, ProxySockets};
 
 /// How long its container may take to come up.
 const STARTING: Duration = Duration::from_secs(150);
@@ -29,6 +30,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(crate) struct CaddyHost {
     caddy: Caddy,
     accounts: PathBuf,
+    page: PathBuf,
     vault: Arc<CellVault>,
     listener: Arc<ProcessListener>,
 }
@@ -48,6 +50,7 @@ impl CaddyHost {
         Self {
             caddy: Caddy::new(socket("control", "admin.sock")),
             accounts: socket("accounts", "accounts.sock"),
+            page: socket("accounts", "page.sock"),
             vault,
             listener,
         }
@@ -67,17 +70,24 @@ impl CaddyHost {
         }
     }
 
-    /// Sees to it that somebody answers at the socket where it asks for accounts.
-    async fn answer_for_accounts(&self, cell: &CellName) -> Result<(), ProxyHostError> {
-        if self.listener.answers_for_accounts(cell).await && self.accounts.exists() {
+    /// Sees to it that somebody answers at its sockets.
+    async fn answer(&self, cell: &CellName) -> Result<(), ProxyHostError> {
+        let present = self.accounts.exists() && self.page.exists();
+        if present && self.listener.answers_proxy(cell).await {
             return Ok(());
         }
-        let bound = bind(&self.accounts).map_err(|error| {
-            let path = self.accounts.display();
-            ProxyHostError::Missing(format!("{path} cannot be listened at: {error}"))
-        })?;
+        let bound = |path: &Path| {
+            bind(path).map_err(|error| {
+                let path = path.display();
+                ProxyHostError::Missing(format!("{path} cannot be listened at: {error}"))
+            })
+        };
+        let sockets = ProxySockets {
+            accounts: bound(&self.accounts)?,
+            page: bound(&self.page)?,
+        };
         self.listener
-            .answer_for_accounts(Some((cell.clone(), bound)))
+            .answer_proxy(Some((cell.clone(), sockets)))
             .await
             .map_err(|error| ProxyHostError::Missing(error.to_string()))
     }
@@ -85,11 +95,9 @@ impl CaddyHost {
     async fn certificates(&self) -> Result<Certificates, ProxyHostError> {
         let missing = || ProxyHostError::Missing("there is no certificate yet".to_owned());
         let leaf = self.vault.credentials().await.ok_or_else(missing)?;
-        let root = self.vault.root().ok_or_else(missing)?;
         Ok(Certificates {
             chain_der: leaf.chain_der.clone(),
             key_der: leaf.key_der.clone(),
-            authority_der: root.certificate_der().to_vec(),
         })
     }
 }
@@ -101,12 +109,12 @@ impl ProxyHost for CaddyHost {
             // Its container is gone, or on its way.
             return self
                 .listener
-                .answer_for_accounts(None)
+                .answer_proxy(None)
                 .await
                 .map_err(|error| ProxyHostError::Missing(error.to_string()));
         };
         self.wait().await?;
-        self.answer_for_accounts(&spec.cell).await?;
+        self.answer(&spec.cell).await?;
         let certificates = self.certificates().await?;
         let applied = self.caddy.apply(spec, &certificates).await;
         applied.map_err(|error| proxy(&error))?;
@@ -124,7 +132,7 @@ impl ProxyHost for CaddyHost {
     }
 }
 
-/// The folder is the box's own and only to be read in the container: nothing but this socket is ever there.
+/// The folder is the box's own and only to be read in the container: nothing but these sockets is ever there.
 fn bind(path: &Path) -> io::Result<UnixListener> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -33,17 +33,25 @@ struct Serve {
     chain_der: Vec<Vec<u8>>,
     #[serde(serialize_with = "exposed")]
     key_der: Secret<Vec<u8>>,
-    /// Set where a proxy asks who may use a service; the Unix socket it asks on comes last.
-    accounts: Option<Asked>,
+    /// Set where there is a reverse proxy; its two sockets come last.
+    proxy: Option<Asked>,
 }
 
-/// How a proxy is answered that asks who may use a service.
+/// How the reverse proxy is answered.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Asked {
     /// The name clients show.
     cell: CellName,
-    /// Another number, another socket.
-    socket: u64,
+    /// Another number, other sockets.
+    sockets: u64,
+}
+
+/// Where the reverse proxy alone gets to.
+pub(crate) struct ProxySockets {
+    /// It asks here whose a request to a service is.
+    pub(crate) accounts: UnixListener,
+    /// The admin page, to pass requests on to.
+    pub(crate) page: UnixListener,
 }
 
 /// What it answers: why not, in a sentence.
@@ -60,9 +68,9 @@ pub(crate) struct ProcessListener {
 struct Wanted {
     spec: Option<WebSpec>,
     sockets: BTreeMap<SocketAddr, TcpListener>,
-    /// Where the reverse proxy asks whose a request is.
-    accounts: Option<(Asked, UnixListener)>,
-    /// How many such sockets there were.
+    /// Where the reverse proxy gets to.
+    proxy: Option<(Asked, ProxySockets)>,
+    /// How often it got other sockets.
     asked: u64,
 }
 
@@ -82,30 +90,30 @@ impl ProcessListener {
         self.hand_over(&wanted).await
     }
 
-    /// Whether somebody answers where the reverse proxy asks whose a request is, in the name of this cell.
-    pub(crate) async fn answers_for_accounts(&self, cell: &CellName) -> bool {
+    /// Whether somebody answers the reverse proxy, in the name of this cell.
+    pub(crate) async fn answers_proxy(&self, cell: &CellName) -> bool {
         let wanted = self.wanted.lock().await;
-        let accounts = wanted.accounts.as_ref();
-        accounts.is_some_and(|(asked, _)| asked.cell == *cell)
+        let proxy = wanted.proxy.as_ref();
+        proxy.is_some_and(|(asked, _)| asked.cell == *cell)
     }
 
-    /// From now on, that is here; `None`: nowhere.
-    pub(crate) async fn answer_for_accounts(
+    /// From now on, the reverse proxy is answered here; `None`: nowhere.
+    pub(crate) async fn answer_proxy(
         &self,
-        socket: Option<(CellName, UnixListener)>,
+        sockets: Option<(CellName, ProxySockets)>,
     ) -> Result<(), ListenerError> {
         let mut wanted = self.wanted.lock().await;
-        if socket.is_none() && wanted.accounts.is_none() {
+        if sockets.is_none() && wanted.proxy.is_none() {
             return Ok(());
         }
         wanted.asked += 1;
         let number = wanted.asked;
-        wanted.accounts = socket.map(|(cell, socket)| {
+        wanted.proxy = sockets.map(|(cell, sockets)| {
             let asked = Asked {
                 cell,
-                socket: number,
+                sockets: number,
             };
-            (asked, socket)
+            (asked, sockets)
         });
         self.hand_over(&wanted).await
     }
@@ -125,13 +133,14 @@ impl ProcessListener {
             hosts: spec.hosts.clone(),
             chain_der: leaf.chain_der.clone(),
             key_der: leaf.key_der.clone(),
-            accounts: wanted.accounts.as_ref().map(|(asked, _)| asked.clone()),
+            proxy: wanted.proxy.as_ref().map(|(asked, _)| asked.clone()),
         };
         let listening = wanted.sockets.values();
         let listening = listening.map(|socket| socket.try_clone().map(OwnedFd::from));
-        let accounts = wanted.accounts.iter();
-        let accounts = accounts.map(|(_, socket)| socket.try_clone().map(OwnedFd::from));
-        let sockets: Result<Vec<OwnedFd>, _> = listening.chain(accounts).collect();
+        let proxy = wanted.proxy.iter();
+        let proxy = proxy.flat_map(|(_, sockets)| [&sockets.accounts, &sockets.page]);
+        let proxy = proxy.map(|socket| socket.try_clone().map(OwnedFd::from));
+        let sockets: Result<Vec<OwnedFd>, _> = listening.chain(proxy).collect();
         let sockets = sockets.map_err(|error| process(&error))?;
         let served: Served = self
             .keeper
@@ -202,7 +211,7 @@ struct Server {
 struct Serving {
     tls: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
     listeners: BTreeMap<SocketAddr, watch::Sender<bool>>,
-    accounts: Option<(Asked, watch::Sender<bool>)>,
+    proxy: Option<(Asked, watch::Sender<bool>)>,
 }
 
 impl Server {
@@ -221,8 +230,17 @@ impl Server {
     }
 
     async fn apply(&self, serve: Serve, mut sockets: Vec<OwnedFd>) -> Served {
-        let accounts = match serve.accounts {
-            Some(asked) => Some(asked).zip(sockets.pop()),
+        let proxy = match serve.proxy {
+            Some(asked) => {
+                let (page, accounts) = (sockets.pop(), sockets.pop());
+                page.zip(accounts).map(|(page, accounts)| {
+                    let sockets = ProxySockets {
+                        accounts: accounts.into(),
+                        page: page.into(),
+                    };
+                    (asked, sockets)
+                })
+            }
             None => None,
         };
         if serve.listen.len() != sockets.len() {
@@ -263,29 +281,32 @@ impl Server {
             });
             serving.listeners.insert(address, stop);
         }
-        self.answer_accounts(&mut serving, accounts);
+        self.answer_proxy(&mut serving, proxy);
         Ok(())
     }
 
-    /// Answers the proxy on this socket, and on no other from then on.
-    fn answer_accounts(&self, serving: &mut Serving, wanted: Option<(Asked, OwnedFd)>) {
-        let Some(((asked, socket), control)) = wanted.zip(self.control.get()) else {
-            serving.accounts = None;
+    /// Answers the proxy on these sockets, and on no others from then on.
+    fn answer_proxy(&self, serving: &mut Serving, wanted: Option<(Asked, ProxySockets)>) {
+        let parts = self.control.get().zip(self.gate.get());
+        let Some(((asked, sockets), (control, gate))) = wanted.zip(parts) else {
+            serving.proxy = None;
             return;
         };
         let same =
             |(present, stop): &(Asked, watch::Sender<bool>)| *present == asked && !stop.is_closed();
-        if serving.accounts.as_ref().is_some_and(same) {
+        if serving.proxy.as_ref().is_some_and(same) {
             return;
         }
         let (stop, stopped) = watch::channel(false);
-        serving.accounts = Some((asked.clone(), stop));
-        let (socket, control) = (UnixListener::from(socket), Arc::clone(control));
+        serving.proxy = Some((asked.clone(), stop));
+        let (control, gate) = (Arc::clone(control), Arc::clone(gate));
         tokio::spawn(async move {
-            if let Err(error) =
-                cell_gate::accounts::serve(socket, control, &asked.cell, stopped).await
-            {
-                tracing::error!(%error, "the socket of the proxy broke");
+            let page = cell_gate::front::serve(sockets.page, gate, stopped.clone());
+            let accounts =
+                cell_gate::accounts::serve(sockets.accounts, control, &asked.cell, stopped);
+            // When one breaks, the other ends with it, and both are made anew.
+            if let Err(error) = tokio::try_join!(page, accounts) {
+                tracing::error!(%error, "a socket of the proxy broke");
             }
         });
     }

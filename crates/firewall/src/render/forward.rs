@@ -13,7 +13,7 @@ use super::services;
 use super::sets::Group;
 use super::words::{
     Family, accept, address, arrives, clamp_segment_size, differs, equals, field, give_up, jump,
-    leaves, name, networks, one_of, port, state, tcp_opening, together,
+    leaves, name, networks, one_of, port, state, tcp_opening, together, was_led,
 };
 
 pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
@@ -82,6 +82,21 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
                         ],
                     );
                 }
+            }
+        }
+    }
+    if spec.phase == Phase::Open {
+        for &(_, protocol) in Protocol::ALL {
+            if let Some([asked, backends]) = services::backends(protocol, &spec.containers.public) {
+                chains.rule(
+                    "forward",
+                    [
+                        arrives(name(&spec.wan)),
+                        was_led(),
+                        equals(asked, backends),
+                        accept(),
+                    ],
+                );
             }
         }
     }

@@ -12,9 +12,12 @@ use nftables::types::{NfChainPolicy, NfChainType, NfHook};
 use super::chains::Chains;
 use super::words::{
     Family, accept, address, arrives, arrives_not, destination_is_local, differs, equals, field,
-    give_up, is_ipv6, lead_to, leaves, name, networks, one_of, port, prefix, text, together,
+    give_up, is_ipv6, lead_to, lead_to_port, leaves, name, networks, one_of, port, prefix, text,
+    together,
 };
 
+/// Of HTTPS, where no port is in a URL (RFC 9110, section 4.2.2).
+const HTTPS: u16 = 443;
 /// `NF_IP_PRI_NAT_DST`, linux/netfilter_ipv4.h.
 const DESTINATION_NAT: i32 = -100;
 
@@ -142,15 +145,18 @@ pub(super) fn backends<'a>(
     (items.len() > 0).then(|| [asked, one_of(items)])
 }
 
-/// Leads what home and devices send to ports of the box to the containers that answer.
+/// Leads what home and devices send to ports of the box to the containers that answer, and what the internet sends where
+/// it may.
 pub(super) fn lead(chains: &mut Chains, spec: &FirewallSpec) {
+    const CHAIN: &str = "ports";
     chains.hook(
-        "ports",
+        CHAIN,
         NfChainType::NAT,
         NfHook::Prerouting,
         DESTINATION_NAT,
         NfChainPolicy::Accept,
     );
+    lead_to_page(chains, CHAIN, spec);
     if spec.phase == Phase::Closed {
         return;
     }
@@ -160,7 +166,7 @@ pub(super) fn lead(chains: &mut Chains, spec: &FirewallSpec) {
         let to = || lead_to(*lead.backend.ip(), lead.backend.port());
         if let Some(local) = networks(Family::V4, &spec.local_sources) {
             chains.rule(
-                "ports",
+                CHAIN,
                 [
                     arrives(name(home)),
                     equals(Family::V4.source(), local),
@@ -172,7 +178,7 @@ pub(super) fn lead(chains: &mut Chains, spec: &FirewallSpec) {
         }
         if let Some(vpn) = &spec.vpn {
             chains.rule(
-                "ports",
+                CHAIN,
                 [
                     arrives(name(&vpn.interface)),
                     destination_is_local(),
@@ -181,6 +187,51 @@ pub(super) fn lead(chains: &mut Chains, spec: &FirewallSpec) {
                 ],
             );
         }
+    }
+    for lead in &spec.containers.public {
+        chains.rule(
+            CHAIN,
+            [
+                arrives(name(&spec.wan)),
+                destination_is_local(),
+                equals(field(lead.protocol.word(), "dport"), port(lead.port)),
+                lead_to(*lead.backend.ip(), lead.backend.port()),
+            ],
+        );
+    }
+}
+
+/// Who says no port finds the admin page all the same.
+fn lead_to_page(chains: &mut Chains, chain: &'static str, spec: &FirewallSpec) {
+    let Some(page) = spec.https else {
+        return;
+    };
+    let asked = || equals(field("tcp", "dport"), port(HTTPS));
+    let home = spec.lan.as_ref().unwrap_or(&spec.wan);
+    for family in Family::BOTH {
+        if let Some(local) = networks(family, &spec.local_sources) {
+            chains.rule(
+                chain,
+                [
+                    arrives(name(home)),
+                    equals(family.source(), local),
+                    destination_is_local(),
+                    asked(),
+                    lead_to_port(page),
+                ],
+            );
+        }
+    }
+    if let Some(vpn) = &spec.vpn {
+        chains.rule(
+            chain,
+            [
+                arrives(name(&vpn.interface)),
+                destination_is_local(),
+                asked(),
+                lead_to_port(page),
+            ],
+        );
     }
 }
 

@@ -36,6 +36,7 @@ fn routed(phase: Phase) -> FirewallSpec {
         .map(|net| net.parse().unwrap())
         .into(),
         admin_ports: [443, 80].into(),
+        https: None,
         dns_port: 53,
         peers: [(
             Ipv4Addr::new(10, 9, 8, 2),
@@ -77,6 +78,7 @@ fn containers() -> FirewallContainers {
             backend: SocketAddrV4::new(second, 8443),
         }]
         .into(),
+        public: BTreeSet::new(),
     }
 }
 
@@ -106,6 +108,61 @@ fn closed_one_armed_box_renders_as_recorded() {
 fn box_before_setup_renders_as_recorded() {
     let spec = crate::closed_boot_spec("eth0".parse().unwrap(), None);
     insta::assert_snapshot!(lines(&render_replace(&spec)));
+}
+
+/// Rules that one spec has and another has not.
+fn rules_of(spec: &FirewallSpec, without: &FirewallSpec) -> String {
+    let without = lines(&render_replace(without));
+    let all = lines(&render_replace(spec));
+    let more = all.lines().filter(|line| !without.contains(line));
+    let more = more.filter(|line| !line.contains("generation"));
+    more.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn https_without_a_port_leads_home_and_devices_to_the_page_in_either_phase() {
+    for phase in [Phase::Open, Phase::Closed] {
+        let before = routed(phase);
+        let mut spec = before.clone();
+        spec.https = Some(8443);
+        let rules = rules_of(&spec, &before);
+        assert_eq!(rules.lines().count(), 3, "{rules}");
+        let led = r#"{"dnat":{"port":8443}}"#;
+        assert!(rules.lines().all(|rule| rule.contains(led)), "{rules}");
+        assert!(!rules.contains("eth0"), "nobody of the uplink: {rules}");
+    }
+}
+
+#[test]
+fn internet_is_led_where_it_may_and_only_while_the_box_is_open() {
+    let before = routed(Phase::Open);
+    let mut spec = before.clone();
+    spec.containers.public = spec.containers.ports.clone();
+    let rules = rules_of(&spec, &before);
+    let [led, passed] = rules.lines().collect::<Vec<_>>()[..] else {
+        panic!("{rules}");
+    };
+    for part in [
+        r#""chain":"ports""#,
+        r#""eth0""#,
+        r#""result":"type""#,
+        "443",
+        r#""port":8443"#,
+    ] {
+        assert!(led.contains(part), "{part}: {led}");
+    }
+    let backend = r#"{"concat":["172.20.0.34",8443]}"#;
+    for part in [
+        r#""chain":"forward""#,
+        r#""eth0""#,
+        r#""key":"status""#,
+        backend,
+    ] {
+        assert!(passed.contains(part), "{part}: {passed}");
+    }
+    let (mut spec, before) = (spec, routed(Phase::Closed));
+    spec.phase = Phase::Closed;
+    assert_eq!(rules_of(&spec, &before), "");
 }
 
 #[test]

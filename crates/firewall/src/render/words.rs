@@ -168,6 +168,16 @@ pub(super) fn state(states: &[&'static str]) -> Statement<'static> {
     compare(key, Operator::IN, Expression::List(states))
 }
 
+/// Was asked of the box, and led on: nobody names the inner address.
+pub(super) fn was_led() -> Statement<'static> {
+    let key = Expression::Named(NamedExpression::CT(CT {
+        key: "status".into(),
+        family: None,
+        dir: None,
+    }));
+    compare(key, Operator::IN, text("dnat"))
+}
+
 /// Opens a TCP connection.
 pub(super) fn tcp_opening() -> Statement<'static> {
     compare(field("tcp", "flags"), Operator::IN, text("syn"))
@@ -205,6 +215,16 @@ pub(super) fn lead_to(host: Ipv4Addr, to: u16) -> Statement<'static> {
     Statement::DNAT(Some(NAT {
         addr: Some(address(IpAddr::V4(host))),
         family: Some(NATFamily::IP),
+        port: Some(port(to)),
+        flags: None,
+    }))
+}
+
+/// Sends it to another port of the same address.
+pub(super) fn lead_to_port(to: u16) -> Statement<'static> {
+    Statement::DNAT(Some(NAT {
+        addr: None,
+        family: None,
         port: Some(port(to)),
         flags: None,
     }))

@@ -73,6 +73,7 @@ pub(crate) fn spec(phase: Phase) -> FirewallSpec {
             .map(|net| net.parse().unwrap())
             .into(),
         admin_ports: [ADMIN].into(),
+        https: None,
         dns_port: 53,
         peers: BTreeMap::new(),
         services: BTreeSet::new(),

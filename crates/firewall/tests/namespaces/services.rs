@@ -40,6 +40,7 @@ fn with_services(phase: Phase) -> FirewallSpec {
             port: 443,
             backend: SocketAddrV4::new(container(2), PORT),
         }]),
+        public: BTreeSet::new(),
     };
     spec.peers = [(device(2), plain(2))].into();
     spec
@@ -148,6 +149,52 @@ async fn container_is_reached_by_its_port_of_the_box_with_the_callers_own_addres
             !lab.answers(from, (to, port), SILENCE),
             "{from} to {to}:{port}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn internet_reaches_a_public_port_with_its_own_address_and_nothing_behind_it() {
+    let lab = lab(Phase::Open).await;
+    let mut public = with_services(Phase::Open);
+    public.containers.public = public.containers.ports.clone();
+    load(&lab, public).await;
+    let (_, seen) = lab.connect("wan", SocketAddr::new(CELL_WAN.into(), 443));
+    assert_eq!(seen, WAN_HOST);
+    for (to, port) in [
+        (CELL_WAN, PORT),
+        (CELL_WAN, 80),
+        (CELL_WAN, ADMIN),
+        (container(2), PORT),
+        (container(1), PORT),
+    ] {
+        assert!(!lab.answers("wan", (to, port), SILENCE), "{to}:{port}");
+    }
+    let (_, seen) = lab.connect("lan", SocketAddr::new(CELL_LAN.into(), 443));
+    assert_eq!(seen, LAN_HOST, "as before");
+    load(&lab, with_services(Phase::Open)).await;
+    assert!(!lab.answers("wan", (CELL_WAN, 443), SILENCE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn https_without_a_port_is_the_page_for_home_and_devices_alone() {
+    let lab = lab(Phase::Open).await;
+    let mut page = with_services(Phase::Open);
+    page.containers.ports.clear();
+    page.https = Some(ADMIN);
+    for phase in [Phase::Open, Phase::Closed] {
+        page.phase = phase;
+        load(&lab, page.clone()).await;
+        for (from, to, own) in [
+            ("lan", CELL_LAN, LAN_HOST),
+            ("device2", CELL_VPN, device(2)),
+        ] {
+            let (_, seen) = lab.connect(from, SocketAddr::new(to.into(), 443));
+            assert_eq!(seen, own, "{from}");
+        }
+        assert!(!lab.answers("wan", (CELL_WAN, 443), SILENCE));
+        for to in [CELL_LAN, CELL_VPN] {
+            assert!(!lab.answers("one", (to, 443), SILENCE));
+        }
     }
 }
 

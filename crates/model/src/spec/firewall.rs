@@ -36,6 +36,8 @@ pub struct FirewallSpec {
     pub local_sources: BTreeSet<IpNet>,
     /// TCP ports of the admin page.
     pub admin_ports: BTreeSet<u16>,
+    /// Where HTTPS on its usual port leads, of those that are above; `None` when something else answers there.
+    pub https: Option<u16>,
     /// UDP and TCP port of DNS.
     pub dns_port: u16,
     /// What each device may do, by its IPv4 address.
@@ -59,6 +61,8 @@ pub struct FirewallContainers {
     pub resolver: Option<Ipv4Addr>,
     /// Ports of the box that lead to a container, for home and devices.
     pub ports: BTreeSet<PortSpec>,
+    /// Those of them that are for the internet too.
+    pub public: BTreeSet<PortSpec>,
 }
 
 /// The VPN as the packet filter sees it.

@@ -1,7 +1,8 @@
 //! What the reverse proxy answers. Its certificate comes from the vault and is handed over apart.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ pub struct ProxySpec {
     pub control: ContainerPath,
     /// The socket where it asks whose a request is, as it sees it.
     pub ask: ContainerPath,
+    /// Where people at home and devices are. Whoever is elsewhere is answered by public hosts alone.
+    pub sources: BTreeSet<IpNet>,
     /// Hosts of services; no name is in two of them.
     pub hosts: Vec<ProxyHostSpec>,
     /// The admin page; `None` to leave it out.
@@ -51,13 +54,15 @@ pub struct ProxyHostSpec {
     pub refused: BTreeSet<Ipv4Addr>,
 }
 
-/// The admin page under its names.
+/// The admin page under its names, for people at home and devices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdminRouteSpec {
     /// Its names in DNS, all of them in the certificate that it shows.
     pub names: BTreeSet<Domain>,
-    /// Where it listens, over HTTPS.
-    pub backend: SocketAddr,
-    /// Who may use it this way.
-    pub sources: BTreeSet<IpNet>,
+    /// The socket where it answers, as the proxy sees it. Nobody else can open it: what the proxy says there of a client
+    /// is believed.
+    pub socket: ContainerPath,
+    /// A time since boot before this was put together: a connection that is served by it is younger. With another one,
+    /// connections of before end.
+    pub opened_after: Duration,
 }

@@ -170,7 +170,7 @@ mod dhcp {
             router: Some(Ipv4Addr::new(198, 51, 100, 1)),
             resolvers: Vec::new(),
             server: None,
-            until: std::time::Duration::from_secs(3_600),
+            until: Duration::from_secs(3_600),
         }
     }
 

@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use cell_model::config::{Config, ServiceToggle, ServicesConfig};
-use cell_model::container::{ContainerPath, ImageRef, Limits, Protocol};
-use cell_model::name::{Domain, PartName, ServiceId};
+use cell_model::container::{ContainerPath, Limits, Protocol};
+use cell_model::name::{DnsLabel, Domain, PartName, ServiceId};
 use cell_model::spec::{
-    ContainerSpec, FlowSpec, HealthSpec, MountSpec, PortSpec, ProbeSpec, ProxyHostSpec, ProxySpec,
-    RouteSpec, ServiceSpec, VolumeSpec,
+    AdminRouteSpec, ContainerSpec, FlowSpec, HealthSpec, MountSpec, PortSpec, ProbeSpec,
+    ProxyHostSpec, ProxySpec, RouteSpec, ServiceSpec, VolumeSpec,
 };
 
 use super::ground::Ground;
-use super::{Place, Services, bridge};
+use super::{Front, Place, Services, bridge};
 
 /// The volume with the socket that Caddy is told by what to answer, and where it is in the container.
 const CONTROL: (&str, &str) = ("control", "/run/caddy");
-/// The one with the socket where it asks whose a request is. Caddy cannot put another in its place.
+/// The one with the sockets where it asks whose a request is, and where the admin page is. Caddy cannot put others in
+/// their place.
 const ACCOUNTS: (&str, &str) = ("accounts", "/run/accounts");
 /// What Caddy keeps for itself.
 const DATA: (&str, &str) = ("data", "/data");
@@ -41,7 +42,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// Adds the proxy, and the ways to it and from it.
-pub(super) fn add(services: &mut Services, image: &ImageRef, config: &Config, place: &Place<'_>) {
+pub(super) fn add(services: &mut Services, front: &Front<'_>, config: &Config, place: &Place<'_>) {
     let Some(ground) = Ground::of(ServicesConfig::OWN_SLOT, place.pool) else {
         return;
     };
@@ -76,7 +77,7 @@ pub(super) fn add(services: &mut Services, image: &ImageRef, config: &Config, pl
         data: KEPT.number,
         containers: vec![ContainerSpec {
             name: container(),
-            image: image.clone(),
+            image: front.image.clone(),
             command: Vec::new(),
             environment: BTreeMap::new(),
             capabilities: BTreeSet::new(),
@@ -107,18 +108,29 @@ pub(super) fn add(services: &mut Services, image: &ImageRef, config: &Config, pl
         outside_https_port: OUTSIDE_HTTPS,
         control: container_path(&format!("{}/admin.sock", CONTROL.1)),
         ask: container_path(&format!("{}/accounts.sock", ACCOUNTS.1)),
+        sources: front.sources.clone(),
         hosts: services
             .routes
             .iter()
             .map(|route| host(route, config))
             .collect(),
-        admin: None,
+        admin: Some(AdminRouteSpec {
+            names: own_names(&config.domain.name).into_iter().collect(),
+            socket: container_path(&format!("{}/page.sock", ACCOUNTS.1)),
+            opened_after: front.opened_after,
+        }),
     });
 }
 
 /// What the container is called there.
 pub fn container() -> PartName {
     part("caddy")
+}
+
+/// The names of the box itself: the apex, and that of the admin page where the domain leaves room for it.
+pub(crate) fn own_names(domain: &Domain) -> Vec<Domain> {
+    let admin = format!("{}.{domain}", DnsLabel::admin()).parse();
+    [domain.clone()].into_iter().chain(admin).collect()
 }
 
 fn host(route: &RouteSpec, config: &Config) -> ProxyHostSpec {

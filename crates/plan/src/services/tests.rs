@@ -309,6 +309,7 @@ fn no_two_slots_share_an_address_or_an_id() {
 
 mod proxy {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use cell_model::config::{Config, FormerConfig, NextConfig, ServiceConfig, ServiceToggle};
     use cell_model::container::{ImageDigest, ImageRef};
@@ -372,6 +373,7 @@ mod proxy {
             to: backend,
         };
         assert_eq!(spec.firewall.containers.flows, BTreeSet::from([flow]));
+        assert!(spec.firewall.containers.public.is_empty());
 
         // Without its image, and where no containers may run, nothing of it is there.
         let spec = resolve_box(&sample.input());
@@ -380,6 +382,32 @@ mod proxy {
         without.options.containers = false;
         let spec = resolve_box(&without.input());
         assert!(spec.containers.is_empty() && spec.firewall.containers.networks.is_empty());
+    }
+
+    #[test]
+    fn admin_page_is_where_no_port_is_said_for_home_and_devices() {
+        let (mut sample, image) = (sample(), image());
+        let mut input = sample.input();
+        input.proxy_image = Some(&image);
+        input.opened_after = Duration::from_secs(7);
+        let spec = resolve_box(&input);
+        let proxy = spec.proxy.as_ref().unwrap();
+        let sources: Vec<String> = proxy.sources.iter().map(ToString::to_string).collect();
+        let home = ["10.31.7.0/24", "192.168.77.0/24", "fd12:3456:789a:1::/64"];
+        assert_eq!(sources, home);
+        let admin = proxy.admin.as_ref().unwrap();
+        let names: Vec<&str> = admin.names.iter().map(|name| name.as_str()).collect();
+        assert_eq!(names, ["admin.hut.cell", "hut.cell"]);
+        assert!(names.iter().all(|name| spec.leaf.names.contains(*name)));
+        assert_eq!(admin.opened_after, Duration::from_secs(7));
+        assert_eq!(spec.firewall.https, None, "the proxy answers there");
+
+        // Without one, the page answers there itself.
+        assert_eq!(resolve_box(&sample.input()).firewall.https, Some(8443));
+        sample.config = None;
+        assert_eq!(resolve_box(&sample.input()).firewall.https, Some(8443));
+        sample.options.admin = Some("192.168.77.1:443".parse().unwrap());
+        assert_eq!(resolve_box(&sample.input()).firewall.https, None);
     }
 
     #[test]

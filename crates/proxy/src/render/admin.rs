@@ -1,40 +1,33 @@
 //! The admin page, for those at home.
 
-use cell_model::name::Domain;
-use cell_model::spec::AdminRouteSpec;
+use cell_model::spec::{AdminRouteSpec, ProxySpec};
 use serde_json::{Value, json};
 
-use super::handlers::{only_for, pass, status};
-use crate::Certificates;
+use super::handlers::{at_home, only_for, pass};
+use super::hosts::not_strict;
 
-/// One route a name: the page shows its certificate to whoever asks for that name.
-pub(super) fn routes<'a>(
-    admin: &'a AdminRouteSpec,
-    certificates: &'a Certificates,
-) -> impl Iterator<Item = Value> {
-    let route = move |name: &'a Domain| {
-        let routes = json!([
-            {
-                "match": [{ "remote_ip": { "ranges": admin.sources } }],
-                "handle": [page(name, admin, certificates)],
-            },
-            { "handle": [status(403)] },
-        ]);
-        let subroute = json!({ "handler": "subroute", "routes": routes });
-        only_for([name.as_str()], vec![subroute])
-    };
-    admin.names.iter().map(route)
+/// The header that says since when a connection may have been open, in microseconds since boot.
+const OPENED_AFTER: &str = "X-Forwarded-Since";
+
+/// The page under all its names; for anybody else they are names like any other that is not there.
+pub(super) fn route(admin: &AdminRouteSpec, spec: &ProxySpec) -> Value {
+    let names = admin.names.iter().map(|name| name.as_str());
+    at_home(only_for(names, vec![not_strict(), page(admin)]), spec)
 }
 
-/// Every request on a connection of its own: which of them came after a change is what confirms it.
-fn page(name: &Domain, admin: &AdminRouteSpec, certificates: &Certificates) -> Value {
-    let mut page = pass(&admin.backend.to_string());
+/// The page is told where a client is and how old its connection can be at most: Caddy goes on serving a connection as
+/// it was told when that was opened. So the time is that of the config, and not of the request.
+fn page(admin: &AdminRouteSpec) -> Value {
+    let mut page = pass(&format!("unix/{}", admin.socket));
+    // An upload that the page refuses half-way must not be taken for the next request.
     page["transport"]["keep_alive"] = json!({ "enabled": false });
-    page["transport"]["tls"] = json!({
-        "server_name": name,
-        "ca": { "provider": "inline", "trusted_ca_certs": [certificates.authority()] },
+    page["headers"] = json!({
+        "request": {
+            "set": {
+                "X-Forwarded-For": ["{http.request.remote.host}"],
+                OPENED_AFTER: [admin.opened_after.as_micros().to_string()],
+            },
+        },
     });
-    // Over TLS Caddy would otherwise write the address there.
-    page["headers"] = json!({ "request": { "set": { "Host": ["{http.request.hostport}"] } } });
     page
 }

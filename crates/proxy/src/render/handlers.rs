@@ -81,6 +81,22 @@ pub(super) fn only_for<'a>(names: impl IntoIterator<Item = &'a str>, handle: Vec
     })
 }
 
+/// A route for people at home and devices alone.
+pub(super) fn at_home(mut route: Value, spec: &ProxySpec) -> Value {
+    route["match"][0]["remote_ip"] = home(spec);
+    route
+}
+
+/// Matches clients at home. No list at all would match everybody, so where there is no home it has an address that no
+/// packet is from.
+pub(super) fn home(spec: &ProxySpec) -> Value {
+    const NOWHERE: &str = "0.0.0.0/32";
+    match spec.sources.is_empty() {
+        true => json!({ "ranges": [NOWHERE] }),
+        false => json!({ "ranges": spec.sources }),
+    }
+}
+
 /// A text in which Caddy shall see no placeholder.
 pub(super) fn literal(text: &str) -> String {
     text.replace('{', "\\{")

@@ -4,7 +4,7 @@ use cell_model::name::ServiceId;
 use cell_model::spec::{ProxyHostSpec, ProxySpec};
 use serde_json::{Value, json};
 
-use super::handlers::{ACCOUNT, literal, only_for, pass, status};
+use super::handlers::{ACCOUNT, at_home, literal, only_for, pass, status};
 
 /// In seconds: a service that is updated is rarely away for longer.
 const AGAIN: &str = "30";
@@ -31,7 +31,7 @@ pub(super) fn route(host: &ProxyHostSpec, spec: &ProxySpec) -> Value {
     routes.extend(refused(host));
     let Some(backend) = host.backend else {
         routes.push(json!({ "handle": [later()] }));
-        return named(host, routes);
+        return named(host, spec, routes);
     };
     routes.extend(well_known(host));
     let most = u64::from(host.max_body_mib) * MIB;
@@ -51,13 +51,17 @@ pub(super) fn route(host: &ProxyHostSpec, spec: &ProxySpec) -> Value {
     service["headers"] = json!({ "request": headers });
     handle.push(service);
     routes.push(json!({ "handle": handle }));
-    named(host, routes)
+    named(host, spec, routes)
 }
 
-fn named(host: &ProxyHostSpec, routes: Vec<Value>) -> Value {
+fn named(host: &ProxyHostSpec, spec: &ProxySpec, routes: Vec<Value>) -> Value {
     let names = host.names.iter().map(|name| name.as_str());
     let subroute = json!({ "handler": "subroute", "routes": routes });
-    only_for(names, vec![subroute])
+    let route = only_for(names, vec![subroute]);
+    match host.public {
+        true => route,
+        false => at_home(route, spec),
+    }
 }
 
 /// Clients are told when to come again (RFC 9110, section 15.6.4).
@@ -80,11 +84,21 @@ fn refused(host: &ProxyHostSpec) -> Option<Value> {
 /// Where the internet reaches a host, browsers shall never try it without TLS. Elsewhere no service may ask for that:
 /// the name may be somebody else's in another home.
 fn strict_transport(host: &ProxyHostSpec) -> Value {
-    let mut response = json!({ "deferred": true });
     match host.public {
-        true => response["set"] = json!({ "Strict-Transport-Security": [STRICT_TRANSPORT] }),
-        false => response["delete"] = json!(["Strict-Transport-Security"]),
+        false => not_strict(),
+        true => json!({
+            "handler": "headers",
+            "response": {
+                "deferred": true,
+                "set": { "Strict-Transport-Security": [STRICT_TRANSPORT] },
+            },
+        }),
     }
+}
+
+/// Whoever answers, browsers are not told to insist on TLS.
+pub(super) fn not_strict() -> Value {
+    let response = json!({ "deferred": true, "delete": ["Strict-Transport-Security"] });
     json!({ "handler": "headers", "response": response })
 }
 

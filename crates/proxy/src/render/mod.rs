@@ -1,6 +1,7 @@
 //! What Caddy is told, as values. Pure. Names of fields and handlers are those of Caddy 2.11's JSON.
 //!
-//! A name that is not in the spec gets as far as its name: a TLS handshake without a certificate, or the status 421.
+//! A name that is not in the spec gets as far as its name: a TLS handshake without a certificate, or the status 421. To
+//! the internet, so does every name that is not public.
 
 mod admin;
 mod handlers;
@@ -15,7 +16,7 @@ use std::collections::BTreeSet;
 use cell_model::spec::ProxySpec;
 use serde_json::{Value, json};
 
-use self::handlers::{LASTING, only_for, status};
+use self::handlers::{LASTING, at_home, only_for, status};
 use crate::Certificates;
 
 /// What certificate and listener know each other by.
@@ -51,7 +52,7 @@ pub(crate) fn config(spec: &ProxySpec, certificates: &Certificates) -> Value {
                 "grace_period": LASTING,
                 "servers": {
                     "http": plain(spec, &names),
-                    "https": secure(spec, &names, certificates),
+                    "https": secure(spec, &names),
                 },
             },
             "tls": {
@@ -79,6 +80,13 @@ fn names(spec: &ProxySpec) -> BTreeSet<&str> {
     hosts.chain(admin).map(|name| name.as_str()).collect()
 }
 
+/// Those that the internet may know of.
+fn public_names(spec: &ProxySpec) -> BTreeSet<&str> {
+    let public = spec.hosts.iter().filter(|host| host.public);
+    let names = public.flat_map(|host| &host.names);
+    names.map(|name| name.as_str()).collect()
+}
+
 /// Who comes without TLS is sent to where there is TLS.
 fn plain(spec: &ProxySpec, names: &BTreeSet<&str>) -> Value {
     let port = match spec.outside_https_port {
@@ -90,29 +98,37 @@ fn plain(spec: &ProxySpec, names: &BTreeSet<&str>) -> Value {
         "Location": [format!("https://{{http.request.host}}{port}{{http.request.uri}}")],
     });
     let mut server = server(spec.http_port, &["h1"]);
-    server["routes"] = json!([
-        { "handle": [handlers::nameless()] },
-        only_for(names.iter().copied(), vec![redirect]),
-        misdirected(),
-    ]);
+    let mut routes = vec![
+        json!({ "handle": [handlers::nameless()] }),
+        at_home(
+            only_for(names.iter().copied(), vec![redirect.clone()]),
+            spec,
+        ),
+    ];
+    let public = public_names(spec);
+    routes.extend((!public.is_empty()).then(|| only_for(public, vec![redirect])));
+    routes.push(misdirected());
+    server["routes"] = json!(routes);
     server
 }
 
-fn secure(spec: &ProxySpec, names: &BTreeSet<&str>, certificates: &Certificates) -> Value {
+fn secure(spec: &ProxySpec, names: &BTreeSet<&str>) -> Value {
     let mut routes = vec![json!({ "handle": [handlers::untold(spec)] })];
     let hosts = spec.hosts.iter();
     routes.extend(hosts.map(|host| hosts::route(host, spec)));
     let admin = spec.admin.iter();
-    routes.extend(admin.flat_map(|admin| admin::routes(admin, certificates)));
+    routes.extend(admin.map(|admin| admin::route(admin, spec)));
     routes.push(misdirected());
     let mut server = server(spec.https_port, &["h1", "h2", "h3"]);
     server["routes"] = json!(routes);
     // Who names one host to TLS and another to HTTP is answered 421.
     server["strict_sni_host"] = json!(true);
-    server["tls_connection_policies"] = json!([{
-        "match": { "sni": names },
-        "certificate_selection": { "any_tag": [TAG] },
-    }]);
+    let policy =
+        |matched: Value| json!({ "match": matched, "certificate_selection": { "any_tag": [TAG] } });
+    let home = policy(json!({ "sni": names, "remote_ip": handlers::home(spec) }));
+    let public = public_names(spec);
+    let public = (!public.is_empty()).then(|| policy(json!({ "sni": public })));
+    server["tls_connection_policies"] = [home].into_iter().chain(public).collect();
     server
 }
 

@@ -1,6 +1,7 @@
 //! A box with a calendar, files and an admin page, for tests.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use cell_model::secret::Secret;
 use cell_model::spec::{AdminRouteSpec, ProxyHostSpec, ProxySpec};
@@ -42,12 +43,13 @@ pub(crate) fn spec() -> ProxySpec {
         control: "/run/caddy/control.sock".parse().unwrap(),
         ask: "/run/cell/accounts.sock".parse().unwrap(),
         hosts: vec![calendar, wiki, updated],
+        sources: ["192.168.1.0/24", "fd09:8::/64"]
+            .map(|net| net.parse().unwrap())
+            .into(),
         admin: Some(AdminRouteSpec {
             names: names(&["home.example", "admin.home.example"]),
-            backend: "192.168.1.1:443".parse().unwrap(),
-            sources: BTreeSet::from(
-                ["192.168.1.0/24", "fd09:8::/64"].map(|net| net.parse().unwrap()),
-            ),
+            socket: "/run/cell/page.sock".parse().unwrap(),
+            opened_after: Duration::from_millis(1_500),
         }),
     }
 }
@@ -56,7 +58,6 @@ pub(crate) fn certificates() -> Certificates {
     Certificates {
         chain_der: vec![b"leaf".to_vec(), vec![7; 60]],
         key_der: Secret::new(b"key".to_vec()),
-        authority_der: b"authority".to_vec(),
     }
 }
 

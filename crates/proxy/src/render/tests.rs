@@ -39,6 +39,15 @@ fn box_with_nothing_to_answer_has_no_http() {
 }
 
 #[test]
+fn nobody_is_at_home_where_there_is_no_home() {
+    let mut spec = sample::spec();
+    spec.sources.clear();
+    let text = text(&config(&spec, &sample::certificates()));
+    assert!(!text.contains("\"ranges\": []"), "{text}");
+    assert!(text.contains("0.0.0.0/32"), "{text}");
+}
+
+#[test]
 fn header_that_says_who_asks_is_taken_from_requests_to_every_host() {
     let mut spec = sample::spec();
     spec.hosts[1].account_header = Some("Remote-Person".to_owned());

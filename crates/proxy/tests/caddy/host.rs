@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use cell_model::spec::{AdminRouteSpec, ProxyHostSpec, ProxySpec};
 use cell_proxy::{Caddy, Certificates, Proxy, ProxyError, ProxyStatus};
 use cell_testkit::{Namespace, wait_for};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -26,7 +27,6 @@ use crate::servers::{Accounts, Service};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const CALENDAR: &str = "127.0.0.1:5232";
 const WIKI: &str = "127.0.0.1:8000";
-const ADMIN: &str = "127.0.0.1:8443";
 /// Where clients find Caddy.
 const HERE: &str = "127.0.0.1";
 /// An address of the same host that is not among those of the home.
@@ -47,6 +47,7 @@ pub(crate) struct Host {
     pub(crate) calendar: Service,
     pub(crate) wiki: Service,
     pub(crate) admin: Service,
+    authority: CertificateDer<'static>,
     runtime: Runtime,
     process: Child,
     requests: AtomicU32,
@@ -76,16 +77,17 @@ impl Host {
         let namespace = Namespace::create("proxy").unwrap();
         let (authority, issuer) = authority();
         let (chain, key) = leaf(&issuer, &NAMES);
-        let admin_tls = server(leaf(&issuer, &["home.example", "admin.home.example"]));
         let certificates = Certificates {
             chain_der: vec![chain.to_vec(), authority.to_vec()],
             key_der: Secret::new(key),
-            authority_der: authority.to_vec(),
         };
         fs::write(folder.path().join("authority.der"), &authority).unwrap();
-        let service = |address: &str, name, tls| {
-            Service::start(&namespace, address.parse().unwrap(), name, tls)
+        let service = |address: &str, name| {
+            let address: SocketAddrV4 = address.parse().unwrap();
+            let bind = || TcpListener::bind(address);
+            Service::start(namespace.run(bind).unwrap().unwrap(), name)
         };
+        let page = UnixListener::bind(folder.path().join("page.sock")).unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let start = format!(
             r#"{{"admin":{{"listen":"unix/{}|0600","config":{{"persist":false}}}}}}"#,
@@ -94,11 +96,12 @@ impl Host {
         fs::write(folder.path().join("start.json"), start).unwrap();
         let host = Self {
             caddy: Caddy::new(path("control.sock")),
-            spec: spec(&path("control.sock"), &path("accounts.sock")),
+            spec: spec(&path),
             certificates,
-            calendar: service(CALENDAR, "calendar", None),
-            wiki: service(WIKI, "wiki", None),
-            admin: service(ADMIN, "admin", Some(admin_tls)),
+            authority,
+            calendar: service(CALENDAR, "calendar"),
+            wiki: service(WIKI, "wiki"),
+            admin: Service::start(page, "admin"),
             runtime: Runtime::new().unwrap(),
             process: run(&namespace, &folder),
             requests: AtomicU32::new(0),
@@ -238,8 +241,7 @@ impl Host {
     /// A connection over TLS, for what curl does not say.
     pub(crate) fn connect(&self, name: &'static str) -> Connection {
         let mut roots = RootCertStore::empty();
-        let authority = CertificateDer::from(self.certificates.authority_der.clone());
-        roots.add(authority).unwrap();
+        roots.add(self.authority.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -277,6 +279,20 @@ impl Connection {
     pub(crate) fn send(&mut self, text: &str) {
         self.0.get_mut().write_all(text.as_bytes()).unwrap();
         self.0.get_mut().flush().unwrap();
+    }
+
+    /// As [`Self::send`], where the other side may have hung up.
+    pub(crate) fn try_send(&mut self, text: &str) -> std::io::Result<()> {
+        self.0.get_mut().write_all(text.as_bytes())?;
+        self.0.get_mut().flush()
+    }
+
+    /// Agrees on TLS, and says nothing.
+    pub(crate) fn handshake(&mut self) {
+        let StreamOwned { conn, sock } = self.0.get_mut();
+        while conn.is_handshaking() {
+            conn.complete_io(sock).unwrap();
+        }
     }
 
     /// The next line without its end; `None` at the end.
@@ -317,7 +333,7 @@ fn run(namespace: &Namespace, folder: &TempDir) -> Child {
         .unwrap()
 }
 
-fn spec(control: &str, ask: &str) -> ProxySpec {
+fn spec(path: &impl Fn(&str) -> String) -> ProxySpec {
     let calendar = ProxyHostSpec {
         service: "calendar".parse().unwrap(),
         names: names(&["calendar.home.example"]),
@@ -343,13 +359,14 @@ fn spec(control: &str, ask: &str) -> ProxySpec {
         http_port: 80,
         https_port: 443,
         outside_https_port: 443,
-        control: control.parse().unwrap(),
-        ask: ask.parse().unwrap(),
+        control: path("control.sock").parse().unwrap(),
+        ask: path("accounts.sock").parse().unwrap(),
+        sources: BTreeSet::from([format!("{HERE}/32").parse().unwrap()]),
         hosts: vec![calendar, wiki],
         admin: Some(AdminRouteSpec {
             names: names(&["home.example", "admin.home.example"]),
-            backend: ADMIN.parse().unwrap(),
-            sources: BTreeSet::from([format!("{HERE}/32").parse().unwrap()]),
+            socket: path("page.sock").parse().unwrap(),
+            opened_after: Duration::from_millis(1_500),
         }),
     }
 }
@@ -359,7 +376,7 @@ fn names(names: &[&str]) -> BTreeSet<Domain> {
 }
 
 /// An authority of its own.
-pub(crate) fn authority() -> (CertificateDer<'static>, Issuer<'static, KeyPair>) {
+fn authority() -> (CertificateDer<'static>, Issuer<'static, KeyPair>) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -378,14 +395,4 @@ fn leaf(issuer: &Issuer<'static, KeyPair>, names: &[&str]) -> (CertificateDer<'s
     let params = CertificateParams::new(names).unwrap();
     let certificate = params.signed_by(&key, issuer).unwrap();
     (certificate.der().clone(), key.serialize_der())
-}
-
-fn server((certificate, key): (CertificateDer<'static>, Vec<u8>)) -> Arc<ServerConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], PrivateKeyDer::try_from(key).unwrap());
-    Arc::new(config.unwrap())
 }

@@ -78,7 +78,14 @@ fn another_config_ends_no_request_that_is_under_way() {
         let mut command = host.curl_command(&[version, "--no-buffer", url]);
         command.stdout(Stdio::piped()).spawn().unwrap()
     };
+    host.wiki.asked();
     let streams = ["--http1.1", "--http2"].map(pieces);
+    let mut asked = 0;
+    let begun = wait_for(PATIENCE, || {
+        asked += host.wiki.asked().len();
+        (asked == 2).then_some(())
+    });
+    assert!(begun.is_some());
     let file = host.file(4 * MIB);
     let slowly = ["--limit-rate", "2M", "--upload-file", &file];
     let mut upload = host

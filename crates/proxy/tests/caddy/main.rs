@@ -9,10 +9,11 @@ mod loading;
 mod servers;
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use cell_testkit::wait_for;
 
-use self::host::{ELSEWHERE, Host, NAMES, PATIENCE, authority};
+use self::host::{ELSEWHERE, Host, NAMES, PATIENCE};
 
 const MIB: usize = 1024 * 1024;
 /// A person and a password.
@@ -46,8 +47,7 @@ fn names_lead_to_their_services_and_no_others() {
             // What the service asks for counts nowhere.
             let strict = reply.headers.get("strict-transport-security");
             let public = (service == "calendar").then_some("max-age=31536000");
-            let expected = public.or((service == "admin").then_some("max-age=1"));
-            assert_eq!(strict.map(String::as_str), expected, "{name}");
+            assert_eq!(strict.map(String::as_str), public, "{name}");
         }
         // Another name in the request than in the handshake.
         for other in ["wiki.home.example", "files.home.example", "127.0.0.1"] {
@@ -286,31 +286,98 @@ fn talk(connection: &mut host::Connection, name: &str) {
 }
 
 #[test]
-fn admin_page_is_for_those_at_home() {
-    let (mut host, _accounts) = Host::serving();
+fn admin_page_is_told_where_a_client_is_and_since_when_it_may_be_connected() {
+    let (host, _accounts) = Host::serving();
+    let lies = [
+        "-H",
+        "X-Forwarded-Since: 9999999",
+        "-H",
+        "X-Forwarded-For: 6.6.6.6",
+    ];
     for name in ["home.example", "admin.home.example"] {
         let url = format!("https://{name}/a?b=c");
-        let reply = host.curl(&joined(&[&url], &ANNA));
+        let reply = host.curl(&[&[url.as_str()], &ANNA[..], &lies].concat());
         assert_eq!((reply.status, reply.body.as_str()), (200, "admin"));
         let asked = host.admin.asked().pop().unwrap();
         assert_eq!(asked.line, "GET /a?b=c HTTP/1.1");
         assert_eq!(asked.header("host"), Some(name));
+        assert_eq!(asked.header("x-forwarded-for"), Some("127.0.0.1"));
+        assert_eq!(asked.header("x-forwarded-since"), Some("1500000"));
         assert!(asked.header("authorization").is_some(), "it asks by itself");
-
-        let claim = "X-Forwarded-For: 127.0.0.1";
-        let reply = host.curl(&["--interface", ELSEWHERE, "-H", claim, &url]);
-        assert_eq!((reply.status, reply.body.as_str()), (403, ""));
-        assert!(host.admin.asked().is_empty());
     }
-    // From there the services are reached all the same.
-    let reply = host.curl(&["--interface", ELSEWHERE, "https://wiki.home.example/"]);
-    assert_eq!(reply.status, 200);
-    let asked = host.wiki.asked().pop().unwrap();
-    assert_eq!(asked.header("x-forwarded-for"), Some(ELSEWHERE));
+    // Nor can it have them left out.
+    let mut connection = host.connect("admin.home.example");
+    let ask = "HEAD / HTTP/1.1\r\nHost: admin.home.example\r\n\
+               Connection: X-Forwarded-For, X-Forwarded-Since\r\n\r\n";
+    connection.send(ask);
+    assert_eq!(connection.status().as_deref(), Some("HTTP/1.1 200 OK"));
+    let asked = host.admin.asked().pop().unwrap();
+    assert_eq!(asked.header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(asked.header("x-forwarded-since"), Some("1500000"));
 
-    // Somebody else where the page was.
-    host.certificates.authority_der = authority().0.to_vec();
-    host.apply(&host.spec).unwrap();
-    assert_eq!(host.curl(&["https://admin.home.example/"]).status, 502);
-    assert!(host.admin.asked().is_empty());
+    // Whatever is asked over a connection of before is told as that, if it is answered at all.
+    let mut silent = host.connect("admin.home.example");
+    silent.handshake();
+    let mut later = host.spec.clone();
+    later.admin.as_mut().unwrap().opened_after = Duration::from_millis(2_500);
+    host.apply(&later).unwrap();
+    for old in [&mut connection, &mut silent] {
+        let status = old.try_send(ask).ok().and_then(|()| old.status());
+        if let Some(status) = status {
+            let asked = host.admin.asked().pop();
+            let asked = asked.unwrap_or_else(|| panic!("{status}"));
+            assert_eq!(asked.header("x-forwarded-since"), Some("1500000"));
+        }
+    }
+    let mut connection = host.connect("admin.home.example");
+    connection.send(ask);
+    assert_eq!(connection.status().as_deref(), Some("HTTP/1.1 200 OK"));
+    let asked = host.admin.asked().pop().unwrap();
+    assert_eq!(asked.header("x-forwarded-since"), Some("2500000"));
+}
+
+#[test]
+fn internet_is_answered_by_public_hosts_and_learns_of_no_others() {
+    let (host, _accounts) = Host::serving();
+    let elsewhere = ["--insecure", "--interface", ELSEWHERE];
+    let ask = |arguments: &[&str]| host.curl(&joined(&elsewhere, arguments));
+    let public = "https://calendar.home.example/";
+    assert_eq!(ask(&[public]).status, 200);
+    let asked = host.calendar.asked().pop().unwrap();
+    assert_eq!(asked.header("x-forwarded-for"), Some(ELSEWHERE));
+    let others = [
+        "wiki.home.example",
+        "admin.home.example",
+        "home.example",
+        "files.home.example",
+    ];
+    for name in others {
+        let claim = "X-Forwarded-For: 127.0.0.1";
+        let reply = ask(&["-H", claim, &format!("https://{name}/")]);
+        assert_eq!((reply.status, reply.exit), (0, 35), "no handshake: {name}");
+        let header = format!("Host: {name}");
+        for version in ["--http1.1", "--http2"] {
+            let reply = ask(&[version, public, "-H", &header]);
+            assert_eq!((reply.status, reply.body.as_str()), (421, ""), "{name}");
+        }
+        let reply = ask(&[&format!("http://{name}/")]);
+        assert_eq!((reply.status, reply.body.as_str()), (421, ""), "{name}");
+    }
+    assert_eq!(ask(&["https://127.0.0.1/"]).exit, 35, "no name");
+    assert_eq!(ask(&["http://127.0.0.1/"]).status, 421);
+    assert_eq!(
+        ask(&["--no-alpn", "--http1.0", public, "-H", "Host:"]).status,
+        421
+    );
+    let reply = ask(&["http://calendar.home.example/a"]);
+    assert_eq!(reply.headers["location"], "https://calendar.home.example/a");
+    assert!(host.admin.asked().is_empty() && host.wiki.asked().is_empty());
+
+    // With nothing public, nobody there gets further than that.
+    let mut private = host.spec.clone();
+    private.hosts[0].public = false;
+    host.apply(&private).unwrap();
+    assert_eq!(ask(&[public]).exit, 35);
+    assert_eq!(ask(&["http://calendar.home.example/"]).status, 421);
+    assert_eq!(host.curl(&["https://admin.home.example/"]).status, 200);
 }

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddrV4, TcpListener, TcpStream};
-use std::os::unix::net::UnixListener;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cell_testkit::{Namespace, wait_for};
+use cell_testkit::wait_for;
 use rustix::net::Shutdown;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// Who is silent for longer is dropped.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,10 +39,51 @@ impl Asked {
     }
 }
 
+/// Where somebody listens.
+pub(crate) trait Listening: Send + 'static {
+    /// A connection.
+    type Stream: Read + Write + Send + 'static;
+
+    /// Waits for the next one, which must not be silent for long.
+    fn next(&self) -> io::Result<Self::Stream>;
+
+    /// Another handle, that ends the waiting.
+    fn handle(&self) -> OwnedFd;
+}
+
+impl Listening for TcpListener {
+    type Stream = TcpStream;
+
+    fn next(&self) -> io::Result<TcpStream> {
+        let (stream, _) = self.accept()?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn handle(&self) -> OwnedFd {
+        self.try_clone().unwrap().into()
+    }
+}
+
+impl Listening for UnixListener {
+    type Stream = UnixStream;
+
+    fn next(&self) -> io::Result<UnixStream> {
+        let (stream, _) = self.accept()?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(stream)
+    }
+
+    fn handle(&self) -> OwnedFd {
+        self.try_clone().unwrap().into()
+    }
+}
+
 /// A program behind the proxy. It notes what it is asked, and answers with its name; `/pieces/N` with so many pieces, one
 /// after the other; `/held` with one piece, and another once it may; `/talk` with whatever it is told from then on.
 pub(crate) struct Service {
-    listener: TcpListener,
+    listener: OwnedFd,
     noted: Arc<Noted>,
     thread: Option<JoinHandle<()>>,
 }
@@ -56,26 +97,17 @@ struct Noted {
 }
 
 impl Service {
-    pub(crate) fn start(
-        namespace: &Namespace,
-        address: SocketAddrV4,
-        name: &'static str,
-        tls: Option<Arc<ServerConfig>>,
-    ) -> Self {
-        let listener = namespace
-            .run(|| TcpListener::bind(address))
-            .unwrap()
-            .unwrap();
-        let (accepting, noted) = (listener.try_clone().unwrap(), Arc::<Noted>::default());
+    pub(crate) fn start(accepting: impl Listening, name: &'static str) -> Self {
+        let (listener, noted) = (accepting.handle(), Arc::<Noted>::default());
         let notes = Arc::clone(&noted);
         let thread = std::thread::spawn(move || {
-            while let Ok((stream, _)) = accepting.accept() {
+            while let Ok(stream) = accepting.next() {
                 if notes.stopping.load(Ordering::Acquire) {
                     break;
                 }
-                let (notes, tls) = (Arc::clone(&notes), tls.clone());
+                let notes = Arc::clone(&notes);
                 // One bad client is its own problem.
-                std::thread::spawn(move || serve(stream, name, tls, &notes));
+                std::thread::spawn(move || answer(stream, name, &notes));
             }
         });
         Self {
@@ -108,23 +140,6 @@ impl Drop for Service {
         let _ = rustix::net::shutdown(&self.listener, Shutdown::Both);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
-        }
-    }
-}
-
-fn serve(
-    stream: TcpStream,
-    name: &str,
-    tls: Option<Arc<ServerConfig>>,
-    noted: &Noted,
-) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_nodelay(true)?;
-    match tls {
-        None => answer(stream, name, noted),
-        Some(config) => {
-            let connection = ServerConnection::new(config).map_err(io::Error::other)?;
-            answer(StreamOwned::new(connection, stream), name, noted)
         }
     }
 }
@@ -300,7 +315,7 @@ impl Accounts {
 }
 
 impl Said {
-    fn answer(&self, stream: std::os::unix::net::UnixStream) -> io::Result<()> {
+    fn answer(&self, stream: UnixStream) -> io::Result<()> {
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut stream = BufReader::new(stream);
         let asked = read_head(&mut stream)?;

@@ -117,6 +117,7 @@ async fn ends_as_asked(events: &[Event]) {
         now: clock(),
         serial: 0,
         proxy_image: None,
+        opened_after: Duration::ZERO,
     });
     assert_eq!(
         world.firewall.observe().await.unwrap(),
