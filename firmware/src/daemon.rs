@@ -97,6 +97,16 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         core.set_appliance(appliance);
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), wan = %options.start.wan, "celld starts");
+    if let Some(taken) = options
+        .start
+        .in_place_of_proxy()
+        .filter(|_| options.start.containers)
+    {
+        tracing::warn!(
+            taken,
+            "services that are reached by name need ports 80 and 443, and have none"
+        );
+    }
 
     let control: Arc<dyn Control> = Arc::clone(&core) as Arc<dyn Control>;
     let stranger = || Arc::new(Responder::new(Arc::clone(&control), Trust::Stranger));

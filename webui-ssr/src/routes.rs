@@ -11,7 +11,8 @@ use crate::assets;
 use crate::forms::{self, Field};
 use crate::handlers::{
     account, app_passwords, audit, dns, network, overview, parts, peers, people, revisions,
-    service_data, service_profile, service_settings, services, settings, setup, sign_in, system,
+    service_data, service_internet, service_profile, service_settings, services, settings, setup,
+    sign_in, system,
 };
 
 /// One page and the forms that are sent from it.
@@ -172,6 +173,10 @@ pub static PAGES: &[Page] = &[
     page!("/services/{service}/settings", "Settings of {service}", None, ADMIN, service_settings::ask, [
         post!("/services/{service}/settings", ADMIN, &[], service_settings::change),
         post!("/services/{service}/settings/reset", ADMIN, &[], service_settings::reset)
+    ]),
+    page!("/services/{service}/internet", "Internet and {service}", None, ADMIN, service_internet::ask, [
+        post!("/services/{service}/internet", ADMIN, forms::service::OPEN, service_internet::open),
+        post!("/services/{service}/internet/close", ADMIN, &[], service_internet::close)
     ]),
     page!("/services/{service}/update", "Update {service}", None, ADMIN, services::ask_update, [
         post!("/services/{service}/update", ADMIN, &[], services::update)

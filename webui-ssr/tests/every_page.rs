@@ -92,6 +92,7 @@ const ANSWERS: &[(&str, &str, Pairs)] = &[
     ("Test of a part", "/parts/dns/test", &[]),
     ("Review", "/settings", SETTINGS),
     ("Refused settings", "/settings", &[("cell.name", "my cell")]),
+    ("Review of opening", "/services/files/internet", &[]),
     (
         "Refused answers",
         "/services/files/settings",

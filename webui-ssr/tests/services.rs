@@ -164,6 +164,45 @@ async fn service_shows_what_it_uses_and_says_and_is_started_anew() {
 }
 
 #[tokio::test]
+async fn service_is_opened_to_the_internet_after_a_review_and_closed_without_one() {
+    let site = Site::new(Stage::Ready);
+    let path = "/services/files/internet";
+    let overview = site.get(OWNER, "/services/files").await.body;
+    assert!(overview.contains("People at home and devices of the VPN."));
+    assert!(overview.contains(&format!("href=\"{path}\"")));
+    let helpers = site.get(Some(Role::Helper), "/services/files").await.body;
+    assert!(helpers.contains("People at home") && !helpers.contains(path));
+    let page = site.get(OWNER, path).await.body;
+    assert!(page.contains("Review") && page.contains("the admin page never is"));
+    acts(&site);
+
+    let review = site.post(OWNER, path, &[TOKEN]).await;
+    assert_eq!(review.status, 200);
+    assert!(review.body.contains("Make the change"), "{}", review.body);
+    let made = |call: &Call| matches!(call, Call::Submit(_));
+    assert!(!acts(&site).iter().any(made), "it is only looked at");
+    let back = site.post(OWNER, path, &[("reviewed", "no"), TOKEN]).await;
+    assert!(back.body.contains("Review") && !acts(&site).iter().any(made));
+
+    for (path, pairs, published) in [
+        (path.to_owned(), &[("reviewed", "yes"), TOKEN][..], true),
+        (format!("{path}/close"), &[TOKEN], false),
+    ] {
+        let changed = site.post(OWNER, &path, pairs).await;
+        assert_eq!(
+            changed.location.as_deref(),
+            Some("/services/files?done=saved")
+        );
+        let sent = acts(&site);
+        let [Call::Submit(Change::ChangeService { update, .. })] = &sent[..] else {
+            panic!("{sent:?}");
+        };
+        assert_eq!(update.published, Some(published));
+        assert!(update.enabled.is_none() && update.answers.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn data_that_was_kept_is_deleted_on_a_page_of_its_own() {
     let site = Site::new(Stage::Ready);
     let list = site.get(OWNER, "/services").await.body;

@@ -400,7 +400,7 @@ pub(crate) static ROWS: &[Row] = &[
         handler!(services::change),
     )
     .is(CHANGE, "Set what the service asks for; stop or start it.")
-    .takes::<ServiceUpdate>(r#"{"enabled":true,"answers":{"keep_free_gib":5}}"#)
+    .takes::<ServiceUpdate>(r#"{"enabled":true,"published":false,"answers":{"keep_free_gib":5}}"#)
     .answers::<ServiceAnswer>()
     .may_wait()
     .refuses(&[404, 409]),

@@ -212,6 +212,9 @@ pub struct ServiceUpdate {
     /// Whether it runs.
     #[serde(default)]
     pub enabled: Option<bool>,
+    /// Whether the internet reaches its hosts.
+    #[serde(default)]
+    pub published: Option<bool>,
     /// Answers; `null` for what the manifest says.
     #[serde(default)]
     pub answers: BTreeMap<SettingKey, Option<SettingValue>>,

@@ -21,7 +21,7 @@ use cell_plan::services::guides;
 
 use crate::answer::{cut, parse_cursor};
 use crate::edit::Edit;
-use crate::edit::services::{answer, install, needed_by, not_offered, update};
+use crate::edit::services::{answer, install, needed_by, not_offered, refuse_taken_ports, update};
 use crate::{Core, sources};
 
 impl Core {
@@ -34,7 +34,9 @@ impl Core {
                 "It was started without containers. Start it without --no-containers.",
             ));
         }
-        install(config, &self.wanted(config, &form.id)?, &form.answers)
+        let offers = self.wanted(config, &form.id)?;
+        refuse_taken_ports(self.settings.options.in_place_of_proxy(), &offers)?;
+        install(config, &offers, &form.answers)
     }
 
     /// The config with the newest version of a service, on trial, and with what that needs.
@@ -182,6 +184,7 @@ impl Core {
             version: manifest.version,
             release: manifest.release,
             enabled: service.enabled,
+            published: (!manifest.routes.is_empty()).then_some(service.published),
             state: status.0,
             since: status.2,
             detail: status.1,
@@ -326,6 +329,7 @@ fn unreadable(
         version: String::new(),
         release: 0,
         enabled: service.enabled,
+        published: None,
         state,
         since,
         detail,

@@ -39,6 +39,20 @@ impl StartOptions {
             .map_or(Self::ADMIN_PORT, |address| address.port())
     }
 
+    /// What the box was started with that is in the place of the services' reverse proxy, as on the command line; `None`:
+    /// nothing.
+    pub fn in_place_of_proxy(&self) -> Option<String> {
+        let taken = [
+            ("--admin", self.admin_port(), &[80, 443][..]),
+            ("--dns-port", self.dns_port, &[80, 443][..]),
+            // Over UDP, where HTTP/3 is.
+            ("--wg-port", self.wireguard_port, &[443][..]),
+        ];
+        let mut taken = taken.into_iter();
+        let (option, port, _) = taken.find(|(_, port, needed)| needed.contains(port))?;
+        Some(format!("{option} with port {port}"))
+    }
+
     /// The interface people at home are behind: `lan`, or the uplink of a one-armed box.
     pub fn home(&self) -> &InterfaceName {
         self.lan.as_ref().unwrap_or(&self.wan)

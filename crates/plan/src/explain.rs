@@ -12,10 +12,16 @@ fn sentence(step: &Step) -> String {
     match step {
         Step::Firewall(FirewallStep::Replace(spec)) => match spec.phase {
             Phase::Closed => "Close the firewall.".to_owned(),
-            Phase::Open => format!(
-                "Replace the firewall's rules ({}).",
-                devices(spec.peers.len())
-            ),
+            Phase::Open => {
+                let open = match spec.containers.public.is_empty() {
+                    true => "",
+                    false => "; the internet reaches services at ports 80 and 443",
+                };
+                format!(
+                    "Replace the firewall's rules ({}{open}).",
+                    devices(spec.peers.len())
+                )
+            }
         },
         Step::Firewall(FirewallStep::PatchPeers { remove, add }) => format!(
             "Change what {} may do in the firewall.",

@@ -1,5 +1,7 @@
 //! What is wrong or risky about a config, before it is made so.
 
+mod publish;
+
 use std::net::IpAddr;
 
 use cell_model::config::{AddressingConfig, AddressingError, Config, RecordData};
@@ -175,15 +177,16 @@ fn renames(before: &Config, after: &Config) -> bool {
 
 /// What going from one config to the other means beyond its steps.
 pub fn consequences(before: &Config, after: &Config) -> Vec<String> {
-    if !renames(before, after) {
-        return Vec::new();
+    let mut consequences = publish::consequences(before, after);
+    if renames(before, after) {
+        let (old, new) = (&before.domain.name, &after.domain.name);
+        consequences.push(format!(
+            "The box stops answering to {old} and admin.{old}; from then on it is {new} and admin.{new}, with \
+             certificates issued anew. Open the page at the new name, or at an address of the box, to sign in there and \
+             confirm. Devices need their files again to find the new names."
+        ));
     }
-    let (old, new) = (&before.domain.name, &after.domain.name);
-    vec![format!(
-        "The box stops answering to {old} and admin.{old}; from then on it is {new} and admin.{new}, with certificates \
-         issued anew. Open the page at the new name, or at an address of the box, to sign in there and confirm. Devices \
-         need their files again to find the new names."
-    )]
+    consequences
 }
 
 /// An own record must not hide a device or the box itself, and a CNAME stands alone (RFC 1034 section 3.6.2).

@@ -88,7 +88,10 @@ fn services(input: &Input<'_>, home: &Home) -> Services {
     let Some(config) = input.config.filter(|_| input.options.containers) else {
         return Services::default();
     };
-    let front = input.proxy_image.map(|image| Front {
+    // The box's own pages and its VPN come first.
+    let image = input.proxy_image;
+    let image = image.filter(|_| input.options.in_place_of_proxy().is_none());
+    let front = image.map(|image| Front {
         image,
         sources: home
             .sources

@@ -7,11 +7,14 @@ use cell_control::view::{SettingKindView, SettingView};
 use cell_model::config::SettingValue;
 use cell_model::name::SettingKey;
 
-use super::Draft;
 use super::field::{Field, Kind};
+use super::{Draft, REVIEWED};
 
 /// Answers as the core takes them: `None` for the one of the manifest.
 pub(crate) type Answers = BTreeMap<SettingKey, Option<SettingValue>>;
+
+/// The form that opens a service to the internet: nothing but that it was reviewed.
+pub(crate) const OPEN: &[Field<'static>] = &[REVIEWED];
 
 /// The questions of a service, in words for its form.
 pub(crate) struct Questions<'a>(Vec<Question<'a>>);

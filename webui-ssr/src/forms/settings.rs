@@ -10,7 +10,7 @@ use super::{Draft, REVIEWED, REVISION, revision};
 /// Fields of the settings.
 pub(crate) const FIELDS: &[Field] = &[
     Field::text("cell.name", "Name of the cell").hint("Letters, digits and inner hyphens. Found at home as <name>.local."),
-    Field::text("domain.name", "Domain").hint("Names of devices and services end in this. Changing it means new certificates and new addresses for everybody."),
+    Field::text("domain.name", "Domain").hint("Names of devices and services end in this, and the admin page is there, without a port. Changing it means new certificates and new addresses for everybody."),
     Field::text("vpn.subnet", "VPN network").hint("A private network such as 10.31.7.0/24. Every device needs its file anew when this changes."),
     Field::text("cell.endpoint", "Endpoint")
         .hint("Where devices find the box from outside: home.example.org or 203.0.113.7:51820. Empty: they find it only at home, unless the uplink has a public address.")

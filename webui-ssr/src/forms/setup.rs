@@ -13,7 +13,7 @@ pub(crate) const FIELDS: &[Field] = &[
     Field::text("setup_code", "Setup code").hint("Eight letters and digits, shown on the box's screen and console. It proves that you stand before the box."),
     Field::text("cell_name", "Name of the cell").hint("Letters, digits and inner hyphens, such as home."),
     Field::text("domain", "Domain")
-        .hint("Names of devices and services end in this. Left empty: the cell's name with .cell at its end.")
+        .hint("Names of devices and services end in this, and the admin page is there. Left empty: the cell's name with .cell at its end.")
         .optional(),
     Field::text("vpn_subnet", "VPN network").hint("A private network for your devices. The proposal is free where the box is now."),
     Field::text("endpoint", "Endpoint")

@@ -13,6 +13,7 @@ pub(crate) mod refusal;
 mod review;
 pub(crate) mod revisions;
 pub(crate) mod service_data;
+pub(crate) mod service_internet;
 pub(crate) mod service_profile;
 pub(crate) mod service_settings;
 pub(crate) mod services;

@@ -12,24 +12,24 @@ use crate::frame::Frame;
 use crate::pages;
 
 /// A form whose change is to be seen before it is made.
-pub(super) struct Reviewed {
+pub(super) struct Reviewed<'a, F> {
     /// The form as sent.
     pub(super) draft: Draft<'static>,
     /// What it was read as; `None` when something is wrong with it.
     pub(super) change: Option<Change>,
     /// The form's own page.
-    pub(super) form: fn(&Frame, &Draft) -> Markup,
+    pub(super) form: F,
     /// Where to go afterwards.
-    pub(super) after: &'static str,
+    pub(super) after: &'a str,
     /// What was done then.
     pub(super) done: Done,
 }
 
 /// First the form, then what it would do, then the change.
-pub(super) async fn review(
+pub(super) async fn review<F: Fn(&Frame, &Draft) -> Markup>(
     visit: &Visit,
     frame: &Frame,
-    reviewed: Reviewed,
+    reviewed: Reviewed<'_, F>,
 ) -> Result<Reply, Problem> {
     let Reviewed {
         mut draft,

@@ -39,6 +39,7 @@ pub(crate) mod service;
 pub(crate) mod service_data;
 mod service_details;
 pub(crate) mod service_install;
+pub(crate) mod service_internet;
 pub(crate) mod service_remove;
 pub(crate) mod service_settings;
 pub(crate) mod service_update;

@@ -124,6 +124,9 @@ fn about(frame: &Frame, service: &ServiceView) -> Vec<(&'static str, Markup)> {
         let urls = html! { @for url in &service.urls { a href=(url) { (url) } br; } };
         pairs.push(("Address", urls));
     }
+    if service.published.is_some() {
+        pairs.push(("Reached by", reached_by(frame, service)));
+    }
     pairs.push(("Version", version(service)));
     if let Some(failed) = &service.failed_update {
         let failed = html! { "To version " (failed.version) ": taken back. " (failed.reason) };
@@ -144,6 +147,25 @@ fn about(frame: &Frame, service: &ServiceView) -> Vec<(&'static str, Markup)> {
         pairs.push(("Needed by", list(ids)));
     }
     pairs
+}
+
+/// Who may come, and where that is changed.
+fn reached_by(frame: &Frame, service: &ServiceView) -> Markup {
+    let is_open = service.published == Some(true);
+    html! {
+        (match is_open {
+            true => "Everybody: it is open to the internet.",
+            false => "People at home and devices of the VPN.",
+        })
+        @if frame.may_post("/services/{service}/internet") {
+            " " a href={ (service_path(&service.id)) "/internet" } {
+                (match is_open {
+                    true => "Close it to the internet",
+                    false => "Open it to the internet",
+                })
+            }
+        }
+    }
 }
 
 fn version(service: &ServiceView) -> Markup {

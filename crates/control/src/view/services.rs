@@ -24,6 +24,8 @@ pub struct ServiceView {
     pub release: u32,
     /// Whether it shall run.
     pub enabled: bool,
+    /// Whether the internet reaches its hosts while it runs; `null` when it has none.
+    pub published: Option<bool>,
     /// How it is.
     pub state: State,
     /// Since when; `null` while that is not known.

@@ -58,6 +58,23 @@ pub(crate) fn install(
     Ok(Edit::new(after, "service.install", id.to_string(), summary))
 }
 
+/// 409 where the box itself answers at the ports of services that are reached by name: `taken` says by what.
+pub(crate) fn refuse_taken_ports(taken: Option<String>, offers: &[Offer]) -> Result<(), Problem> {
+    let mut manifests = offers.iter().map(|offer| &offer.manifest);
+    let named = manifests.find(|manifest| !manifest.routes.is_empty());
+    match named.zip(taken) {
+        None => Ok(()),
+        Some((manifest, taken)) => Err(Problem::conflict(
+            "port_taken",
+            "The box itself uses a port of services",
+            format!(
+                "{} is reached at ports 80 and 443, and the box was started by {taken}. Start it with another port.",
+                manifest.name
+            ),
+        )),
+    }
+}
+
 /// There is nowhere yet to keep one for a service.
 fn refuse_secrets(manifest: &Manifest) -> Result<(), Problem> {
     let mut settings = manifest.settings.iter();
@@ -106,9 +123,15 @@ pub(super) fn change(
 ) -> Result<Edit, Problem> {
     let service = find(config, id)?;
     let manifest = manifest(id, &service.manifest)?;
-    refuse_on_trial(&manifest, service)?;
+    if !closes_alone(update) {
+        refuse_on_trial(&manifest, service)?;
+    }
     let mut after = ServiceConfig::clone(service);
     after.enabled = update.enabled.unwrap_or(service.enabled);
+    after.published = update.published.unwrap_or(service.published);
+    if after.published && manifest.routes.is_empty() {
+        return Err(nothing_to_publish(&manifest));
+    }
     for (key, answer) in &update.answers {
         if !manifest.settings.iter().any(|setting| setting.key == *key) {
             return Err(Problem::field(
@@ -124,10 +147,15 @@ pub(super) fn change(
     if !after.enabled && service.enabled {
         refuse_needed(config, id, &manifest, true)?;
     }
+    let name = &manifest.name;
     let summary = match (service.enabled, after.enabled) {
-        (true, false) => format!("Stopped {}", manifest.name),
-        (false, true) => format!("Started {}", manifest.name),
-        _ => format!("Changed the settings of {}", manifest.name),
+        (true, false) => format!("Stopped {name}"),
+        (false, true) => format!("Started {name}"),
+        _ => match (service.published, after.published) {
+            (true, false) => format!("Closed {name} to the internet"),
+            (false, true) => format!("Opened {name} to the internet"),
+            _ => format!("Changed the settings of {name}"),
+        },
     };
     let mut changed = config.clone();
     changed
@@ -141,6 +169,27 @@ pub(super) fn change(
         id.to_string(),
         summary,
     ))
+}
+
+/// Whether all that is asked is that the internet does not reach it: nobody has to wait with that.
+fn closes_alone(update: &ServiceUpdate) -> bool {
+    let ServiceUpdate {
+        enabled,
+        published,
+        answers,
+    } = update;
+    *published == Some(false) && enabled.is_none() && answers.is_empty()
+}
+
+fn nothing_to_publish(manifest: &Manifest) -> Problem {
+    Problem::conflict(
+        "nothing_to_publish",
+        "The service has no address for the internet",
+        format!(
+            "{} is not reached by a name over HTTPS, so there is nothing to open to the internet.",
+            manifest.name
+        ),
+    )
 }
 
 pub(super) fn remove(config: &Config, id: &ServiceId, delete_data: bool) -> Result<Edit, Problem> {
@@ -201,6 +250,7 @@ pub(super) fn with_settings_of(present: &ServiceConfig, other: &ServiceConfig) -
         return service;
     }
     service.enabled = other.enabled;
+    service.published = other.published;
     service.answers = other.answers.clone();
     if let Ok(manifest) = Manifest::parse(present.manifest.as_bytes()) {
         keep_fitting(&mut service.answers, &manifest);

@@ -100,6 +100,9 @@ pub struct ServiceConfig {
     /// Whether it runs.
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// Whether the internet reaches its hosts while it runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub published: bool,
     /// What was answered; all else is as the manifest says.
     #[serde(default)]
     pub answers: BTreeMap<SettingKey, SettingValue>,
@@ -127,6 +130,7 @@ impl ServiceConfig {
             data,
             origin: None,
             enabled: true,
+            published: false,
             answers,
             next: None,
             former: None,

@@ -50,16 +50,15 @@ pub(super) fn add(services: &mut Services, front: &Front<'_>, config: &Config, p
     let backends = services.routes.iter().filter_map(|route| route.backend);
     let flows = backends.map(|to| FlowSpec { from: address, to });
     services.flows.extend(flows);
-    for (protocol, port, to) in [
-        (Protocol::Tcp, OUTSIDE_HTTP, HTTP),
-        (Protocol::Tcp, OUTSIDE_HTTPS, HTTPS),
-        (Protocol::Udp, OUTSIDE_HTTPS, HTTPS),
-    ] {
-        services.ports.insert(PortSpec {
-            protocol,
-            port,
-            backend: SocketAddrV4::new(address, to),
-        });
+    let hosts: Vec<ProxyHostSpec> = services
+        .routes
+        .iter()
+        .map(|route| host(route, config))
+        .collect();
+    let ports = ports(address);
+    services.ports.extend(ports.clone());
+    if hosts.iter().any(|host| host.public) {
+        services.public.extend(ports);
     }
     let mount = |(volume, path): (&str, &str), read_only| MountSpec {
         volume: part(volume),
@@ -109,11 +108,7 @@ pub(super) fn add(services: &mut Services, front: &Front<'_>, config: &Config, p
         control: container_path(&format!("{}/admin.sock", CONTROL.1)),
         ask: container_path(&format!("{}/accounts.sock", ACCOUNTS.1)),
         sources: front.sources.clone(),
-        hosts: services
-            .routes
-            .iter()
-            .map(|route| host(route, config))
-            .collect(),
+        hosts,
         admin: Some(AdminRouteSpec {
             names: own_names(&config.domain.name).into_iter().collect(),
             socket: container_path(&format!("{}/page.sock", ACCOUNTS.1)),
@@ -142,9 +137,28 @@ fn host(route: &RouteSpec, config: &Config) -> ProxyHostSpec {
         max_body_mib: route.max_body_mib,
         well_known: route.well_known.clone(),
         account_header: route.account_header.clone(),
-        public: false,
+        public: is_published(&route.service, config),
         refused: refused(&route.service, config),
     }
+}
+
+/// Where clients find the container that is at this address.
+fn ports(address: Ipv4Addr) -> [PortSpec; 3] {
+    [
+        (Protocol::Tcp, OUTSIDE_HTTP, HTTP),
+        (Protocol::Tcp, OUTSIDE_HTTPS, HTTPS),
+        (Protocol::Udp, OUTSIDE_HTTPS, HTTPS),
+    ]
+    .map(|(protocol, port, to)| PortSpec {
+        protocol,
+        port,
+        backend: SocketAddrV4::new(address, to),
+    })
+}
+
+fn is_published(service: &ServiceId, config: &Config) -> bool {
+    let service = config.services.installed.get(service);
+    service.is_some_and(|service| service.published)
 }
 
 /// Devices that were not given this kind of service. One that no toggle stands for is everybody's.

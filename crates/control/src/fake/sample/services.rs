@@ -20,6 +20,7 @@ pub(super) fn service() -> ServiceView {
         version: offer.version,
         release: offer.release,
         enabled: true,
+        published: Some(false),
         state: State::Ok,
         since: Some(NOW),
         detail: "It runs, and is well.".to_owned(),

@@ -171,6 +171,84 @@ fn answers_are_those_the_manifest_takes() {
     assert_eq!(refused.status, 400);
 }
 
+fn published(published: bool) -> Change {
+    Change::ChangeService {
+        id: id("files"),
+        update: ServiceUpdate {
+            published: Some(published),
+            ..ServiceUpdate::default()
+        },
+    }
+}
+
+#[test]
+fn service_is_open_to_the_internet_until_it_is_closed_removed_or_was_not() {
+    let before = with(&[files()]);
+    let is_open = |config: &Config| config.services.installed[&id("files")].published;
+    assert!(!is_open(&before));
+    let opened = submit(&before, &published(true)).unwrap();
+    assert_eq!(opened.summary, "Opened The files to the internet");
+    let open = opened.config;
+    assert!(is_open(&open));
+    let closed = submit(&open, &published(false)).unwrap();
+    assert_eq!(closed.summary, "Closed The files to the internet");
+    assert!(!is_open(&closed.config));
+
+    // Other answers leave it as it is.
+    let none = Change::ChangeService {
+        id: id("files"),
+        update: ServiceUpdate::default(),
+    };
+    assert!(is_open(&submit(&open, &none).unwrap().config));
+    let gone = removed(&open, "files", false).unwrap().config;
+    let again = install(&gone, &[files()], &BTreeMap::new()).unwrap();
+    assert!(!is_open(&again.config));
+    let back = crate::edit::restore(&open, before, 1, &BTreeMap::new());
+    assert!(!is_open(&back.config));
+}
+
+#[test]
+fn update_leaves_a_service_open_and_keeps_nobody_from_closing_it() {
+    let open = submit(&with(&[files()]), &published(true)).unwrap().config;
+    let text = files().text.replace("release = 1", "release = 2");
+    let newer = Offer {
+        manifest: Manifest::parse(text.as_bytes()).unwrap(),
+        text,
+        origin: None,
+    };
+    let updated = update(&open, &[newer]).unwrap().config;
+    assert!(updated.services.installed[&id("files")].published);
+    let refused = submit(&updated, &published(true)).unwrap_err();
+    assert_eq!(refused.code, "service_updating");
+    let closed = submit(&updated, &published(false)).unwrap().config;
+    assert!(!closed.services.installed[&id("files")].published);
+    for (config, stays) in [(&updated, true), (&closed, false)] {
+        let back = take_back_update(config, &id("files"), "It ended.").unwrap();
+        let service = &back.config.services.installed[&id("files")];
+        assert_eq!(service.published, stays);
+    }
+}
+
+#[test]
+fn service_without_a_name_cannot_be_opened_to_the_internet() {
+    let nameless = offer("files", "", "");
+    let refused = submit(&with(&[nameless]), &published(true)).unwrap_err();
+    assert_eq!(refused.code, "nothing_to_publish");
+}
+
+#[test]
+fn service_with_a_name_is_not_installed_where_the_box_has_its_ports() {
+    let taken = || Some("--admin with port 443".to_owned());
+    let refused = refuse_taken_ports(taken(), &[offer("a", "", ""), files()]).unwrap_err();
+    assert_eq!((refused.status, &*refused.code), (409, "port_taken"));
+    assert!(
+        refused.detail.contains("started by --admin with port 443"),
+        "{refused}"
+    );
+    assert!(refuse_taken_ports(taken(), &[offer("a", "", "")]).is_ok());
+    assert!(refuse_taken_ports(None, &[files()]).is_ok());
+}
+
 #[test]
 fn two_services_do_not_share_a_host_and_one_is_not_installed_twice() {
     let config = with(&[files()]);

@@ -111,6 +111,7 @@ fn on_trial(config: &Config, id: &ServiceId, next: &NextConfig) -> Result<Config
     let mut updated = ServiceConfig::new(next.manifest.clone(), service.data, answers);
     updated.data.number = number;
     updated.origin = next.origin.clone();
+    updated.published = service.published && !new.routes.is_empty();
     updated.former = Some(FormerConfig {
         manifest: service.manifest.clone(),
         number: service.data.number,
@@ -182,6 +183,7 @@ pub(crate) fn take_back_update(config: &Config, id: &ServiceId, reason: &str) ->
     back.data.number = former.number;
     back.origin = former.origin.clone();
     back.enabled = service.enabled;
+    back.published = service.published;
     back.failed_update = failed(&service.manifest, reason);
     let mut after = config.clone();
     discard(&mut after.services, id, [service.data.number].into_iter());
