@@ -137,6 +137,10 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
             { "name": "printer", "type": "A", "value": "192.168.77.9" },
             { "name": "long", "type": "TXT", "value": "v=long".repeat(30) },
         ]);
+        let keys: Vec<String> = ["1f", "a0", "77"].map(|byte| byte.repeat(32)).into();
+        config["services"]["sources"] = json!({ "friends": {
+            "url": "https://store.example.org/cell", "keys": { "threshold": 2, "keys": keys },
+        } });
     });
 
     let line = "daemon.notice celld: WARN cell_reconcile: <b>it</b> does not answer within 10 s\n";
@@ -214,6 +218,7 @@ fn pages_of(role: Role, own: &str, members: &str) -> Vec<Value> {
         ("{username}", "member"),
         ("{number}", "2"),
         ("{part}", "dns"),
+        ("{source}", "friends"),
     ];
     PAGES
         .iter()

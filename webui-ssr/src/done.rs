@@ -24,10 +24,11 @@ pub(crate) enum Done {
     Installing,
     ServiceRestarted,
     Updating,
+    Asked,
 }
 
 impl Done {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Saved,
         Self::Added,
         Self::Removed,
@@ -48,6 +49,7 @@ impl Done {
         Self::Installing,
         Self::ServiceRestarted,
         Self::Updating,
+        Self::Asked,
     ];
 
     /// The word in the address.
@@ -73,6 +75,7 @@ impl Done {
             Self::Installing => "installing",
             Self::ServiceRestarted => "service-restarted",
             Self::Updating => "updating",
+            Self::Asked => "asked",
         }
     }
 
@@ -108,6 +111,7 @@ impl Done {
             Self::Installing => "The service is being installed. That takes a minute or two.",
             Self::ServiceRestarted => "The service was started anew.",
             Self::Updating => "The service is being updated. That takes a minute or two.",
+            Self::Asked => "The sources were asked. What they answered is below.",
         }
     }
 }

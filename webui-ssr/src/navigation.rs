@@ -2,7 +2,7 @@
 
 use cell_control::view::ServiceView;
 use cell_model::account::Role;
-use cell_model::name::{ServiceId, Username};
+use cell_model::name::{ServiceId, SourceName, Username};
 use cell_model::status::Part;
 use http::Method;
 
@@ -135,6 +135,11 @@ pub(crate) fn peer_path(name: &str) -> String {
 /// The pages of a service.
 pub(crate) fn service_path(id: &ServiceId) -> String {
     format!("/services/{id}")
+}
+
+/// The pages of a source; see [`peer_path`].
+pub(crate) fn source_path(name: &SourceName) -> String {
+    format!("/sources/{}", escaped_first(name.as_str()))
 }
 
 /// The pages of an account; see [`peer_path`].

@@ -12,7 +12,7 @@ use crate::forms::{self, Field};
 use crate::handlers::{
     account, app_passwords, audit, dns, network, overview, parts, peers, people, revisions,
     service_data, service_internet, service_profile, service_settings, services, settings, setup,
-    sign_in, system,
+    sign_in, sources, system,
 };
 
 /// One page and the forms that are sent from it.
@@ -187,6 +187,19 @@ pub static PAGES: &[Page] = &[
     ]),
     page!("/services/{service}/data", "Delete the data of {service}", None, ADMIN, service_data::ask_delete, [
         post!(dangerous "/services/{service}/data", ADMIN, &[], service_data::delete)
+    ]),
+    page!("/sources", "Sources", Some(Group::Cell), HELPER, sources::list, [
+        post!("/sources/refresh", ADMIN, &[], sources::refresh)
+    ]),
+    page!("/sources/new", "Add a source", None, ADMIN, sources::new, [
+        post!("/sources/new", ADMIN, forms::source::NEW, sources::add)
+    ]),
+    page!("/sources/{source}", "{source}", None, HELPER, sources::show, []),
+    page!("/sources/{source}/change", "Change {source}", None, ADMIN, sources::ask_change, [
+        post!("/sources/{source}/change", ADMIN, forms::source::CHANGE, sources::change)
+    ]),
+    page!("/sources/{source}/remove", "Remove {source}", None, ADMIN, sources::ask_remove, [
+        post!("/sources/{source}/remove", ADMIN, &[], sources::remove)
     ]),
     page!("/dns", "Names", Some(Group::Cell), HELPER, dns::show, [
         post!("/dns/records/remove", ADMIN, forms::dns::REMOVE, dns::remove_record)

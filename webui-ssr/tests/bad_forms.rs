@@ -18,13 +18,27 @@ struct Right {
     pairs: Vec<(&'static str, String)>,
 }
 
+/// Keys of a publisher, as they are handed out.
+const KEYS: &str = r#"{"threshold":2,"keys":[
+    "1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f",
+    "a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0"]}"#;
+
 /// What is typed into a field so that the form is accepted.
 fn right(field: &Field<'static>) -> Option<&'static str> {
     let value = match (field.name, field.kind) {
         ("revision", _) => "7",
         ("type", _) => "A",
         ("value", _) => "192.0.2.7",
-        ("public_key" | "cursor" | "next" | "form" | "reviewed" | "updates.authorities", _) => {
+        (
+            "public_key"
+            | "cursor"
+            | "next"
+            | "form"
+            | "reviewed"
+            | "updates.authorities"
+            | "authorities",
+            _,
+        ) => {
             return None;
         }
         ("id", _) => "0f0f",
@@ -37,6 +51,8 @@ fn right(field: &Field<'static>) -> Option<&'static str> {
         ("updates.source", _) => "https://updates.example.org/cell",
         ("updates.window.from" | "updates.window.until", _) => "03:00",
         ("from", _) => "stick",
+        ("url", _) => "https://store.example.org/cell",
+        ("keys", _) => KEYS,
         (name, _) if name.ends_with(".gateway") => "192.0.2.1",
         (name, _) if name.ends_with(".address") => "192.0.2.10/24",
         (_, Kind::Flag) => "yes",

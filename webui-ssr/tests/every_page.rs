@@ -104,12 +104,30 @@ const ANSWERS: &[(&str, &str, Pairs)] = &[
         &[("answers.greeting", "as long as nobody would greet anybody")],
     ),
     (
+        "Review of a source",
+        "/sources/friends/change",
+        &[
+            ("url", "https://store.example.org/other"),
+            ("keys", OTHER_KEYS),
+            ("revision", "7"),
+        ],
+    ),
+    (
+        "Refused source",
+        "/sources/new",
+        &[("name", "friends"), ("url", "store"), ("keys", "1f1f")],
+    ),
+    (
         "Refused addresses",
         "/network/addresses",
         &[("revision", "7")],
     ),
     ("No such page", "/peers/new/or/not", &[]),
 ];
+
+const OTHER_KEYS: &str = r#"{"purpose":"development","threshold":2,"keys":[
+    "1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f",
+    "a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0"]}"#;
 
 const SETTINGS: Pairs = &[
     ("cell.name", "home"),

@@ -10,7 +10,7 @@ use cell_control::change::{
 use cell_control::view::{
     AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, KeptDataView,
     LogPage, OfferView, Page, PartView, PeerView, RefreshView, RevisionView, ServiceLogLine,
-    ServiceView, SessionView, SetupView, StatusView, VerbosityView, WireGuardView,
+    ServiceView, SessionView, SetupView, SourceView, StatusView, VerbosityView, WireGuardView,
 };
 use cell_gate::Access;
 use cell_model::account::Role;
@@ -436,6 +436,16 @@ pub(crate) static ROWS: &[Row] = &[
     )
     .is(READ, "Services that can be installed.")
     .answers::<Page<OfferView>>(),
+    Row::get(
+        "/api/store/sources",
+        "sources",
+        handler!(services::sources),
+    )
+    .is(
+        READ,
+        "Sources of services, and what is known of them. Nobody is asked.",
+    )
+    .answers::<Page<SourceView>>(),
     Row::post(
         "/api/store/refresh",
         "refreshStore",

@@ -8,7 +8,8 @@ use crate::app_password::AppPasswordView;
 use crate::view::{
     AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, KeptDataView,
     LogPage, NetworkView, OfferView, Page, PartView, PeerView, RevisionView, RootCertificateView,
-    ServiceLogLine, ServiceView, SessionsView, SetupView, StatusView, VerbosityView, WireGuardView,
+    ServiceLogLine, ServiceView, SessionsView, SetupView, SourceView, StatusView, VerbosityView,
+    WireGuardView,
 };
 
 /// A question and the answer that belongs to it.
@@ -96,6 +97,8 @@ questions! {
     KeptData -> Page<KeptDataView>;
     /// Services that can be installed.
     Offers -> Page<OfferView>;
+    /// Sources of services, and what is known of them; nobody is asked. On one page, since there are few.
+    Sources -> Page<SourceView>;
     /// Lines of the log, newest last.
     Logs -> LogPage;
     /// How much each part says.
@@ -276,6 +279,10 @@ pub struct Offers {
     /// Which of them.
     pub range: Range,
 }
+
+/// See [`Query::Sources`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sources;
 
 /// See [`Query::Logs`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

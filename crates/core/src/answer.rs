@@ -100,6 +100,7 @@ impl Core {
             }
             Query::KeptData(_) => Answer::KeptData(self.kept_data().await?),
             Query::Offers(query) => Answer::Offers(self.offers(&query.range)?),
+            Query::Sources(_) => Answer::Sources(self.sources()?),
             Query::PartDetail(query) => Answer::PartDetail(self.part(query.part).await),
             Query::Logs(query) => Answer::Logs(LogPage {
                 next: None,

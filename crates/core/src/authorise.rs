@@ -123,6 +123,7 @@ pub(crate) fn role_for(query: &Query) -> Option<Role> {
         | Query::ServiceLogs(_)
         | Query::KeptData(_)
         | Query::Offers(_)
+        | Query::Sources(_)
         | Query::Logs(_)
         | Query::Firmware(_)
         | Query::VerbosityLevels(_) => Some(Role::Helper),

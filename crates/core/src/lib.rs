@@ -105,6 +105,8 @@ pub struct Core {
     looking: tokio::sync::Mutex<()>,
     /// Held while sources of services are asked.
     refreshing: tokio::sync::Mutex<()>,
+    /// What they answered last.
+    asked: Mutex<sources::Asked>,
     logs: Arc<LogBuffer>,
     clock: fn() -> Timestamp,
     /// How long a risky change waits for its confirmation.

@@ -101,6 +101,7 @@ impl Core {
             sizes: Default::default(),
             looking: Default::default(),
             refreshing: Default::default(),
+            asked: Default::default(),
             logs,
             clock,
             confirm_within,

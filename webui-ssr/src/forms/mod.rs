@@ -13,6 +13,7 @@ pub(crate) mod service;
 pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod setup;
+pub(crate) mod source;
 pub(crate) mod updates;
 
 pub(crate) use draft::Draft;

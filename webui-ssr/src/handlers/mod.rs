@@ -20,6 +20,7 @@ pub(crate) mod services;
 pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod sign_in;
+pub(crate) mod sources;
 pub(crate) mod system;
 
 use std::str::FromStr;

@@ -38,6 +38,7 @@ pub(crate) fn render(frame: &Frame, offers: &[OfferView], kept: &[KeptDataView])
             } @else {
                 (table("Services of the store", &["Name", "What it is", "Version"], &offered(frame, &others)))
             }
+            p { a href="/sources" { "Sources of services" } }
         }
         @if !kept.is_empty() {
             section {

@@ -142,6 +142,10 @@ impl Control for Hostile {
                 offer.internet = Some(text());
                 offer.settings.iter_mut().for_each(make_setting_hostile);
             }),
+            Answer::Sources(page) => page.items.iter_mut().for_each(|source| {
+                source.code = Some(text());
+                source.detail = text();
+            }),
             Answer::ServiceLogs(page) => page.items.iter_mut().for_each(|line| {
                 line.container = text();
                 line.message = text();

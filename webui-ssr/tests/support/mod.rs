@@ -193,6 +193,7 @@ pub(crate) fn concrete(path: &str) -> String {
         .replace("{part}", "dns")
         .replace("{number}", "7")
         .replace("{service}", "files")
+        .replace("{source}", "friends")
         .replace("{id}", "0f0f")
 }
 

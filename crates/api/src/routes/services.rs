@@ -45,6 +45,10 @@ pub(crate) async fn offers(visit: Visit) -> Result<Reply, Problem> {
     .await?)
 }
 
+pub(crate) async fn sources(visit: Visit) -> Result<Reply, Problem> {
+    ok(&ask(visit.control.as_ref(), &visit.caller, query::Sources).await?)
+}
+
 pub(crate) async fn refresh(visit: Visit) -> Result<Reply, Problem> {
     let outcome = visit.control.act(&visit.caller, Action::RefreshStore);
     match outcome.await? {

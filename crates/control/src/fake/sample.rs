@@ -23,9 +23,9 @@ use crate::query::{Answer, Query};
 use crate::view::{
     AccountView, AuditVerifyView, AuditView, AvailableView, CheckView, ConfigView, DhcpView,
     DiffEntry, DiffView, FirmwareView, LeaseView, LogLine, LogPage, NetworkView, Page, PartView,
-    PeerView, RefreshState, RefreshView, RevisionView, RootCertificateView, SessionView,
-    SessionsView, SetupView, SlotsView, SourceView, StatusView, TrialView, UpdateState, UpdateView,
-    VerbosityView, WireGuardPeerView, WireGuardView,
+    PeerView, RefreshView, RevisionView, RootCertificateView, SessionView, SessionsView, SetupView,
+    SlotsView, StatusView, TrialView, UpdateState, UpdateView, VerbosityView, WireGuardPeerView,
+    WireGuardView,
 };
 
 use self::services::{kept_data, log_line, offer, service};
@@ -191,6 +191,7 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
             items: vec![offer()],
             next: None,
         }),
+        Query::Sources(_) => Answer::Sources(page(services::source())),
         Query::Logs(question) => Answer::Logs(LogPage {
             next: None,
             items: vec![LogLine {
@@ -286,23 +287,16 @@ fn settings() -> ConfigView {
         updates: UpdatesConfig::default(),
         services: ServicesSettings {
             network: known("172.20.0.0/16"),
-            sources: BTreeMap::new(),
+            sources: BTreeMap::from([(known("friends"), services::source_config())]),
         },
     }
 }
 
 /// What came of asking a source.
 pub(super) fn refreshed() -> Outcome {
-    let item = SourceView {
-        source: known("friends"),
-        state: RefreshState::Ok,
-        code: None,
-        detail: "It was taken.".to_owned(),
-        version: Some(3),
-        expires: Some(NOW),
-        services: Some(2),
-    };
-    Outcome::Refreshed(RefreshView { items: vec![item] })
+    Outcome::Refreshed(RefreshView {
+        items: vec![services::source()],
+    })
 }
 
 fn peer(name: PeerName) -> PeerView {

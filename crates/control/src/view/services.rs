@@ -231,14 +231,17 @@ pub struct RefreshView {
     pub items: Vec<SourceView>,
 }
 
-/// What a source answered, and what counts of it now.
+/// What a source answered when it was asked last, and what counts of it now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceView {
     /// Which.
     pub source: SourceName,
     /// Whether what it offers was taken.
     pub state: RefreshState,
-    /// Why not, as a stable word; `null`: it was taken.
+    /// When it was asked last; `null`: not as it is now, or not since the box was started.
+    #[schemars(with = "Option<String>")]
+    pub asked: Option<Timestamp>,
+    /// Why nothing was taken, as a stable word; otherwise `null`.
     pub code: Option<String>,
     /// The same in sentences.
     pub detail: String,
@@ -249,6 +252,10 @@ pub struct SourceView {
     pub expires: Option<Timestamp>,
     /// How many services of it can be installed.
     pub services: Option<usize>,
+    /// Services that were installed from it.
+    pub installed: BTreeSet<ServiceId>,
+    /// Services of it that were removed and whose data was kept.
+    pub kept_data: BTreeSet<ServiceId>,
 }
 
 /// What came of asking a source.
@@ -259,4 +266,6 @@ pub enum RefreshState {
     Ok,
     /// What was known stays, until it expires.
     Failed,
+    /// It was not asked yet.
+    Unasked,
 }

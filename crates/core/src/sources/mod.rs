@@ -1,5 +1,6 @@
 //! Sources of services: asked for their catalogues when somebody wants that, and never by itself.
 
+mod known;
 mod problem;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use cell_control::action::Outcome;
 use cell_control::caller::Caller;
 use cell_control::view::{RefreshState, RefreshView, SourceView};
 use cell_fetch::{Command, FetchError, FetchLink, WholeError, whole};
+use cell_model::Timestamp;
 use cell_model::account::Identity;
 use cell_model::config::{ServicesConfig, SourceConfig};
 use cell_model::name::{ServiceId, SourceName};
@@ -19,6 +21,9 @@ use cell_model::problem::{Problem, chain};
 use cell_packages::{Fetched, INDEX_FILE, KEYS_FILE, Library, Offer, PackagesError, SourceError};
 use tokio::task::JoinSet;
 
+pub(crate) use self::known::Asked;
+
+use self::known::Answered;
 use self::problem::Refusal;
 use crate::{Core, submit};
 
@@ -39,8 +44,10 @@ impl Core {
         let _one_at_a_time = self.refreshing.try_lock().map_err(|_| problem::running())?;
         let library = self.library()?;
         let system = self.system.get().ok_or_else(Problem::unavailable)?;
+        let config = self.config()?;
+        let services = &config.services;
         let mut asked = JoinSet::new();
-        for (name, source) in &self.config()?.services.sources {
+        for (name, source) in &services.sources {
             let ask = Ask {
                 name: name.clone(),
                 source: source.clone(),
@@ -48,10 +55,19 @@ impl Core {
                 link: Arc::clone(&system.parts.fetch),
                 name_servers: self.name_servers(),
             };
-            asked.spawn(async move { ask.view(ask.in_time().await) });
+            let clock = self.clock;
+            asked.spawn(async move {
+                let answered = ask.answered(ask.in_time().await, clock());
+                (ask.name, answered)
+            });
         }
-        let mut items: Vec<SourceView> = asked.join_all().await;
-        items.sort_by(|one, other| one.source.cmp(&other.source));
+        let asked: Asked = asked.join_all().await.into_iter().collect();
+        // What is not in the settings any more is forgotten with this.
+        *self.asked() = asked;
+        let names = services.sources.keys();
+        let items: Vec<SourceView> = names
+            .map(|name| self.source_view(&library, services, name))
+            .collect();
         let failed = items
             .iter()
             .filter(|item| item.state == RefreshState::Failed);
@@ -126,8 +142,8 @@ impl Ask {
         whole(&*self.link, command, limit, FILE).await
     }
 
-    /// What came of it, and what counts now.
-    fn view(&self, refreshed: Result<(), Refusal>) -> SourceView {
+    /// What came of it.
+    fn answered(&self, refreshed: Result<(), Refusal>, at: Timestamp) -> Answered {
         let known = self.library.catalogue(&self.name);
         let (state, code, detail) = match &refreshed {
             Ok(()) => {
@@ -140,14 +156,12 @@ impl Ask {
                 (RefreshState::Failed, Some(code.to_owned()), detail)
             }
         };
-        SourceView {
-            source: self.name.clone(),
+        Answered {
+            source: self.source.clone(),
+            at,
             state,
             code,
             detail,
-            version: known.map(|known| known.version),
-            expires: known.map(|known| known.expires),
-            services: known.map(|known| known.services),
         }
     }
 }

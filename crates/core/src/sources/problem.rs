@@ -128,6 +128,25 @@ pub(super) fn taken(unfit: usize) -> String {
     }
 }
 
+/// What there is to be said of a source that nobody has asked.
+pub(super) fn unasked(is_known: bool) -> &'static str {
+    match is_known {
+        true => {
+            "It was not asked since it was named or the box was started. What was known of it before counts."
+        }
+        false => "It was not asked yet. Nothing of it is offered.",
+    }
+}
+
+/// Code and sentences of a source that was taken, and whose time is over since.
+pub(super) fn over() -> (&'static str, &'static str) {
+    (
+        "catalogue_expired",
+        "What was taken of it is too old by now. Ask it again: its publisher has to sign a new one from time to time. \
+         Nothing of it is offered.",
+    )
+}
+
 pub(super) fn running() -> Problem {
     Problem::conflict(
         "refresh_running",

@@ -84,7 +84,8 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
         }
         Query::ServiceLogs(_) => (Some(Role::Helper), Some(KeptData.into())),
         Query::KeptData(_) => (Some(Role::Helper), Some(Offers { range: range() }.into())),
-        Query::Offers(_) => (Some(Role::Helper), None),
+        Query::Offers(_) => (Some(Role::Helper), Some(Sources.into())),
+        Query::Sources(_) => (Some(Role::Helper), None),
     }
 }
 

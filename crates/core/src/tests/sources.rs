@@ -4,11 +4,12 @@ use cell_catalogue::{Entry, Index};
 use cell_control::action::{Action, Outcome};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, ServiceForm};
-use cell_control::query::{Offers, Range};
+use cell_control::query::{Offers, Range, Sources};
 use cell_control::view::{OfferView, RefreshState, SourceView};
 use cell_fetch::FetchError;
 use cell_model::Timestamp;
 use cell_model::container::ImageDigest;
+use cell_model::name::ServiceId;
 use cell_packages::INDEX_TYPE;
 use cell_signed::{Envelope, KeyList, Purpose, SigningKey};
 use serde_json::{Value, json};
@@ -153,6 +154,14 @@ async fn refused(home: &Home, code: &str) -> SourceView {
     view
 }
 
+/// What is known of the only source, without asking it.
+async fn known(home: &Home) -> SourceView {
+    let before = home.fetch.asked().len();
+    let page = cell_control::ask(&*home.core, &Caller::local(), Sources).await;
+    assert_eq!(home.fetch.asked().len(), before, "nobody is asked");
+    page.unwrap().items.remove(0)
+}
+
 async fn offers(home: &Home) -> Vec<OfferView> {
     let asked = Offers {
         range: Range::default(),
@@ -210,6 +219,78 @@ async fn what_a_source_has_signed_is_offered_and_stays_so_after_a_restart() {
     refused(&home, "catalogue_not_signed").await;
     other.publish(&home, &index(1, vec![entry("photos", 1)]));
     assert_eq!(refresh(&home).await.version, Some(1));
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_source_is_told_without_asking_it() {
+    let publisher = Publisher::new();
+    let home = with(&publisher).await;
+    let view = known(&home).await;
+    assert_eq!(
+        (view.state, view.asked, view.version),
+        (RefreshState::Unasked, None, None)
+    );
+    publisher.publish(&home, &index(1, vec![entry("photos", 1)]));
+    let refreshed = refresh(&home).await;
+    assert!(refreshed.asked.is_some());
+    assert_eq!(known(&home).await, refreshed);
+    put(&home, "index.json", b"<html>");
+    let refreshed = refresh(&home).await;
+    assert_eq!(refreshed.code.as_deref(), Some("catalogue_unreadable"));
+    assert_eq!(known(&home).await, refreshed);
+
+    // What was taken outlives a restart, what was answered does not.
+    let home = home.restart().await;
+    let view = known(&home).await;
+    assert_eq!(
+        (view.state, view.asked, view.version),
+        (RefreshState::Unasked, None, Some(1))
+    );
+    publisher.publish(&home, &index(2, vec![entry("photos", 1)]));
+    assert_eq!(refresh(&home).await.state, RefreshState::Ok);
+    home.let_pass(std::time::Duration::from_secs(25 * 60 * 60));
+    let view = known(&home).await;
+    let code = view.code.as_deref();
+    assert_eq!(
+        (view.state, code),
+        (RefreshState::Failed, Some("catalogue_expired"))
+    );
+    assert_eq!((view.version, view.services), (None, None));
+
+    // At another address it is another source, of which nothing was heard.
+    let source = json!({ "url": "https://elsewhere.example/", "keys": publisher.given() });
+    set(&home, json!({ "friends": source })).await;
+    assert_eq!(known(&home).await.state, RefreshState::Unasked);
+}
+
+#[tokio::test]
+async fn what_came_from_a_source_is_told_with_it() {
+    let publisher = Publisher::new();
+    let home = with(&publisher).await;
+    publisher.publish(
+        &home,
+        &index(1, vec![entry("photos", 1), entry("notes", 1)]),
+    );
+    refresh(&home).await;
+    for id in ["photos", "notes"] {
+        let form = ServiceForm {
+            id: id.parse().unwrap(),
+            answers: Default::default(),
+        };
+        home.submit(Change::InstallService(form)).await.unwrap();
+    }
+    let removal = Change::RemoveService {
+        id: "notes".parse().unwrap(),
+        delete_data: false,
+    };
+    home.submit(removal).await.unwrap();
+    let view = known(&home).await;
+    let names = |ids: &std::collections::BTreeSet<ServiceId>| {
+        let names = ids.iter().map(ToString::to_string);
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names(&view.installed), ["photos"]);
+    assert_eq!(names(&view.kept_data), ["notes"]);
 }
 
 #[tokio::test]

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use cell_model::config::SettingValue;
+use cell_model::config::{PublisherKeys, Purpose, SettingValue, SourceConfig};
 use cell_model::status::State;
 
 use super::{NOW, known};
 use crate::view::{
-    FailedUpdateView, GuideView, KeptDataView, OfferView, ServiceContainerView, ServiceLogLine,
-    ServiceUpdateView, ServiceUsageView, ServiceView, SettingKindView, SettingView, WellKnownView,
+    FailedUpdateView, GuideView, KeptDataView, OfferView, RefreshState, ServiceContainerView,
+    ServiceLogLine, ServiceUpdateView, ServiceUsageView, ServiceView, SettingKindView, SettingView,
+    SourceView, WellKnownView,
 };
 
 pub(super) fn service() -> ServiceView {
@@ -141,5 +142,35 @@ pub(super) fn kept_data() -> KeptDataView {
         id: known("photos"),
         name: "Photos".to_owned(),
         data_bytes: Some(5 << 30),
+    }
+}
+
+pub(super) fn source_config() -> SourceConfig {
+    SourceConfig {
+        url: known("https://store.example.org/cell"),
+        authorities: None,
+        keys: PublisherKeys {
+            version: 1,
+            purpose: Purpose::Release,
+            threshold: 2,
+            keys: ["1f", "a0", "77"]
+                .map(|byte| known(&byte.repeat(32)))
+                .into(),
+        },
+    }
+}
+
+pub(super) fn source() -> SourceView {
+    SourceView {
+        source: known("friends"),
+        state: RefreshState::Ok,
+        asked: Some(NOW),
+        code: None,
+        detail: "It was taken.".to_owned(),
+        version: Some(3),
+        expires: Some(NOW),
+        services: Some(2),
+        installed: BTreeSet::from([known("files")]),
+        kept_data: BTreeSet::from([known("photos")]),
     }
 }
