@@ -86,7 +86,7 @@ pub(crate) fn menu(role: Role) -> Vec<(Group, Vec<&'static Page>)> {
 pub(crate) fn crumbs(role: Role, path: &str, services: &[ServiceView]) -> Vec<Link> {
     let above = path.match_indices('/').skip(1).map(|(at, _)| &path[..at]);
     above
-        .filter(|above| opens(role, above))
+        .filter(|above| opens(role, above) && is_there(above, services))
         .filter_map(|above| {
             Some(Link {
                 path: above.to_owned(),
@@ -94,6 +94,17 @@ pub(crate) fn crumbs(role: Role, path: &str, services: &[ServiceView]) -> Vec<Li
             })
         })
         .collect()
+}
+
+/// A service that is not installed has no page of its own; those that install it, or delete what it has left, are there
+/// without.
+fn is_there(path: &str, services: &[ServiceView]) -> bool {
+    let is_services = page_at(path).is_some_and(|page| page.path == "/services/{service}");
+    !is_services
+        || path
+            .rsplit('/')
+            .next()
+            .is_some_and(|id| named(services, id).is_some())
 }
 
 /// A page's title at a path. A service that is installed is called by its name.
@@ -209,6 +220,15 @@ mod tests {
             .collect();
         assert_eq!(titles, ["Devices", "anna-phone"]);
         assert_eq!(crumbs(Role::Admin, "/peers", &[]), []);
+    }
+
+    #[test]
+    fn nothing_leads_up_to_a_service_that_is_not_installed() {
+        for path in ["/services/photos/install", "/services/photos/data"] {
+            let links = crumbs(Role::Admin, path, &[]).into_iter();
+            let paths: Vec<String> = links.map(|link| link.path).collect();
+            assert_eq!(paths, ["/services"]);
+        }
     }
 
     #[test]
