@@ -6,8 +6,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::command::{
-    accounts, app_passwords, audit, firmware, interfaces, logs, parts, peers, revisions, settings,
-    setup, status,
+    accounts, app_passwords, audit, firmware, interfaces, logs, parts, peers, revisions, services,
+    settings, setup, status, store,
 };
 use crate::core::Core;
 use crate::error::CellctlError;
@@ -69,6 +69,15 @@ enum Command {
     /// Passwords of people's devices, for services
     #[command(subcommand)]
     AppPasswords(app_passwords::Command),
+    /// Services that are installed
+    #[command(subcommand)]
+    Services(services::Command),
+    /// Services that can be installed
+    #[command(subcommand)]
+    Store(store::StoreCommand),
+    /// Where services come from beside the box's image
+    #[command(subcommand)]
+    Sources(store::SourcesCommand),
     /// The system's version, and the next one
     #[command(subcommand)]
     Firmware(firmware::Command),
@@ -113,6 +122,9 @@ impl Arguments {
             Command::Accounts(command) => command.perform(&core, &output).await,
             Command::ResetPassword(reset) => reset.perform(&core, &output).await,
             Command::AppPasswords(command) => command.perform(&core, &output).await,
+            Command::Services(command) => command.perform(&core, &output).await,
+            Command::Store(command) => command.perform(&core, &output).await,
+            Command::Sources(command) => command.perform(&core, &output).await,
             Command::Firmware(command) => command.perform(&core, &output).await,
             Command::Parts(command) => command.perform(&core, &output).await,
             Command::Logs(options) => options.perform(&core, &output).await,

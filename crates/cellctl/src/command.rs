@@ -9,9 +9,11 @@ pub(crate) mod logs;
 pub(crate) mod parts;
 pub(crate) mod peers;
 pub(crate) mod revisions;
+pub(crate) mod services;
 pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod status;
+pub(crate) mod store;
 
 use clap::Args;
 
