@@ -30,6 +30,7 @@ struct State {
     next_image: Option<ImageDigest>,
     failing: bool,
     unwell: bool,
+    fleeting: bool,
 }
 
 impl FakeContainers {
@@ -46,6 +47,11 @@ impl FakeContainers {
     /// From now on whatever runs is not well (or is again).
     pub fn set_unwell(&self, unwell: bool) {
         self.state().unwell = unwell;
+    }
+
+    /// From now on whatever is started ends before anybody sees it run.
+    pub fn set_fleeting(&self, fleeting: bool) {
+        self.state().fleeting = fleeting;
     }
 
     /// As if a container had ended by itself.
@@ -112,16 +118,23 @@ impl Containers for FakeContainers {
                 seen.volumes.insert(name);
             }
             for container in &service.containers {
+                let name = names::container(&service.id, &container.name);
+                let before = state.seen.containers.remove(&name);
+                let (run, started) = match state.fleeting {
+                    true => (
+                        ContainerState::Exited(1),
+                        before.as_ref().map_or(0, |before| before.started) + 1,
+                    ),
+                    false => (ContainerState::Running, 0),
+                };
                 let found = ContainerSeen {
                     service: Some(service.id.clone()),
                     part: Some(container.name.clone()),
                     data: Some(service.data),
-                    state: ContainerState::Running,
+                    state: run,
                     made_from: render::container_digest(service, container, Limiting::Possible),
-                    started: 0,
+                    started,
                 };
-                let name = names::container(&service.id, &container.name);
-                let before = state.seen.containers.remove(&name);
                 let rests = before.filter(|before| {
                     let has_ended = matches!(before.state, ContainerState::Exited(_));
                     has_ended && before.made_from == found.made_from && resting.contains(&name)

@@ -103,7 +103,7 @@ struct Watch {
 struct Known {
     /// The number of the data it works on. After an update nothing of before counts.
     data: u32,
-    /// When it was started last, as podman says.
+    /// When it was started last, as podman says; of one that ended, that time.
     started: Option<i64>,
     /// Since when it runs, as far as that was seen.
     running_since: Option<Instant>,
@@ -130,12 +130,12 @@ impl Known {
     }
 
     /// Whether it ended since that was last taken note of. One that was asked for and is not seen to run ended between
-    /// two looks.
-    fn has_ended_anew(&self, now: Instant) -> bool {
+    /// two looks, if it was started at all meanwhile; what cannot be started is as good as ended.
+    fn has_ended_anew(&self, started: i64, now: Instant) -> bool {
         match (self.ended, self.asked) {
             (None, _) => true,
             (Some(_), None) => false,
-            (Some(_), Some(asked)) => now - asked > STARTING,
+            (Some(_), Some(asked)) => self.started != Some(started) || now - asked > STARTING,
         }
     }
 }
@@ -255,9 +255,9 @@ impl Watch {
             let found = seen.containers.get(&name);
             // That of before an update goes on until there is another one, and says nothing of that.
             let found = found.filter(|found| found.data == Some(data));
+            let started = found.map(|found| found.started);
             match found.map(|found| found.state) {
                 Some(ContainerState::Running) => {
-                    let started = found.map(|found| found.started);
                     // It was started anew between two looks, and has to show that it is well.
                     if known.started.is_some() && known.started != started {
                         let ends = known.ends;
@@ -274,9 +274,12 @@ impl Watch {
                         known.ends = 0;
                     }
                 }
-                Some(ContainerState::Exited(status)) if known.has_ended_anew(now) => {
+                Some(ContainerState::Exited(status))
+                    if known.has_ended_anew(started.unwrap_or_default(), now) =>
+                {
                     tracing::warn!(container = name, status, "container ended");
                     *known = Known {
+                        started,
                         ends: known.ends.saturating_add(1),
                         ended: Some(now),
                         ..Known::of(data)

@@ -161,6 +161,27 @@ async fn container_that_is_started_again_takes_nobody_along_whose_time_has_not_c
 }
 
 #[tokio::test(start_paused = true)]
+async fn service_that_ends_before_anybody_sees_it_run_has_the_same_pauses() {
+    let running = Running::start(World::new(), desired(1, with_service()));
+    until(&running, is(State::Ok)).await;
+    running.world.containers.set_fleeting(true);
+    running.world.containers.end(WEB, 1);
+    until(&running, is(State::Failed)).await;
+    let begun = Instant::now();
+    let waits = |pause: &'static str| {
+        move |status: Option<&ServiceStatus>| {
+            status.is_some_and(|status| status.detail.contains(pause))
+        }
+    };
+    until(&running, waits("again 16 s after")).await;
+    // Pauses of 1, 2, 4 and 8 s, and a look after each.
+    let took = begun.elapsed().as_secs();
+    assert!((15..30).contains(&took), "{took}");
+    running.world.containers.set_fleeting(false);
+    until(&running, is(State::Ok)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn service_that_cannot_be_made_is_told_and_keeps_nobody_else() {
     let world = World::new();
     world.break_part(Part::Containers);
