@@ -13,6 +13,7 @@ mod app_password_table;
 mod crockford;
 mod password;
 mod random;
+mod removed_app_passwords;
 mod session;
 mod session_table;
 mod setup_code;
@@ -27,6 +28,7 @@ pub use password::{
     PasswordError, PasswordHash, check_password_rules, hash_password, verify_password,
 };
 pub use random::RandomError;
+pub use removed_app_passwords::{Removal, RemovedAppPassword, RemovedAppPasswords};
 pub use session::Session;
 pub use session_table::{SessionTable, Touch};
 pub use setup_code::{SetupCode, SetupCodeError};

@@ -87,6 +87,23 @@ impl Throttle {
         }
     }
 
+    /// The try that was just let through was no guess, though nothing was right: it alone is not counted.
+    pub fn was_no_guess(&mut self, address: IpAddr, username: &Username) {
+        let source = Source::of(address);
+        let Some(failures) = self.sources.get_mut(&source) else {
+            return;
+        };
+        let last = failures
+            .iter()
+            .rposition(|failure| failure.username == *username);
+        if let Some(last) = last {
+            failures.remove(last);
+        }
+        if failures.is_empty() {
+            self.sources.remove(&source);
+        }
+    }
+
     /// Keeps the number of sources below the limit: first those go whose failures no longer count, then the one that
     /// was quiet longest. Who has enough addresses to push one out could as well have tried from those.
     fn make_room(&mut self, now: Duration) {
@@ -205,6 +222,21 @@ mod tests {
         throttle.succeeded(source, &name("anna"));
         assert_eq!(tries(&mut throttle, "10.0.0.1", "anna", at(1)), 5);
         assert_eq!(tries(&mut throttle, "10.0.0.1", "ben", at(1)), 1);
+    }
+
+    #[test]
+    fn what_was_no_guess_takes_no_other_failure_back() {
+        let mut throttle = Throttle::default();
+        let (source, anna) = (address("10.0.0.1"), name("anna"));
+        for _ in 0..4 {
+            throttle.admit(source, &anna, at(0)).unwrap();
+        }
+        for second in 1..100 {
+            throttle.admit(source, &anna, at(second)).unwrap();
+            throttle.was_no_guess(source, &anna);
+        }
+        assert_eq!(tries(&mut throttle, "10.0.0.1", "anna", at(100)), 1);
+        throttle.was_no_guess(address("10.0.0.2"), &anna);
     }
 
     #[test]

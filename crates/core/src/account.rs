@@ -1,6 +1,6 @@
 //! Accounts and their passwords.
 
-use cell_auth::{Account, AppPassword, TokenHash};
+use cell_auth::{Account, AppPassword, Removal, TokenHash};
 use cell_control::action::{AccountForm, Outcome, PasswordChange, PasswordReset};
 use cell_control::caller::Caller;
 use cell_model::account::{Identity, Role};
@@ -8,7 +8,7 @@ use cell_model::name::Username;
 use cell_model::problem::Problem;
 use cell_store::Batch;
 
-use crate::app_password::remove_app_passwords;
+use crate::app_password::{day, note_removal, remove_app_passwords};
 use crate::people::{ACCOUNTS, People};
 use crate::set_up::internal;
 use crate::sign_in::{own_session, remove_sessions};
@@ -113,9 +113,14 @@ impl Core {
                 ended.sessions.retain(|hash| Some(*hash) != session);
                 ended.app_passwords.clear();
             }
-            Outlives::Nothing => {}
+            Outlives::Nothing => {
+                let today = day((self.clock)());
+                let people = self.people();
+                let removed = &people.removed_app_passwords;
+                ended.removal = removed.removal(&ended.app_passwords, today);
+            }
         }
-        ended.remove_from(&mut batch);
+        ended.remove_from(&mut batch)?;
         let event = submit::event(action, identity, caller).on(account.username.to_string());
         self.commit(batch, event).await?;
         let mut people = self.people();
@@ -192,8 +197,9 @@ impl Core {
         let now = (self.clock)();
         let mut batch = Batch::new(now, Some(identity.username.clone()), "Removed an account");
         batch.remove(ACCOUNTS, username.to_string());
-        let ended = self.open_to(username);
-        ended.remove_from(&mut batch);
+        let mut ended = self.open_to(username);
+        ended.removal = self.people().removed_app_passwords.end_of(username);
+        ended.remove_from(&mut batch)?;
         let event = submit::event("account.remove", identity, caller).on(username.to_string());
         self.commit(batch, event).await?;
         let mut people = self.people();
@@ -209,6 +215,7 @@ impl Core {
         Openings {
             sessions: sessions.iter().map(|session| session.token_hash).collect(),
             app_passwords: people.app_passwords.of_account(username).cloned().collect(),
+            removal: Removal::default(),
         }
     }
 
@@ -223,20 +230,24 @@ impl Core {
 struct Openings {
     sessions: Vec<TokenHash>,
     app_passwords: Vec<AppPassword>,
+    /// What is known of its app passwords that are removed, afterwards.
+    removal: Removal,
 }
 
 impl Openings {
-    fn remove_from(&self, batch: &mut Batch) {
+    fn remove_from(&self, batch: &mut Batch) -> Result<(), Problem> {
         remove_sessions(batch, &self.sessions);
         remove_app_passwords(batch, &self.app_passwords);
+        note_removal(batch, &self.removal)
     }
 
-    fn end(&self, people: &mut People) {
+    fn end(self, people: &mut People) {
         for hash in &self.sessions {
             people.sessions.revoke(hash);
         }
         for password in &self.app_passwords {
             people.app_passwords.remove(password.id);
         }
+        people.removed_app_passwords.apply(self.removal);
     }
 }

@@ -4,7 +4,7 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cell_auth::{AppPassword, AppPasswordCheck, AppPasswordTable};
+use cell_auth::{AppPassword, AppPasswordCheck, AppPasswordTable, Removal};
 use cell_control::action::Outcome;
 use cell_control::app_password::{AppPasswordForm, AppPasswordView, NewAppPassword, ServiceSignIn};
 use cell_control::caller::{Caller, Credential, now_since_boot};
@@ -17,7 +17,7 @@ use cell_store::Batch;
 use jiff::tz::Offset;
 
 use crate::authorise::{no_accounts, setup_required, wrong_role};
-use crate::people::APP_PASSWORDS;
+use crate::people::{APP_PASSWORDS, REMOVED_APP_PASSWORDS};
 use crate::set_up::internal;
 use crate::sign_in::{nobody, source, too_often};
 use crate::{Core, submit};
@@ -150,12 +150,21 @@ impl Core {
                 password.username == identity.username || identity.role >= Role::Admin
             });
         let password = found.ok_or_else(|| Problem::not_found("app password with this id"))?;
+        let now = (self.clock)();
         // Gone at once, whatever the disk says: one that goes on opening things is the worse mistake.
-        self.people().app_passwords.remove(password.id);
+        let removal = {
+            let mut people = self.people();
+            people.app_passwords.remove(password.id);
+            let removed = &mut people.removed_app_passwords;
+            let removal = removed.removal([&password], day(now));
+            removed.apply(removal.clone());
+            removal
+        };
         let action = "app_password.remove";
-        let mut batch = Batch::new((self.clock)(), Some(identity.username.clone()), action);
+        let mut batch = Batch::new(now, Some(identity.username.clone()), action);
         batch.urgent();
         remove_app_passwords(&mut batch, slice::from_ref(&password));
+        note_removal(&mut batch, &removal)?;
         let event = submit::event(action, identity, caller)
             .on(password.username.to_string())
             .detail(password.device.as_str());
@@ -188,6 +197,14 @@ impl Core {
         let checked = people.app_passwords.check(&username, typed, service, today);
         let known = people.accounts.contains_key(&username);
         if checked == AppPasswordCheck::Wrong || !known {
+            if known && people.removed_app_passwords.knows(&username, typed, today) {
+                // A program that nobody has told yet: it shall not keep the person's others on that device away.
+                people.service_throttle.was_no_guess(address, &username);
+                drop(people);
+                // It may come with every request, so not in the log that is kept.
+                tracing::debug!(account = username.as_str(), %address, %service, "a removed app password was refused");
+                return Err(wrong_app_password());
+            }
             drop(people);
             // What is no name of anybody may well be a password.
             let account = known.then_some(username.as_str());
@@ -242,6 +259,19 @@ pub(crate) fn remove_app_passwords(batch: &mut Batch, passwords: &[AppPassword])
     }
 }
 
+/// Keeps what is known of app passwords that were removed.
+pub(crate) fn note_removal(batch: &mut Batch, removal: &Removal) -> Result<(), Problem> {
+    for id in &removal.forgotten {
+        batch.remove(REMOVED_APP_PASSWORDS, id.to_string());
+    }
+    for removed in &removal.kept {
+        let key = removed.id.to_string();
+        let put = batch.put(REMOVED_APP_PASSWORDS, key, removed);
+        put.map_err(|error| internal(&error))?;
+    }
+    Ok(())
+}
+
 fn view(password: &AppPassword) -> AppPasswordView {
     AppPasswordView {
         id: password.id.to_string(),
@@ -253,7 +283,8 @@ fn view(password: &AppPassword) -> AppPasswordView {
     }
 }
 
-fn day(at: Timestamp) -> Date {
+/// The day it is, UTC.
+pub(crate) fn day(at: Timestamp) -> Date {
     Offset::UTC.to_datetime(at).date()
 }
 

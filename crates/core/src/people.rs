@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cell_auth::{
-    Account, AppPassword, AppPasswordTable, PasswordHash, RandomError, Session, SessionTable,
-    SetupCode, SetupGate, Throttle,
+    Account, AppPassword, AppPasswordTable, PasswordHash, RandomError, RemovedAppPassword,
+    RemovedAppPasswords, Session, SessionTable, SetupCode, SetupGate, Throttle,
 };
 use cell_model::account::Role;
 use cell_model::name::Username;
@@ -19,6 +19,8 @@ pub(crate) const ACCOUNTS: Tree = Tree::new("accounts");
 pub(crate) const SESSIONS: Tree = Tree::new("sessions");
 /// App passwords by their id.
 pub(crate) const APP_PASSWORDS: Tree = Tree::new("app_passwords");
+/// App passwords that were removed lately, by the id they had.
+pub(crate) const REMOVED_APP_PASSWORDS: Tree = Tree::new("removed_app_passwords");
 
 /// So many passwords are hashed at once: each takes a core and 19 MiB, one that a seed brought up to 128 MiB.
 pub(crate) static HASHING: Semaphore = Semaphore::const_new(2);
@@ -40,6 +42,7 @@ pub(crate) struct People {
     pub(crate) sessions: SessionTable,
     pub(crate) throttle: Throttle,
     pub(crate) app_passwords: AppPasswordTable,
+    pub(crate) removed_app_passwords: RemovedAppPasswords,
     /// For tries at services. Not shared with the sign-in: a phone that goes on sending an app password that is gone
     /// must not keep its owner from the admin page.
     pub(crate) service_throttle: Throttle,
@@ -60,6 +63,7 @@ impl People {
             sessions: SessionTable::default(),
             throttle: Throttle::default(),
             app_passwords: AppPasswordTable::default(),
+            removed_app_passwords: RemovedAppPasswords::default(),
             service_throttle: Throttle::default(),
             setup: None,
             setup_paused_until: Duration::ZERO,
@@ -84,6 +88,9 @@ impl People {
         let accounts = store.records::<Account>(ACCOUNTS).scan()?;
         let sessions = store.records::<Session>(SESSIONS).scan()?;
         let app_passwords = store.records::<AppPassword>(APP_PASSWORDS).scan()?;
+        let removed = store.records::<RemovedAppPassword>(REMOVED_APP_PASSWORDS);
+        let removed = removed.scan()?.into_iter().map(|(_, removed)| removed);
+        let removed = RemovedAppPasswords::from_stored(removed);
         if !before_setup {
             self.setup = None;
         } else if self.setup.is_none() {
@@ -97,6 +104,7 @@ impl People {
         self.sessions = SessionTable::from_stored(sessions.into_iter().map(|(_, session)| session));
         let app_passwords = app_passwords.into_iter().map(|(_, password)| password);
         self.app_passwords = AppPasswordTable::from_stored(app_passwords);
+        self.removed_app_passwords = removed;
         Ok(())
     }
 

@@ -346,6 +346,73 @@ async fn guesses_at_services_slow_the_guesser_and_keep_nobody_from_the_sign_in()
 }
 
 #[tokio::test]
+async fn device_that_goes_on_with_a_removed_app_password_keeps_no_other_program_away() {
+    let home = Home::set_up().await;
+    let root = Caller::local();
+    let gone = add(&home, &root, form(Some(OWNER))).await.unwrap();
+    let kept = add(&home, &root, form(Some(OWNER))).await.unwrap().password;
+    remove(&home, &root, &gone.app_password.id).await.unwrap();
+    let gone = gone.password.expose();
+    let goes_on = async |home: &Home| {
+        for _ in 0..10 {
+            let refused = let_in(home, PHONE, OWNER, gone).await;
+            assert_eq!(code(refused), (401, "wrong_credentials".into()));
+        }
+        let_in(home, PHONE, OWNER, kept.expose()).await.unwrap();
+    };
+    goes_on(&home).await;
+    let home = home.restart().await;
+    goes_on(&home).await;
+    // Guesses beside it count as ever.
+    for _ in 0..5 {
+        assert_eq!(code(let_in(&home, PHONE, OWNER, "wrong").await).0, 401);
+        let _ = let_in(&home, PHONE, OWNER, gone).await;
+    }
+    assert_eq!(code(let_in(&home, PHONE, OWNER, gone).await).0, 429);
+
+    // It is known for thirty days, and then is a guess like any other.
+    home.let_pass(std::time::Duration::from_secs(32 * 24 * 60 * 60));
+    for _ in 0..5 {
+        assert_eq!(code(let_in(&home, "10.0.0.22", OWNER, gone).await).0, 401);
+    }
+    assert_eq!(code(let_in(&home, "10.0.0.22", OWNER, gone).await).0, 429);
+}
+
+#[tokio::test]
+async fn what_was_removed_is_known_until_the_account_goes() {
+    let home = Home::set_up().await;
+    let root = Caller::local();
+    add_account(&home, "ben", Role::Member).await;
+    let made = add(&home, &root, form(Some("ben"))).await.unwrap().password;
+    // A password that somebody else sets ends all of them.
+    let reset = PasswordReset {
+        username: "ben".parse().unwrap(),
+        new_password: secret("a long and quiet river"),
+    };
+    let reset = Action::ResetPassword(reset);
+    home.core.act(&root, reset).await.unwrap();
+    let home = home.restart().await;
+    for _ in 0..10 {
+        assert_eq!(
+            code(let_in(&home, PHONE, "ben", made.expose()).await).0,
+            401
+        );
+    }
+    let username = "ben".parse().unwrap();
+    let end = Action::RemoveAccount { username };
+    home.core.act(&root, end).await.unwrap();
+    add_account(&home, "ben", Role::Member).await;
+    for _ in 0..5 {
+        assert_eq!(
+            code(let_in(&home, PHONE, "ben", made.expose()).await).0,
+            401
+        );
+    }
+    let refused = let_in(&home, PHONE, "ben", made.expose()).await;
+    assert_eq!(code(refused).0, 429);
+}
+
+#[tokio::test]
 async fn day_of_last_use_is_shown_at_once_and_kept_later() {
     let home = Home::set_up().await;
     let root = Caller::local();
