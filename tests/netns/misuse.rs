@@ -8,7 +8,9 @@
 use std::time::Duration;
 
 use cell_testkit::celld::PATIENCE;
+use cell_testkit::world::CELL_WAN;
 use cell_testkit::{Request, wait_for};
+use cell_tests::probe::connects;
 use cell_tests::services::ServiceHost;
 use cell_tests::{OWNER, PASSWORD, Process, age_sessions, expect_status};
 use serde_json::{Value, json};
@@ -120,6 +122,64 @@ fn what_is_no_service_and_no_answer_is_refused_and_changes_nothing() {
 
     assert_eq!(revision(&host), before);
     assert_eq!(host.podman(&["ps", "--all", "--quiet"]), "");
+}
+
+#[test]
+fn what_is_no_word_about_the_internet_opens_nothing() {
+    let host = ServiceHost::with_own_services();
+    host.install("calendar");
+    host.wait("calendar", "ok");
+    let path = "/api/services/active/calendar";
+    let before = revision(&host);
+    for body in [
+        r#"{"published":"yes"}"#,
+        r#"{"published":"true"}"#,
+        r#"{"published":1}"#,
+        r#"{"published":[true]}"#,
+        r#"{"published":{"internet":true}}"#,
+        r#"{"published":true,"published":false}"#,
+        r#"{"published":true,"moon":1}"#,
+        r#"{"published":true,"answers":{"moon":1}}"#,
+        r#"{"Published":true}"#,
+        r#"{"published":true}}"#,
+        r#"{"published":tru"#,
+    ] {
+        let (status, code) = send(&host, "PUT", path, body.as_bytes());
+        assert_eq!(status, 400, "{body}: {code}");
+    }
+    for (path, status) in [
+        ("/api/services/active/proxy", 404),
+        ("/api/services/active/files", 404),
+        ("/api/services/active/", 404),
+        ("/api/services/active", 405),
+    ] {
+        let (found, code) = send(&host, "PUT", path, br#"{"published":true}"#);
+        assert_eq!(found, status, "{path}: {code}");
+    }
+    // Nothing is said of it.
+    for body in ["{}", r#"{"published":null}"#, r#"{"published":false}"#] {
+        let (status, code) = send(&host, "PUT", path, body.as_bytes());
+        assert_eq!(status, 200, "{body}: {code}");
+    }
+    assert_eq!(revision(&host), before);
+    assert_eq!(host.service("calendar")["published"], false);
+    let world = &host.cell.world;
+    for port in [80, 443] {
+        assert!(
+            !connects(&world.internet, (CELL_WAN, port).into()),
+            "{port}"
+        );
+    }
+    for query in ["?limit=1", "?cursor=x", "?x", "?limit=0"] {
+        let path = format!("/api/store/sources{query}");
+        let reply = host.cell.owner.get(&path).unwrap();
+        assert!(
+            [200, 400].contains(&reply.status),
+            "{query}: {}",
+            reply.text()
+        );
+        println!("{query}: {} {}", reply.status, reply.text());
+    }
 }
 
 #[test]

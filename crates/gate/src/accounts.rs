@@ -14,10 +14,8 @@
 
 mod question;
 
-use std::convert::Infallible;
 use std::io;
 use std::os::unix::net::UnixListener;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,31 +28,26 @@ use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTER, W
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::UnixStream;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use question::Question;
 
+use crate::socket::{self, Limits};
+
 /// The account a request is from, for the service.
 const ACCOUNT: HeaderName = HeaderName::from_static("x-account");
-/// Connections at a time: the proxy has one for each request that is being asked about. More wait to be accepted.
-const MAX_CONNECTIONS: usize = 128;
-/// How long a head may take, and so how long a connection may rest.
-const HEAD_TIME: Duration = Duration::from_secs(30);
-/// Bytes of a head: that of the client's own request is passed on in it.
-const HEAD_BYTES: usize = 32 * 1024;
-/// Lines of a head.
-const HEAD_LINES: usize = 100;
+/// The proxy has one connection for each request that is being asked about.
+const LIMITS: Limits = Limits {
+    connections: 128,
+    head_time: Duration::from_secs(30),
+    head_bytes: 32 * 1024,
+    head_lines: 100,
+    end_time: ANSWER_TIME,
+};
 /// How long the core may take. It answers from memory.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// How long a guesser waits when the core does not say.
 const PAUSE_S: u32 = 60;
-/// Rest after a failed accept, which mostly means too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 type Answer = Response<Empty<Bytes>>;
 
@@ -64,63 +57,11 @@ pub async fn serve(
     listener: UnixListener,
     control: Arc<dyn Control>,
     realm: &CellName,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::UnixListener::from_std(listener)?;
     let challenge = HeaderValue::from_str(&format!("Basic realm=\"{realm}\", charset=\"UTF-8\""));
     let challenge = challenge.map_err(io::Error::other)?;
-    let desk = Arc::new(Desk { control, challenge });
-    let mut connections = JoinSet::new();
-    loop {
-        let room = connections.len() < MAX_CONNECTIONS;
-        let accepted = tokio::select! {
-            accepted = listener.accept(), if room => accepted,
-            Some(_) = connections.join_next() => continue,
-            _ = stop.wait_for(|stop| *stop) => break,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(converse(stream, Arc::clone(&desk), stop.clone()));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection of the proxy could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-    drop(listener);
-    let ended = async { while connections.join_next().await.is_some() {} };
-    // Whatever is left is cut with the set.
-    let _ = tokio::time::timeout(ANSWER_TIME, ended).await;
-    Ok(())
-}
-
-/// One connection, from its first byte to its end.
-async fn converse(stream: UnixStream, desk: Arc<Desk>, mut stop: watch::Receiver<bool>) {
-    let service = service_fn(|request: Request<Incoming>| {
-        let desk = &desk;
-        async move { Ok::<_, Infallible>(desk.answer(&request).await) }
-    });
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .max_headers(HEAD_LINES)
-        .max_buf_size(HEAD_BYTES);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    tokio::select! {
-        ended = &mut connection => return report(ended),
-        _ = stop.wait_for(|stop| *stop) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    report(connection.await);
-}
-
-fn report(ended: hyper::Result<()>) {
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection of the proxy broke off");
-    }
+    socket::serve(listener, LIMITS, Desk { control, challenge }, stop).await
 }
 
 /// Where the proxy asks.
@@ -129,8 +70,16 @@ struct Desk {
     challenge: HeaderValue,
 }
 
+impl socket::Desk for Desk {
+    type Body = Empty<Bytes>;
+
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        self.judge(&request).await
+    }
+}
+
 impl Desk {
-    async fn answer<B>(&self, request: &Request<B>) -> Answer {
+    async fn judge<B>(&self, request: &Request<B>) -> Answer {
         if request.uri().path() != "/check" {
             return plain(StatusCode::NOT_FOUND);
         }

@@ -4,11 +4,9 @@
 //! since when its connection may have been open (`X-Forwarded-Since`, microseconds since boot). On every other listener
 //! these headers count for nothing, and of this one's requests they are taken away before anything else reads them.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixListener;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,24 +15,22 @@ use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::UnixStream;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use crate::gate::Gate;
-use crate::serve::{ACCEPT_PAUSE, MAX_CONNECTIONS, SHUTDOWN_TIME, Seats};
+use crate::serve::{MAX_CONNECTIONS, SHUTDOWN_TIME, Seats};
+use crate::socket::{self, Limits};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_SINCE: HeaderName = HeaderName::from_static("x-forwarded-since");
-/// How long a head may take. The proxy has all of it before it comes here.
-const HEAD_TIME: Duration = Duration::from_secs(10);
-/// Bytes of a head: what the proxy takes from a client, and what it adds.
-const HEAD_BYTES: usize = 64 * 1024;
-/// Lines of a head.
-const HEAD_LINES: usize = 120;
+/// The proxy has all of a head before it comes here: what it takes from a client, and what it adds.
+const LIMITS: Limits = Limits {
+    connections: MAX_CONNECTIONS,
+    head_time: Duration::from_secs(10),
+    head_bytes: 64 * 1024,
+    head_lines: 120,
+    end_time: SHUTDOWN_TIME,
+};
 /// Seconds after which somebody may try again who has too many requests open.
 const AGAIN: HeaderValue = HeaderValue::from_static("5");
 
@@ -72,64 +68,13 @@ fn only(headers: &mut HeaderMap, name: &HeaderName) -> Option<String> {
 pub async fn serve(
     listener: UnixListener,
     gate: Arc<Gate>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::UnixListener::from_std(listener)?;
-    let desk = Arc::new(Desk {
+    let desk = Desk {
         gate,
         seats: Seats::default(),
-    });
-    let mut connections = JoinSet::new();
-    loop {
-        let room = connections.len() < MAX_CONNECTIONS;
-        let accepted = tokio::select! {
-            accepted = listener.accept(), if room => accepted,
-            Some(_) = connections.join_next() => continue,
-            _ = stop.wait_for(|stop| *stop) => break,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(converse(stream, Arc::clone(&desk), stop.clone()));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection of the proxy could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-    drop(listener);
-    let ended = async { while connections.join_next().await.is_some() {} };
-    // Whatever is left is cut with the set.
-    let _ = tokio::time::timeout(SHUTDOWN_TIME, ended).await;
-    Ok(())
-}
-
-/// One connection, from its first byte to its end.
-async fn converse(stream: UnixStream, desk: Arc<Desk>, mut stop: watch::Receiver<bool>) {
-    let service = service_fn(|request: Request<Incoming>| {
-        let desk = &desk;
-        async move { Ok::<_, Infallible>(desk.answer(request).await) }
-    });
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .max_headers(HEAD_LINES)
-        .max_buf_size(HEAD_BYTES);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    tokio::select! {
-        ended = &mut connection => return report(ended),
-        _ = stop.wait_for(|stop| *stop) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    report(connection.await);
-}
-
-fn report(ended: hyper::Result<()>) {
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection of the proxy broke off");
-    }
+    };
+    socket::serve(listener, LIMITS, desk, stop).await
 }
 
 struct Desk {
@@ -138,7 +83,9 @@ struct Desk {
     seats: Seats,
 }
 
-impl Desk {
+impl socket::Desk for Desk {
+    type Body = Full<Bytes>;
+
     async fn answer(&self, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
         let Some(client) = Client::take(request.headers_mut()) else {
             tracing::warn!("the proxy does not say where a request comes from");

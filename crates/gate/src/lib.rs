@@ -23,6 +23,7 @@ mod refusal;
 pub mod reply;
 pub mod route;
 pub mod serve;
+mod socket;
 pub mod stream;
 mod table;
 pub mod tls;

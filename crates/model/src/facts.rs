@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::InitialConfig;
 use crate::name::{DnsLabel, InterfaceName};
+use crate::spec::{HTTP_PORT, HTTPS_PORT};
 
 /// How the daemon was started. Does not change while it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,10 +44,10 @@ impl StartOptions {
     /// nothing.
     pub fn in_place_of_proxy(&self) -> Option<String> {
         let taken = [
-            ("--admin", self.admin_port(), &[80, 443][..]),
-            ("--dns-port", self.dns_port, &[80, 443][..]),
+            ("--admin", self.admin_port(), &[HTTP_PORT, HTTPS_PORT][..]),
+            ("--dns-port", self.dns_port, &[HTTP_PORT, HTTPS_PORT][..]),
             // Over UDP, where HTTP/3 is.
-            ("--wg-port", self.wireguard_port, &[443][..]),
+            ("--wg-port", self.wireguard_port, &[HTTPS_PORT][..]),
         ];
         let mut taken = taken.into_iter();
         let (option, port, _) = taken.find(|(_, port, needed)| needed.contains(port))?;

@@ -12,16 +12,14 @@ use cell_model::facts::{DhcpFacts, NetworkFacts, StartOptions, is_private};
 use cell_model::key::{PresharedKey, PrivateKey};
 use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName};
 use cell_model::spec::{
-    BoxSpec, DhcpSpec, DnsSpec, FirewallContainers, FirewallSpec, FirewallVpn, InterfaceSpec,
-    LeafSpec, MdnsSpec, NetworkSpec, OwnAddresses, PeerAccess, Phase, WebSpec, WireGuardPeerSpec,
-    WireGuardSpec, ZoneSpec,
+    BoxSpec, DhcpSpec, DnsSpec, FirewallContainers, FirewallSpec, FirewallVpn, HTTPS_PORT,
+    InterfaceSpec, LeafSpec, MdnsSpec, NetworkSpec, OwnAddresses, PeerAccess, Phase, WebSpec,
+    WireGuardPeerSpec, WireGuardSpec, ZoneSpec,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::services::{self, Front, Services};
 
-/// Of HTTPS, where no port is in a URL (RFC 9110, section 4.2.2).
-const HTTPS: u16 = 443;
 /// Payload of an Ethernet frame less the largest WireGuard overhead (IPv6 and UDP headers and its own).
 const MTU: u32 = 1420;
 
@@ -208,8 +206,8 @@ fn firewall(
 /// Where who says no port finds the admin page, while there is no proxy that knows its names.
 fn https(input: &Input<'_>, services: &Services) -> Option<u16> {
     let port = input.options.admin_port();
-    let other = services.ports.iter().any(|taken| taken.port == HTTPS);
-    (!other && port != HTTPS).then_some(port)
+    let other = services.ports.iter().any(|taken| taken.port == HTTPS_PORT);
+    (!other && port != HTTPS_PORT).then_some(port)
 }
 
 fn containers(input: &Input<'_>, services: &Services) -> FirewallContainers {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use cell_model::container::Protocol;
-use cell_model::spec::{FirewallSpec, Phase, PortSpec};
+use cell_model::spec::{FirewallSpec, HTTPS_PORT, Phase, PortSpec};
 use ipnet::IpNet;
 use nftables::expr::Expression;
 use nftables::types::{NfChainPolicy, NfChainType, NfHook};
@@ -16,8 +16,6 @@ use super::words::{
     together,
 };
 
-/// Of HTTPS, where no port is in a URL (RFC 9110, section 4.2.2).
-const HTTPS: u16 = 443;
 /// `NF_IP_PRI_NAT_DST`, linux/netfilter_ipv4.h.
 const DESTINATION_NAT: i32 = -100;
 
@@ -206,7 +204,7 @@ fn lead_to_page(chains: &mut Chains, chain: &'static str, spec: &FirewallSpec) {
     let Some(page) = spec.https else {
         return;
     };
-    let asked = || equals(field("tcp", "dport"), port(HTTPS));
+    let asked = || equals(field("tcp", "dport"), port(HTTPS_PORT));
     let home = spec.lan.as_ref().unwrap_or(&spec.wan);
     for family in Family::BOTH {
         if let Some(local) = networks(family, &spec.local_sources) {

@@ -6,6 +6,7 @@ use cell_control::fake::{Call, FakeControl, Stage};
 use data_encoding::BASE64;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -194,7 +195,7 @@ async fn thousand_questions_on_one_connection_are_answered_in_turn() {
 async fn connection_too_many_waits_for_another_to_end() {
     let site = Site::start(Stage::Ready);
     let mut taken = Vec::new();
-    for _ in 0..MAX_CONNECTIONS {
+    for _ in 0..LIMITS.connections {
         taken.push(site.connect().await);
     }
     let waiting = asked(CHECK, &right());

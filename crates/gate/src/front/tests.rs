@@ -6,6 +6,7 @@ use cell_control::fake::{FakeControl, Stage};
 use http::Method;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 
 use super::*;

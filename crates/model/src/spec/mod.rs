@@ -30,7 +30,7 @@ pub use firewall::{
 pub use mdns::MdnsSpec;
 pub use network::{DhcpSpec, InterfaceSpec, NetworkSpec};
 pub use proxy::{AdminRouteSpec, ProxyHostSpec, ProxySpec};
-pub use services::{FlowSpec, PortSpec, RouteSpec};
+pub use services::{FlowSpec, HTTP_PORT, HTTPS_PORT, PortSpec, RouteSpec};
 pub use web::WebSpec;
 pub use wireguard::{WireGuardPeerSpec, WireGuardSpec};
 

@@ -8,6 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::container::Protocol;
 use crate::name::{PartName, ServiceId};
 
+/// Of HTTP, where no port is in a URL (RFC 9110, section 4.2.1).
+pub const HTTP_PORT: u16 = 80;
+/// Of HTTPS, where no port is in a URL (RFC 9110, section 4.2.2).
+pub const HTTPS_PORT: u16 = 443;
+
 /// A container may open connections to another one of another service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FlowSpec {

@@ -7,8 +7,8 @@ use cell_model::config::{Config, ServiceToggle, ServicesConfig};
 use cell_model::container::{ContainerPath, Limits, Protocol};
 use cell_model::name::{DnsLabel, Domain, PartName, ServiceId};
 use cell_model::spec::{
-    AdminRouteSpec, ContainerSpec, FlowSpec, HealthSpec, MountSpec, PortSpec, ProbeSpec,
-    ProxyHostSpec, ProxySpec, RouteSpec, ServiceSpec, VolumeSpec,
+    AdminRouteSpec, ContainerSpec, FlowSpec, HTTP_PORT, HTTPS_PORT, HealthSpec, MountSpec,
+    PortSpec, ProbeSpec, ProxyHostSpec, ProxySpec, RouteSpec, ServiceSpec, VolumeSpec,
 };
 
 use super::ground::Ground;
@@ -31,9 +31,6 @@ const KEPT: VolumeSpec = VolumeSpec {
 /// Where it listens in its container, where it has no right to low ports.
 const HTTP: u16 = 8080;
 const HTTPS: u16 = 8443;
-/// Where clients look for it.
-const OUTSIDE_HTTP: u16 = 80;
-const OUTSIDE_HTTPS: u16 = 443;
 
 const LIMITS: Limits = Limits {
     memory_mib: 256,
@@ -104,7 +101,7 @@ pub(super) fn add(services: &mut Services, front: &Front<'_>, config: &Config, p
         cell: config.cell.name.clone(),
         http_port: HTTP,
         https_port: HTTPS,
-        outside_https_port: OUTSIDE_HTTPS,
+        outside_https_port: HTTPS_PORT,
         control: container_path(&format!("{}/admin.sock", CONTROL.1)),
         ask: container_path(&format!("{}/accounts.sock", ACCOUNTS.1)),
         sources: front.sources.clone(),
@@ -145,9 +142,9 @@ fn host(route: &RouteSpec, config: &Config) -> ProxyHostSpec {
 /// Where clients find the container that is at this address.
 fn ports(address: Ipv4Addr) -> [PortSpec; 3] {
     [
-        (Protocol::Tcp, OUTSIDE_HTTP, HTTP),
-        (Protocol::Tcp, OUTSIDE_HTTPS, HTTPS),
-        (Protocol::Udp, OUTSIDE_HTTPS, HTTPS),
+        (Protocol::Tcp, HTTP_PORT, HTTP),
+        (Protocol::Tcp, HTTPS_PORT, HTTPS),
+        (Protocol::Udp, HTTPS_PORT, HTTPS),
     ]
     .map(|(protocol, port, to)| PortSpec {
         protocol,

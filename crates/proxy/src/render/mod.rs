@@ -13,7 +13,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use cell_model::spec::ProxySpec;
+use cell_model::spec::{HTTPS_PORT, ProxySpec};
 use serde_json::{Value, json};
 
 use self::handlers::{LASTING, at_home, only_for, status};
@@ -21,8 +21,6 @@ use crate::Certificates;
 
 /// What certificate and listener know each other by.
 const TAG: &str = "cell";
-/// Of HTTPS, where no port is in a URL (RFC 9110, section 4.2.2).
-const HTTPS_PORT: u16 = 443;
 /// Time for the lines of a request that come before its body.
 const READ_HEADER: &str = "10s";
 /// Time a connection may be left without a request.
