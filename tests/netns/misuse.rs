@@ -170,15 +170,18 @@ fn what_is_no_word_about_the_internet_opens_nothing() {
             "{port}"
         );
     }
-    for query in ["?limit=1", "?cursor=x", "?x", "?limit=0"] {
-        let path = format!("/api/store/sources{query}");
-        let reply = host.cell.owner.get(&path).unwrap();
-        assert!(
-            [200, 400].contains(&reply.status),
-            "{query}: {}",
-            reply.text()
-        );
-        println!("{query}: {} {}", reply.status, reply.text());
+    for list in ["/api/store/sources", "/api/services/kept", "/api/parts"] {
+        for (query, status) in [
+            ("?limit=1", 200),
+            ("?limit=1000", 200),
+            ("?limit=0", 400),
+            ("?limit=1001", 400),
+            ("?cursor=nobody", 400),
+            ("?moon=1", 400),
+        ] {
+            let reply = host.cell.owner.get(&format!("{list}{query}")).unwrap();
+            assert_eq!(reply.status, status, "{list}{query}: {}", reply.text());
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Shapes of answers that are no view of the core, and the ways to give them.
 
 use cell_control::change::{Pending, Receipt};
-use cell_control::view::{PeerView, ServiceView, SetupView};
-use cell_gate::Reply;
+use cell_control::query::Range;
+use cell_control::view::{Page, PeerView, ServiceView, SetupView};
+use cell_gate::{Reply, Visit};
 use cell_model::account::Role;
 use cell_model::name::Username;
 use cell_model::problem::Problem;
@@ -11,9 +12,39 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::parameter::{self, CURSOR};
+
 /// 200 and JSON.
 pub(crate) fn ok<T: Serialize>(value: &T) -> Result<Reply, Problem> {
     Reply::json(StatusCode::OK, value)
+}
+
+/// As much as was asked for of a list that the core has told whole. `key` is what an item is known by.
+pub(crate) fn part_of<T: Serialize>(
+    visit: &Visit,
+    all: Vec<T>,
+    key: impl Fn(&T) -> String,
+) -> Result<Reply, Problem> {
+    ok(&cut(all, &parameter::range(&visit.query)?, key)?)
+}
+
+fn cut<T>(
+    mut items: Vec<T>,
+    range: &Range,
+    key: impl Fn(&T) -> String,
+) -> Result<Page<T>, Problem> {
+    if let Some(cursor) = &range.cursor {
+        let last = items.iter().position(|item| key(item) == *cursor);
+        let last = last.ok_or_else(|| {
+            let problem = "names nothing that is there any more: start again without it";
+            Problem::field(CURSOR.name, problem)
+        })?;
+        items.drain(..=last);
+    }
+    let is_all = items.len() <= range.limit;
+    items.truncate(range.limit);
+    let next = items.last().filter(|_| !is_all).map(key);
+    Ok(Page { items, next })
 }
 
 /// A change that was made: `value`, or, when it returns by itself unless confirmed, 202. The connection ends then,
@@ -177,4 +208,35 @@ pub(crate) struct DashboardAnswer {
 pub(crate) struct ServiceAnswer {
     /// The service.
     pub(crate) service: Box<ServiceView>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(limit: usize, cursor: Option<&str>) -> Result<(String, Option<String>), Problem> {
+        let range = Range {
+            limit,
+            cursor: cursor.map(str::to_owned),
+        };
+        let page = cut("dbac".chars().collect(), &range, char::to_string)?;
+        Ok((page.items.into_iter().collect(), page.next))
+    }
+
+    #[test]
+    fn list_that_is_told_whole_is_answered_page_by_page() {
+        for (limit, cursor, items, next) in [
+            (100, None, "dbac", None),
+            (4, None, "dbac", None),
+            (3, None, "dba", Some("a")),
+            (3, Some("a"), "c", None),
+            (1, Some("b"), "a", Some("a")),
+            (1, Some("c"), "", None),
+        ] {
+            let expected = (items.to_owned(), next.map(str::to_owned));
+            assert_eq!(asked(limit, cursor).unwrap(), expected);
+        }
+        let gone = asked(3, Some("x")).unwrap_err();
+        assert_eq!((gone.status, &*gone.code), (400, "invalid_field"));
+    }
 }

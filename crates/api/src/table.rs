@@ -165,9 +165,13 @@ pub(crate) static ROWS: &[Row] = &[
     .is(OWN, "Remove an account, with its sessions and app passwords.")
     .dangerous()
     .refuses(&[404, 409]),
-    Row::get("/api/auth/sessions", "sessions", handler!(auth::sessions))
-        .is(Access::SignedIn, "Your sessions.")
-        .answers::<Page<SessionView>>(),
+    Row::get(
+        "/api/auth/sessions",
+        "sessions",
+        handler!(auth::sessions, &[LIMIT, CURSOR]),
+    )
+    .is(Access::SignedIn, "Your sessions.")
+    .answers::<Page<SessionView>>(),
     Row::delete(
         "/api/auth/sessions/{id}",
         "revokeSession",
@@ -178,11 +182,14 @@ pub(crate) static ROWS: &[Row] = &[
     Row::get(
         "/api/app-passwords",
         "appPasswords",
-        handler!(app_passwords::list, &[app_passwords::USERNAME]),
+        handler!(
+            app_passwords::list,
+            &[app_passwords::USERNAME, LIMIT, CURSOR]
+        ),
     )
     .is(
         Access::SignedIn,
-        "App passwords, the oldest first; all on one page.",
+        "App passwords, the oldest first.",
     )
     .answers::<Page<AppPasswordView>>()
     .refuses(&[403, 404]),
@@ -353,9 +360,13 @@ pub(crate) static ROWS: &[Row] = &[
     .is(READ, "The VPN interface as it really is.")
     .answers::<WireGuardView>(),
     // Parts.
-    Row::get("/api/parts", "parts", handler!(parts::list))
-        .is(READ, "The built-in parts.")
-        .answers::<Page<PartView>>(),
+    Row::get(
+        "/api/parts",
+        "parts",
+        handler!(parts::list, &[LIMIT, CURSOR]),
+    )
+    .is(READ, "The built-in parts.")
+    .answers::<Page<PartView>>(),
     Row::get("/api/parts/{part}", "part", handler!(parts::show))
         .is(READ, "One part.")
         .answers::<PartView>()
@@ -425,7 +436,7 @@ pub(crate) static ROWS: &[Row] = &[
     Row::get(
         "/api/services/kept",
         "keptData",
-        handler!(services::kept),
+        handler!(services::kept, &[LIMIT, CURSOR]),
     )
     .is(READ, "What services have kept that were removed.")
     .answers::<Page<KeptDataView>>(),
@@ -439,7 +450,7 @@ pub(crate) static ROWS: &[Row] = &[
     Row::get(
         "/api/store/sources",
         "sources",
-        handler!(services::sources),
+        handler!(services::sources, &[LIMIT, CURSOR]),
     )
     .is(
         READ,

@@ -7,7 +7,7 @@ use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
 use http::StatusCode;
 
-use crate::answer::ok;
+use crate::answer::part_of;
 use crate::parameter::Parameter;
 use crate::{body, parameter};
 
@@ -20,7 +20,8 @@ pub(crate) const USERNAME: Parameter = Parameter::text(
 pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
     let username = parameter::parsed(&visit.query, USERNAME.name)?;
     let question = query::AppPasswords { username };
-    ok(&ask(visit.control.as_ref(), &visit.caller, question).await?)
+    let all = ask(visit.control.as_ref(), &visit.caller, question).await?;
+    part_of(&visit, all.items, |password| password.id.clone())
 }
 
 pub(crate) async fn add(visit: Visit) -> Result<Reply, Problem> {

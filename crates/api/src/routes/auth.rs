@@ -1,7 +1,6 @@
 //! Signing in and out, passwords, accounts.
 
 use cell_control::action::{AccountForm, Action, Outcome, PasswordChange, PasswordReset};
-use cell_control::view::{Page, SessionView};
 use cell_control::{ask, query};
 use cell_gate::{Reply, Visit};
 use cell_model::name::Username;
@@ -11,7 +10,7 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::answer::{AccountAnswer, CsrfAnswer, DashboardAnswer, IdentityAnswer, ok};
+use crate::answer::{AccountAnswer, CsrfAnswer, DashboardAnswer, IdentityAnswer, ok, part_of};
 use crate::{body, parameter, path};
 
 /// Bytes of a password: what no account can have is not worth hashing.
@@ -122,10 +121,7 @@ pub(crate) async fn me(visit: Visit) -> Result<Reply, Problem> {
 
 pub(crate) async fn sessions(visit: Visit) -> Result<Reply, Problem> {
     let own = ask(visit.control.as_ref(), &visit.caller, query::Sessions).await?;
-    ok(&Page::<SessionView> {
-        items: own.sessions,
-        next: None,
-    })
+    part_of(&visit, own.sessions, |session| session.id.clone())
 }
 
 pub(crate) async fn revoke_session(visit: Visit) -> Result<Reply, Problem> {

@@ -1,13 +1,13 @@
 //! Built-in parts, status and logs.
 
 use cell_control::action::{Action, LogLevel, Outcome, Verbosity};
-use cell_control::view::{Page, PartView};
+use cell_control::view::PartView;
 use cell_control::{ask, query};
 use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
 use cell_model::status::Part;
 
-use crate::answer::ok;
+use crate::answer::{ok, part_of};
 use crate::parameter::{self, LIMIT, Parameter};
 use crate::{body, path};
 
@@ -50,7 +50,7 @@ pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
             .await?,
         );
     }
-    ok(&Page { items, next: None })
+    part_of(&visit, items, |part| part.part.as_str().to_owned())
 }
 
 pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {

@@ -13,7 +13,7 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::answer::{ServiceAnswer, changed, ok};
+use crate::answer::{ServiceAnswer, changed, ok, part_of};
 use crate::parameter::LIMIT;
 use crate::{body, parameter, path};
 
@@ -46,7 +46,8 @@ pub(crate) async fn offers(visit: Visit) -> Result<Reply, Problem> {
 }
 
 pub(crate) async fn sources(visit: Visit) -> Result<Reply, Problem> {
-    ok(&ask(visit.control.as_ref(), &visit.caller, query::Sources).await?)
+    let all = ask(visit.control.as_ref(), &visit.caller, query::Sources).await?;
+    part_of(&visit, all.items, |source| source.source.to_string())
 }
 
 pub(crate) async fn refresh(visit: Visit) -> Result<Reply, Problem> {
@@ -128,7 +129,8 @@ pub(crate) async fn logs(visit: Visit) -> Result<Reply, Problem> {
 }
 
 pub(crate) async fn kept(visit: Visit) -> Result<Reply, Problem> {
-    ok(&ask(visit.control.as_ref(), &visit.caller, query::KeptData).await?)
+    let all = ask(visit.control.as_ref(), &visit.caller, query::KeptData).await?;
+    part_of(&visit, all.items, |data| data.id.to_string())
 }
 
 fn id(visit: &Visit) -> Result<ServiceId, Problem> {
