@@ -20,6 +20,8 @@ pub struct Link {
     pub up: bool,
     /// A carrier is there (`IFF_LOWER_UP`).
     pub carrier: bool,
+    /// How often it came or went since the link was made (`IFLA_CARRIER_CHANGES`).
+    pub carrier_changes: u32,
     /// What made it, such as `wireguard`, `bridge` or `tun`; none for hardware and loopback.
     pub kind: Option<String>,
     /// Largest packet, in bytes.
@@ -137,6 +139,7 @@ fn read(message: &Ifinfomsg) -> Option<Link> {
         index: message.ifi_index().cast_unsigned(),
         up: message.ifi_flags().contains(Iff::UP),
         carrier: message.ifi_flags().contains(Iff::LOWERUP),
+        carrier_changes: as_number(attributes, Ifla::CarrierChanges).unwrap_or_default(),
         kind,
         mtu: as_number(attributes, Ifla::Mtu).unwrap_or_default(),
         mac: bytes(attributes, Ifla::Address).and_then(|bytes| bytes.try_into().ok()),

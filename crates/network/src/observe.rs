@@ -208,6 +208,7 @@ mod tests {
             index: 2,
             up: true,
             carrier: true,
+            carrier_changes: 1,
             kind: None,
             mtu: 1500,
             mac: None,

@@ -64,6 +64,7 @@ mod tests {
                 index: 1,
                 up: true,
                 carrier: true,
+                carrier_changes: 0,
                 kind: kind.map(str::to_owned),
                 mtu: 1_500,
                 mac: None,

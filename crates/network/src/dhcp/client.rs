@@ -56,6 +56,8 @@ enum Ended {
 struct Wire {
     index: u32,
     carrier: bool,
+    /// Whatever was told in between: the carrier may be back before anybody looks.
+    carrier_changes: u32,
     mac: Option<[u8; 6]>,
 }
 
@@ -64,8 +66,17 @@ impl From<Link> for Wire {
         Self {
             index: link.index,
             carrier: link.carrier,
+            carrier_changes: link.carrier_changes,
             mac: link.mac,
         }
+    }
+}
+
+impl Wire {
+    fn is_another_wire(self, before: Self) -> bool {
+        !before.carrier
+            || self.index != before.index
+            || self.carrier_changes != before.carrier_changes
     }
 }
 
@@ -316,9 +327,7 @@ impl Links {
         self.heard = false;
         self.wire = now;
         match (before, now) {
-            (Some(before), Some(now)) => {
-                now.carrier && (!before.carrier || now.index != before.index)
-            }
+            (Some(before), Some(now)) => now.carrier && now.is_another_wire(before),
             (None, Some(now)) => now.carrier,
             _ => false,
         }
