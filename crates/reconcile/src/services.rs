@@ -159,7 +159,15 @@ impl Watch {
             match wanted.filter(|wanted| is_any_needed(wanted)) {
                 Some(wanted) => {
                     self.look(&wanted, &published).await;
-                    tokio::time::sleep(LOOK).await;
+                    // What is asked for is another thing now: nothing of before is to be told of it.
+                    let is_other = |now: &Arc<Published>| {
+                        let spec = now.spec.as_ref();
+                        spec.is_none_or(|spec| spec.containers != wanted)
+                    };
+                    tokio::select! {
+                        () = tokio::time::sleep(LOOK) => {}
+                        _ = self.published.wait_for(is_other) => {}
+                    }
                 }
                 None => {
                     if let Some(spec) = &published.spec {

@@ -25,9 +25,12 @@ pub(crate) fn serving(services: &[&str]) -> ServiceHost {
 /// Stops a service, and starts it again.
 pub(crate) fn restart(host: &ServiceHost, service: &str) {
     host.enable(service, false);
+    // All of it is over, and nothing of before answers.
+    let containers = format!("name=^cell\\.{service}\\.");
+    let list = ["ps", "--all", "--quiet", "--filter", &containers];
     let stopped = wait_for(PATIENCE, || {
         let is_silent = host.ask(service, "/", &[]).0 != 401;
-        is_silent.then_some(())
+        (is_silent && host.podman(&list).is_empty()).then_some(())
     });
     assert!(stopped.is_some(), "{}", host.service(service));
     host.enable(service, true);
