@@ -82,7 +82,9 @@ fn copy_now(from: Option<&Path>, to: &Path, stop: &AtomicBool) -> Result<(), Cop
     if let Some(from) = from {
         let needed = size::on_disk(from.to_owned()).map_err(CopyError::at(from))?;
         let needed = needed.saturating_add(SPARE);
-        let free = cell_durable::free_room(to).map_err(CopyError::at(to))?;
+        // Of the disk: the folder itself may be limited to less than the spare room.
+        let disk = to.parent().unwrap_or(to);
+        let free = cell_durable::free_room(disk).map_err(CopyError::at(disk))?;
         if needed > free {
             return Err(CopyError::NoRoom {
                 needed: needed.div_ceil(1024 * 1024),

@@ -1,4 +1,4 @@
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
 
 use super::*;
@@ -26,6 +26,25 @@ impl Volume {
     fn become_copy_of(&self, other: &Self) -> Result<(), CopyError> {
         copy_now(Some(&other.data()), &self.data(), &AtomicBool::new(false))
     }
+}
+
+#[test]
+fn holes_of_a_file_stay_holes() {
+    let (from, to) = (Volume::new(), Volume::new());
+    let file = File::create(from.at("sparse")).unwrap();
+    file.set_len(1 << 40).unwrap();
+    file.write_all_at(b"begin", 0).unwrap();
+    file.write_all_at(b"middle", 1 << 39).unwrap();
+    fs::write(from.at("whole"), vec![7; 3 << 20]).unwrap();
+    to.become_copy_of(&from).unwrap();
+    let copy = File::open(to.at("sparse")).unwrap();
+    let metadata = copy.metadata().unwrap();
+    assert_eq!(metadata.len(), 1 << 40);
+    assert!(metadata.blocks() <= 64, "{} blocks", metadata.blocks());
+    let mut found = [0; 6];
+    copy.read_exact_at(&mut found, 1 << 39).unwrap();
+    assert_eq!(&found, b"middle");
+    assert_eq!(fs::read(to.at("whole")).unwrap(), vec![7; 3 << 20]);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::{
     DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown, symlink,
 };
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags, lgetxattr, llistxattr,
-    lsetxattr, mknodat, utimensat,
+    lsetxattr, mknodat, seek, utimensat,
 };
 use rustix::io::Errno;
 
@@ -99,11 +100,38 @@ fn content(source: &Path, copy: &Path, stop: &AtomicBool) -> Result<(), CopyErro
     let mut options = OpenOptions::new();
     let made = options.write(true).create_new(true).mode(CLOSED).open(copy);
     let mut to = made.map_err(CopyError::at(copy))?;
-    // The kernel copies by itself where it can.
-    while io::copy(&mut from.by_ref().take(PIECE), &mut to).map_err(CopyError::at(copy))? > 0 {
-        go_on(stop)?;
+    let length = from.metadata().map_err(CopyError::at(source))?.len();
+    to.set_len(length).map_err(CopyError::at(copy))?;
+    let mut at = 0;
+    while let Some(data) = data_from(&from, at).map_err(CopyError::at(source))? {
+        at = data.end;
+        let mut left = data.end - data.start;
+        for file in [&mut from, &mut to] {
+            let seek = file.seek(SeekFrom::Start(data.start));
+            seek.map_err(CopyError::at(copy))?;
+        }
+        while left > 0 {
+            // The kernel copies by itself where it can.
+            let mut piece = from.by_ref().take(left.min(PIECE));
+            let copied = io::copy(&mut piece, &mut to).map_err(CopyError::at(copy))?;
+            go_on(stop)?;
+            left = if copied == 0 { 0 } else { left - copied };
+        }
     }
     Ok(())
+}
+
+/// Where there is something in a file, from `at` on. A hole takes no room, and in the copy it would: more than there may be
+/// on the disk, which counts for nobody's limit while it is written by root.
+fn data_from(file: &File, at: u64) -> io::Result<Option<Range<u64>>> {
+    match seek(file, rustix::fs::SeekFrom::Data(at)) {
+        Err(Errno::NXIO) => Ok(None),
+        start => {
+            let start = start?;
+            let end = seek(file, rustix::fs::SeekFrom::Hole(start))?;
+            Ok(Some(start..end))
+        }
+    }
 }
 
 /// Gives a copy what belongs to a file besides its content. The owner comes first, for a new one costs the rights to run
