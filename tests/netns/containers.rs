@@ -26,6 +26,7 @@ use tokio::runtime::Runtime;
 const KEPT: VolumeSpec = VolumeSpec {
     number: 1,
     copy_of: None,
+    max_mib: None,
 };
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What the first user of the service is outside.

@@ -92,6 +92,12 @@ fn service_is_looked_after_from_its_first_words_to_the_data_it_leaves() {
     let service = host.service("talker");
     assert_eq!(service["containers"][0]["usage"], Value::Null, "{service}");
     assert_eq!(service["containers"][0]["memory_mib"], 64);
+    // Nor does anything limit what it keeps, and the test of the part says so.
+    let volume = &service["volumes"][0];
+    assert_eq!(volume["name"], "data", "{service}");
+    assert_eq!(volume["max_bytes"], Value::Null, "{volume}");
+    let tested = host.post("/api/parts/containers/test", &json!({}), 200);
+    assert!(tested.to_string().contains("could fill it"), "{tested}");
     // It is measured again, now that there is something.
     let size = wait_for(PATIENCE, || {
         let size = host.service("talker")["data_bytes"].as_u64();

@@ -353,6 +353,7 @@ fn proxy_waits_to_be_told_what_it_answers() {
     let kept = VolumeSpec {
         number: 1,
         copy_of: None,
+        max_mib: None,
     };
     let service = ServiceSpec {
         id: "proxy".parse().unwrap(),

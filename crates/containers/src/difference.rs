@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cell_model::name::{PartName, ServiceId};
 use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
 
+use crate::limits::{VolumeLimit, VolumeLimits};
 use crate::names;
 use crate::render::{self, Limiting};
 use crate::seen::{ContainerSeen, ContainerState, ContainersSeen};
@@ -20,6 +21,8 @@ pub(crate) enum Act<'a> {
     CreateNetwork(&'a ServiceSpec),
     /// Make a volume: the service, the volume's name, and the number it is kept under.
     CreateVolume(&'a ServiceSpec, &'a PartName, u32),
+    /// Give one a limit: its service, its name and number, and what it may hold.
+    LimitVolume(&'a ServiceSpec, &'a PartName, u32, VolumeLimit),
     /// Copy into one what is kept under another number, given last.
     CopyVolume(&'a ServiceSpec, &'a PartName, u32, u32),
     /// Make a container, and see that it is as asked.
@@ -73,11 +76,13 @@ pub(crate) fn removals<'a>(
     containers_gone.chain(networks_gone).collect()
 }
 
-/// What to make and start of a service then, in order. What ended and is among the resting is not started.
+/// What to make and start of a service then, in order. A volume has its limit before anything is written into it; what
+/// ended and is among the resting is not started.
 pub(crate) fn additions<'a>(
     service: &'a ServiceSpec,
     seen: &ContainersSeen,
     limiting: Limiting,
+    limits: &VolumeLimits,
     resting: &BTreeSet<String>,
 ) -> Vec<Act<'a>> {
     let mut acts = Vec::new();
@@ -90,6 +95,11 @@ pub(crate) fn additions<'a>(
         let name = names::volume(&service.id, volume, number);
         if !seen.volumes.contains(&name) {
             acts.push(Act::CreateVolume(service, volume, number));
+        }
+        if let Some(limit) = limits.get(&name)
+            && seen.limits.as_ref().and_then(|seen| seen.get(&name)) != Some(limit)
+        {
+            acts.push(Act::LimitVolume(service, volume, number, *limit));
         }
         if let Some(original) = asked.copy_of.filter(|_| !seen.copied.contains(&name)) {
             acts.push(Act::CopyVolume(service, volume, number, original));

@@ -7,6 +7,7 @@ use cell_model::container::ImageRef;
 
 use crate::copy::CopyError;
 use crate::probe::Unwell;
+use crate::quota::LimitError;
 
 /// Why something was not done. What was done before it stays; trying again goes on from there.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +86,9 @@ pub enum ContainersError {
     /// An update has no copy to work on. It was not started.
     #[error(transparent)]
     Copy(#[from] CopyError),
+    /// A volume has no limit. What would write into it was not started.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// It runs, and is not well.
     #[error(transparent)]
     Unwell(#[from] Unwell),

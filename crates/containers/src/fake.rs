@@ -13,6 +13,7 @@ use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
 
 use crate::log::LogEntry;
 use crate::probe::Unwell;
+use crate::quota::VolumeRoom;
 use crate::render::{self, Limiting};
 use crate::seen::{ContainerSeen, ContainerState, ContainersSeen, Usage};
 use crate::{Containers, ContainersError, names};
@@ -31,6 +32,7 @@ struct State {
     failing: bool,
     unwell: bool,
     fleeting: bool,
+    full: bool,
 }
 
 impl FakeContainers {
@@ -52,6 +54,11 @@ impl FakeContainers {
     /// From now on whatever is started ends before anybody sees it run.
     pub fn set_fleeting(&self, fleeting: bool) {
         self.state().fleeting = fleeting;
+    }
+
+    /// From now on volumes hold all that they may (or do not any more).
+    pub fn set_full(&self, full: bool) {
+        self.state().full = full;
     }
 
     /// As if a container had ended by itself.
@@ -204,6 +211,20 @@ impl Containers for FakeContainers {
             line(1_795_000_000, &format!("{container} starts")),
             line(1_795_000_002, &format!("{container} listens")),
         ])
+    }
+
+    async fn rooms(
+        &self,
+        service: &ServiceSpec,
+    ) -> Result<BTreeMap<PartName, VolumeRoom>, ContainersError> {
+        let state = self.willing()?;
+        let room = VolumeRoom {
+            free_bytes: if state.full { 4_096 } else { 1 << 29 },
+            max_bytes: 1 << 30,
+            is_full: state.full,
+        };
+        let volumes = service.volumes.keys();
+        Ok(volumes.map(|volume| (volume.clone(), room)).collect())
     }
 
     async fn data_size(&self, id: &ServiceId, number: u32) -> Result<u64, ContainersError> {

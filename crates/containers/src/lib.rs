@@ -3,7 +3,8 @@
 //! Promises: what runs is what the spec says and nothing else that carries our labels; every container is made without
 //! powers, with a read-only root, with users that are nobody outside and in a network of its service alone, and is not
 //! started before that was read back; a difference touches only the containers it is about; what is kept stays until it
-//! is asked to go; what works on a copy is not started before the copy is whole.
+//! is asked to go; what works on a copy is not started before the copy is whole; where the file system can, no volume is
+//! written into before it has a limit.
 //! Must never: pull an image, open a port, write a packet filter, give a container a folder of the box, or touch a
 //! container, network or volume that is not named by [`names`].
 //!
@@ -13,10 +14,12 @@ mod copy;
 mod difference;
 mod error;
 pub mod fake;
+mod limits;
 mod log;
 pub mod names;
 mod podman;
 mod probe;
+mod quota;
 mod render;
 mod seen;
 mod size;
@@ -31,9 +34,11 @@ use cell_model::spec::{ContainerSpec, ContainersSpec, ServiceSpec};
 
 pub use copy::CopyError;
 pub use error::ContainersError;
+pub use limits::{VolumeLimit, VolumeLimits};
 pub use log::LogEntry;
 pub use podman::{Podman, PodmanOptions};
 pub use probe::Unwell;
+pub use quota::{LimitError, VolumeRoom};
 pub use seen::{ContainerSeen, ContainerState, ContainersSeen, Usage};
 
 /// What runs the containers.
@@ -77,6 +82,12 @@ pub trait Containers: Send + Sync {
         service: &ServiceId,
         container: &PartName,
     ) -> Result<Vec<LogEntry>, ContainersError>;
+
+    /// How much room the volumes of a service have, by their names in it; none where nothing limits them.
+    async fn rooms(
+        &self,
+        service: &ServiceSpec,
+    ) -> Result<BTreeMap<PartName, VolumeRoom>, ContainersError>;
 
     /// Bytes on the disk of what a service has kept under this number. Looks at every file of it.
     async fn data_size(&self, id: &ServiceId, number: u32) -> Result<u64, ContainersError>;

@@ -5,6 +5,7 @@
 //! | container | `cell.SERVICE.CONTAINER` |
 //! | network | `cell.SERVICE` |
 //! | volume | `cell.SERVICE.VOLUME.NUMBER` |
+//! | what a volume is limited by (its project) | the number of the inode of its folder |
 //!
 //! Neither a service's name nor a part's holds a dot, so no two of them give the same.
 

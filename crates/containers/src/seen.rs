@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cell_model::name::{PartName, ServiceId};
 
+use crate::limits::VolumeLimits;
+
 /// All that carries our labels, by its name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContainersSeen {
@@ -15,6 +17,8 @@ pub struct ContainersSeen {
     pub volumes: BTreeSet<String>,
     /// Those of them that began as a copy, which is whole.
     pub copied: BTreeSet<String>,
+    /// What they may hold, as far as they have a limit; `None` where the file system limits nothing by folder.
+    pub limits: Option<VolumeLimits>,
 }
 
 /// A container.

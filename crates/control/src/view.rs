@@ -27,7 +27,7 @@ pub use self::firmware::{
 pub use self::services::{
     FailedUpdateView, GuideView, KeptDataView, OfferView, RefreshState, RefreshView,
     ServiceContainerView, ServiceLogLine, ServiceUpdateView, ServiceUsageView, ServiceView,
-    SettingKindView, SettingView, SourceView, WellKnownView,
+    ServiceVolumeView, SettingKindView, SettingView, SourceView, WellKnownView,
 };
 use crate::action::LogLevel;
 use crate::change::Pending;

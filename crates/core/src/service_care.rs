@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cell_catalogue::Manifest;
-use cell_containers::Usage;
+use cell_catalogue::{Manifest, Volume};
+use cell_containers::{Containers, Usage};
 use cell_control::action::Outcome;
 use cell_control::caller::Caller;
-use cell_control::view::{KeptDataView, Page, ServiceLogLine, ServiceUsageView, ServiceView};
+use cell_control::view::{
+    KeptDataView, Page, ServiceLogLine, ServiceUsageView, ServiceView, ServiceVolumeView,
+};
 use cell_model::account::Identity;
 use cell_model::config::ServiceConfig;
 use cell_model::name::{PartName, ServiceId};
@@ -48,8 +50,40 @@ impl Core {
                 container.usage = usage(&used, &container.name);
             }
         }
+        view.volumes = self.volumes(id, containers, service).await;
+        if let Some(full) = full(&view.volumes) {
+            view.detail.push(' ');
+            view.detail.push_str(&full);
+        }
         view.data_bytes = self.sizes.of(containers, id, service.data).await;
         Ok(view)
+    }
+
+    /// The folders of a service with their room; nothing is known of that while it is stopped.
+    async fn volumes(
+        &self,
+        id: &ServiceId,
+        containers: &Arc<dyn Containers>,
+        service: &ServiceConfig,
+    ) -> Vec<ServiceVolumeView> {
+        let rooms = match self.running(id) {
+            Some(spec) => tokio::time::timeout(LOOK, containers.rooms(&spec)).await,
+            None => Ok(Ok(BTreeMap::new())),
+        };
+        let rooms = rooms.ok().and_then(Result::ok).unwrap_or_default();
+        let Ok(manifest) = Manifest::parse(service.manifest.as_bytes()) else {
+            return Vec::new();
+        };
+        let view = |volume: Volume| {
+            let room = rooms.get(&volume.name);
+            ServiceVolumeView {
+                name: volume.name.to_string(),
+                free_bytes: room.map(|room| room.free_bytes),
+                max_bytes: room.map(|room| room.max_bytes),
+                full: room.is_some_and(|room| room.is_full),
+            }
+        };
+        manifest.volumes.into_iter().map(view).collect()
     }
 
     /// What the containers of a service said last.
@@ -167,6 +201,17 @@ fn usage(used: &BTreeMap<PartName, Usage>, name: &str) -> Option<ServiceUsageVie
         cpu_percent: usage.cpu_percent,
         processes: usage.processes,
     })
+}
+
+/// What it means that a folder is full, if one is.
+fn full(volumes: &[ServiceVolumeView]) -> Option<String> {
+    let volume = volumes.iter().find(|volume| volume.full)?;
+    let mib = |bytes: u64| bytes >> 20;
+    let (free, max) = (mib(volume.free_bytes?), mib(volume.max_bytes?));
+    Some(format!(
+        "Of the {max} MiB that it may keep ({}), {free} MiB are free: it can save next to nothing more until something is deleted.",
+        volume.name
+    ))
 }
 
 /// The last lines, as many as asked for and no more than fit.

@@ -207,6 +207,7 @@ impl Core {
                 })
                 .collect(),
             data_bytes: None,
+            volumes: Vec::new(),
             settings: settings(&manifest.settings, Some(service)),
             well_known: well_known(config, &manifest.routes),
             guides,
@@ -339,6 +340,7 @@ fn unreadable(
         needed_by: BTreeSet::new(),
         containers: Vec::new(),
         data_bytes: None,
+        volumes: Vec::new(),
         settings: Vec::new(),
         well_known: Vec::new(),
         guides: Vec::new(),

@@ -132,7 +132,16 @@ impl Core {
                     .sum();
                 // How each service is, its own page tells.
                 let all = count(all, "container", "containers");
-                Ok(vec![format!("Podman answers; {running} of {all} run.")])
+                let limits = match seen.limits {
+                    Some(_) => "Each has a limit to what it may keep on the disk.",
+                    None => {
+                        "Nothing limits what services keep on this disk: one of them could fill it."
+                    }
+                };
+                Ok(vec![
+                    format!("Podman answers; {running} of {all} run."),
+                    limits.to_owned(),
+                ])
             }
             Part::Proxy => {
                 answered(parts.proxy.verify(spec.proxy.as_ref())).await?;

@@ -1,6 +1,6 @@
 //! What a service uses of what it may, and what it says.
 
-use cell_control::view::{ServiceContainerView, ServiceLogLine, ServiceView};
+use cell_control::view::{ServiceContainerView, ServiceLogLine, ServiceView, ServiceVolumeView};
 use maud::{Markup, html};
 
 use crate::frame::Frame;
@@ -17,6 +17,9 @@ pub(super) fn details(frame: &Frame, service: &ServiceView, lines: &[ServiceLogL
             h2 { "Details" }
             p { "What its containers use, and the most that they may." }
             (table("Containers", &["Container", "Memory", "Processor, of one", "Processes"], &containers(&service.containers)))
+            @if !service.volumes.is_empty() {
+                (table("What it keeps", &["Folder", "Room on the disk"], &volumes(&service.volumes)))
+            }
         }
         section {
             h2 { "Recent log" }
@@ -54,6 +57,18 @@ fn containers(containers: &[ServiceContainerView]) -> Vec<Vec<Markup>> {
         ]
     };
     containers.iter().map(row).collect()
+}
+
+fn volumes(volumes: &[ServiceVolumeView]) -> Vec<Vec<Markup>> {
+    let room = |volume: &ServiceVolumeView| match (volume.free_bytes, volume.max_bytes) {
+        (Some(free), Some(most)) => {
+            let full = if volume.full { "full: " } else { "" };
+            format!("{full}{} free of {}", bytes(free), bytes(most))
+        }
+        _ => "not known: it is stopped, or this disk limits nothing".to_owned(),
+    };
+    let row = |volume: &ServiceVolumeView| vec![html! { (volume.name) }, html! { (room(volume)) }];
+    volumes.iter().map(row).collect()
 }
 
 fn log(frame: &Frame, lines: &[ServiceLogLine]) -> Markup {
@@ -115,5 +130,20 @@ mod tests {
         });
         let used = cells(ServiceContainerView { usage, ..container });
         assert_eq!(used[1..], ["1.5 MiB of 64 MiB", "7 % of 50 %", "2 of 8"]);
+    }
+
+    #[test]
+    fn folder_that_is_full_is_told_in_a_word() {
+        let cell = |max_bytes: Option<u64>, full| {
+            let volume = ServiceVolumeView {
+                name: "data".to_owned(),
+                free_bytes: max_bytes.map(|_| 0),
+                max_bytes,
+                full,
+            };
+            volumes(&[volume])[0][1].0.clone()
+        };
+        assert_eq!(cell(Some(1 << 30), true), "full: 0 B free of 1.0 GiB");
+        assert!(cell(None, false).starts_with("not known"));
     }
 }

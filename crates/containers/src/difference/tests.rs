@@ -51,7 +51,11 @@ fn service(number: u8, containers: u8, change: u8, network: u8) -> ServiceSpec {
 }
 
 fn kept(number: u32, copy_of: Option<u32>) -> VolumeSpec {
-    VolumeSpec { number, copy_of }
+    VolumeSpec {
+        number,
+        copy_of,
+        max_mib: None,
+    }
 }
 
 /// Carries an act out on what is only remembered.
@@ -67,6 +71,11 @@ fn carry_out(seen: &mut ContainersSeen, act: Act<'_>) {
         Act::CreateVolume(service, volume, number) => {
             let name = names::volume(&service.id, volume, number);
             assert!(seen.volumes.insert(name));
+        }
+        Act::LimitVolume(service, volume, number, limit) => {
+            let name = names::volume(&service.id, volume, number);
+            assert!(seen.volumes.contains(&name));
+            seen.limits.get_or_insert_default().insert(name, limit);
         }
         Act::CopyVolume(service, volume, number, original) => {
             let runs = |container: &ContainerSeen| container.service.as_ref() == Some(&service.id);
@@ -110,7 +119,15 @@ fn bring(seen: &mut ContainersSeen, spec: &ContainersSpec) -> usize {
     let between = seen.clone();
     let services = spec.services.iter();
     let added: Vec<_> = services
-        .flat_map(|service| additions(service, &between, Limiting::Possible, &BTreeSet::new()))
+        .flat_map(|service| {
+            additions(
+                service,
+                &between,
+                Limiting::Possible,
+                &VolumeLimits::new(),
+                &BTreeSet::new(),
+            )
+        })
         .collect();
     for act in &added {
         carry_out(seen, *act);
@@ -175,7 +192,14 @@ fn what_ended_and_rests_is_not_started_with_the_others() {
     let names: Vec<String> = seen.containers.keys().cloned().collect();
     let started = |resting: &[String]| {
         let resting = resting.iter().cloned().collect();
-        additions(&asked.services[0], &seen, Limiting::Possible, &resting).len()
+        additions(
+            &asked.services[0],
+            &seen,
+            Limiting::Possible,
+            &VolumeLimits::new(),
+            &resting,
+        )
+        .len()
     };
     assert_eq!(started(&[]), 2);
     assert_eq!(started(&names[..1]), 1);
@@ -217,9 +241,60 @@ fn update_works_on_a_copy_that_is_made_once_and_while_nothing_runs() {
     seen.copied.clear();
     let rest = "rest".parse().unwrap();
     updated.volumes.insert(rest, kept(2, None));
-    let acts = additions(&updated, &seen, Limiting::Possible, &BTreeSet::new());
+    let acts = additions(
+        &updated,
+        &seen,
+        Limiting::Possible,
+        &VolumeLimits::new(),
+        &BTreeSet::new(),
+    );
     assert!(matches!(acts[0], Act::CopyVolume(_, _, 3, 1)), "{acts:?}");
     assert!(matches!(acts[1], Act::CreateVolume(_, _, 2)), "{acts:?}");
+}
+
+#[test]
+fn volume_is_limited_before_anything_is_written_and_anew_when_that_changes() {
+    let mut asked = service(1, 1, 0, 1);
+    let data = "data".parse().unwrap();
+    asked.volumes = BTreeMap::from([(data, kept(3, Some(1)))]);
+    let limits =
+        |mib| VolumeLimits::from([("cell.s1.data.3".to_owned(), VolumeLimit { mib, files: 100 })]);
+    let mut seen = ContainersSeen::default();
+    let before = seen.clone();
+    let acts = additions(
+        &asked,
+        &before,
+        Limiting::Possible,
+        &limits(20),
+        &BTreeSet::new(),
+    );
+    for act in &acts {
+        carry_out(&mut seen, *act);
+    }
+    let at = |wanted: fn(&Act<'_>) -> bool| acts.iter().position(wanted).unwrap();
+    let limited = at(|act| matches!(act, Act::LimitVolume(..)));
+    assert!(limited < at(|act| matches!(act, Act::CopyVolume(..))));
+    assert!(limited < at(|act| matches!(act, Act::CreateContainer(..))));
+    assert_eq!(
+        additions(
+            &asked,
+            &seen,
+            Limiting::Possible,
+            &limits(20),
+            &BTreeSet::new()
+        ),
+        []
+    );
+
+    // No container is touched by another limit.
+    let acts = additions(
+        &asked,
+        &seen,
+        Limiting::Possible,
+        &limits(30),
+        &BTreeSet::new(),
+    );
+    assert!(matches!(acts[..], [Act::LimitVolume(..)]), "{acts:?}");
 }
 
 #[test]

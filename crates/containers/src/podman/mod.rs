@@ -4,12 +4,14 @@ mod api;
 mod body;
 mod client;
 mod usage;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,8 +26,10 @@ use self::client::Client;
 use self::usage::Looks;
 use crate::copy;
 use crate::difference::{Act, additions, removals};
+use crate::limits::VolumeLimits;
 use crate::log::{self, LogEntry};
 use crate::probe::{self, Unwell};
+use crate::quota::VolumeRoom;
 use crate::render::{self, Limiting, Place};
 use crate::seen::{ContainerState, ContainersSeen, Usage};
 use crate::{Containers, ContainersError, names, size};
@@ -59,6 +63,8 @@ pub struct Podman {
     volumes: PathBuf,
     wanted: Option<PathBuf>,
     looks: Mutex<Looks>,
+    /// Whether it was told that volumes have no limits.
+    told: AtomicBool,
 }
 
 impl Podman {
@@ -71,6 +77,7 @@ impl Podman {
             volumes: options.volumes,
             wanted: options.wanted,
             looks: Mutex::default(),
+            told: AtomicBool::new(false),
         }
     }
 
@@ -109,6 +116,9 @@ impl Podman {
             Act::CreateNetwork(service) => api::create_network(&self.client, service).await,
             Act::CreateVolume(service, volume, number) => {
                 api::create_volume(&self.client, service, volume, number).await
+            }
+            Act::LimitVolume(service, volume, number, limit) => {
+                self.limit_volume(service, volume, number, limit).await
             }
             Act::CopyVolume(service, volume, number, original) => {
                 self.copy_volume(service, volume, number, original).await
@@ -162,51 +172,16 @@ impl Podman {
         checked
     }
 
-    /// Makes a volume a copy of another one, once nothing of the service runs.
-    async fn copy_volume(
-        &self,
-        service: &ServiceSpec,
-        volume: &PartName,
-        number: u32,
-        original: u32,
-    ) -> Result<(), ContainersError> {
-        let name = names::volume(&service.id, volume, number);
-        let original = names::volume(&service.id, volume, original);
-        let volumes = api::volumes(&self.client, None).await?;
-        // One that was never made has nothing to be copied.
-        let from = volumes.contains(&original).then(|| self.content(&original));
-        info!(volume = name, "data is copied for an update");
-        copy::copy(from, self.content(&name)).await?;
-        info!(volume = name, "data was copied");
-        Ok(())
-    }
-
-    /// Waits until what was done to volumes outlives a power cut.
-    async fn flush(&self) -> Result<(), ContainersError> {
-        let volumes = self.volumes.clone();
-        let flushed = on_disk(move || match File::open(volumes) {
-            Ok(folder) => Ok(rustix::fs::syncfs(folder)?),
-            // There never was any.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-        });
-        flushed.await.map_err(ContainersError::Flush)
-    }
-
-    /// The folder with what is in a volume (podman-volume-create(1), driver `local`).
-    fn content(&self, volume: &str) -> PathBuf {
-        self.volumes.join(volume).join("_data")
-    }
-
     async fn bring_up(
         &self,
         service: &ServiceSpec,
         seen: &ContainersSeen,
         limiting: Limiting,
+        limits: &VolumeLimits,
         images: &[Image],
         resting: &BTreeSet<String>,
     ) -> Result<(), ContainersError> {
-        for act in additions(service, seen, limiting, resting) {
+        for act in additions(service, seen, limiting, limits, resting) {
             self.carry_out(act, limiting, images).await?;
         }
         Ok(())
@@ -240,6 +215,7 @@ impl Containers for Podman {
             containers: api::containers(&self.client).await?,
             networks: api::networks(&self.client).await?,
             copied: volumes.iter().filter(is_whole).cloned().collect(),
+            limits: self.limits_of(&volumes).await?,
             volumes,
         })
     }
@@ -264,6 +240,7 @@ impl Containers for Podman {
                 "the kernel gives podman no cgroups: memory, processor and processes of services are not limited"
             );
         }
+        let limits = self.limits_for(spec).await?;
         let mut first = Ok(());
         let mut note = |tried: Result<(), ContainersError>| {
             if first.is_ok() {
@@ -295,7 +272,7 @@ impl Containers for Podman {
         let services = spec.services.iter();
         for service in services.filter(|service| !left_alone.contains(&service.id)) {
             let brought = self
-                .bring_up(service, &left, limiting, &images, resting)
+                .bring_up(service, &left, limiting, &limits, &images, resting)
                 .await;
             if let Err(error) = &brought {
                 warn!(service = %service.id, %error, "service does not run");
@@ -390,6 +367,13 @@ impl Containers for Podman {
         let path = self.logs_here.join(log_file(&name));
         let read = on_disk(move || log::tail(&path)).await;
         read.map_err(ContainersError::Log)
+    }
+
+    async fn rooms(
+        &self,
+        service: &ServiceSpec,
+    ) -> Result<BTreeMap<PartName, VolumeRoom>, ContainersError> {
+        Podman::rooms(self, service).await
     }
 
     async fn data_size(&self, id: &ServiceId, number: u32) -> Result<u64, ContainersError> {

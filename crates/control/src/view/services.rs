@@ -45,6 +45,8 @@ pub struct ServiceView {
     pub containers: Vec<ServiceContainerView>,
     /// Bytes on the disk of what it has kept, as it was measured last; `null` in lists, and while that is not known.
     pub data_bytes: Option<u64>,
+    /// The folders that it keeps something in, with their room; empty in lists.
+    pub volumes: Vec<ServiceVolumeView>,
     /// What may be set.
     pub settings: Vec<SettingView>,
     /// What devices find by its name alone.
@@ -126,6 +128,19 @@ pub struct ServiceUsageView {
     pub cpu_percent: u32,
     /// Processes and threads.
     pub processes: u32,
+}
+
+/// A folder in which a service keeps something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceVolumeView {
+    /// Its name within the service.
+    pub name: String,
+    /// Bytes that it can still take, of its limit and of what the disk has; `null` while that is not known.
+    pub free_bytes: Option<u64>,
+    /// Bytes that it may hold at most; `null` where nothing limits it.
+    pub max_bytes: Option<u64>,
+    /// Whether less than a hundredth of that is free, or of the files that it may have.
+    pub full: bool,
 }
 
 /// A line that a container of a service has said.

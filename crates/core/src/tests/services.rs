@@ -75,6 +75,22 @@ async fn service_tells_what_it_uses_keeps_and_says() {
     let usage = service.containers[0].usage.unwrap();
     assert_eq!((usage.memory_bytes, usage.processes), (12 << 20, 4));
     assert_eq!(service.data_bytes, Some(4_096));
+    let volume = &service.volumes[0];
+    assert_eq!(
+        (volume.free_bytes, volume.max_bytes),
+        (Some(1 << 29), Some(1 << 30))
+    );
+    assert!(
+        !volume.full && !service.detail.contains("MiB"),
+        "{}",
+        service.detail
+    );
+    home.containers.set_full(true);
+    let service = ask(core, &owner, Service { id: files() }).await.unwrap();
+    assert!(service.volumes[0].full);
+    let told = "Of the 1024 MiB that it may keep (data), 0 MiB are free";
+    assert!(service.detail.contains(told), "{}", service.detail);
+    home.containers.set_full(false);
     let found: Vec<_> = service
         .well_known
         .iter()

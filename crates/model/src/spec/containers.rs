@@ -120,6 +120,8 @@ pub struct VolumeSpec {
     pub number: u32,
     /// It begins as a copy of what is kept under this number; nothing is started before that is whole.
     pub copy_of: Option<u32>,
+    /// What it may hold at most, in MiB; `None` is what the disk has for volumes.
+    pub max_mib: Option<u32>,
 }
 
 /// A container.

@@ -25,10 +25,12 @@ pub(super) fn volumes(service: &Installed<'_>) -> BTreeMap<PartName, VolumeSpec>
         true => VolumeSpec {
             number,
             copy_of: original(volume),
+            max_mib: volume.max_mib,
         },
         false => VolumeSpec {
             number: lasting,
             copy_of: None,
+            max_mib: volume.max_mib,
         },
     };
     let volumes = service.manifest.volumes.iter();

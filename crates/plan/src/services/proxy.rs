@@ -22,10 +22,11 @@ const ACCOUNTS: (&str, &str) = ("accounts", "/run/accounts");
 /// What Caddy keeps for itself.
 const DATA: (&str, &str) = ("data", "/data");
 
-/// What it keeps never gets another number.
+/// What it keeps never gets another number. Sockets, and a copy of what it was told.
 const KEPT: VolumeSpec = VolumeSpec {
     number: 0,
     copy_of: None,
+    max_mib: Some(64),
 };
 
 /// Where it listens in its container, where it has no right to low ports.

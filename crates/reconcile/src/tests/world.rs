@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cell_containers::fake::FakeContainers;
-use cell_containers::{Containers, ContainersError, ContainersSeen, LogEntry, Usage};
+use cell_containers::{Containers, ContainersError, ContainersSeen, LogEntry, Usage, VolumeRoom};
 use cell_dns::fake::FakeDns;
 use cell_dns::{Dns, DnsError};
 use cell_fetch::fake::FakeFetch;
@@ -336,6 +336,13 @@ impl Containers for World {
         container: &PartName,
     ) -> Result<Vec<LogEntry>, ContainersError> {
         self.containers.log(service, container).await
+    }
+
+    async fn rooms(
+        &self,
+        service: &ServiceSpec,
+    ) -> Result<BTreeMap<PartName, VolumeRoom>, ContainersError> {
+        self.containers.rooms(service).await
     }
 
     async fn data_size(&self, id: &ServiceId, number: u32) -> Result<u64, ContainersError> {

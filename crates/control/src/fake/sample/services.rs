@@ -8,8 +8,8 @@ use cell_model::status::State;
 use super::{NOW, known};
 use crate::view::{
     FailedUpdateView, GuideView, KeptDataView, OfferView, RefreshState, ServiceContainerView,
-    ServiceLogLine, ServiceUpdateView, ServiceUsageView, ServiceView, SettingKindView, SettingView,
-    SourceView, WellKnownView,
+    ServiceLogLine, ServiceUpdateView, ServiceUsageView, ServiceView, ServiceVolumeView,
+    SettingKindView, SettingView, SourceView, WellKnownView,
 };
 
 pub(super) fn service() -> ServiceView {
@@ -42,6 +42,12 @@ pub(super) fn service() -> ServiceView {
             }),
         }],
         data_bytes: Some(3 << 30),
+        volumes: vec![ServiceVolumeView {
+            name: "data".to_owned(),
+            free_bytes: Some(7 << 30),
+            max_bytes: Some(10 << 30),
+            full: false,
+        }],
         settings: offer.settings,
         well_known: ["caldav", "carddav"]
             .map(|name| WellKnownView {
