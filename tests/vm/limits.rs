@@ -34,7 +34,7 @@ fn say(appliance: &Appliance, container: &str, program: &str) -> String {
     // With its status, since what is ended says nothing.
     let run = format!("podman exec {container} python3 -c \"{program}\" 2>&1");
     appliance.answer(&format!(
-        "({run}; echo ended $?) | tail -n 2 | tr '\\n' ' '"
+        "{{ {run}; echo ended $?; }} | tail -n 2 | tr '\\n' ' '"
     ))
 }
 
