@@ -1,22 +1,20 @@
 //! The image that the daemon runs from: its version, its keys, its disk.
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use cell_core::Appliance;
+use cell_core::{Appliance, OpenStick};
 use cell_fetch::FetchLink;
 use cell_signed::KeyList;
 use cell_updates::boot_state::{
     Folder, GrubBootState, MountedSelect, Running, checked_bytes, partition_device, select_device,
 };
 use cell_updates::bundle::{BLOCK, KEYS, Place, RELEASE, size_with_tree};
-use cell_updates::install::{
-    PartitionFiles, SlotPartitions, Staging, StickError, StickFile, open_on_stick,
-};
+use cell_updates::install::{PartitionFiles, SlotPartitions, Staging};
 
 use crate::slot::{COMMAND_LINE, MOUNT_POINT};
 
@@ -30,7 +28,11 @@ const TRIAL_LOG: &str = "/state/last-trial.log";
 pub(crate) const COMMITTED: &str = "committed";
 
 /// The appliance this is, if it is one: an image of ours that our loader has started.
-pub(crate) fn of_this_machine(runtime_dir: &Path, fetch: Arc<dyn FetchLink>) -> Option<Appliance> {
+pub(crate) fn of_this_machine(
+    runtime_dir: &Path,
+    fetch: Arc<dyn FetchLink>,
+    stick: OpenStick,
+) -> Option<Appliance> {
     let running = Running::read(Path::new(COMMAND_LINE)).ok()?;
     let select = select_device()?;
     let root = Path::new("/");
@@ -49,7 +51,7 @@ pub(crate) fn of_this_machine(runtime_dir: &Path, fetch: Arc<dyn FetchLink>) -> 
         slot_lock: SLOT_LOCK.into(),
         seen: Mutex::default(),
         fetch,
-        stick: Box::new(open_on_stick),
+        stick,
         restart: Box::new(|| match Command::new("reboot").status()?.success() {
             true => Ok(()),
             false => Err(io::Error::other("reboot did not take the request")),
@@ -71,17 +73,17 @@ pub(crate) fn root_size() -> Option<u64> {
 }
 
 /// A made-up one for tests, with files in the place of partitions: `boot-a`, `boot-b`, `root-a`, `root-b`, the loader's
-/// files in `select/cell`, `cmdline`, `release.json` and `keys.json`, and `last-trial.log` if there is one. A restart is a file `restart` there, and a stick
-/// the folder `stick`.
+/// files in `select/cell`, `cmdline`, `release.json` and `keys.json`, and `last-trial.log` if there is one. A restart is a file `restart`
+/// there.
 pub(crate) fn in_folder(
     folder: &Path,
     runtime_dir: &Path,
     fetch: Arc<dyn FetchLink>,
+    stick: OpenStick,
 ) -> Result<Appliance, Box<dyn Error>> {
     let command_line = folder.join("cmdline");
     let files = Folder::new(folder.join("select"));
     let (slots, restart) = (folder.to_owned(), folder.join("restart"));
-    let stick = folder.join("stick");
     Ok(Appliance {
         release: read_json(&folder.join("release.json"))?,
         keys: Some(read_keys(&folder.join("keys.json"))?),
@@ -97,17 +99,9 @@ pub(crate) fn in_folder(
         slot_lock: folder.join("slot.lock"),
         seen: Mutex::default(),
         fetch,
-        stick: Box::new(move |name| open_in(&stick, name)),
+        stick,
         restart: Box::new(move || fs::write(&restart, "")),
     })
-}
-
-fn open_in(stick: &Path, name: &str) -> Result<StickFile, StickError> {
-    if !stick.exists() {
-        return Err(StickError::NoStick);
-    }
-    let file = File::open(stick.join(name)).map_err(|_| StickError::NoFile(name.to_owned()))?;
-    Ok(StickFile::standing_in(file, name.to_owned()))
 }
 
 fn read_keys(path: &Path) -> Result<KeyList, Box<dyn Error>> {

@@ -33,6 +33,7 @@ use crate::roles::proxy::CaddyHost;
 use crate::roles::web::ProcessListener;
 use crate::roles::wireguard::WireGuardLink;
 use crate::roles::{Keeper, NoCalls, Role};
+use crate::sticks::{self, WithSticks};
 use crate::{appliance, logging, ready};
 
 /// What is known of sources of services, below the state directory.
@@ -84,14 +85,20 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
     // Takes the lock on the state directory, so it comes before anything of another run could be touched.
     let core = Core::open(settings, Arc::clone(&logs), Timestamp::now)?;
     ready::clear(&options.runtime_dir)?;
-    let fetch: Arc<dyn FetchLink> = Arc::new(FetchProcess::new(Arc::clone(&logs)));
+    let stick = match &options.slots {
+        Some(folder) => sticks::in_folder(folder.join("stick")),
+        None => sticks::of_this_machine(),
+    };
+    let servers = FetchProcess::new(Arc::clone(&logs));
+    let fetch: Arc<dyn FetchLink> = Arc::new(WithSticks::new(servers, Arc::clone(&stick)));
     let appliance = match &options.slots {
         Some(folder) => Some(appliance::in_folder(
             folder,
             &options.runtime_dir,
             Arc::clone(&fetch),
+            stick,
         )?),
-        None => appliance::of_this_machine(&options.runtime_dir, Arc::clone(&fetch)),
+        None => appliance::of_this_machine(&options.runtime_dir, Arc::clone(&fetch), stick),
     };
     if let Some(appliance) = appliance {
         core.set_appliance(appliance);

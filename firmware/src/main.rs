@@ -16,6 +16,7 @@ mod ready;
 mod roles;
 mod seed;
 mod slot;
+mod sticks;
 
 use std::process::ExitCode;
 

@@ -46,6 +46,34 @@ pub fn run(place: &Namespace, base: &str, script: &str, mut given: Value) -> Val
     serde_json::from_str(printed.lines().last().unwrap_or_default()).unwrap()
 }
 
+/// Looks at each page in two widths and two themes, as somebody or as nobody, and expects no barrier: see [`page`] and
+/// [`sent`].
+///
+/// # Panics
+/// A page answers as it should not, or has a barrier.
+#[track_caller]
+pub fn hold(place: &Namespace, base: &str, signed_in: Option<(&str, &str)>, pages: &[Value]) {
+    let (username, password) = signed_in.unzip();
+    let given = json!({ "pages": pages, "username": username, "password": password });
+    let seen = run(place, base, "axe.mjs", given);
+    assert_eq!(seen["looks"], json!(pages.len() * 4), "{seen:#}");
+    assert_eq!(seen["findings"], json!([]), "{:#}", seen["findings"]);
+    // What axe cannot decide a person has to look at: there is nothing of the kind, and it should stay so.
+    assert_eq!(seen["undecided"], json!([]), "{:#}", seen["undecided"]);
+}
+
+/// A page, and how it is to answer.
+#[must_use]
+pub fn page(path: &str, status: u16) -> Value {
+    json!({ "path": path, "status": status })
+}
+
+/// A page whose form is sent with those fields, and how that is to be answered.
+#[must_use]
+pub fn sent(path: &str, fields: &Value, status: u16) -> Value {
+    json!({ "path": path, "send": fields, "status": status })
+}
+
 fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)

@@ -69,6 +69,15 @@ impl ServiceHost {
     /// Sets one up whose store `fill` makes, in a folder that is not there yet.
     #[must_use]
     pub fn start(fill: impl FnOnce(&podman::Podman) -> PathBuf) -> Self {
+        Self::start_with(CelldOptions::default(), fill)
+    }
+
+    /// As [`Self::start`], with other options besides.
+    #[must_use]
+    pub fn start_with(
+        options: CelldOptions,
+        fill: impl FnOnce(&podman::Podman) -> PathBuf,
+    ) -> Self {
         let variable = std::env::var_os("CELL_PACKAGES");
         let packages = PathBuf::from(variable.expect("cargo xtask test sets CELL_PACKAGES"));
         let settings =
@@ -82,7 +91,7 @@ impl ServiceHost {
                 logs: process.run_folder(),
                 packages: fill(&process),
             }),
-            ..CelldOptions::default()
+            ..options
         };
         Self {
             cell: Cell::start_in(world, options),

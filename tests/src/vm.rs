@@ -76,6 +76,12 @@ pub fn image() -> PathBuf {
     from_environment("CELL_IMAGE")
 }
 
+/// The services that are in the image, as `cargo xtask test` says where they are.
+#[must_use]
+pub fn services() -> PathBuf {
+    from_environment("CELL_BOARD_SERVICES")
+}
+
 /// The image with a seed on it, as `cargo xtask flash --seed` leaves it; it lies in `folder`.
 #[must_use]
 pub fn seeded_image(folder: &Path, seed: &str) -> PathBuf {
@@ -148,6 +154,11 @@ impl Appliance {
     pub fn power_cycle(&mut self) {
         self.machine.cut_power().unwrap();
         self.power_on();
+    }
+
+    /// Nobody has the stick plugged in when it is switched on the next time.
+    pub fn pull_stick(&mut self) {
+        self.options.stick = None;
     }
 
     /// Switches on again after the power was cut.

@@ -104,7 +104,7 @@ async fn other_keys_are_told_to_be_another_publisher() {
     assert_eq!(saved.location.as_deref(), Some("/sources?done=saved"));
     let services = submitted(&site);
     let friends = &services.sources[&"friends".parse().unwrap()];
-    assert_eq!(friends.url.authority(), "others.example.org");
+    assert_eq!(friends.url.keeper(), "others.example.org");
     assert_eq!(site.get(OWNER, "/sources/nobody/change").await.status, 404);
 }
 

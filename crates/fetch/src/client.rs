@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use cell_model::url::{HttpsUrl, SourceUrl};
 use http::{Request, Response, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
@@ -23,7 +24,7 @@ const LONGEST_HEAD: usize = 64 << 10;
 /// What is taken (OCI image specification, "media types").
 const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, */*;q=0.5";
 
-/// Fetches the parts of `command` to `sink`.
+/// Fetches the parts of `command` to `sink`. There are no sticks for whoever does.
 ///
 /// # Errors
 /// See [`FetchError`]; some bytes may have been written.
@@ -50,8 +51,12 @@ impl Default for Limits {
 }
 
 pub(crate) async fn serve_within(command: &Command, sink: UnixStream, limits: Limits) -> Reply {
+    let SourceUrl::Https(url) = &command.url else {
+        return Err(FetchError::NoStick);
+    };
     let mut fetching = Fetching {
         command,
+        url,
         sink,
         sender: None,
         open: None,
@@ -80,6 +85,7 @@ enum Came {
 
 struct Fetching<'a> {
     command: &'a Command,
+    url: &'a HttpsUrl,
     sink: UnixStream,
     sender: Option<SendRequest<Empty<Bytes>>>,
     /// An answer that is being read.
@@ -213,12 +219,12 @@ impl Fetching<'_> {
     }
 
     async fn send(&mut self, part: &Range<u64>) -> Result<Response<Incoming>, FetchError> {
-        let host = self.command.url.authority();
+        let host = self.url.authority();
         let mut sender = match self.sender.take().filter(|sender| !sender.is_closed()) {
             Some(sender) => sender,
             None => self.connect().await?,
         };
-        let request = Request::get(self.command.url.path())
+        let request = Request::get(self.url.path())
             .header(header::HOST, &host)
             .header(
                 header::USER_AGENT,
@@ -245,11 +251,11 @@ impl Fetching<'_> {
     }
 
     async fn connect(&self) -> Result<SendRequest<Empty<Bytes>>, FetchError> {
-        let stream = TokioIo::new(connect(self.command).await?);
+        let stream = TokioIo::new(connect(self.url, self.command).await?);
         let handshake = http1::Builder::new()
             .max_buf_size(LONGEST_HEAD)
             .handshake(stream);
-        let host = self.command.url.authority();
+        let host = self.url.authority();
         let (sender, connection) = handshake
             .await
             .map_err(|error| FetchError::Garbage(host, short(&error.to_string())))?;
@@ -279,7 +285,7 @@ impl Pace {
         let begun = Instant::now();
         let came = timeout(self.limits.patience, what).await;
         self.waited += begun.elapsed();
-        came.map_err(|_| FetchError::Stalled(command.url.authority()))
+        came.map_err(|_| FetchError::Stalled(command.url.keeper()))
     }
 
     fn came(&mut self, bytes: usize, command: &Command) -> Result<(), FetchError> {
@@ -288,7 +294,7 @@ impl Pace {
             return Ok(());
         }
         if self.bytes < self.limits.least {
-            return Err(FetchError::Stalled(command.url.authority()));
+            return Err(FetchError::Stalled(command.url.keeper()));
         }
         (self.waited, self.bytes) = (Duration::ZERO, 0);
         Ok(())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cell_model::endpoint::Host;
+use cell_model::url::HttpsUrl;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -48,16 +49,19 @@ fn add_authorities(roots: &mut RootCertStore, pem: &str) -> Result<(), Authoriti
 }
 
 /// A connection to the server of the command, which has proven who it is.
-pub(crate) async fn connect(command: &Command) -> Result<TlsStream<TcpStream>, FetchError> {
-    let host = command.url.authority();
+pub(crate) async fn connect(
+    url: &HttpsUrl,
+    command: &Command,
+) -> Result<TlsStream<TcpStream>, FetchError> {
+    let host = url.authority();
     let config = Arc::new(client_config(command.authorities.as_deref())?);
-    let name = match command.url.host() {
+    let name = match url.host() {
         Host::Name(name) => ServerName::try_from(name.as_str().to_owned())
             .map_err(|_| FetchError::Name(name.to_string()))?,
         Host::Address(address) => ServerName::IpAddress((*address).into()),
     };
     let mut last = None;
-    for address in addresses(command).await? {
+    for address in addresses(url, command).await? {
         match timeout(CONNECT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 let connector = TlsConnector::from(Arc::clone(&config));
@@ -91,9 +95,9 @@ fn client_config(authorities: Option<&str>) -> Result<ClientConfig, FetchError> 
     Ok(config)
 }
 
-async fn addresses(command: &Command) -> Result<Vec<SocketAddr>, FetchError> {
-    let port = command.url.port();
-    let name = match command.url.host() {
+async fn addresses(url: &HttpsUrl, command: &Command) -> Result<Vec<SocketAddr>, FetchError> {
+    let port = url.port();
+    let name = match url.host() {
         Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
         Host::Name(name) => name,
     };

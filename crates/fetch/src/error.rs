@@ -39,6 +39,15 @@ pub enum FetchError {
     /// It is not the file of before any more.
     #[error("the file was replaced meanwhile")]
     Replaced,
+    /// Nothing is plugged in that it could be on.
+    #[error("no USB stick is plugged in")]
+    NoStick,
+    /// There is a stick, and it has no such file.
+    #[error("no USB stick has the file {0}")]
+    NotOnStick(String),
+    /// A stick does not answer as it should.
+    #[error("a USB stick cannot be read: {0}")]
+    StickUnreadable(String),
     /// The certificates that may vouch for it are none.
     #[error(transparent)]
     Authorities(#[from] AuthoritiesError),

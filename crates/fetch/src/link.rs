@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 
 use async_trait::async_trait;
-use cell_model::url::HttpsUrl;
+use cell_model::url::SourceUrl;
 use serde::{Deserialize, Serialize};
 
 use crate::FetchError;
@@ -14,7 +14,7 @@ use crate::FetchError;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
     /// Which file.
-    pub url: HttpsUrl,
+    pub url: SourceUrl,
     /// Certificates (PEM) that may vouch for the server beside the public ones.
     pub authorities: Option<String>,
     /// Who is asked for the server's address.

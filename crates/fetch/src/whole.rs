@@ -38,7 +38,7 @@ pub async fn whole(
     limit: u64,
     within: Duration,
 ) -> Result<Vec<u8>, WholeError> {
-    let host = command.url.authority();
+    let host = command.url.keeper();
     let fetching = async {
         let part = 0..limit.saturating_add(1);
         let (bytes, fetched) = pass_on(link, command, part, |stream| {

@@ -1,4 +1,6 @@
-//! Places on the web that the box fetches from.
+//! Places that the box fetches from.
+
+mod source;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,6 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::endpoint::{Endpoint, Host};
+
+pub use source::{SourceUrl, SourceUrlError, StickPath};
 
 /// The text is no place of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

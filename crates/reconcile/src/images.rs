@@ -28,6 +28,8 @@ use unneeded::Unneeded;
 
 /// Pause before a source is asked again that did not give what it should: doubled from the first to the last.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
+/// The longest before sticks are looked at again: that is cheap, and nobody tells when one is plugged in.
+const PAUSE_OF_STICKS: Duration = Duration::from_secs(20);
 
 /// Services whose images are fetched at a time: each has a process of its own, and a slow source keeps not all others.
 const AT_A_TIME: usize = 3;
@@ -248,9 +250,20 @@ impl Images {
                 }
                 Err(error) => {
                     let why = chain(&error);
-                    tracing::warn!(service = %id, error = why, "images were not fetched");
+                    let is_on_stick = way.needed.origin.is_on_stick();
+                    match is_on_stick && way.failures > 0 {
+                        false => {
+                            tracing::warn!(service = %id, error = why, "images were not fetched");
+                        }
+                        true => tracing::debug!(service = %id, error = why, "still not there"),
+                    }
+                    let longest = if is_on_stick {
+                        PAUSE_OF_STICKS
+                    } else {
+                        PAUSE.1
+                    };
                     let doubled = PAUSE.0.saturating_mul(1 << way.failures.min(16));
-                    let pause = doubled.min(PAUSE.1);
+                    let pause = doubled.min(longest);
                     way.failures = way.failures.saturating_add(1);
                     let is_network = error.is_network();
                     way.stage = Stage::Waiting {

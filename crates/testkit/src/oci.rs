@@ -197,7 +197,9 @@ fn add(archive: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, bytes: &[u8])
     archive.append_data(&mut header, path, bytes)
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// What a blob is named by.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", HEXLOWER.encode(&Sha256::digest(bytes)))
 }
 

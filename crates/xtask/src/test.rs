@@ -69,6 +69,7 @@ type Environment = Vec<(&'static str, PathBuf)>;
 
 /// What tests are told: programs of ours, and the image of a board.
 fn environment(board: &str) -> Result<Environment, XtaskError> {
+    let architecture = image::board(board)?.meta.debian_architecture;
     Ok(vec![
         ("CELLD", daemon()),
         ("CELL_NODE_MODULES", setup::node_modules()),
@@ -77,6 +78,10 @@ fn environment(board: &str) -> Result<Environment, XtaskError> {
         ("CELL_TOOLBOX", image::toolbox()?.path("")),
         ("CELL_PACKAGES", image::packages()?),
         ("CELL_SERVICES", service_image::for_this_machine()?),
+        (
+            "CELL_BOARD_SERVICES",
+            service_image::current(&architecture)?,
+        ),
         ("CELL_CADDY", service_image::caddy()?),
         ("CELL_KEYS", bundle::development_keys()?),
     ])

@@ -7,6 +7,7 @@
 
 mod pages;
 mod shop;
+mod stick;
 mod updates;
 
 use std::fs;

@@ -12,7 +12,7 @@ use cell_os::keyring::Keyring;
 use cell_os::service::{Issue, publish};
 use cell_testkit::celld::PATIENCE;
 use cell_testkit::world::{HOME_GATEWAY, OUTSIDE_NAME, OUTSIDE_WEB};
-use cell_testkit::{HttpsServer, Manner, Reply, Request, oci, podman, wait_for};
+use cell_testkit::{CelldOptions, HttpsServer, Manner, Reply, Request, oci, podman, wait_for};
 use cell_tests::expect_status;
 use cell_tests::services::ServiceHost;
 use serde_json::{Value, json};
@@ -65,10 +65,14 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) fn start() -> Self {
+        Self::start_with(CelldOptions::default())
+    }
+
+    pub(crate) fn start_with(options: CelldOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         let mut image = None;
-        let host = ServiceHost::start(|process| {
+        let host = ServiceHost::start_with(options, |process| {
             image = Some(pages_image(process));
             let store = path.join("built-in");
             fs::create_dir(&store).unwrap();
@@ -99,10 +103,12 @@ impl Shop {
 
     /// Adds the source to the settings, with the keys that count now.
     pub(crate) fn trust(&self, authorities: &str) {
-        let source = json!({
-            "url": format!("https://{OUTSIDE_NAME}/store/"), "authorities": authorities,
-            "keys": self.keys().list,
-        });
+        let url = format!("https://{OUTSIDE_NAME}/store/");
+        self.name(&json!({ "url": url, "authorities": authorities, "keys": self.keys().list }));
+    }
+
+    /// Has the settings name a source.
+    pub(crate) fn name(&self, source: &Value) {
         let services = json!({ "network": "172.20.0.0/16", "sources": { "friends": source } });
         let settings = json!({ "services": services });
         let reply = self.host.cell.owner.put("/api/config", &settings).unwrap();

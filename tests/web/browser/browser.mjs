@@ -8,13 +8,13 @@ const { chromium } = require(`${given.modules}/playwright-core`);
 
 export const axeSource = () => readFileSync(`${given.modules}/axe-core/axe.min.js`, 'utf8');
 
-export async function start() {
+export async function start(more = ['--disable-quic']) {
   return chromium.launch({
     executablePath: given.chromium,
     // Root has no sandbox of its own; the rest keeps the browser from calling home.
     args: [
-      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync',
+      '--no-sandbox', '--disable-gpu', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync', ...more,
     ],
   });
 }

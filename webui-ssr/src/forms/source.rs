@@ -12,9 +12,9 @@ use super::{Draft, REVIEWED, REVISION, revision};
 const NAME: Field = Field::text("name", "Name")
     .hint("What you call it: a lower-case letter, then letters, digits and hyphens.");
 const URL: Field = Field::text("url", "Address")
-    .hint("The https address of its folder, such as https://store.example.org/cell.");
+    .hint("The https address of its folder, such as https://store.example.org/cell. For a folder of a USB stick, usb: and its name, such as usb:services.");
 const KEYS: Field = Field::lines("keys", "Publisher's keys")
-    .hint("As the publisher hands them out: {\"threshold\":2,\"keys\":[…]}. Take them from a place that you trust, not from that server.");
+    .hint("As the publisher hands them out: {\"threshold\":2,\"keys\":[…]}. Take them from a place that you trust, not from that server or stick.");
 const AUTHORITIES: Field = Field::lines("authorities", "Authorities of the server")
     .hint("Only for a server of your own: the certificates (PEM) that vouch for it beside the public ones.")
     .optional();

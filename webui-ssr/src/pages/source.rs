@@ -7,7 +7,7 @@ use cell_model::config::SourceConfig;
 use cell_model::name::ServiceId;
 use maud::{Markup, html};
 
-use super::source_keys::{keys, server};
+use super::source_keys::{keys, place};
 use super::sources::{catalogue, look, state};
 use crate::frame::Frame;
 use crate::navigation::{service_path, source_path};
@@ -22,7 +22,7 @@ pub(crate) fn render(frame: &Frame, view: &SourceView, source: &SourceConfig) ->
         ("State", state(frame, view)),
         ("Catalogue", catalogue(frame, view)),
     ];
-    pairs.extend(server(source));
+    pairs.extend(place(source));
     pairs.push(("Installed from it", installed(&view.installed)));
     if !view.kept_data.is_empty() {
         pairs.push(("Data that was kept", html! { (listed(&view.kept_data)) }));

@@ -1,25 +1,23 @@
 //! What a source is, as people compare it with what its publisher says.
 
 use cell_model::config::{PublisherKey, PublisherKeys, Purpose, SourceConfig};
+use cell_model::url::SourceUrl;
 use cell_signed::PublicKey;
 use maud::{Markup, html};
 
 use crate::parts::text::facts;
 
-/// Where it is, and who vouches for that server.
-pub(super) fn server(source: &SourceConfig) -> [(&'static str, Markup); 2] {
-    [
-        ("Address", html! { span.value { (source.url) } }),
-        (
-            "Who vouches for the server",
-            html! {
-                @match &source.authorities {
-                    None => "The public authorities",
-                    Some(_) => "The public authorities, and those that were given for it",
-                }
-            },
-        ),
-    ]
+/// Where it is, and who vouches for the server if it is on one.
+pub(super) fn place(source: &SourceConfig) -> Vec<(&'static str, Markup)> {
+    let mut pairs = vec![("Address", html! { span.value { (source.url) } })];
+    if let SourceUrl::Https(_) = source.url {
+        let authorities = match &source.authorities {
+            None => "The public authorities",
+            Some(_) => "The public authorities, and those that were given for it",
+        };
+        pairs.push(("Who vouches for the server", html! { (authorities) }));
+    }
+    pairs
 }
 
 /// How many of the keys must agree, and each of them.

@@ -11,7 +11,7 @@ use crate::parts::text::{Weight, notice};
 /// The page.
 pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
     let content = html! {
-        p.lead { "A folder on somebody's server, with services that they have signed." }
+        p.lead { "A folder on somebody's server or on a USB stick, with services that their publisher has signed." }
         (notice(Weight::Warning, &html! {
             p { strong { "Adding a source is trusting its publisher. " } "Whoever has their keys decides what its services do with what you give them." }
         }))

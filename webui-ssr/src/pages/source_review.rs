@@ -5,7 +5,7 @@ use cell_model::config::{Purpose, SourceConfig};
 use cell_model::name::SourceName;
 use maud::{Markup, html};
 
-use super::source_keys::{keys, server};
+use super::source_keys::{keys, place};
 use crate::forms::{Draft, REVIEWED};
 use crate::frame::Frame;
 use crate::parts::action::{Look, token};
@@ -50,10 +50,10 @@ pub(crate) fn render(frame: &Frame, draft: &Draft, review: &Review<'_>) -> Marku
             (warning("These keys lie beside each other on a machine that builds. They are meant for whoever made them, on boxes of their own."))
         }
         @for said in &preview.warnings { (warning(said)) }
-        (facts(&server(source)))
+        (facts(&place(source)))
         section {
             h2 { "Publisher's keys" }
-            p { "Compare them with those that the publisher hands out, by another way than this server." }
+            p { "Compare them with those that the publisher hands out, by another way than this source." }
             (keys(&source.keys))
         }
         @if preview.changes_nothing { p { "Nothing changes: the source is like this already." } }

@@ -17,7 +17,7 @@ pub(crate) fn render(frame: &Frame, config: &ConfigView, sources: &[SourceView])
         @if frame.may_post("/sources/new") { (link("/sources/new", "Add a source", Look::Plain)) }
     };
     let content = html! {
-        p.lead { "Where services come from beside the box's own image: folders on servers of others, signed by their publishers. The box asks none of them by itself." }
+        p.lead { "Where services come from beside the box's own image: folders on servers of others or on USB sticks, signed by their publishers. The box asks none of them by itself." }
         @if sources.is_empty() {
             (empty("No source is named.", &html! {
                 p.quiet { "The services that came with the box need none." }

@@ -3,6 +3,7 @@
 use cell_model::config::{ServicesSettings, SourceConfig};
 use cell_model::endpoint::Host;
 use cell_model::problem::Problem;
+use cell_model::url::SourceUrl;
 use cell_signed::KeyList;
 
 /// Refuses sources that nobody could fetch from, or trust.
@@ -21,10 +22,16 @@ pub(super) fn check_sources(services: &ServicesSettings) -> Result<(), Problem> 
             keys,
         } = source;
         let field = |field: &str| format!("services.sources.{name}.{field}");
-        if let Host::Address(address) = url.host()
+        if let SourceUrl::Https(url) = url
+            && let Host::Address(address) = url.host()
             && (address.is_loopback() || address.is_unspecified() || address.is_multicast())
         {
             return Err(Problem::field(field("url"), "must be that of another host"));
+        }
+        if authorities.is_some() && matches!(url, SourceUrl::Stick(_)) {
+            let message =
+                "must be empty: no server has to prove who it is where the source is on a stick";
+            return Err(Problem::field(field("authorities"), message));
         }
         if let Some(authorities) = authorities {
             cell_fetch::check_authorities(authorities.as_str())
@@ -71,6 +78,22 @@ mod tests {
             let refused = check(json!({ "friends": source(URL, threshold, keys) })).unwrap_err();
             assert_eq!(refused.errors[0].field, "services.sources.friends.keys");
         }
+    }
+
+    #[test]
+    fn source_on_a_stick_needs_no_authorities_and_may_have_none() {
+        let mut named = source("usb:services", 2, &["01", "02"]);
+        check(json!({ "friends": named })).unwrap();
+        named["authorities"] = json!(concat!(
+            "-----BEGIN CERTIFICATE-----\n",
+            "MAA=\n",
+            "-----END CERTIFICATE-----\n"
+        ));
+        let refused = check(json!({ "friends": named })).unwrap_err();
+        assert_eq!(
+            refused.errors[0].field,
+            "services.sources.friends.authorities"
+        );
     }
 
     #[test]

@@ -63,14 +63,14 @@ pub struct Appliance {
     pub seen: Mutex<Option<Seen>>,
     /// Fetches what is on a server.
     pub fetch: Arc<dyn FetchLink>,
-    /// Opens the file of this name on a USB stick.
+    /// Opens files on USB sticks.
     pub stick: OpenStick,
     /// Restarts the box.
     pub restart: Box<dyn Fn() -> io::Result<()> + Send + Sync>,
 }
 
-/// Opens the file of a name on a USB stick.
-pub type OpenStick = Box<dyn Fn(&str) -> Result<StickFile, StickError> + Send + Sync>;
+/// Opens a file on a USB stick, by its path from the stick's first folder on.
+pub type OpenStick = Arc<dyn Fn(&str) -> Result<StickFile, StickError> + Send + Sync>;
 
 /// What boots next, as it was some time ago.
 pub struct Seen {

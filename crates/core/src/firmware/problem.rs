@@ -236,6 +236,10 @@ fn of_fetch(error: &FetchError) -> Problem {
         FetchError::Garbage(..)
         | FetchError::WrongPart
         | FetchError::NoSize
+        // Bundles on sticks are not fetched.
+        | FetchError::NoStick
+        | FetchError::NotOnStick(_)
+        | FetchError::StickUnreadable(_)
         | FetchError::Unwanted => (
             "source_garbled",
             "The server of new versions is not understood",

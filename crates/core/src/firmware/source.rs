@@ -67,7 +67,7 @@ impl Core {
                 let channel = updates.channel;
                 let name = format!("{}/{}", channel.as_str(), file_name(appliance));
                 let command = Command {
-                    url: source.join(&name),
+                    url: source.join(&name).into(),
                     authorities: updates.authorities.as_ref().map(ToString::to_string),
                     name_servers: self.name_servers(),
                     parts: Vec::new(),

@@ -95,7 +95,7 @@ impl Ask {
     async fn in_time(&self) -> Result<(), Refusal> {
         match tokio::time::timeout(SOURCE, self.refresh()).await {
             Ok(refreshed) => refreshed,
-            Err(_) => Err(FetchError::Stalled(self.source.url.authority()).into()),
+            Err(_) => Err(FetchError::Stalled(self.source.url.keeper()).into()),
         }
     }
 
@@ -104,7 +104,7 @@ impl Ask {
         let keys = match self.file(KEYS_FILE, limit).await {
             Ok(keys) => Some(keys),
             // A publisher that has replaced none.
-            Err(WholeError::Fetch(FetchError::Status(404))) => None,
+            Err(WholeError::Fetch(FetchError::Status(404) | FetchError::NotOnStick(_))) => None,
             Err(WholeError::TooLarge(_)) => return Err(SourceError::TooLarge(KEYS_FILE).into()),
             Err(error) => return Err(error.into()),
         };

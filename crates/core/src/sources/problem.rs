@@ -69,6 +69,12 @@ fn of_fetch(error: &FetchError) -> (&'static str, &'static str) {
             "Look whether the address is that of a source of services.",
         ),
         FetchError::Cut => ("source_incomplete", "Try again."),
+        FetchError::NoStick => ("no_stick", "Plug it in, then try again."),
+        FetchError::NotOnStick(_) => (
+            "not_on_stick",
+            "Look whether it is the right stick (FAT or exFAT), and whether the folder is as the settings have it.",
+        ),
+        FetchError::StickUnreadable(_) => ("stick_unreadable", "Try another one."),
         FetchError::Replaced => ("source_replaced", "Try again."),
         FetchError::Garbage(..)
         | FetchError::WrongPart

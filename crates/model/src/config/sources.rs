@@ -10,14 +10,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::Authorities;
 use crate::container::Registry;
 use crate::name::SourceName;
-use crate::url::HttpsUrl;
+use crate::url::SourceUrl;
 
-/// A source of services: a folder on a server, and who publishes there. Adding one is trusting its publisher.
+/// A source of services: a folder on a server or a stick, and who publishes there. Adding one is trusting its publisher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
     /// The folder with `index.json`.
-    pub url: HttpsUrl,
+    pub url: SourceUrl,
     /// Certificates (PEM) that may vouch for that server beside the public ones, for one of the owner's own.
     #[serde(default)]
     pub authorities: Option<Authorities>,

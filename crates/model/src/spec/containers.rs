@@ -11,7 +11,7 @@ use crate::container::{
     Capability, ContainerPath, IdRange, ImageDigest, ImageRef, Limits, Registry,
 };
 use crate::name::{InterfaceName, PartName, ServiceId};
-use crate::url::HttpsUrl;
+use crate::url::SourceUrl;
 
 /// All that shall run. What is not here is taken away, but for what it has kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub struct NextSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OriginSpec {
     /// The folder of the source.
-    pub url: HttpsUrl,
+    pub url: SourceUrl,
     /// The registry, if the source has its images there.
     pub registry: Option<Registry>,
     /// Certificates (PEM) that may vouch for either beside the public ones.
@@ -54,18 +54,23 @@ pub struct OriginSpec {
 }
 
 impl OriginSpec {
+    /// Whether the images are on a USB stick.
+    pub fn is_on_stick(&self) -> bool {
+        self.registry.is_none() && matches!(self.url, SourceUrl::Stick(_))
+    }
+
     /// Where an image's manifest is.
-    pub fn manifest(&self, digest: &ImageDigest) -> HttpsUrl {
+    pub fn manifest(&self, digest: &ImageDigest) -> SourceUrl {
         match &self.registry {
-            Some(registry) => registry.manifest(digest),
+            Some(registry) => registry.manifest(digest).into(),
             None => self.url.join(&digest.blob_path()),
         }
     }
 
     /// Where a blob of an image is.
-    pub fn blob(&self, digest: &ImageDigest) -> HttpsUrl {
+    pub fn blob(&self, digest: &ImageDigest) -> SourceUrl {
         match &self.registry {
-            Some(registry) => registry.blob(digest),
+            Some(registry) => registry.blob(digest).into(),
             None => self.url.join(&digest.blob_path()),
         }
     }

@@ -10,7 +10,7 @@ use cell_fetch::{Command, FetchError, FetchLink, WholeError, rest, whole};
 use cell_model::container::ImageDigest;
 use cell_model::name::ServiceId;
 use cell_model::spec::OriginSpec;
-use cell_model::url::HttpsUrl;
+use cell_model::url::SourceUrl;
 use cell_packages::{Incoming, PackagesError};
 
 use super::Progress;
@@ -37,7 +37,7 @@ pub(super) enum FetchImagesError {
 }
 
 impl FetchImagesError {
-    /// Whether nobody was reached, or the connection broke.
+    /// Whether nobody was reached, or the connection broke, or the stick is not there (any more).
     pub(super) fn is_network(&self) -> bool {
         let Self::Fetch(WholeError::Fetch(error)) = self else {
             return false;
@@ -48,6 +48,7 @@ impl FetchImagesError {
                 | FetchError::Unreachable(..)
                 | FetchError::Stalled(_)
                 | FetchError::Cut
+                | FetchError::NoStick
         )
     }
 }
@@ -146,7 +147,7 @@ impl Fetch {
         blocking(move || incoming.finish(&blob, size)).await
     }
 
-    fn command(&self, url: HttpsUrl) -> Command {
+    fn command(&self, url: SourceUrl) -> Command {
         Command {
             url,
             authorities: self.origin.authorities.as_ref().map(ToString::to_string),

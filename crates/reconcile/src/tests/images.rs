@@ -19,6 +19,7 @@ use super::services::{files, files_of};
 use super::world::World;
 
 const PLACE: &str = "https://store.example.org/cell";
+const STICK: &str = "usb:services";
 
 /// An image: its manifest, and what that names.
 struct Image {
@@ -118,6 +119,28 @@ async fn images_of_a_source_are_fetched_given_to_podman_and_not_kept() {
     assert_eq!(left.count(), 0, "what podman has is not kept twice");
     let asked = running.world.fetch.asked();
     assert_eq!(asked.len(), 3, "manifest, config, layer, and each once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn stick_is_looked_for_until_it_is_there_and_soon_then() {
+    let (image, world) = (Image::new(), World::new());
+    world.fetch.fail(Some(FetchError::NoStick));
+    let mut config = with_origin(&image, image.size(), None);
+    let source = config.services.sources.values_mut().next().unwrap();
+    source.url = STICK.parse().unwrap();
+    let running = Running::start(world, desired(1, config));
+    let is_told = |status: &ServiceStatus| status.detail.contains("no USB stick is plugged in");
+    until(&running, is_told).await;
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    let fetch = &running.world.fetch;
+    for (digest, bytes) in &image.blobs {
+        fetch.put(&format!("{STICK}/{}", digest.blob_path()), bytes);
+    }
+    running.world.containers.set_next_image(image.digest);
+    fetch.fail(None);
+    let begun = Instant::now();
+    until_loaded(&running, &image).await;
+    assert!(begun.elapsed() < Duration::from_secs(30));
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use cell_os::toolbox::{self, Toolbox};
 
 use super::MachineError;
 
-const SIZE: u64 = 64 << 20;
+const SIZE: u64 = 128 << 20;
 /// Where its partition begins.
 const BEGIN: u64 = 1 << 20;
 /// The folder a box looks into.
@@ -71,6 +71,16 @@ impl Stick {
             source,
         })?;
         Ok(self.files().put(&file, &format!("{FOLDER}/{name}"))?)
+    }
+
+    /// Puts a folder with all that is in it beside that.
+    ///
+    /// # Errors
+    /// That it cannot be written.
+    pub fn put_folder(&self, from: &Path) -> Result<(), MachineError> {
+        let mut copy = self.files().mtools("mcopy")?;
+        toolbox::run(copy.arg("-s").arg(from).arg("::/"))?;
+        Ok(())
     }
 
     /// A file of its folder `seed`; `None` when it is not there.

@@ -1,11 +1,11 @@
-//! A bundle on a USB stick.
+//! Files on USB sticks: bundles, and what sources of services have.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, openat, statat};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
@@ -17,11 +17,11 @@ use super::Source;
 /// File systems that sticks come with.
 const FILE_SYSTEMS: [&str; 2] = ["vfat", "exfat"];
 
-/// A bundle on a stick. The stick is mounted nowhere that anybody could see, to be read only, and until this is
+/// A file on a stick. The stick is mounted nowhere that anybody could see, to be read only, and until this is
 /// dropped.
 #[derive(Debug)]
 pub struct StickFile {
-    /// The bundle.
+    /// The file.
     pub file: File,
     /// As people would name it.
     pub name: String,
@@ -55,7 +55,7 @@ pub enum StickError {
     /// Nothing is plugged in that could be one.
     #[error("no USB stick is plugged in")]
     NoStick,
-    /// There is no bundle for this board on any of them.
+    /// There is no such file on any of them.
     #[error("no USB stick has the file {0}")]
     NoFile(String),
     /// It cannot be mounted or read.
@@ -68,7 +68,7 @@ pub enum StickError {
     },
 }
 
-/// Opens the file of this name in the first folder of a stick. When more sticks have one, the first counts.
+/// Opens the file of this name in the first folder of a stick, or of this path from there on. When more sticks have one, the first counts.
 ///
 /// # Errors
 /// See [`StickError`].
@@ -99,13 +99,14 @@ fn open_on(device: &Path, name: &str) -> io::Result<Option<StickFile>> {
             Err(Errno::BUSY | Errno::NOMEDIUM) => return Ok(None),
             Err(errno) => return Err(errno.into()),
         };
-        match statat(&mount, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => return Ok(None),
-            other => other?,
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        let file = match openat2(&mount, name, flags, Mode::empty(), within) {
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            file => file?,
         };
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         return Ok(Some(StickFile {
-            file: openat(&mount, name, flags, Mode::empty())?.into(),
+            file: file.into(),
             name: format!("{name} on {}", device.display()),
             _mount: Some(mount),
         }));
