@@ -4,32 +4,31 @@ use cell_testkit::world::HOME_GATEWAY;
 use cell_tests::browser::{self, page, sent};
 use cell_tests::{DOMAIN, OWNER, PASSWORD};
 use cell_webui::routes::PAGES;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::serving::serving;
 
-/// The pages about a service that is installed, and that has not got an update.
-fn pages_about(service: &str) -> Vec<serde_json::Value> {
+/// The pages about a service that is installed, and about another one of which there is only what it has kept.
+fn pages_about(service: &str, kept: &str) -> Vec<Value> {
     let pages = PAGES.iter().filter(|page| page.path.contains("{service}"));
-    pages
-        .map(|shown| {
-            let path = shown.path.replace("{service}", service);
-            let status = match path.rsplit('/').next() {
-                Some("install" | "update" | "data") => 409,
-                _ => 200,
-            };
-            page(&path, status)
-        })
-        .collect()
+    let pages = pages.map(|shown| {
+        let about = match shown.path.ends_with("/data") {
+            true => kept,
+            false => service,
+        };
+        page(&shown.path.replace("{service}", about), 200)
+    });
+    pages.collect()
 }
 
 #[test]
 fn no_page_about_a_service_has_a_barrier() {
     let host = serving(&["calendar", "files"]);
+    host.remove("files", false);
+    let mut pages = pages_about("calendar", "files");
+    pages.extend(["/", "/services"].map(|path| page(path, 200)));
+    pages.push(sent("/services/calendar/internet", &json!({}), 200));
     let base = format!("https://{HOME_GATEWAY}:8443");
-    let mut pages = pages_about("calendar");
-    pages.extend([page("/", 200), page("/services", 200), page("/me", 403)]);
-    pages.push(sent("/services/calendar/internet", &json!({}), 422));
     let owner = Some((OWNER, PASSWORD));
     browser::hold(&host.cell.world.laptop, &base, owner, &pages);
 }
