@@ -156,11 +156,6 @@ impl Appliance {
         self.power_on();
     }
 
-    /// Nobody has the stick plugged in when it is switched on the next time.
-    pub fn pull_stick(&mut self) {
-        self.options.stick = None;
-    }
-
     /// Switches on again after the power was cut.
     pub fn power_on(&mut self) {
         self.machine = Machine::start(&self.emulator, &self.options).unwrap();

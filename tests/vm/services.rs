@@ -48,7 +48,7 @@ fn wait_calendar(appliance: &Appliance, ca: &str) {
 }
 
 #[test]
-#[ignore = "boots twice and starts containers; run by `cargo xtask test --long vm_long`"]
+#[ignore = "boots three times and starts containers; run by `cargo xtask test --long vm_long`"]
 fn vm_long_calendar_is_installed_used_and_outlives_the_power() {
     let mut appliance = Appliance::start_with(|options| {
         if let Some(Nic::User(forwards)) = options.nics.first_mut() {
@@ -108,4 +108,31 @@ fn vm_long_calendar_is_installed_used_and_outlives_the_power() {
         .post("/api/parts/containers/test", &json!({}));
     let tested = parts.unwrap().json();
     assert_eq!(tested["ok"], true, "{tested}");
+
+    // What a power cut may leave of podman's files: images, containers and networks are made again, and what is kept stays.
+    appliance.open_shell_as_owner();
+    let files = "storage/overlay/*/link storage/overlay-layers/layers.json networks/*.json";
+    let damage = format!(
+        "cd /var/lib/containers; for file in {files}; do : > $file; done; sync; find {files} -size 0 | wc -l"
+    );
+    let damaged: u32 = number_in(&appliance.answer(&damage));
+    assert!(damaged >= 4, "{damaged}: two layers, their list, a network");
+    appliance.power_cycle();
+    appliance.sign_in();
+    wait_calendar(&appliance, &ca);
+    let (status, text) = ask(&appliance, &ca, &event, &own);
+    assert!(
+        status == 200 && text.contains("SUMMARY:Breakfast"),
+        "{text}"
+    );
+    appliance.open_shell_as_owner();
+    let begun_anew = appliance.answer("grep -c 'the images are begun anew' /run/log/messages");
+    assert!(number_in(&begun_anew) > 0);
+}
+
+/// The first number of a text.
+fn number_in(text: &str) -> u32 {
+    let mut parts = text.split(|letter: char| !letter.is_ascii_digit());
+    let digits = parts.find(|part| !part.is_empty()).unwrap();
+    digits.parse().unwrap()
 }

@@ -102,7 +102,7 @@ fn vm_long_services_come_from_a_stick_and_outlive_it() {
     assert_eq!(wait_well(&appliance)["release"], RELEASE);
 
     // It is pulled out while the box is off, and nobody misses it.
-    appliance.pull_stick();
+    appliance.change(|options| options.stick = None);
     appliance.power_cycle();
     appliance.sign_in();
     wait_well(&appliance);
