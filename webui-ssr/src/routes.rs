@@ -11,8 +11,8 @@ use crate::assets;
 use crate::forms::{self, Field};
 use crate::handlers::{
     account, app_passwords, audit, dns, network, overview, parts, peers, people, revisions,
-    service_data, service_internet, service_profile, service_settings, services, settings, setup,
-    sign_in, sources, system,
+    second_factor, service_data, service_internet, service_profile, service_settings, services,
+    settings, setup, sign_in, sources, system,
 };
 
 /// One page and the forms that are sent from it.
@@ -270,6 +270,12 @@ pub static PAGES: &[Page] = &[
     page!("/account/password", "New password", None, Access::SignedIn, account::ask_password, [
         post!("/account/password", Access::SignedIn, forms::session::PASSWORD, account::set_password)
     ]),
+    page!(dangerous "/account/second-factor", "Second factor", None, Access::SignedIn, second_factor::show, [
+        post!(dangerous "/account/second-factor", Access::SignedIn, &[], second_factor::offer),
+        post!(dangerous "/account/second-factor/code", Access::SignedIn, forms::session::CODE, second_factor::add),
+        post!(dangerous "/account/second-factor/codes", Access::SignedIn, &[], second_factor::renew),
+        post!(dangerous "/account/second-factor/remove", Access::SignedIn, &[], second_factor::remove)
+    ]),
     page!("/account/app-passwords", "App passwords", None, Access::SignedIn, app_passwords::list, []),
     page!(dangerous "/account/app-passwords/new", "Add an app password", None, Access::SignedIn, app_passwords::new, [
         post!(dangerous "/account/app-passwords/new", Access::SignedIn, forms::app_password::NEW, app_passwords::add)
@@ -281,7 +287,8 @@ pub static PAGES: &[Page] = &[
         post!("/reauthenticate", Access::SignedIn, forms::session::REAUTHENTICATE, sign_in::reauthenticate)
     ]),
     page!("/sign-in", "Sign in", None, Access::SignIn, sign_in::show, [
-        post!("/sign-in", Access::SignIn, forms::session::SIGN_IN, sign_in::sign_in)
+        post!("/sign-in", Access::SignIn, forms::session::SIGN_IN, sign_in::sign_in),
+        post!("/sign-in/code", Access::SignIn, forms::session::SIGN_IN_CODE, sign_in::sign_in_with_code)
     ]),
     page!("/setup", "Set up the cell", None, Access::Setup, setup::show, [
         post!("/setup", Access::Setup, forms::setup::FIELDS, setup::complete)

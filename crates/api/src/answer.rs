@@ -2,12 +2,13 @@
 
 use cell_control::change::{Pending, Receipt};
 use cell_control::query::Range;
+use cell_control::second_factor::SecondFactorView;
 use cell_control::view::{Page, PeerView, ServiceView, SetupView};
 use cell_gate::{Reply, Visit};
 use cell_model::account::Role;
 use cell_model::name::Username;
 use cell_model::problem::Problem;
-use cell_model::secret::{Secret, exposed_option};
+use cell_model::secret::{Secret, exposed, exposed_option};
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -149,6 +150,30 @@ pub(crate) struct IdentityAnswer {
     pub(crate) role: Role,
     /// The password was set by somebody else and should be changed.
     pub(crate) must_change_password: bool,
+}
+
+/// The second factor of one's own account.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SecondFactorAnswer {
+    /// It; `null`: none.
+    pub(crate) second_factor: Option<SecondFactorView>,
+}
+
+/// What an app has to know, once.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct OfferedSecondFactorAnswer {
+    /// As people type it into the app (base 32).
+    #[serde(serialize_with = "exposed")]
+    #[schemars(with = "String")]
+    pub(crate) secret: Secret<String>,
+    /// The same as an address that apps open (`otpauth:`).
+    #[serde(serialize_with = "exposed")]
+    #[schemars(with = "String")]
+    pub(crate) uri: Secret<String>,
+    /// That as a QR code, an inline SVG.
+    #[serde(serialize_with = "exposed_option")]
+    #[schemars(with = "Option<String>")]
+    pub(crate) qr_svg: Option<Secret<String>>,
 }
 
 /// The token that changes must carry as `X-CSRF-Token`.

@@ -7,6 +7,7 @@ use cell_control::app_password::{AppPasswordForm, AppPasswordView, NewAppPasswor
 use cell_control::change::{
     PeerForm, PeerUpdate, Preview, ServiceUpdate, SettingsUpdate, SetupForm,
 };
+use cell_control::second_factor::NewRecoveryCodes;
 use cell_control::view::{
     AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, KeptDataView,
     LogPage, OfferView, Page, PartView, PeerView, RefreshView, RevisionView, ServiceLogLine,
@@ -17,11 +18,12 @@ use cell_model::account::Role;
 
 use crate::answer::{
     AccountAnswer, ChangeAnswer, CsrfAnswer, DashboardAnswer, HealthAnswer, IdentityAnswer,
-    PeerAnswer, PeerFileAnswer, ServiceAnswer, SetupAnswer, StepAnswer, WizardAnswer,
+    OfferedSecondFactorAnswer, PeerAnswer, PeerFileAnswer, SecondFactorAnswer, ServiceAnswer,
+    SetupAnswer, StepAnswer, WizardAnswer,
 };
 use crate::openapi;
 use crate::parameter::{CURSOR, LIMIT};
-use crate::routes::auth::{LoginForm, ReauthenticationForm};
+use crate::routes::auth::{CodeForm, LoginForm, ReauthenticationForm};
 use crate::routes::setup::StepForm;
 use crate::routes::{app_passwords, audit, auth, config, firmware, parts, peers, services, setup};
 use crate::row::{CHANGE, OWN, READ, Row, handler};
@@ -130,6 +132,58 @@ pub(crate) static ROWS: &[Row] = &[
         r#"{"current_password":"a long and quiet river","new_password":"a short and loud brook"}"#,
     )
     .refuses(&[403, 429]),
+    Row::get(
+        "/api/auth/second-factor",
+        "secondFactor",
+        handler!(auth::second_factor),
+    )
+    .is(Access::SignedIn, "Your second factor.")
+    .answers::<SecondFactorAnswer>(),
+    Row::post(
+        "/api/auth/second-factor",
+        "offerSecondFactor",
+        handler!(auth::offer_second_factor),
+    )
+    .is(
+        Access::SignedIn,
+        "Have a secret made up for an app that makes codes (RFC 6238). Nothing is asked for until a code of it was sent.",
+    )
+    .dangerous()
+    .creates::<OfferedSecondFactorAnswer>()
+    .refuses(&[409]),
+    Row::put(
+        "/api/auth/second-factor",
+        "addSecondFactor",
+        handler!(auth::add_second_factor),
+    )
+    .is(
+        Access::SignedIn,
+        "Prove that the app has it: sign-ins need a code from then on, and your other sessions end. Recovery codes come once.",
+    )
+    .dangerous()
+    .takes::<CodeForm>(r#"{"code":"123456"}"#)
+    .answers::<NewRecoveryCodes>()
+    .refuses(&[409]),
+    Row::delete(
+        "/api/auth/second-factor",
+        "removeSecondFactor",
+        handler!(auth::remove_second_factor),
+    )
+    .is(Access::SignedIn, "Ask for no code any more.")
+    .dangerous()
+    .refuses(&[404]),
+    Row::post(
+        "/api/auth/second-factor/recovery-codes",
+        "renewRecoveryCodes",
+        handler!(auth::renew_recovery_codes),
+    )
+    .is(
+        Access::SignedIn,
+        "Make other recovery codes; those of before count no more.",
+    )
+    .dangerous()
+    .answers::<NewRecoveryCodes>()
+    .refuses(&[404]),
     Row::post(
         "/api/auth/admin/reset-password",
         "resetPassword",
@@ -137,7 +191,7 @@ pub(crate) static ROWS: &[Row] = &[
     )
     .is(
         CHANGE,
-        "Set somebody else's password; their sessions and app passwords end.",
+        "Set somebody else's password; their sessions, app passwords and second factor end.",
     )
     .dangerous()
     .takes::<PasswordReset>(r#"{"username":"anna","new_password":"a long and quiet river"}"#)

@@ -1,4 +1,4 @@
-//! Who is asking: accounts, passwords, sessions, app passwords, the code that opens the setup, and the brake on guessing.
+//! Who is asking: accounts, passwords, second factors, sessions, app passwords, the code that opens the setup, and the brake on guessing.
 //!
 //! Promises: no I/O and no clock, every time is passed in; a password is kept only as an argon2id hash, a session or an
 //! app password only as the SHA-256 of what the box made up for it; an unknown account costs a caller the same time as a
@@ -12,8 +12,10 @@ mod app_password;
 mod app_password_table;
 mod crockford;
 mod password;
+mod pending_sign_ins;
 mod random;
 mod removed_app_passwords;
+mod second_factor;
 mod session;
 mod session_table;
 mod setup_code;
@@ -27,8 +29,10 @@ pub use app_password_table::{AppPasswordCheck, AppPasswordTable};
 pub use password::{
     PasswordError, PasswordHash, check_password_rules, hash_password, verify_password,
 };
+pub use pending_sign_ins::{PendingSignIn, PendingSignIns};
 pub use random::RandomError;
 pub use removed_app_passwords::{Removal, RemovedAppPassword, RemovedAppPasswords};
+pub use second_factor::{RecoveryCodes, SecondFactor, TotpSecret};
 pub use session::Session;
 pub use session_table::{SessionTable, Touch};
 pub use setup_code::{SetupCode, SetupCodeError};

@@ -2,12 +2,13 @@
 
 use cell_model::account::{Identity, Role};
 use cell_model::name::{ServiceId, Username};
-use cell_model::secret::{Secret, exposed};
+use cell_model::secret::{Secret, exposed, exposed_option};
 use cell_model::status::Part;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::app_password::{AppPasswordForm, NewAppPassword, ServiceSignIn};
+use crate::second_factor::{NewRecoveryCodes, OfferedSecondFactor};
 use crate::view::RefreshView;
 
 /// Code of the refusal of a dangerous act to whom [`Action::Reauthenticate`] helps.
@@ -17,13 +18,28 @@ pub const REAUTHENTICATION_REQUIRED: &str = "reauthentication_required";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Opens a session. Needs no sign-in. 401 when wrong, 429 when too often.
+    /// Opens a session, or asks for a code where the account has a second factor. Needs no sign-in. 401 when wrong, 429 when
+    /// too often.
     SignIn {
         /// The account.
         username: String,
         /// Its password.
         #[serde(serialize_with = "exposed")]
         password: Secret<String>,
+        /// A code of its second factor, if it is at hand.
+        #[serde(default, serialize_with = "exposed_option")]
+        code: Option<Secret<String>>,
+        /// What the browser calls itself, for the list of sessions.
+        user_agent: String,
+    },
+    /// Opens the session that asked for a code. Needs no sign-in. 401 when wrong or too late, 429 when too often.
+    SignInWithCode {
+        /// What came with the question.
+        #[serde(serialize_with = "exposed")]
+        ticket: Secret<String>,
+        /// The app's, or a recovery code.
+        #[serde(serialize_with = "exposed")]
+        code: Secret<String>,
         /// What the browser calls itself, for the list of sessions.
         user_agent: String,
     },
@@ -42,11 +58,24 @@ pub enum Action {
     },
     /// The caller's own password; ends the caller's other sessions.
     ChangePassword(PasswordChange),
-    /// Somebody else's password; ends their sessions and app passwords. Admins for members, owners for all, root for all.
+    /// Makes up what an app needs for the caller's second factor; nothing is asked for until it is added. 409 when there is
+    /// one.
+    OfferSecondFactor,
+    /// Has codes of that app asked for from now on; ends the caller's other sessions. 409 when nothing was offered.
+    AddSecondFactor {
+        /// What the app shows.
+        #[serde(serialize_with = "exposed")]
+        code: Secret<String>,
+    },
+    /// Other recovery codes for the caller's second factor. 404 when there is none.
+    RenewRecoveryCodes,
+    /// No code is asked for any more. 404 when there is none.
+    RemoveSecondFactor,
+    /// Somebody else's password; ends their sessions, app passwords and second factor. Admins for members, owners for all, root for all.
     ResetPassword(PasswordReset),
     /// A new account. Owners only.
     AddAccount(AccountForm),
-    /// An account goes, with its sessions and app passwords. Owners only; the last owner stays.
+    /// An account goes, with its sessions, app passwords and second factor. Owners only; the last owner stays.
     RemoveAccount {
         /// Which.
         username: Username,
@@ -236,6 +265,16 @@ pub enum Outcome {
         /// The password was set by somebody else and should be changed.
         must_change_password: bool,
     },
+    /// The password is right, and a code is needed.
+    CodeRequired {
+        /// For [`Action::SignInWithCode`]; good for five minutes.
+        #[serde(serialize_with = "exposed")]
+        ticket: Secret<String>,
+    },
+    /// What an app needs for a second factor.
+    SecondFactorOffered(Box<OfferedSecondFactor>),
+    /// Recovery codes were made.
+    RecoveryCodes(Box<NewRecoveryCodes>),
     /// An app password was made.
     AppPasswordAdded(Box<NewAppPassword>),
     /// Name and app password are right.

@@ -14,6 +14,7 @@ pub mod csv;
 pub mod fake;
 pub mod query;
 pub mod remote;
+pub mod second_factor;
 pub mod view;
 
 use std::os::fd::OwnedFd;

@@ -31,6 +31,7 @@ pub use self::services::{
 };
 use crate::action::LogLevel;
 use crate::change::Pending;
+use crate::second_factor::SecondFactorView;
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -340,6 +341,8 @@ pub struct AccountView {
     pub created_at: Timestamp,
     /// The password was set by somebody else and should be changed.
     pub must_change_password: bool,
+    /// Whether a code is asked for beside the password.
+    pub second_factor: bool,
 }
 
 /// The caller's own account and sessions.
@@ -349,6 +352,8 @@ pub struct SessionsView {
     pub identity: Identity,
     /// The password was set by somebody else and should be changed.
     pub must_change_password: bool,
+    /// The second factor; `null`: none.
+    pub second_factor: Option<SecondFactorView>,
     /// Sessions of this account.
     pub sessions: Vec<SessionView>,
 }

@@ -12,7 +12,7 @@ use crate::app_password::{day, note_removal, remove_app_passwords};
 use crate::people::{ACCOUNTS, People};
 use crate::set_up::internal;
 use crate::sign_in::{own_session, remove_sessions};
-use crate::{Core, submit};
+use crate::{Core, second_factor, submit};
 
 /// What outlives another password of an account.
 #[derive(Clone, Copy)]
@@ -120,11 +120,17 @@ impl Core {
                 ended.removal = removed.removal(&ended.app_passwords, today);
             }
         }
+        if let Outlives::Nothing = outlives {
+            second_factor::remove(&mut batch, &account.username);
+        }
         ended.remove_from(&mut batch)?;
         let event = submit::event(action, identity, caller).on(account.username.to_string());
         self.commit(batch, event).await?;
         let mut people = self.people();
         ended.end(&mut people);
+        if let Outlives::Nothing = outlives {
+            people.second_factors.remove(&account.username);
+        }
         people.accounts.insert(account.username.clone(), account);
         Ok(Outcome::Done)
     }
@@ -197,6 +203,7 @@ impl Core {
         let now = (self.clock)();
         let mut batch = Batch::new(now, Some(identity.username.clone()), "Removed an account");
         batch.remove(ACCOUNTS, username.to_string());
+        second_factor::remove(&mut batch, username);
         let mut ended = self.open_to(username);
         ended.removal = self.people().removed_app_passwords.end_of(username);
         ended.remove_from(&mut batch)?;
@@ -204,6 +211,8 @@ impl Core {
         self.commit(batch, event).await?;
         let mut people = self.people();
         people.accounts.remove(username);
+        people.second_factors.remove(username);
+        people.offers.remove(username);
         ended.end(&mut people);
         Ok(Outcome::Done)
     }

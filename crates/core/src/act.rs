@@ -38,8 +38,20 @@ impl Core {
             Action::SignIn {
                 username,
                 password,
+                code,
                 user_agent,
-            } => self.sign_in(caller, &username, password, &user_agent).await,
+            } => {
+                self.sign_in(caller, &username, password, code, &user_agent)
+                    .await
+            }
+            Action::SignInWithCode {
+                ticket,
+                code,
+                user_agent,
+            } => {
+                self.sign_in_with_code(caller, &ticket, &code, &user_agent)
+                    .await
+            }
             Action::CheckSetupCode { setup_code } => self
                 .check_setup_code(setup_code.expose())
                 .map(|()| Outcome::Done),
@@ -61,9 +73,10 @@ impl Core {
             self.refuse_during_trial()?;
         }
         match action {
-            Action::SignIn { .. } | Action::CheckSetupCode { .. } | Action::CheckAppPassword(_) => {
-                self.act_as_stranger(caller, action).await
-            }
+            Action::SignIn { .. }
+            | Action::SignInWithCode { .. }
+            | Action::CheckSetupCode { .. }
+            | Action::CheckAppPassword(_) => self.act_as_stranger(caller, action).await,
             Action::Reauthenticate { password } => {
                 self.reauthenticate(identity, caller, password).await
             }
@@ -71,6 +84,12 @@ impl Core {
             Action::RevokeSession { id } => self.revoke_session(identity, caller, &id).await,
             Action::ChangePassword(change) => self.change_password(identity, caller, change).await,
             Action::ResetPassword(reset) => self.reset_password(identity, caller, reset).await,
+            Action::OfferSecondFactor => self.offer_second_factor(identity),
+            Action::AddSecondFactor { code } => {
+                self.add_second_factor(identity, caller, &code).await
+            }
+            Action::RenewRecoveryCodes => self.renew_recovery_codes(identity, caller).await,
+            Action::RemoveSecondFactor => self.remove_second_factor(identity, caller).await,
             Action::AddAccount(form) => self.add_account(identity, caller, form).await,
             Action::RemoveAccount { username } => {
                 self.remove_account(identity, caller, &username).await
@@ -143,6 +162,9 @@ fn keeps_something(action: &Action) -> bool {
     matches!(
         action,
         Action::ChangePassword(_)
+            | Action::AddSecondFactor { .. }
+            | Action::RenewRecoveryCodes
+            | Action::RemoveSecondFactor
             | Action::ResetPassword(_)
             | Action::AddAccount(_)
             | Action::RemoveAccount { .. }
@@ -156,6 +178,7 @@ fn keeps_something(action: &Action) -> bool {
 fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
     Some(match action {
         Action::SignIn { .. }
+        | Action::SignInWithCode { .. }
         | Action::CheckSetupCode { .. }
         | Action::CheckAppPassword(_)
         | Action::TestPart { .. }
@@ -166,6 +189,11 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
         Action::SignOut => ("auth.logout", None),
         Action::RevokeSession { .. } => ("auth.session.revoke", None),
         Action::ChangePassword(_) => ("auth.password.change", None),
+        Action::OfferSecondFactor | Action::AddSecondFactor { .. } => {
+            ("auth.second_factor.add", None)
+        }
+        Action::RenewRecoveryCodes => ("auth.recovery_codes.renew", None),
+        Action::RemoveSecondFactor => ("auth.second_factor.remove", None),
         Action::ResetPassword(reset) => ("auth.password.reset", Some(reset.username.to_string())),
         Action::AddAccount(form) => ("account.add", Some(form.username.to_string())),
         Action::RemoveAccount { username } => ("account.remove", Some(username.to_string())),

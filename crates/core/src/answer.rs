@@ -8,6 +8,7 @@ use cell_audit::{AuditError, AuditQuery, AuditRecord};
 use cell_auth::SessionToken;
 use cell_control::caller::{Caller, Credential, now_since_boot};
 use cell_control::query::{Answer, Audit, Diff, Query, Range, Settings};
+use cell_control::second_factor::SecondFactorView;
 use cell_control::view::{
     AccountView, AuditVerifyView, AuditView, ConfigView, DhcpView, DiffView, LeaseView, LogPage,
     NetworkView, Page, PartView, PeerView, RevisionView, RootCertificateView, SessionView,
@@ -432,6 +433,7 @@ impl Core {
                 role: account.role,
                 created_at: account.created_at,
                 must_change_password: account.must_change_password,
+                second_factor: people.second_factor(account).is_some(),
             })
             .collect();
         let next = cut(&mut items, range.limit, |account| {
@@ -445,11 +447,14 @@ impl Core {
         let now = (self.clock)();
         let people = self.people();
         let sessions = people.sessions.of_account(&identity.username, now);
+        let account = people.accounts.get(&identity.username);
+        let second_factor = account.and_then(|account| people.second_factor(account));
         SessionsView {
-            must_change_password: people
-                .accounts
-                .get(&identity.username)
-                .is_some_and(|account| account.must_change_password),
+            must_change_password: account.is_some_and(|account| account.must_change_password),
+            second_factor: second_factor.map(|factor| SecondFactorView {
+                since: factor.since,
+                recovery_codes_left: factor.recovery_codes_left(),
+            }),
             sessions: sessions
                 .into_iter()
                 .map(|session| SessionView {

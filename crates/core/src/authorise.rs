@@ -133,8 +133,15 @@ pub(crate) fn role_for(query: &Query) -> Option<Role> {
 /// What a role must be at least to do this; `None`: nobody needs to be signed in.
 pub(crate) fn role_to_act(action: &Action) -> Option<Role> {
     match action {
-        Action::SignIn { .. } | Action::CheckSetupCode { .. } | Action::CheckAppPassword(_) => None,
-        Action::Reauthenticate { .. }
+        Action::SignIn { .. }
+        | Action::SignInWithCode { .. }
+        | Action::CheckSetupCode { .. }
+        | Action::CheckAppPassword(_) => None,
+        Action::OfferSecondFactor
+        | Action::AddSecondFactor { .. }
+        | Action::RenewRecoveryCodes
+        | Action::RemoveSecondFactor
+        | Action::Reauthenticate { .. }
         | Action::AddAppPassword(_)
         | Action::RemoveAppPassword { .. }
         | Action::SignOut
@@ -165,12 +172,17 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::ResetPassword(_)
         | Action::AddAccount(_)
         | Action::RemoveAccount { .. }
-        | Action::AddAppPassword(_) => true,
+        | Action::AddAppPassword(_)
+        | Action::OfferSecondFactor
+        | Action::AddSecondFactor { .. }
+        | Action::RenewRecoveryCodes
+        | Action::RemoveSecondFactor => true,
         // A restart brings back what runs, or what somebody had to prove their password for.
         Action::Restart => false,
         // It asks for the present password itself.
         Action::ChangePassword(_) => false,
         Action::SignIn { .. }
+        | Action::SignInWithCode { .. }
         | Action::CheckSetupCode { .. }
         | Action::CheckAppPassword(_)
         | Action::RemoveAppPassword { .. }

@@ -25,6 +25,7 @@ mod people;
 mod prepare;
 mod proof;
 mod rolling;
+mod second_factor;
 pub mod seed;
 mod service_care;
 mod service_data;

@@ -5,18 +5,23 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cell_auth::{
-    Account, AppPassword, AppPasswordTable, PasswordHash, RandomError, RemovedAppPassword,
-    RemovedAppPasswords, Session, SessionTable, SetupCode, SetupGate, Throttle,
+    Account, AppPassword, AppPasswordTable, PasswordHash, PendingSignIns, RandomError,
+    RemovedAppPassword, RemovedAppPasswords, SecondFactor, Session, SessionTable, SetupCode,
+    SetupGate, Throttle,
 };
 use cell_model::account::Role;
 use cell_model::name::Username;
 use cell_store::{Store, StoreError, Tree};
 use tokio::sync::Semaphore;
 
+use crate::second_factor::Offer;
+
 /// Accounts by name.
 pub(crate) const ACCOUNTS: Tree = Tree::new("accounts");
 /// Sessions by the hash of their token.
 pub(crate) const SESSIONS: Tree = Tree::new("sessions");
+/// Second factors by the name of their account.
+pub(crate) const SECOND_FACTORS: Tree = Tree::new("second_factors");
 /// App passwords by their id.
 pub(crate) const APP_PASSWORDS: Tree = Tree::new("app_passwords");
 /// App passwords that were removed lately, by the id they had.
@@ -41,6 +46,11 @@ pub(crate) struct People {
     pub(crate) accounts: BTreeMap<Username, Account>,
     pub(crate) sessions: SessionTable,
     pub(crate) throttle: Throttle,
+    pub(crate) second_factors: BTreeMap<Username, SecondFactor>,
+    /// For tries at their codes.
+    pub(crate) code_throttle: Throttle,
+    pub(crate) offers: BTreeMap<Username, Offer>,
+    pub(crate) pending: PendingSignIns,
     pub(crate) app_passwords: AppPasswordTable,
     pub(crate) removed_app_passwords: RemovedAppPasswords,
     /// For tries at services. Not shared with the sign-in: a phone that goes on sending an app password that is gone
@@ -62,6 +72,10 @@ impl People {
             accounts: BTreeMap::new(),
             sessions: SessionTable::default(),
             throttle: Throttle::default(),
+            second_factors: BTreeMap::new(),
+            code_throttle: Throttle::default(),
+            offers: BTreeMap::new(),
+            pending: PendingSignIns::default(),
             app_passwords: AppPasswordTable::default(),
             removed_app_passwords: RemovedAppPasswords::default(),
             service_throttle: Throttle::default(),
@@ -87,6 +101,7 @@ impl People {
     ) -> Result<(), PeopleError> {
         let accounts = store.records::<Account>(ACCOUNTS).scan()?;
         let sessions = store.records::<Session>(SESSIONS).scan()?;
+        let second_factors = store.records::<SecondFactor>(SECOND_FACTORS).scan()?;
         let app_passwords = store.records::<AppPassword>(APP_PASSWORDS).scan()?;
         let removed = store.records::<RemovedAppPassword>(REMOVED_APP_PASSWORDS);
         let removed = removed.scan()?.into_iter().map(|(_, removed)| removed);
@@ -102,10 +117,25 @@ impl People {
             .map(|(_, account)| (account.username.clone(), account))
             .collect();
         self.sessions = SessionTable::from_stored(sessions.into_iter().map(|(_, session)| session));
+        self.second_factors = second_factors
+            .into_iter()
+            .map(|(_, factor)| (factor.username.clone(), factor))
+            .collect();
         let app_passwords = app_passwords.into_iter().map(|(_, password)| password);
         self.app_passwords = AppPasswordTable::from_stored(app_passwords);
         self.removed_app_passwords = removed;
         Ok(())
+    }
+
+    /// The second factor of an account.
+    pub(crate) fn second_factor(&self, account: &Account) -> Option<&SecondFactor> {
+        let factor = self.second_factors.get(&account.username);
+        factor.filter(|factor| factor.account_created_at == account.created_at)
+    }
+
+    /// Puts one in the place of what was there.
+    pub(crate) fn keep_second_factor(&mut self, factor: SecondFactor) {
+        self.second_factors.insert(factor.username.clone(), factor);
     }
 
     /// Whether the account is the only owner.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use cell_audit::{AuditEvent, Outcome as AuditOutcome};
-use cell_auth::{Account, PasswordHash, Session, SessionToken, TokenHash};
+use cell_auth::{Account, PasswordHash, SecondFactor, Session, SessionToken, TokenHash};
 use cell_control::action::Outcome;
 use cell_control::caller::{Caller, Credential, now_since_boot};
 use cell_model::account::Identity;
@@ -16,7 +16,7 @@ use cell_store::Batch;
 use crate::authorise::{LOCAL_NAME, no_accounts, sign_in_required};
 use crate::people::{HASHING, SESSIONS};
 use crate::set_up::{internal, whole_seconds};
-use crate::{Core, submit};
+use crate::{Core, second_factor, submit};
 
 impl Core {
     pub(crate) async fn sign_in(
@@ -24,6 +24,7 @@ impl Core {
         caller: &Caller,
         typed: &str,
         password: Secret<String>,
+        code: Option<Secret<String>>,
         user_agent: &str,
     ) -> Result<Outcome, Problem> {
         if self.desired.borrow().config.is_none() {
@@ -51,25 +52,97 @@ impl Core {
             (account, hash)
         };
         let right = verified(hash, password).await?;
-        let now = (self.clock)();
         let writer = self.writer.lock().await;
         // It may have gone, or been given another password, while this one was looked at.
-        let same = |account: &Account| {
-            let people = self.people();
-            let now = people.accounts.get(&account.username);
-            now.is_some_and(|now| now.password_hash == account.password_hash)
-        };
+        let same = |account: &Account| self.is_still(&account.username, &account.password_hash);
         let known = account.as_ref().map(|account| account.username.to_string());
         let Some(account) = account.filter(|account| right && same(account)) else {
             drop(writer);
-            let mut event = AuditEvent::new("auth.login")
-                .from(address)
-                .outcome(AuditOutcome::Refused);
+            let mut event = refused(address);
             // What is no name of anybody may well be a password.
             event.object = known;
             self.note(event).await;
             return Err(wrong_credentials());
         };
+        let factor = self.people().second_factor(&account).cloned();
+        let used = match (factor, code) {
+            (None, _) => Ok(None),
+            (Some(_), None) => return self.ask_for_code(address, account),
+            (Some(factor), Some(code)) => self.use_code(&account, &factor, &code).map(Some),
+        };
+        match used {
+            Ok(used) => self.open_session(address, &account, user_agent, used).await,
+            Err(problem) => {
+                drop(writer);
+                Err(self.refuse_code(address, &account, problem).await)
+            }
+        }
+    }
+
+    /// The password was right: no guess, and nothing that is open yet.
+    fn ask_for_code(&self, address: IpAddr, account: Account) -> Result<Outcome, Problem> {
+        let mut people = self.people();
+        people.throttle.was_no_guess(address, &account.username);
+        let (username, hash) = (account.username, account.password_hash);
+        let ticket = people.pending.begin(username, hash, now_since_boot());
+        let ticket = ticket.map_err(|error| internal(&error))?.expose_text();
+        Ok(Outcome::CodeRequired { ticket })
+    }
+
+    pub(crate) async fn sign_in_with_code(
+        &self,
+        caller: &Caller,
+        ticket: &Secret<String>,
+        code: &Secret<String>,
+        user_agent: &str,
+    ) -> Result<Outcome, Problem> {
+        let address = source(caller);
+        let ticket: SessionToken = ticket.expose().parse().map_err(|_| too_late())?;
+        let writer = self.writer.lock().await;
+        let (account, factor) = {
+            let people = self.people();
+            let pending = people.pending.find(&ticket, now_since_boot());
+            let pending = pending.ok_or_else(too_late)?;
+            let account = people.accounts.get(&pending.username);
+            let account = account.filter(|now| now.password_hash == pending.password_hash);
+            let account = account.ok_or_else(too_late)?.clone();
+            let factor = people.second_factor(&account).cloned();
+            (account, factor)
+        };
+        let admitted = self
+            .people()
+            .throttle
+            .admit(address, &account.username, now_since_boot());
+        admitted.map_err(|throttled| too_often(throttled.retry_after))?;
+        // One that was removed meanwhile is asked for no more.
+        let used = factor.map(|factor| self.use_code(&account, &factor, code));
+        match used.transpose() {
+            Ok(used) => {
+                self.people().pending.end(&ticket);
+                self.open_session(address, &account, user_agent, used).await
+            }
+            Err(problem) => {
+                drop(writer);
+                Err(self.refuse_code(address, &account, problem).await)
+            }
+        }
+    }
+
+    async fn refuse_code(&self, address: IpAddr, account: &Account, problem: Problem) -> Problem {
+        let event = refused(address).on(account.username.to_string());
+        self.note(event.detail(problem.code.clone())).await;
+        problem
+    }
+
+    /// Opens a session of an account that has proven who it is, and keeps what became of its second factor.
+    async fn open_session(
+        &self,
+        address: IpAddr,
+        account: &Account,
+        user_agent: &str,
+        used: Option<SecondFactor>,
+    ) -> Result<Outcome, Problem> {
+        let now = (self.clock)();
         let token = SessionToken::generate().map_err(|error| internal(&error))?;
         let session = Session::new(
             token.hash(),
@@ -83,9 +156,15 @@ impl Core {
         batch
             .put(SESSIONS, session.token_hash.to_string(), &session)
             .map_err(|error| internal(&error))?;
+        if let Some(used) = &used {
+            second_factor::put(&mut batch, used)?;
+        }
         let dropped = {
             let mut people = self.people();
             people.throttle.succeeded(address, &account.username);
+            // Whatever the disk says: a code that counts twice is the worse mistake.
+            used.into_iter()
+                .for_each(|used| people.keep_second_factor(used));
             let mut dropped = people.sessions.expire(now);
             dropped.extend(people.sessions.insert(session));
             dropped
@@ -103,6 +182,13 @@ impl Core {
             identity: account.identity(),
             must_change_password: account.must_change_password,
         })
+    }
+
+    /// Whether an account is there, with that password.
+    fn is_still(&self, username: &Username, hash: &PasswordHash) -> bool {
+        let people = self.people();
+        let account = people.accounts.get(username);
+        account.is_some_and(|account| account.password_hash == *hash)
     }
 
     pub(crate) async fn sign_out(
@@ -193,6 +279,21 @@ pub(crate) fn remove_sessions(batch: &mut Batch, hashes: &[TokenHash]) {
 /// Tries with names nobody can have count as one name.
 pub(crate) fn nobody() -> Username {
     LOCAL_NAME.parse().expect("the name of root is a valid one")
+}
+
+/// A sign-in that is not let through.
+fn refused(address: IpAddr) -> AuditEvent {
+    let event = AuditEvent::new("auth.login");
+    event.from(address).outcome(AuditOutcome::Refused)
+}
+
+fn too_late() -> Problem {
+    Problem::new(
+        401,
+        "sign_in_over",
+        "The sign-in took too long",
+        "Enter name and password again; then there are five minutes for the code.",
+    )
 }
 
 fn wrong_credentials() -> Problem {

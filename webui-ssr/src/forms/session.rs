@@ -1,9 +1,10 @@
 //! Signing in, and one's own password and sessions.
 
 use cell_control::action::{Action, PasswordChange};
+use cell_model::secret::Secret;
 
 use super::Draft;
-use super::field::Field;
+use super::field::{Field, Kind};
 
 /// Fields of the sign-in.
 pub(crate) const SIGN_IN: &[Field] = &[
@@ -11,6 +12,17 @@ pub(crate) const SIGN_IN: &[Field] = &[
     Field::password("password", "Password"),
     Field::hidden("next"),
 ];
+
+/// Field of a code that a person reads off their phone, or off paper.
+const CODE_FIELD: Field = Field::new("code", "Code", Kind::Text("one-time-code"))
+    .hint("The six digits that the app shows now.");
+
+/// Fields of the second half of the sign-in.
+pub(crate) const SIGN_IN_CODE: &[Field] =
+    &[CODE_FIELD, Field::hidden("ticket"), Field::hidden("next")];
+
+/// Fields of the first code of an app.
+pub(crate) const CODE: &[Field] = &[CODE_FIELD];
 
 /// Fields of the password, once more: asked for before a page, or when a form was sent.
 pub(crate) const REAUTHENTICATE: &[Field] = &[
@@ -35,9 +47,26 @@ pub(crate) fn parse_sign_in(draft: &mut Draft, user_agent: &str) -> Option<Actio
     let action = Action::SignIn {
         username: username?,
         password: password?,
+        code: None,
         user_agent: user_agent.chars().take(256).collect(),
     };
     draft.accept(Some(action))
+}
+
+/// Reads the second half of the sign-in.
+pub(crate) fn parse_sign_in_code(draft: &mut Draft, user_agent: &str) -> Option<Action> {
+    let action = Action::SignInWithCode {
+        ticket: Secret::new(draft.typed("ticket").to_owned()),
+        code: parse_code(draft)?,
+        user_agent: user_agent.chars().take(256).collect(),
+    };
+    draft.accept(Some(action))
+}
+
+/// Reads a code.
+pub(crate) fn parse_code(draft: &mut Draft) -> Option<Secret<String>> {
+    let code = draft.require_with("code", |text| Ok(text.to_owned()));
+    draft.accept(code.map(Secret::new))
 }
 
 /// Reads the password, once more.

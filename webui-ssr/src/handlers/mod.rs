@@ -12,6 +12,7 @@ pub(crate) mod people;
 pub(crate) mod refusal;
 mod review;
 pub(crate) mod revisions;
+pub(crate) mod second_factor;
 pub(crate) mod service_data;
 pub(crate) mod service_internet;
 pub(crate) mod service_profile;

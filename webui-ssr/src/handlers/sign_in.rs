@@ -28,36 +28,64 @@ pub(crate) async fn sign_in(visit: Visit) -> Result<Reply, Problem> {
     let mut refused = None;
     if let Some(action) = forms::session::parse_sign_in(&mut draft, visit.user_agent()) {
         match visit.control.act(&visit.caller, action).await {
-            Ok(Outcome::SignedIn {
-                token,
-                identity,
-                must_change_password,
-            }) => {
-                // Where the person was going, if that is a page for them.
-                let next = local_path(draft.typed("next"))
-                    .filter(|next| navigation::opens(identity.role, next))
-                    .unwrap_or(navigation::home(identity.role));
-                let next = if must_change_password {
-                    "/account/password"
-                } else {
-                    next
-                };
-                return Ok(Reply::see_other(next).with_session(&token));
+            Ok(Outcome::CodeRequired { ticket }) => {
+                let next = draft.typed("next").to_owned();
+                let hidden = [("ticket", ticket.expose().clone()), ("next", next)];
+                let draft = Draft::new(forms::session::SIGN_IN_CODE, hidden);
+                let frame = frame(&of_nobody(visit)).await;
+                return Ok(ok(pages::sign_in_code::render(&frame, &draft)));
             }
-            Ok(_) => return Err(Problem::internal()),
+            Ok(outcome) => return signed_in(outcome, &draft),
             Err(problem) => refused = Some(problem),
         }
     }
     if let Some(problem) = refused {
         draft.refuse(problem)?;
     }
-    // Somebody else's session may be open in this browser: the page is that of nobody all the same.
-    let nobody = Visit {
+    let frame = frame(&of_nobody(visit)).await;
+    Ok(draft.reply(pages::sign_in::render(&frame, &draft)))
+}
+
+pub(crate) async fn sign_in_with_code(visit: Visit) -> Result<Reply, Problem> {
+    let mut draft = draft(&visit, forms::session::SIGN_IN_CODE)?;
+    if let Some(action) = forms::session::parse_sign_in_code(&mut draft, visit.user_agent()) {
+        match visit.control.act(&visit.caller, action).await {
+            Ok(outcome) => return signed_in(outcome, &draft),
+            Err(problem) => draft.refuse(problem)?,
+        }
+    }
+    let frame = frame(&of_nobody(visit)).await;
+    Ok(draft.reply(pages::sign_in_code::render(&frame, &draft)))
+}
+
+/// Where the person was going, if that is a page for them.
+fn signed_in(outcome: Outcome, draft: &Draft) -> Result<Reply, Problem> {
+    let Outcome::SignedIn {
+        token,
+        identity,
+        must_change_password,
+    } = outcome
+    else {
+        return Err(Problem::internal());
+    };
+    let next = local_path(draft.typed("next"))
+        .filter(|next| navigation::opens(identity.role, next))
+        .unwrap_or(navigation::home(identity.role));
+    let next = if must_change_password {
+        "/account/password"
+    } else {
+        next
+    };
+    Ok(Reply::see_other(next).with_session(&token))
+}
+
+/// Somebody else's session may be open in this browser: the page is that of nobody all the same.
+fn of_nobody(visit: Visit) -> Visit {
+    Visit {
         identity: None,
         csrf_token: None,
         ..visit
-    };
-    Ok(draft.reply(pages::sign_in::render(&frame(&nobody).await, &draft)))
+    }
 }
 
 /// Asks for the password once more, before what is dangerous.

@@ -25,9 +25,11 @@ pub(crate) fn render(frame: &Frame, view: &SessionsView) -> Markup {
         (facts(&[
             ("Name", html! { (view.identity.username) }),
             ("Role", html! { (view.identity.role.as_str()) }),
+            ("Second factor", html! { @if view.second_factor.is_some() { "On" } @else { "Off" } }),
         ]))
         div.buttons {
             (link("/account/password", "Change the password", Look::Plain))
+            (link("/account/second-factor", "Second factor", Look::Plain))
             (link("/account/app-passwords", "App passwords", Look::Plain))
             (button(frame, "/sign-out", "Sign out", Look::Plain, &[]))
         }

@@ -2,7 +2,7 @@
 
 use cell_control::action::{AccountForm, Action, Outcome, PasswordChange, PasswordReset};
 use cell_control::{ask, query};
-use cell_gate::{Reply, Visit};
+use cell_gate::{Reply, Visit, qr};
 use cell_model::name::Username;
 use cell_model::problem::Problem;
 use cell_model::secret::Secret;
@@ -10,7 +10,10 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::answer::{AccountAnswer, CsrfAnswer, DashboardAnswer, IdentityAnswer, ok, part_of};
+use crate::answer::{
+    AccountAnswer, CsrfAnswer, DashboardAnswer, IdentityAnswer, OfferedSecondFactorAnswer,
+    SecondFactorAnswer, ok, part_of,
+};
 use crate::{body, parameter, path};
 
 /// Bytes of a password: what no account can have is not worth hashing.
@@ -25,6 +28,19 @@ pub(crate) struct LoginForm {
     /// Its password.
     #[schemars(with = "String", length(min = 1, max = 1024), extend("writeOnly" = true))]
     password: Secret<String>,
+    /// What its app shows now, or a recovery code: for accounts with a second factor.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", length(max = 64), extend("writeOnly" = true))]
+    code: Option<Secret<String>>,
+}
+
+/// A code of one's app.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CodeForm {
+    /// What it shows now.
+    #[schemars(with = "String", length(min = 6, max = 64), extend("writeOnly" = true))]
+    code: Secret<String>,
 }
 
 /// The password, once more.
@@ -48,28 +64,94 @@ fn check_password(password: &Secret<String>) -> Result<(), Problem> {
 }
 
 pub(crate) async fn login(visit: Visit) -> Result<Reply, Problem> {
-    let LoginForm { username, password } = body::read(&visit)?;
+    let LoginForm {
+        username,
+        password,
+        code,
+    } = body::read(&visit)?;
     check_password(&password)?;
     let user_agent = visit.user_agent().to_owned();
     let action = Action::SignIn {
         username: username.to_string(),
         password,
+        code,
         user_agent,
     };
-    let Outcome::SignedIn {
-        token,
-        identity,
-        must_change_password,
-    } = visit.control.act(&visit.caller, action).await?
-    else {
-        return Err(Problem::internal());
-    };
+    let (token, identity, must_change_password) =
+        match visit.control.act(&visit.caller, action).await? {
+            Outcome::SignedIn {
+                token,
+                identity,
+                must_change_password,
+            } => (token, identity, must_change_password),
+            Outcome::CodeRequired { .. } => return Err(code_required()),
+            _ => return Err(Problem::internal()),
+        };
     let answer = IdentityAnswer {
         username: identity.username,
         role: identity.role,
         must_change_password,
     };
     Ok(ok(&answer)?.with_session(&token))
+}
+
+fn code_required() -> Problem {
+    Problem::new(
+        401,
+        "code_required",
+        "A code is needed",
+        "Name and password are right. Send them again with what your app shows now, or with a recovery code, as `code`.",
+    )
+}
+
+pub(crate) async fn second_factor(visit: Visit) -> Result<Reply, Problem> {
+    let own = ask(visit.control.as_ref(), &visit.caller, query::Sessions).await?;
+    ok(&SecondFactorAnswer {
+        second_factor: own.second_factor,
+    })
+}
+
+pub(crate) async fn offer_second_factor(visit: Visit) -> Result<Reply, Problem> {
+    let offered = visit
+        .control
+        .act(&visit.caller, Action::OfferSecondFactor)
+        .await?;
+    let Outcome::SecondFactorOffered(offered) = offered else {
+        return Err(Problem::internal());
+    };
+    let code = qr::svg(offered.uri.expose(), "Second factor");
+    Reply::json(
+        StatusCode::CREATED,
+        &OfferedSecondFactorAnswer {
+            qr_svg: code.ok().map(Secret::new),
+            secret: offered.secret,
+            uri: offered.uri,
+        },
+    )
+}
+
+pub(crate) async fn add_second_factor(visit: Visit) -> Result<Reply, Problem> {
+    let CodeForm { code } = body::read(&visit)?;
+    recovery_codes(&visit, Action::AddSecondFactor { code }).await
+}
+
+pub(crate) async fn renew_recovery_codes(visit: Visit) -> Result<Reply, Problem> {
+    recovery_codes(&visit, Action::RenewRecoveryCodes).await
+}
+
+async fn recovery_codes(visit: &Visit, action: Action) -> Result<Reply, Problem> {
+    match visit.control.act(&visit.caller, action).await? {
+        Outcome::RecoveryCodes(codes) => ok(&*codes),
+        _ => Err(Problem::internal()),
+    }
+}
+
+pub(crate) async fn remove_second_factor(visit: Visit) -> Result<Reply, Problem> {
+    visit
+        .control
+        .act(&visit.caller, Action::RemoveSecondFactor)
+        .await?;
+    Ok(Reply::no_content())
 }
 
 pub(crate) async fn reauthenticate(visit: Visit) -> Result<Reply, Problem> {

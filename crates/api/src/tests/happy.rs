@@ -146,6 +146,7 @@ async fn sign_in_hands_out_the_session() {
         username,
         password,
         user_agent,
+        ..
     }) = answered.call()
     else {
         panic!("no sign-in");

@@ -32,6 +32,7 @@ use crate::situation::Stored;
 const ACCOUNTS: Tree = Tree::new("accounts");
 const SESSIONS: Tree = Tree::new("sessions");
 const APP_PASSWORDS: Tree = Tree::new("app_passwords");
+const SECOND_FACTORS: Tree = Tree::new("second_factors");
 const CONFIRMATIONS: Tree = Tree::new("confirmation");
 const OUTSTANDING: &str = "outstanding";
 const NETWORK: &str = "network";
@@ -149,6 +150,8 @@ impl Cell for OfflineCell {
                 batch.remove(APP_PASSWORDS, key);
             }
         }
+        batch.remove(SECOND_FACTORS, owner.to_string());
+        batch.remove_secret(format!("account/{owner}/totp"));
         let event = AuditEvent::new("auth.password.reset")
             .by(&console())
             .on(owner.as_str())

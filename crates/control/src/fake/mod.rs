@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use cell_model::account::{Identity, Role};
 use cell_model::problem::Problem;
+use cell_model::secret::Secret;
 
 use crate::Control;
 use crate::action::{Action, IncomingBundle, Outcome, REAUTHENTICATION_REQUIRED, TestResult};
@@ -64,6 +65,7 @@ struct Script {
     refusals: VecDeque<Problem>,
     pending: bool,
     proof_is_old: bool,
+    asks_for_code: bool,
     calls: Vec<(Caller, Call)>,
 }
 
@@ -72,6 +74,11 @@ impl FakeControl {
     pub const CSRF_TOKEN: &str = "csrf-token-of-this-session";
     /// The app password of every account.
     pub const APP_PASSWORD: &str = "0123456789abcdefghjkmnpqrs";
+
+    /// The secret of every second factor that is offered.
+    pub const TOTP_SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+    /// The ticket of every sign-in that is asked for a code.
+    pub const TICKET: &str = "ticket-of-this-sign-in";
 
     /// A core at this stage.
     pub fn new(stage: Stage) -> Self {
@@ -99,6 +106,11 @@ impl FakeControl {
     /// Makes every password one that was proven long ago, until somebody proves theirs.
     pub fn forget_proofs(&self) {
         self.script().proof_is_old = true;
+    }
+
+    /// Has every sign-in by password asked for a code from now on.
+    pub fn ask_for_codes(&self) {
+        self.script().asks_for_code = true;
     }
 
     /// The calls so far, each with its caller, and forgets them.
@@ -209,7 +221,14 @@ impl Control for FakeControl {
                 self.script().proof_is_old = false;
                 Outcome::Done
             }
-            Action::SignIn { .. } => sample::signed_in(),
+            Action::SignIn { code: None, .. } if self.script().asks_for_code => {
+                Outcome::CodeRequired {
+                    ticket: Secret::new(Self::TICKET.to_owned()),
+                }
+            }
+            Action::SignIn { .. } | Action::SignInWithCode { .. } => sample::signed_in(),
+            Action::OfferSecondFactor => sample::second_factor_offered(),
+            Action::AddSecondFactor { .. } | Action::RenewRecoveryCodes => sample::recovery_codes(),
             Action::AddAppPassword(form) => sample::app_password_added(form),
             Action::CheckAppPassword(check) => return sample::admitted(&check),
             Action::RefreshStore => sample::refreshed(),

@@ -20,6 +20,7 @@ use crate::action::{LogLevel, Outcome};
 use crate::app_password::{AppPasswordForm, AppPasswordView, NewAppPassword, ServiceSignIn};
 use crate::change::{Change, PeerReceipt};
 use crate::query::{Answer, Query};
+use crate::second_factor::{NewRecoveryCodes, OfferedSecondFactor};
 use crate::view::{
     AccountView, AuditVerifyView, AuditView, AvailableView, CheckView, ConfigView, DhcpView,
     DiffEntry, DiffView, FirmwareView, LeaseView, LogLine, LogPage, NetworkView, Page, PartView,
@@ -55,6 +56,21 @@ pub(super) fn signed_in() -> Outcome {
         identity: identity(Role::Owner),
         must_change_password: false,
     }
+}
+
+pub(super) fn second_factor_offered() -> Outcome {
+    let secret = super::FakeControl::TOTP_SECRET;
+    let uri = format!("otpauth://totp/hut:owner?secret={secret}&issuer=hut");
+    Outcome::SecondFactorOffered(Box::new(OfferedSecondFactor {
+        secret: Secret::new(secret.to_owned()),
+        uri: Secret::new(uri),
+    }))
+}
+
+pub(super) fn recovery_codes() -> Outcome {
+    let codes = ["0123A-BCDEF", "4567G-HJKMN"];
+    let recovery_codes = codes.map(|code| Secret::new(code.to_owned())).into();
+    Outcome::RecoveryCodes(Box::new(NewRecoveryCodes { recovery_codes }))
 }
 
 pub(super) fn app_password_added(form: AppPasswordForm) -> Outcome {
@@ -171,6 +187,7 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
             role: Role::Owner,
             created_at: NOW,
             must_change_password: false,
+            second_factor: false,
         })),
         Query::AppPasswords(question) => {
             let username = question.username.unwrap_or_else(|| username(role));
@@ -406,6 +423,7 @@ fn sessions(role: Role) -> SessionsView {
     SessionsView {
         identity: identity(role),
         must_change_password: false,
+        second_factor: None,
         sessions: vec![SessionView {
             id: "0f".repeat(32),
             created_at: NOW,

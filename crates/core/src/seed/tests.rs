@@ -182,6 +182,7 @@ async fn owner_of_a_seeded_box_signs_in_with_the_hashed_password() {
         let action = cell_control::action::Action::SignIn {
             username: "anna".to_owned(),
             password: Secret::new(password.to_owned()),
+            code: None,
             user_agent: String::new(),
         };
         let caller = Caller {

@@ -232,6 +232,7 @@ impl Home {
         let action = Action::SignIn {
             username: name.to_owned(),
             password: Secret::new(password.to_owned()),
+            code: None,
             user_agent: "test".to_owned(),
         };
         match self.core.act(&caller, action).await? {
@@ -254,7 +255,7 @@ thread_local! {
     static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-fn clock() -> Timestamp {
+pub(super) fn clock() -> Timestamp {
     Timestamp::now() + PASSED.get()
 }
 

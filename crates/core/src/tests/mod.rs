@@ -10,6 +10,7 @@ mod proof;
 mod restore;
 mod roles;
 mod rolling;
+mod second_factor;
 mod services;
 mod sessions;
 mod settings;

@@ -146,6 +146,14 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
     let part = Part::Dns;
     match action {
         Action::SignIn { .. } => {
+            let next = Action::SignInWithCode {
+                ticket: secret(),
+                code: secret(),
+                user_agent: String::new(),
+            };
+            (None, Some(next))
+        }
+        Action::SignInWithCode { .. } => {
             let setup_code = secret();
             (None, Some(Action::CheckSetupCode { setup_code }))
         }
@@ -153,7 +161,14 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
             let password = secret();
             (None, Some(Action::Reauthenticate { password }))
         }
-        Action::Reauthenticate { .. } => (member, Some(Action::SignOut)),
+        Action::Reauthenticate { .. } => (member, Some(Action::OfferSecondFactor)),
+        Action::OfferSecondFactor => {
+            let code = secret();
+            (member, Some(Action::AddSecondFactor { code }))
+        }
+        Action::AddSecondFactor { .. } => (member, Some(Action::RenewRecoveryCodes)),
+        Action::RenewRecoveryCodes => (member, Some(Action::RemoveSecondFactor)),
+        Action::RemoveSecondFactor => (member, Some(Action::SignOut)),
         Action::SignOut => (member, Some(Action::RevokeSession { id: String::new() })),
         Action::RevokeSession { .. } => {
             let change = PasswordChange {
@@ -313,6 +328,7 @@ async fn acts_are_for_those_who_may_do_them() {
     let mut next = Some(Action::SignIn {
         username: "nobody".to_owned(),
         password: secret(),
+        code: None,
         user_agent: String::new(),
     });
     while let Some(action) = next {

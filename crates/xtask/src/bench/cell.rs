@@ -156,6 +156,7 @@ impl Cell {
         let action = Action::SignIn {
             username: OWNER.to_owned(),
             password: Secret::new(PASSWORD.to_owned()),
+            code: None,
             user_agent: "bench".to_owned(),
         };
         match self.act("sign the owner in", action)? {
