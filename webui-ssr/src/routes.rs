@@ -272,9 +272,11 @@ pub static PAGES: &[Page] = &[
     ]),
     page!(dangerous "/account/second-factor", "Second factor", None, Access::SignedIn, second_factor::show, [
         post!(dangerous "/account/second-factor", Access::SignedIn, &[], second_factor::offer),
-        post!(dangerous "/account/second-factor/code", Access::SignedIn, forms::session::CODE, second_factor::add),
         post!(dangerous "/account/second-factor/codes", Access::SignedIn, &[], second_factor::renew),
         post!(dangerous "/account/second-factor/remove", Access::SignedIn, &[], second_factor::remove)
+    ]),
+    page!(dangerous "/account/second-factor/code", "Set up a second factor", None, Access::SignedIn, second_factor::ask_code, [
+        post!(dangerous "/account/second-factor/code", Access::SignedIn, forms::session::CODE, second_factor::add)
     ]),
     page!("/account/app-passwords", "App passwords", None, Access::SignedIn, app_passwords::list, []),
     page!(dangerous "/account/app-passwords/new", "Add an app password", None, Access::SignedIn, app_passwords::new, [
@@ -287,7 +289,9 @@ pub static PAGES: &[Page] = &[
         post!("/reauthenticate", Access::SignedIn, forms::session::REAUTHENTICATE, sign_in::reauthenticate)
     ]),
     page!("/sign-in", "Sign in", None, Access::SignIn, sign_in::show, [
-        post!("/sign-in", Access::SignIn, forms::session::SIGN_IN, sign_in::sign_in),
+        post!("/sign-in", Access::SignIn, forms::session::SIGN_IN, sign_in::sign_in)
+    ]),
+    page!("/sign-in/code", "Enter the code", None, Access::SignIn, sign_in::ask_code, [
         post!("/sign-in/code", Access::SignIn, forms::session::SIGN_IN_CODE, sign_in::sign_in_with_code)
     ]),
     page!("/setup", "Set up the cell", None, Access::Setup, setup::show, [

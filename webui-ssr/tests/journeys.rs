@@ -4,7 +4,7 @@ mod support;
 
 use cell_control::action::Action;
 use cell_control::change::{Change, SettingsUpdate};
-use cell_control::fake::{Call, Stage};
+use cell_control::fake::{Call, FakeControl, Stage};
 use cell_model::account::Role;
 use cell_model::problem::Problem;
 
@@ -56,6 +56,53 @@ async fn sign_in_leads_to_where_the_person_was_going() {
     assert_eq!(signed_in.location.as_deref(), Some("/peers?cursor=a"));
     let cookie = signed_in.cookie.expect("a session");
     assert!(cookie.starts_with("__Host-cell="), "{cookie}");
+}
+
+#[tokio::test]
+async fn sign_in_with_a_second_factor_asks_for_the_code_on_a_page_of_its_own() {
+    let site = Site::new(Stage::Ready);
+    site.core.ask_for_codes();
+    let pairs = [
+        ("username", "owner"),
+        ("password", "correct horse"),
+        ("next", "/peers"),
+    ];
+    let asked = site.post(None, "/sign-in", &pairs).await;
+    assert_eq!((asked.status, asked.cookie), (200, None));
+    assert!(!asked.body.contains("correct horse"));
+    assert!(asked.body.contains("one-time-code"), "{}", asked.body);
+    let ticket = hidden(&asked.body, "ticket").expect("carried along");
+    assert_eq!(ticket, FakeControl::TICKET);
+    let next = hidden(&asked.body, "next").expect("carried along");
+    let wrong = Problem::new(401, "wrong_code", "The code is wrong", "");
+    site.core.refuse(wrong);
+    let code = [("ticket", &*ticket), ("next", &*next), ("code", "000000")];
+    let again = site.post(None, "/sign-in/code", &code).await;
+    assert_eq!((again.status, again.cookie), (401, None));
+    assert_eq!(hidden(&again.body, "ticket").as_ref(), Some(&ticket));
+    let signed_in = site.post(None, "/sign-in/code", &code).await;
+    assert_eq!(signed_in.location.as_deref(), Some("/peers"));
+    assert!(signed_in.cookie.is_some());
+}
+
+#[tokio::test]
+async fn second_factor_is_set_up_from_picture_to_recovery_codes() {
+    let site = Site::new(Stage::Ready);
+    let page = site.get(OWNER, "/account/second-factor").await.body;
+    assert!(page.contains("Set it up"));
+    let shown = site.post(OWNER, "/account/second-factor", &[TOKEN]).await;
+    let key = "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ";
+    assert!(shown.body.contains("<svg xmlns") && shown.body.contains(key));
+    let pairs = [("code", "123456"), TOKEN];
+    let path = "/account/second-factor/code";
+    let problem = Problem::field("code", "is not what the app shows now");
+    site.core.refuse(problem);
+    let wrong = site.post(OWNER, path, &pairs).await;
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.body.contains("is not what the app shows now"));
+    assert!(!wrong.body.contains("GEZD"), "it was shown once");
+    let added = site.post(OWNER, path, &pairs).await.body;
+    assert!(added.contains("0123A-BCDEF") && added.contains("shown once"));
 }
 
 #[tokio::test]

@@ -17,6 +17,9 @@ pub(crate) const SIGN_IN: &[Field] = &[
 const CODE_FIELD: Field = Field::new("code", "Code", Kind::Text("one-time-code"))
     .hint("The six digits that the app shows now.");
 
+/// Bytes of a code: what is longer is none.
+const CODE_BYTES: usize = 64;
+
 /// Fields of the second half of the sign-in.
 pub(crate) const SIGN_IN_CODE: &[Field] =
     &[CODE_FIELD, Field::hidden("ticket"), Field::hidden("next")];
@@ -65,7 +68,13 @@ pub(crate) fn parse_sign_in_code(draft: &mut Draft, user_agent: &str) -> Option<
 
 /// Reads a code.
 pub(crate) fn parse_code(draft: &mut Draft) -> Option<Secret<String>> {
-    let code = draft.require_with("code", |text| Ok(text.to_owned()));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"- ".contains(&byte);
+    let code = draft.require_with("code", |text| {
+        match text.len() <= CODE_BYTES && text.bytes().all(is_plain) {
+            true => Ok(text.to_owned()),
+            false => Err("must be six digits, or a recovery code".to_owned()),
+        }
+    });
     draft.accept(code.map(Secret::new))
 }
 

@@ -34,6 +34,12 @@ pub(crate) async fn offer(visit: Visit) -> Result<Reply, Problem> {
     }
 }
 
+pub(crate) async fn ask_code(visit: Visit) -> Result<Reply, Problem> {
+    let frame = frame(&visit).await;
+    let draft = Draft::new(forms::session::CODE, []);
+    Ok(ok(pages::second_factor_new::render(&frame, &draft, None)))
+}
+
 pub(crate) async fn add(visit: Visit) -> Result<Reply, Problem> {
     let mut draft = draft(&visit, forms::session::CODE)?;
     if let Some(code) = forms::session::parse_code(&mut draft) {

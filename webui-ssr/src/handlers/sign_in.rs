@@ -46,6 +46,13 @@ pub(crate) async fn sign_in(visit: Visit) -> Result<Reply, Problem> {
     Ok(draft.reply(pages::sign_in::render(&frame, &draft)))
 }
 
+/// Nobody is led here; who comes all the same has no ticket, and is told so when they send the form.
+pub(crate) async fn ask_code(visit: Visit) -> Result<Reply, Problem> {
+    let draft = Draft::new(forms::session::SIGN_IN_CODE, []);
+    let frame = frame(&of_nobody(visit)).await;
+    Ok(ok(pages::sign_in_code::render(&frame, &draft)))
+}
+
 pub(crate) async fn sign_in_with_code(visit: Visit) -> Result<Reply, Problem> {
     let mut draft = draft(&visit, forms::session::SIGN_IN_CODE)?;
     if let Some(action) = forms::session::parse_sign_in_code(&mut draft, visit.user_agent()) {

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use crate::forms::Draft;
 use crate::frame::Frame;
 use crate::parts::form::form;
-use crate::parts::shell::answer;
+use crate::parts::shell::form_page;
 use crate::parts::text::qr_figure;
 
 /// Characters typed in one go.
@@ -37,7 +37,7 @@ pub(crate) fn render(
         (form(frame, draft, "/account/second-factor/code", "Turn it on"))
         p.quiet { "Your other sessions end then, and you get recovery codes." }
     };
-    answer(frame, "Set up a second factor", &content)
+    form_page(frame, draft, &content)
 }
 
 fn grouped(key: &str) -> String {

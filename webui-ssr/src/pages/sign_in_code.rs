@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::forms::Draft;
 use crate::frame::Frame;
 use crate::parts::form::form;
-use crate::parts::shell::answer;
+use crate::parts::shell::form_page;
 
 /// The page.
 pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
@@ -17,5 +17,5 @@ pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
         }
         p { a href="/sign-in" { "Sign in as somebody else" } }
     };
-    answer(frame, "Enter the code", &content)
+    form_page(frame, draft, &content)
 }

@@ -159,6 +159,64 @@ async fn sign_in_hands_out_the_session() {
 }
 
 #[tokio::test]
+async fn right_password_without_a_code_opens_no_session() {
+    let world = World::new(Stage::Ready);
+    world.control.ask_for_codes();
+    let mut form = json!({"username": "anna", "password": "a long and quiet river"});
+    let asked = world
+        .send(
+            None,
+            "POST",
+            "/api/auth/login",
+            Some(form.to_string().as_bytes()),
+        )
+        .await;
+    assert_eq!(asked.status, 401, "{}", asked.text);
+    assert_eq!(asked.json()["code"], "code_required");
+    assert!(!asked.headers.contains_key("set-cookie"));
+    assert!(!asked.text.contains("ticket"), "{}", asked.text);
+    form["code"] = json!("123456");
+    let signed_in = world
+        .send(
+            None,
+            "POST",
+            "/api/auth/login",
+            Some(form.to_string().as_bytes()),
+        )
+        .await;
+    assert_eq!(signed_in.status, 200, "{}", signed_in.text);
+    let Some(Call::Act(Action::SignIn { code, .. })) = signed_in.calls.last() else {
+        panic!("no sign-in");
+    };
+    assert_eq!(code.as_ref().unwrap().expose(), "123456");
+}
+
+#[tokio::test]
+async fn second_factor_is_set_up_with_a_picture_and_answered_with_codes() {
+    let world = World::new(Stage::Ready);
+    let path = "/api/auth/second-factor";
+    let member = Some(Role::Member);
+    let none = world.send(member, "GET", path, None).await;
+    assert_eq!(none.json(), json!({ "second_factor": null }));
+    let offered = world.send(member, "POST", path, None).await;
+    assert_eq!(offered.status, 201, "{}", offered.text);
+    let offered = offered.json();
+    assert_eq!(offered["secret"], FakeControl::TOTP_SECRET);
+    assert!(
+        offered["uri"]
+            .as_str()
+            .unwrap()
+            .starts_with("otpauth://totp/")
+    );
+    assert!(offered["qr_svg"].as_str().unwrap().starts_with("<svg "));
+    let code = json!({ "code": "123456" }).to_string();
+    let added = world.send(member, "PUT", path, Some(code.as_bytes())).await;
+    assert_eq!(added.json()["recovery_codes"][0], "0123A-BCDEF");
+    let removed = world.send(member, "DELETE", path, None).await;
+    assert_eq!(removed.status, 204);
+}
+
+#[tokio::test]
 async fn sign_out_takes_the_session_away() {
     let world = World::new(Stage::Ready);
     let answered = world

@@ -51,6 +51,10 @@ async fn helper_changes_nothing_and_admin_no_accounts() {
             "reauthenticate",
             "changePassword",
             "revokeSession",
+            "offerSecondFactor",
+            "addSecondFactor",
+            "renewRecoveryCodes",
+            "removeSecondFactor",
             "testPart",
             "addAppPassword",
             "removeAppPassword",
@@ -85,6 +89,10 @@ async fn dangerous_operations_want_a_recent_proof_and_no_others_do() {
     assert_eq!(
         dangerous,
         [
+            "offerSecondFactor",
+            "addSecondFactor",
+            "removeSecondFactor",
+            "renewRecoveryCodes",
             "resetPassword",
             "addUser",
             "removeUser",
