@@ -10,6 +10,7 @@
     reason = "code of tests: what goes wrong ends the test"
 )]
 
+pub mod authenticator;
 pub mod browser;
 pub mod device;
 pub mod probe;

@@ -180,6 +180,7 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
         sent("/people/member/app-passwords/new", &json!({}), 422),
         sent("/dns/records/new", &json!({ "name": "a b" }), 422),
         sent("/network/addresses", &json!({}), 200),
+        sent("/account/second-factor", &json!({}), 200),
     ]);
     hold(&cell, Some("owner"), &pages);
     hold(

@@ -12,3 +12,4 @@ mod order;
 mod pages;
 mod proof;
 mod roles;
+mod second_factor;

@@ -58,9 +58,17 @@ pub(crate) fn parse_sign_in(draft: &mut Draft, user_agent: &str) -> Option<Actio
 
 /// Reads the second half of the sign-in.
 pub(crate) fn parse_sign_in_code(draft: &mut Draft, user_agent: &str) -> Option<Action> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let ticket = draft.require_with("ticket", |text| {
+        match text.len() <= CODE_BYTES && text.bytes().all(is_plain) {
+            true => Ok(Secret::new(text.to_owned())),
+            false => Err("is none of this box: enter name and password first".to_owned()),
+        }
+    });
+    let code = parse_code(draft);
     let action = Action::SignInWithCode {
-        ticket: Secret::new(draft.typed("ticket").to_owned()),
-        code: parse_code(draft)?,
+        ticket: ticket?,
+        code: code?,
         user_agent: user_agent.chars().take(256).collect(),
     };
     draft.accept(Some(action))

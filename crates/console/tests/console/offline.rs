@@ -4,6 +4,7 @@ use cell_console::cell::{Applied, Cell as _, OfflineCell, reach};
 use cell_console::effect::Side;
 use cell_model::config::AddressingConfig;
 use cell_model::secret::Secret;
+use cell_tests::authenticator::Authenticator;
 use cell_tests::{Cell, OWNER, PASSWORD, expect_status};
 use serde_json::{Value, json};
 
@@ -41,6 +42,7 @@ fn owner_signs_in_with_the_new_password_and_old_sessions_are_gone() {
     expect_status(&session.login(OWNER, PASSWORD).unwrap(), 200);
     let device = json!({"device": "phone"});
     expect_status(&session.post("/api/app-passwords", &device).unwrap(), 201);
+    let _app = Authenticator::set_up(&session);
     cell.celld.terminate().unwrap();
 
     let mut offline = open(&cell);
