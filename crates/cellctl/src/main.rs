@@ -16,6 +16,7 @@ mod output;
 mod pages;
 mod prompt;
 mod qr;
+mod setting;
 mod table;
 mod text;
 

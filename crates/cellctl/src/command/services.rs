@@ -11,6 +11,7 @@ use crate::command::Limit;
 use crate::core::Core;
 use crate::error::CellctlError;
 use crate::output::Output;
+use crate::setting::Setting;
 use crate::table::{Table, facts};
 use crate::text::{NOTHING, bytes, joined, optional, receipt, time};
 
@@ -40,6 +41,24 @@ pub(crate) enum Command {
     },
     /// Stop a service
     Stop {
+        /// Its id
+        service: ServiceId,
+    },
+    /// Answer questions of a service otherwise; what is not named stays
+    Set {
+        /// Its id
+        service: ServiceId,
+        /// Answers; KEY= for what its manifest says
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        settings: Vec<Setting>,
+    },
+    /// Let the internet reach a service
+    Publish {
+        /// Its id
+        service: ServiceId,
+    },
+    /// Let the internet reach a service no more
+    Unpublish {
         /// Its id
         service: ServiceId,
     },
@@ -89,6 +108,22 @@ impl Command {
             }
             Self::Start { service } => submit(core, output, run(service, true)).await?,
             Self::Stop { service } => submit(core, output, run(service, false)).await?,
+            Self::Set { service, settings } => {
+                let answers = settings
+                    .into_iter()
+                    .map(|setting| (setting.key, setting.value));
+                let update = ServiceUpdate {
+                    answers: answers.collect(),
+                    ..ServiceUpdate::default()
+                };
+                let change = Change::ChangeService {
+                    id: service,
+                    update,
+                };
+                submit(core, output, change).await?;
+            }
+            Self::Publish { service } => submit(core, output, publish(service, true)).await?,
+            Self::Unpublish { service } => submit(core, output, publish(service, false)).await?,
             Self::Remove {
                 service,
                 delete_data,
@@ -135,6 +170,14 @@ async fn in_use(core: &Core, only: Option<ServiceId>) -> Result<Vec<ServiceView>
 fn run(id: ServiceId, enabled: bool) -> Change {
     let update = ServiceUpdate {
         enabled: Some(enabled),
+        ..ServiceUpdate::default()
+    };
+    Change::ChangeService { id, update }
+}
+
+fn publish(id: ServiceId, published: bool) -> Change {
+    let update = ServiceUpdate {
+        published: Some(published),
         ..ServiceUpdate::default()
     };
     Change::ChangeService { id, update }

@@ -1,7 +1,5 @@
 //! Services that can be installed, and where they come from.
 
-use std::collections::BTreeMap;
-
 use cell_control::action::{Action, Outcome};
 use cell_control::change::{Change, ServiceForm};
 use cell_control::query::{Offers, Sources};
@@ -14,6 +12,7 @@ use crate::command::{Limit, services};
 use crate::core::Core;
 use crate::error::CellctlError;
 use crate::output::Output;
+use crate::setting::Setting;
 use crate::table::Table;
 use crate::text::{optional, time, word};
 
@@ -21,10 +20,13 @@ use crate::text::{optional, time, word};
 pub(crate) enum StoreCommand {
     /// List services that can be installed
     List(Limit),
-    /// Install a service as its manifest says, and those that it needs
+    /// Install a service, as its manifest says where nothing is set, and those that it needs
     Install {
         /// Its id
         service: ServiceId,
+        /// An answer to one of its questions; once for each
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        settings: Vec<Setting>,
     },
 }
 
@@ -43,10 +45,13 @@ impl StoreCommand {
                 let page = core.list(limit, |range| Offers { range }).await?;
                 output.show_page(&page, offers)?;
             }
-            Self::Install { service } => {
+            Self::Install { service, settings } => {
+                let answers = settings
+                    .into_iter()
+                    .filter_map(|setting| Some((setting.key, setting.value?)));
                 let form = ServiceForm {
                     id: service,
-                    answers: BTreeMap::new(),
+                    answers: answers.collect(),
                 };
                 services::submit(core, output, Change::InstallService(form)).await?;
             }

@@ -59,6 +59,10 @@ fn services_are_changed() {
     let daemon = Daemon::ready();
     for (command, expected) in [
         ("store install files", "InstallService"),
+        ("store install files --set keep_free_gib=5", "Number(5)"),
+        ("services set files log=true name=", "Some(Switch(true))"),
+        ("services publish files", "published: Some(true)"),
+        ("services unpublish files", "published: Some(false)"),
         ("services update files", "UpdateService"),
         ("services stop files", "enabled: Some(false)"),
         ("services start files", "enabled: Some(true)"),
@@ -81,6 +85,8 @@ fn services_are_changed() {
             "{command}: {call:?}"
         );
     }
+    assert_eq!(daemon.run("services set files").status, Some(2));
+    assert_eq!(daemon.run("services set files log").status, Some(2));
     assert_eq!(
         daemon.succeed("services restart files"),
         "files starts anew.\n"
