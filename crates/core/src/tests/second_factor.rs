@@ -244,7 +244,7 @@ async fn who_is_made_anew_under_an_old_name_has_no_second_factor() {
     let name = home.core.identify(&ben).await.unwrap().username;
     let account = home.core.people().accounts[&name].clone();
     let codes = cell_auth::RecoveryCodes::generate().unwrap();
-    let factor = cell_auth::SecondFactor::new(name.clone(), account.created_at, 1, &codes, clock());
+    let factor = cell_auth::SecondFactor::new(name, account.created_at, 1, &codes, clock());
     home.core.people().keep_second_factor(factor);
     assert!(home.core.people().second_factor(&account).is_some());
     let later = cell_auth::Account {
