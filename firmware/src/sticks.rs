@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use cell_core::OpenStick;
@@ -59,12 +60,24 @@ impl<L: FetchLink> FetchLink for WithSticks<L> {
             return self.servers.fetch(command, sink).await;
         };
         let (open, path, parts) = (Arc::clone(&self.open), path.clone(), command.parts);
+        let wanted = Wanted(Arc::new(AtomicBool::new(true)));
+        let is_wanted = Arc::clone(&wanted.0);
         let read = tokio::task::spawn_blocking(move || {
             let mut file = open(path.as_str()).map_err(told)?;
-            pass_on(&mut file.file, &parts, &mut UnixStream::from(sink))
+            let mut sink = UnixStream::from(sink);
+            pass_on(&mut file.file, &parts, &mut sink, &is_wanted)
         });
         let read = read.await;
         read.map_err(|error| LinkError(format!("did not end: {error}")))
+    }
+}
+
+/// Whoever asked has gone when this is dropped, and nothing more is passed on.
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
@@ -76,8 +89,13 @@ fn told(error: StickError) -> FetchError {
     }
 }
 
-/// Writes the parts of a file. Whoever does not want them any more closes the sink.
-fn pass_on(file: &mut (impl Read + Seek), parts: &[Range<u64>], sink: &mut impl Write) -> Reply {
+/// Writes the parts of a file, as long as they are wanted.
+fn pass_on(
+    file: &mut (impl Read + Seek),
+    parts: &[Range<u64>],
+    sink: &mut impl Write,
+    is_wanted: &AtomicBool,
+) -> Reply {
     // A stick that is pulled out ends in the middle.
     let cut = |_: io::Error| FetchError::Cut;
     let size = file.seek(SeekFrom::End(0)).map_err(cut)?;
@@ -90,6 +108,9 @@ fn pass_on(file: &mut (impl Read + Seek), parts: &[Range<u64>], sink: &mut impl 
             let came = file.read(&mut piece[..wanted]).map_err(cut)?;
             if came == 0 {
                 return Err(FetchError::Cut);
+            }
+            if !is_wanted.load(Ordering::Relaxed) {
+                return Err(FetchError::Unwanted);
             }
             let written = sink.write_all(&piece[..came]);
             written.map_err(|_| FetchError::Unwanted)?;
@@ -156,8 +177,14 @@ mod tests {
     fn parts_are_passed_on_in_order_and_the_last_may_go_beyond_the_end() {
         let mut file = io::Cursor::new((0..100).collect::<Vec<u8>>());
         let mut sink = Vec::new();
-        let fetched = pass_on(&mut file, &[5..7, 98..500, 600..700], &mut sink);
+        let is_wanted = AtomicBool::new(true);
+        let parts = [5..7, 98..500, 600..700];
+        let fetched = pass_on(&mut file, &parts, &mut sink, &is_wanted);
         assert_eq!(fetched.unwrap().size, 100);
         assert_eq!(sink, [5, 6, 98, 99]);
+        is_wanted.store(false, Ordering::Relaxed);
+        let given_up = pass_on(&mut file, &parts, &mut sink, &is_wanted);
+        assert_eq!(given_up, Err(FetchError::Unwanted));
+        assert_eq!(sink.len(), 4);
     }
 }

@@ -171,7 +171,7 @@ pub(crate) static ROWS: &[Row] = &[
     )
     .is(Access::SignedIn, "Ask for no code any more.")
     .dangerous()
-    .refuses(&[404]),
+    .refuses(&[404, 409]),
     Row::post(
         "/api/auth/second-factor/recovery-codes",
         "renewRecoveryCodes",
@@ -183,7 +183,7 @@ pub(crate) static ROWS: &[Row] = &[
     )
     .dangerous()
     .answers::<NewRecoveryCodes>()
-    .refuses(&[404]),
+    .refuses(&[404, 409]),
     Row::post(
         "/api/auth/admin/reset-password",
         "resetPassword",

@@ -11,8 +11,10 @@ use crate::token::{SessionToken, TokenHash};
 
 /// How long one waits: long enough to find the phone.
 const WAIT: Duration = Duration::from_secs(5 * 60);
-/// How many wait at a time; the oldest makes room.
-const MOST: usize = 64;
+/// How many of an account wait at a time; its oldest makes room, and that of no other.
+const MOST_OF_ONE: usize = 4;
+/// How many wait in all; the oldest makes room.
+const MOST: usize = 256;
 
 /// A sign-in that waits.
 #[derive(Debug, Clone)]
@@ -38,12 +40,8 @@ impl PendingSignIns {
     ) -> Result<SessionToken, RandomError> {
         let ticket = SessionToken::generate()?;
         self.0.retain(|_, pending| !pending.is_over(now));
-        if self.0.len() >= MOST {
-            let oldest = self.0.iter().min_by_key(|(_, pending)| pending.since);
-            if let Some(oldest) = oldest.map(|(hash, _)| *hash) {
-                self.0.remove(&oldest);
-            }
-        }
+        self.make_room(MOST_OF_ONE, |pending| pending.username == username);
+        self.make_room(MOST, |_| true);
         let pending = PendingSignIn {
             username,
             password_hash,
@@ -51,6 +49,21 @@ impl PendingSignIns {
         };
         self.0.insert(ticket.hash(), pending);
         Ok(ticket)
+    }
+
+    /// Has the oldest of some go when there are so many.
+    fn make_room(&mut self, most: usize, is_one: impl Fn(&PendingSignIn) -> bool) {
+        let those = self.0.iter().filter(|(_, pending)| is_one(pending));
+        let (count, oldest) = those.fold((0, None), |(count, oldest), (hash, pending)| {
+            let this = (pending.since, *hash);
+            (
+                count + 1,
+                Some(oldest.map_or(this, |oldest| this.min(oldest))),
+            )
+        });
+        if let Some((_, oldest)) = oldest.filter(|_| count >= most) {
+            self.0.remove(&oldest);
+        }
     }
 
     /// The one that a ticket leads to.
@@ -100,16 +113,18 @@ mod tests {
     }
 
     #[test]
-    fn oldest_makes_room_when_too_many_wait() {
+    fn oldest_of_the_same_account_makes_room() {
         let hash = hash_password(&Secret::new("correct horse".to_owned())).unwrap();
         let mut pending = PendingSignIns::default();
-        let tickets: Vec<SessionToken> = (0..=64)
-            .map(|at| {
-                let ticket = pending.begin("anna".parse().unwrap(), hash.clone(), seconds(at));
-                ticket.unwrap()
-            })
-            .collect();
-        let there = |ticket| pending.find(ticket, seconds(65)).is_some();
-        assert!(!there(&tickets[0]) && there(&tickets[1]) && there(&tickets[64]));
+        let mut begin = |name: &str, at| {
+            let ticket = pending.begin(name.parse().unwrap(), hash.clone(), seconds(at));
+            ticket.unwrap()
+        };
+        let anna = begin("anna", 0);
+        let ben: Vec<SessionToken> = (1..=100).map(|at| begin("ben", at)).collect();
+        let there = |ticket| pending.find(ticket, seconds(101)).is_some();
+        assert!(there(&anna));
+        let left = ben.iter().map(there).filter(|there| *there).count();
+        assert_eq!((left, there(&ben[99])), (4, true));
     }
 }

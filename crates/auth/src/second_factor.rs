@@ -128,6 +128,11 @@ impl SecondFactor {
         self.recovery_codes = codes.hashes();
     }
 
+    /// Whether a code that was typed is one of an app, rather than a recovery code.
+    pub fn is_of_app(typed: &str) -> bool {
+        crockford::read::<RECOVERY_CHARACTERS>(typed).is_none()
+    }
+
     /// What it is after this code was used; `None` when it does not count.
     #[must_use]
     pub fn use_code(&self, secret: &TotpSecret, typed: &str, now: Timestamp) -> Option<Self> {

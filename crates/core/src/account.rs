@@ -130,6 +130,7 @@ impl Core {
         ended.end(&mut people);
         if let Outlives::Nothing = outlives {
             people.second_factors.remove(&account.username);
+            people.offers.remove(&account.username);
         }
         people.accounts.insert(account.username.clone(), account);
         Ok(Outcome::Done)
@@ -213,6 +214,7 @@ impl Core {
         people.accounts.remove(username);
         people.second_factors.remove(username);
         people.offers.remove(username);
+        people.code_throttles.remove(username);
         ended.end(&mut people);
         Ok(Outcome::Done)
     }

@@ -47,8 +47,8 @@ pub(crate) struct People {
     pub(crate) sessions: SessionTable,
     pub(crate) throttle: Throttle,
     pub(crate) second_factors: BTreeMap<Username, SecondFactor>,
-    /// For tries at their codes.
-    pub(crate) code_throttle: Throttle,
+    /// For tries at their codes: one each, so that none keeps another out.
+    pub(crate) code_throttles: BTreeMap<Username, Throttle>,
     pub(crate) offers: BTreeMap<Username, Offer>,
     pub(crate) pending: PendingSignIns,
     pub(crate) app_passwords: AppPasswordTable,
@@ -73,7 +73,7 @@ impl People {
             sessions: SessionTable::default(),
             throttle: Throttle::default(),
             second_factors: BTreeMap::new(),
-            code_throttle: Throttle::default(),
+            code_throttles: BTreeMap::new(),
             offers: BTreeMap::new(),
             pending: PendingSignIns::default(),
             app_passwords: AppPasswordTable::default(),

@@ -14,8 +14,8 @@ use cell_model::secret::Secret;
 use cell_store::Batch;
 
 use crate::people::SECOND_FACTORS;
-use crate::set_up::internal;
-use crate::sign_in::{own_session, remove_sessions, too_often};
+use crate::set_up::{internal, whole_seconds};
+use crate::sign_in::{own_session, remove_sessions};
 use crate::{Core, submit};
 
 /// How long an offer waits for its first code.
@@ -148,13 +148,18 @@ impl Core {
         code: &Secret<String>,
     ) -> Result<SecondFactor, Problem> {
         let username = &account.username;
-        let now = now_since_boot();
-        let admitted = self.people().code_throttle.admit(ANYWHERE, username, now);
-        admitted.map_err(|throttled| too_often(throttled.retry_after))?;
         let secret = self.totp_secret(username)?;
+        // A recovery code is too long to be guessed: it lets in whom guesses of others keep out.
+        let is_of_app = SecondFactor::is_of_app(code.expose());
+        let mut people = self.people();
+        let throttle = people.code_throttles.entry(username.clone()).or_default();
+        if is_of_app {
+            let admitted = throttle.admit(ANYWHERE, username, now_since_boot());
+            admitted.map_err(|throttled| too_many_codes(throttled.retry_after))?;
+        }
         let used = factor.use_code(&secret, code.expose(), (self.clock)());
         let used = used.ok_or_else(wrong_code)?;
-        self.people().code_throttle.succeeded(ANYWHERE, username);
+        throttle.succeeded(ANYWHERE, username);
         Ok(used)
     }
 
@@ -213,10 +218,30 @@ fn not_the_code() -> Problem {
     )
 }
 
+fn too_many_codes(retry_after: Duration) -> Problem {
+    let seconds = whole_seconds(retry_after);
+    Problem {
+        retry_after: Some(seconds),
+        ..Problem::new(
+            429,
+            "too_many_tries",
+            "Too many wrong codes",
+            format!(
+                "Codes of this account's app are not looked at for {} minutes, wherever they come from. A recovery code is. \
+                 If the tries were not yours, somebody knows the password: change it.",
+                seconds.div_ceil(60)
+            ),
+        )
+    }
+}
+
+/// The code of the one refusal that is a guess.
+pub(crate) const WRONG_CODE: &str = "wrong_code";
+
 fn wrong_code() -> Problem {
     Problem::new(
         401,
-        "wrong_code",
+        WRONG_CODE,
         "The code is wrong",
         "Enter the six digits that the app shows now, each once, or a recovery code that was not used yet.",
     )

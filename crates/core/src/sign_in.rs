@@ -15,6 +15,7 @@ use cell_store::Batch;
 
 use crate::authorise::{LOCAL_NAME, no_accounts, sign_in_required};
 use crate::people::{HASHING, SESSIONS};
+use crate::second_factor::WRONG_CODE;
 use crate::set_up::{internal, whole_seconds};
 use crate::{Core, second_factor, submit};
 
@@ -67,7 +68,10 @@ impl Core {
         let factor = self.people().second_factor(&account).cloned();
         let used = match (factor, code) {
             (None, _) => Ok(None),
-            (Some(_), None) => return self.ask_for_code(address, account),
+            (Some(_), None) => {
+                drop(writer);
+                return self.ask_for_code(address, account).await;
+            }
             (Some(factor), Some(code)) => self.use_code(&account, &factor, &code).map(Some),
         };
         match used {
@@ -80,12 +84,17 @@ impl Core {
     }
 
     /// The password was right: no guess, and nothing that is open yet.
-    fn ask_for_code(&self, address: IpAddr, account: Account) -> Result<Outcome, Problem> {
-        let mut people = self.people();
-        people.throttle.was_no_guess(address, &account.username);
-        let (username, hash) = (account.username, account.password_hash);
-        let ticket = people.pending.begin(username, hash, now_since_boot());
+    async fn ask_for_code(&self, address: IpAddr, account: Account) -> Result<Outcome, Problem> {
+        let ticket = {
+            let mut people = self.people();
+            people.throttle.was_no_guess(address, &account.username);
+            let (username, hash) = (account.username.clone(), account.password_hash.clone());
+            people.pending.begin(username, hash, now_since_boot())
+        };
         let ticket = ticket.map_err(|error| internal(&error))?.expose_text();
+        // Whose password others know learns of it here, even if they get no further.
+        let event = AuditEvent::new("auth.login.ask-code").by(&account.identity());
+        self.note(event.from(address)).await;
         Ok(Outcome::CodeRequired { ticket })
     }
 
@@ -129,6 +138,10 @@ impl Core {
     }
 
     async fn refuse_code(&self, address: IpAddr, account: &Account, problem: Problem) -> Problem {
+        if problem.code != WRONG_CODE {
+            let mut people = self.people();
+            people.throttle.was_no_guess(address, &account.username);
+        }
         let event = refused(address).on(account.username.to_string());
         self.note(event.detail(problem.code.clone())).await;
         problem

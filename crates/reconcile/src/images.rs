@@ -251,7 +251,7 @@ impl Images {
                 Err(error) => {
                     let why = chain(&error);
                     let is_on_stick = way.needed.origin.is_on_stick();
-                    match is_on_stick && way.failures > 0 {
+                    match error.wants_a_stick() && way.failures > 0 {
                         false => {
                             tracing::warn!(service = %id, error = why, "images were not fetched");
                         }

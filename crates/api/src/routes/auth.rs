@@ -19,6 +19,9 @@ use crate::{body, parameter, path};
 /// Bytes of a password: what no account can have is not worth hashing.
 const PASSWORD_BYTES: usize = 1024;
 
+/// Bytes of a code: what is longer is none.
+const CODE_BYTES: usize = 64;
+
 /// Name and password.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +66,18 @@ fn check_password(password: &Secret<String>) -> Result<(), Problem> {
     }
 }
 
+fn check_code(code: &Secret<String>) -> Result<(), Problem> {
+    let text = code.expose();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"- ".contains(&byte);
+    match text.len() <= CODE_BYTES && text.bytes().all(is_plain) {
+        true => Ok(()),
+        false => Err(Problem::field(
+            "code",
+            "must be six digits, or a recovery code",
+        )),
+    }
+}
+
 pub(crate) async fn login(visit: Visit) -> Result<Reply, Problem> {
     let LoginForm {
         username,
@@ -70,6 +85,8 @@ pub(crate) async fn login(visit: Visit) -> Result<Reply, Problem> {
         code,
     } = body::read(&visit)?;
     check_password(&password)?;
+    let code = code.filter(|code| !code.expose().is_empty());
+    code.as_ref().map_or(Ok(()), check_code)?;
     let user_agent = visit.user_agent().to_owned();
     let action = Action::SignIn {
         username: username.to_string(),
@@ -132,6 +149,7 @@ pub(crate) async fn offer_second_factor(visit: Visit) -> Result<Reply, Problem> 
 
 pub(crate) async fn add_second_factor(visit: Visit) -> Result<Reply, Problem> {
     let CodeForm { code } = body::read(&visit)?;
+    check_code(&code)?;
     recovery_codes(&visit, Action::AddSecondFactor { code }).await
 }
 

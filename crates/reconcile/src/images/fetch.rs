@@ -37,6 +37,16 @@ pub(super) enum FetchImagesError {
 }
 
 impl FetchImagesError {
+    /// Whether a stick has to be plugged in.
+    pub(super) fn wants_a_stick(&self) -> bool {
+        matches!(
+            self,
+            Self::Fetch(WholeError::Fetch(
+                FetchError::NoStick | FetchError::NotOnStick(_)
+            ))
+        )
+    }
+
     /// Whether nobody was reached, or the connection broke, or the stick is not there (any more).
     pub(super) fn is_network(&self) -> bool {
         let Self::Fetch(WholeError::Fetch(error)) = self else {
@@ -49,6 +59,8 @@ impl FetchImagesError {
                 | FetchError::Stalled(_)
                 | FetchError::Cut
                 | FetchError::NoStick
+                | FetchError::NotOnStick(_)
+                | FetchError::StickUnreadable(_)
         )
     }
 }

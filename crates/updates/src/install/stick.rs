@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
@@ -77,45 +78,59 @@ pub fn open_on_stick(name: &str) -> Result<StickFile, StickError> {
     if devices.is_empty() {
         return Err(StickError::NoStick);
     }
-    let mut unreadable = None;
+    let (mut unreadable, mut any_was_read) = (None, false);
     for device in devices {
         match open_on(&device, name) {
-            Ok(Some(found)) => return Ok(found),
-            Ok(None) => {}
+            Ok(Looked::Found(found)) => return Ok(found),
+            Ok(Looked::NoFile) => any_was_read = true,
+            Ok(Looked::NoFileSystem) => {}
             Err(source) => unreadable = Some(StickError::Unreadable { device, source }),
         }
     }
+    // One that is damaged says nothing about the right one.
+    let unreadable = unreadable.filter(|_| !any_was_read);
     Err(unreadable.unwrap_or_else(|| StickError::NoFile(name.to_owned())))
 }
 
-/// `None`: it has no such file, or none of the file systems.
-fn open_on(device: &Path, name: &str) -> io::Result<Option<StickFile>> {
+/// What a device has.
+enum Looked {
+    Found(StickFile),
+    /// A file system without the file.
+    NoFile,
+    /// None that is known.
+    NoFileSystem,
+}
+
+fn open_on(device: &Path, name: &str) -> io::Result<Looked> {
     for kind in FILE_SYSTEMS {
         let mount = match mount(device, kind) {
             Ok(mount) => mount,
-            // Another file system, or one that this kernel does not know.
-            Err(Errno::INVAL | Errno::NODEV | Errno::UCLEAN) => continue,
-            // The whole disk of a stick with partitions, or one without a medium.
-            Err(Errno::BUSY | Errno::NOMEDIUM) => return Ok(None),
+            // Another file system, or one that this kernel does not know; or it is mounted as another one.
+            Err(Errno::INVAL | Errno::NODEV | Errno::UCLEAN | Errno::BUSY) => continue,
+            // A reader of cards without one.
+            Err(Errno::NOMEDIUM) => return Ok(Looked::NoFileSystem),
             Err(errno) => return Err(errno.into()),
         };
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
         let file = match openat2(&mount, name, flags, Mode::empty(), within) {
-            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Looked::NoFile),
             file => file?,
         };
-        return Ok(Some(StickFile {
+        return Ok(Looked::Found(StickFile {
             file: file.into(),
             name: format!("{name} on {}", device.display()),
             _mount: Some(mount),
         }));
     }
-    Ok(None)
+    Ok(Looked::NoFileSystem)
 }
 
 /// A mount without a place. Whoever made the file system decides nothing here: no programs, no devices, no writing.
 fn mount(device: &Path, kind: &str) -> Result<OwnedFd, Errno> {
+    /// While the whole of a disk is tried, its partitions are busy.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&context, "source", device)?;
     fsconfig_set_flag(&context, "ro")?;
