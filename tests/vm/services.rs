@@ -34,6 +34,14 @@ fn ask(appliance: &Appliance, ca: &str, path: &str, arguments: &[&str]) -> (u16,
     (status.unwrap_or_default(), text)
 }
 
+/// What was acknowledged is there.
+#[track_caller]
+fn assert_kept(appliance: &Appliance, ca: &str, event: &str, own: &[&str]) {
+    let (status, text) = ask(appliance, ca, event, own);
+    let is_kept = status == 200 && text.contains("SUMMARY:Breakfast");
+    assert!(is_kept, "{text}");
+}
+
 fn wait_calendar(appliance: &Appliance, ca: &str) {
     let mut last = String::new();
     let answers = wait_for(BOOTS, || {
@@ -95,11 +103,7 @@ fn vm_long_calendar_is_installed_used_and_outlives_the_power() {
     appliance.power_cycle();
     appliance.sign_in();
     wait_calendar(&appliance, &ca);
-    let (status, text) = ask(&appliance, &ca, &event, &own);
-    assert!(
-        status == 200 && text.contains("SUMMARY:Breakfast"),
-        "{text}"
-    );
+    assert_kept(&appliance, &ca, &event, &own);
 
     // No version is committed whose podman does not answer.
     appliance.wait_good(BOOTS);
@@ -120,11 +124,7 @@ fn vm_long_calendar_is_installed_used_and_outlives_the_power() {
     appliance.power_cycle();
     appliance.sign_in();
     wait_calendar(&appliance, &ca);
-    let (status, text) = ask(&appliance, &ca, &event, &own);
-    assert!(
-        status == 200 && text.contains("SUMMARY:Breakfast"),
-        "{text}"
-    );
+    assert_kept(&appliance, &ca, &event, &own);
     appliance.open_shell_as_owner();
     let begun_anew = appliance.answer("grep -c 'the images are begun anew' /run/log/messages");
     assert!(number_in(&begun_anew) > 0);

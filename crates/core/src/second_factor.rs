@@ -15,7 +15,7 @@ use cell_store::Batch;
 
 use crate::people::SECOND_FACTORS;
 use crate::set_up::{internal, whole_seconds};
-use crate::sign_in::{own_session, remove_sessions};
+use crate::sign_in::{own_session, remove_sessions, too_often};
 use crate::{Core, submit};
 
 /// How long an offer waits for its first code.
@@ -219,19 +219,14 @@ fn not_the_code() -> Problem {
 }
 
 fn too_many_codes(retry_after: Duration) -> Problem {
-    let seconds = whole_seconds(retry_after);
+    let minutes = whole_seconds(retry_after).div_ceil(60);
     Problem {
-        retry_after: Some(seconds),
-        ..Problem::new(
-            429,
-            "too_many_tries",
-            "Too many wrong codes",
-            format!(
-                "Codes of this account's app are not looked at for {} minutes, wherever they come from. A recovery code is. \
-                 If the tries were not yours, somebody knows the password: change it.",
-                seconds.div_ceil(60)
-            ),
-        )
+        title: "Too many wrong codes".into(),
+        detail: format!(
+            "Codes of this account's app are not looked at for {minutes} minutes, wherever they come from. A recovery code \
+             is. If the tries were not yours, somebody knows the password: change it."
+        ),
+        ..too_often(retry_after)
     }
 }
 
