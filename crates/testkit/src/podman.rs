@@ -43,6 +43,8 @@ mount -t proc none proc
 mount -t sysfs none sys
 mount -t cgroup2 none sys/fs/cgroup
 mount --rbind /dev dev
+# Podman counts its locks there (`libpod_lock`): those of a run that was killed would count for all that come after it.
+mount -t tmpfs none dev/shm
 mount --bind "$run" run
 mount --bind "$memory/storage" var/lib/containers
 mkdir -p var/lib/containers/storage/volumes
