@@ -11,6 +11,15 @@ fn second_factor_is_asked_for_counts_once_and_is_lost_without_losing_the_account
     let mut cell = Cell::set_up();
     let member = cell.signed_in("member");
     let other = cell.signed_in("member");
+    let path = "/api/auth/second-factor";
+    let too_early = member.put(path, &json!({ "code": "123456" })).unwrap();
+    assert_problem(&too_early, 409, "second_factor_not_offered", "no offer");
+    let long = "0".repeat(65);
+    for wrong in ["", "123456\u{0}", "\u{ff11}23456", "12;456", &long] {
+        let reply = member.put(path, &json!({ "code": wrong })).unwrap();
+        assert_problem(&reply, 400, "invalid_field", wrong);
+    }
+    expect_status(&member.delete(path).unwrap(), 404);
     let (app, codes) = Authenticator::set_up(&member);
     assert_eq!(codes.len(), 8);
     let ended = other.get("/api/auth/me").unwrap();
@@ -20,6 +29,10 @@ fn second_factor_is_asked_for_counts_once_and_is_lost_without_losing_the_account
     let form = json!({ "username": "member", "password": PASSWORD });
     let alone = other.post("/api/auth/login", &form).unwrap();
     assert_problem(&alone, 401, "code_required", "the password alone");
+    let empty = login_with_code(&other, "member", PASSWORD, "");
+    assert_problem(&empty, 401, "code_required", "an empty code");
+    let garbage = login_with_code(&other, "member", PASSWORD, &long);
+    assert_problem(&garbage, 400, "invalid_field", "no code");
     expect_status(&other.get("/api/auth/me").unwrap(), 401);
     let code = app.next_code();
     let signed_in = login_with_code(&other, "member", PASSWORD, &code);

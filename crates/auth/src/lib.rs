@@ -1,4 +1,5 @@
-//! Who is asking: accounts, passwords, second factors, sessions, app passwords, the code that opens the setup, and the brake on guessing.
+//! Who is asking: accounts, passwords, second factors, sessions, app passwords, the code that opens the setup, and the
+//! brake on guessing.
 //!
 //! Promises: no I/O and no clock, every time is passed in; a password is kept only as an argon2id hash, a session or an
 //! app password only as the SHA-256 of what the box made up for it; an unknown account costs a caller the same time as a

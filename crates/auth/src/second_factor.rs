@@ -77,10 +77,11 @@ impl TotpSecret {
         ))
     }
 
-    /// The number of the period whose code this is, if it is that of now or of a neighbour.
-    pub fn step_of(&self, code: &str, now: Timestamp) -> Option<u64> {
+    /// The number of the period whose code this is, if it is that of now or of a neighbour. Apps show codes in groups.
+    pub fn step_of(&self, typed: &str, now: Timestamp) -> Option<u64> {
+        let digits: String = typed.split_whitespace().collect();
         let seconds = u64::try_from(now.as_second()).ok()?;
-        self.totp().check(code, seconds)
+        self.totp().check(&digits, seconds)
     }
 
     /// The code of a moment, as an app would show it.
@@ -128,27 +129,33 @@ impl SecondFactor {
         self.recovery_codes = codes.hashes();
     }
 
-    /// Whether a code that was typed is one of an app, rather than a recovery code.
+    /// Whether what was typed is looked at as a code of an app, for it is no recovery code by its form.
     pub fn is_of_app(typed: &str) -> bool {
-        crockford::read::<RECOVERY_CHARACTERS>(typed).is_none()
+        recovery_code(typed).is_none()
     }
 
     /// What it is after this code was used; `None` when it does not count.
     #[must_use]
     pub fn use_code(&self, secret: &TotpSecret, typed: &str, now: Timestamp) -> Option<Self> {
-        let digits: String = typed.chars().filter(|c| !c.is_whitespace()).collect();
-        if let Some(step) = secret.step_of(&digits, now) {
-            return (step > self.last_step).then(|| Self {
-                last_step: step,
-                ..self.clone()
-            });
-        }
-        let hash = TokenHash::of(&crockford::read::<RECOVERY_CHARACTERS>(typed)?);
-        let at = self.recovery_codes.iter().position(|code| *code == hash)?;
         let mut used = self.clone();
-        used.recovery_codes.remove(at);
+        match recovery_code(typed) {
+            Some(hash) => {
+                let at = used.recovery_codes.iter().position(|code| *code == hash)?;
+                used.recovery_codes.remove(at);
+            }
+            None => {
+                let step = secret.step_of(typed, now)?;
+                used.last_step = (step > used.last_step).then_some(step)?;
+            }
+        }
         Some(used)
     }
+}
+
+/// What is kept of a recovery code, if what was typed has the form of one.
+fn recovery_code(typed: &str) -> Option<TokenHash> {
+    let code = crockford::read::<RECOVERY_CHARACTERS>(typed)?;
+    Some(TokenHash::of(&code))
 }
 
 impl RecoveryCodes {
@@ -255,6 +262,7 @@ mod tests {
     #[test]
     fn what_is_no_code_does_not_count() {
         let factor = factor(&RecoveryCodes::generate().unwrap());
+        assert!(SecondFactor::is_of_app("123 456") && !SecondFactor::is_of_app("00001-23456"));
         for typed in [
             "",
             "12345",

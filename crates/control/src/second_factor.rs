@@ -5,6 +5,27 @@ use cell_model::secret::{Secret, exposed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
+/// Bytes of a code as it may be typed: what is longer is none.
+const CODE_BYTES: usize = 64;
+
+/// The text can be no code, neither of an app nor a recovery code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be six digits, or a recovery code")]
+pub struct CodeError;
+
+/// A code as a person typed it, for forms: whether it is right is the core's to say.
+///
+/// # Errors
+/// [`CodeError`]
+pub fn typed_code(text: &str) -> Result<Secret<String>, CodeError> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"- ".contains(&byte);
+    let fits = (1..=CODE_BYTES).contains(&text.len()) && text.bytes().all(is_plain);
+    match fits {
+        true => Ok(Secret::new(text.to_owned())),
+        false => Err(CodeError),
+    }
+}
+
 /// What an app has to know, before it is proven by a code. Serialises with its secret.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OfferedSecondFactor {

@@ -65,8 +65,7 @@ impl Core {
             let offer = people.offers.get(&account.username);
             let in_time = |offer: &&Offer| now_since_boot().saturating_sub(offer.since) < OFFER;
             let secret = &offer.filter(in_time).ok_or_else(not_offered)?.secret;
-            let digits: String = code.expose().split_whitespace().collect();
-            let step = secret.step_of(&digits, now);
+            let step = secret.step_of(code.expose(), now);
             (secret.clone(), step.ok_or_else(not_the_code)?)
         };
         let codes = RecoveryCodes::generate().map_err(|error| internal(&error))?;

@@ -1,6 +1,7 @@
 //! Signing in, and one's own password and sessions.
 
 use cell_control::action::{Action, PasswordChange};
+use cell_control::second_factor::typed_code;
 use cell_model::secret::Secret;
 
 use super::Draft;
@@ -17,8 +18,8 @@ pub(crate) const SIGN_IN: &[Field] = &[
 const CODE_FIELD: Field = Field::new("code", "Code", Kind::Text("one-time-code"))
     .hint("The six digits that the app shows now.");
 
-/// Bytes of a code: what is longer is none.
-const CODE_BYTES: usize = 64;
+/// Bytes of a ticket: what is longer is none.
+const TICKET_BYTES: usize = 64;
 
 /// Fields of the second half of the sign-in.
 pub(crate) const SIGN_IN_CODE: &[Field] =
@@ -60,7 +61,7 @@ pub(crate) fn parse_sign_in(draft: &mut Draft, user_agent: &str) -> Option<Actio
 pub(crate) fn parse_sign_in_code(draft: &mut Draft, user_agent: &str) -> Option<Action> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let ticket = draft.require_with("ticket", |text| {
-        match text.len() <= CODE_BYTES && text.bytes().all(is_plain) {
+        match text.len() <= TICKET_BYTES && text.bytes().all(is_plain) {
             true => Ok(Secret::new(text.to_owned())),
             false => Err("is none of this box: enter name and password first".to_owned()),
         }
@@ -76,14 +77,10 @@ pub(crate) fn parse_sign_in_code(draft: &mut Draft, user_agent: &str) -> Option<
 
 /// Reads a code.
 pub(crate) fn parse_code(draft: &mut Draft) -> Option<Secret<String>> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"- ".contains(&byte);
     let code = draft.require_with("code", |text| {
-        match text.len() <= CODE_BYTES && text.bytes().all(is_plain) {
-            true => Ok(text.to_owned()),
-            false => Err("must be six digits, or a recovery code".to_owned()),
-        }
+        typed_code(text).map_err(|error| error.to_string())
     });
-    draft.accept(code.map(Secret::new))
+    draft.accept(code)
 }
 
 /// Reads the password, once more.

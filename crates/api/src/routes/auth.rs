@@ -1,6 +1,7 @@
 //! Signing in and out, passwords, accounts.
 
 use cell_control::action::{AccountForm, Action, Outcome, PasswordChange, PasswordReset};
+use cell_control::second_factor::typed_code;
 use cell_control::{ask, query};
 use cell_gate::{Reply, Visit, qr};
 use cell_model::name::Username;
@@ -18,9 +19,6 @@ use crate::{body, parameter, path};
 
 /// Bytes of a password: what no account can have is not worth hashing.
 const PASSWORD_BYTES: usize = 1024;
-
-/// Bytes of a code: what is longer is none.
-const CODE_BYTES: usize = 64;
 
 /// Name and password.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -67,15 +65,10 @@ fn check_password(password: &Secret<String>) -> Result<(), Problem> {
 }
 
 fn check_code(code: &Secret<String>) -> Result<(), Problem> {
-    let text = code.expose();
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"- ".contains(&byte);
-    match text.len() <= CODE_BYTES && text.bytes().all(is_plain) {
-        true => Ok(()),
-        false => Err(Problem::field(
-            "code",
-            "must be six digits, or a recovery code",
-        )),
-    }
+    let typed = typed_code(code.expose());
+    typed
+        .map(drop)
+        .map_err(|error| Problem::field("code", error))
 }
 
 pub(crate) async fn login(visit: Visit) -> Result<Reply, Problem> {
