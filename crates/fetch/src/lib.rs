@@ -1,7 +1,8 @@
 //! Parts of a file by HTTPS: what new versions of the system, and services of sources, are fetched with.
 //!
 //! The core names the file and the parts; a process without power looks the name up, speaks TLS and HTTP, and writes
-//! the bytes to a socket of the core's. So nothing that a server sends is parsed with the core's rights.
+//! the bytes to a socket of the core's. So nothing that a server sends is parsed with the core's rights. A file of a USB stick is
+//! asked for in the same words; whoever starts the process reads it (`celld`, `sticks`), for the process has no files.
 //!
 //! # Promises
 //! - Bytes come in the order of the parts, and only those; nothing is written of an answer that is not the asked part.

@@ -162,28 +162,19 @@ async fn sign_in_hands_out_the_session() {
 async fn right_password_without_a_code_opens_no_session() {
     let world = World::new(Stage::Ready);
     world.control.ask_for_codes();
+    let login = async |form: &Value| {
+        let body = form.to_string();
+        let body = Some(body.as_bytes());
+        world.send(None, "POST", "/api/auth/login", body).await
+    };
     let mut form = json!({"username": "anna", "password": "a long and quiet river"});
-    let asked = world
-        .send(
-            None,
-            "POST",
-            "/api/auth/login",
-            Some(form.to_string().as_bytes()),
-        )
-        .await;
+    let asked = login(&form).await;
     assert_eq!(asked.status, 401, "{}", asked.text);
     assert_eq!(asked.json()["code"], "code_required");
     assert!(!asked.headers.contains_key("set-cookie"));
     assert!(!asked.text.contains("ticket"), "{}", asked.text);
     form["code"] = json!("123456");
-    let signed_in = world
-        .send(
-            None,
-            "POST",
-            "/api/auth/login",
-            Some(form.to_string().as_bytes()),
-        )
-        .await;
+    let signed_in = login(&form).await;
     assert_eq!(signed_in.status, 200, "{}", signed_in.text);
     let Some(Call::Act(Action::SignIn { code, .. })) = signed_in.calls.last() else {
         panic!("no sign-in");
