@@ -143,6 +143,11 @@ pub(crate) fn peer_path(name: &str) -> String {
     format!("/peers/{}", escaped_first(name))
 }
 
+/// The page of a device of one's own; see [`peer_path`].
+pub(crate) fn own_peer_path(name: &str) -> String {
+    format!("/account/devices/{}", escaped_first(name))
+}
+
 /// The pages of a service.
 pub(crate) fn service_path(id: &ServiceId) -> String {
     format!("/services/{id}")

@@ -2,7 +2,7 @@
 //! Payload Keys", payloads `com.apple.caldav.account` and `com.apple.carddav.account`). No password is in it: the device
 //! asks for one.
 
-use cell_control::view::{ServiceView, WellKnownView};
+use cell_control::view::{OwnServiceView, WellKnownView};
 use cell_model::name::Username;
 use maud::{Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
@@ -34,7 +34,7 @@ impl Kind {
 }
 
 /// The profile of a person's accounts on a service; `None` where no payload is for it.
-pub(crate) fn of(service: &ServiceView, username: &Username) -> Option<String> {
+pub(crate) fn of(service: &OwnServiceView, username: &Username) -> Option<String> {
     let found = service.well_known.iter();
     let accounts: Vec<Markup> = found
         .filter_map(|found| Some(account(&Kind::of(found)?, service, found, username)))
@@ -62,7 +62,7 @@ pub(crate) fn of(service: &ServiceView, username: &Username) -> Option<String> {
 
 fn account(
     kind: &Kind,
-    service: &ServiceView,
+    service: &OwnServiceView,
     found: &WellKnownView,
     username: &Username,
 ) -> Markup {

@@ -10,9 +10,9 @@ use http::Method;
 use crate::assets;
 use crate::forms::{self, Field};
 use crate::handlers::{
-    account, app_passwords, audit, dns, network, overview, parts, peers, people, revisions,
-    second_factor, service_data, service_internet, service_profile, service_settings, services,
-    settings, setup, sign_in, sources, system,
+    account, api_tokens, app_passwords, audit, dns, invites, network, overview, own_peers,
+    own_services, parts, peers, people, revisions, second_factor, service_data, service_internet,
+    service_profile, service_settings, services, settings, setup, sign_in, sources, system,
 };
 
 /// One page and the forms that are sent from it.
@@ -246,7 +246,15 @@ pub static PAGES: &[Page] = &[
     page!("/audit", "Audit", Some(Group::Care), HELPER, audit::list, []),
     page!("/audit/verify", "Check of the audit", None, HELPER, audit::verify, []),
     page!("/me", "My page", Some(Group::People), Access::Only(Role::Member), account::me, []),
-    page!("/people", "People", Some(Group::People), ADMIN, people::list, []),
+    page!("/people", "People", Some(Group::People), ADMIN, people::list, [
+        post!("/people/take-back", ADMIN, forms::account::REVOKE, invites::revoke)
+    ]),
+    page!(dangerous "/people/invite", "Invite a person", None, ADMIN, invites::new, [
+        post!(dangerous "/people/invite", ADMIN, forms::account::INVITE, invites::add)
+    ]),
+    page!(dangerous "/people/{username}/access", "Access of {username}", None, OWNER, people::ask_access, [
+        post!(dangerous "/people/{username}/access", OWNER, forms::account::ACCESS, people::set_access)
+    ]),
     page!(dangerous "/people/new", "Add a person", None, OWNER, people::new, [
         post!(dangerous "/people/new", OWNER, forms::account::NEW, people::add)
     ]),
@@ -278,6 +286,28 @@ pub static PAGES: &[Page] = &[
     page!(dangerous "/account/second-factor/code", "Set up a second factor", None, Access::SignedIn, second_factor::ask_code, [
         post!(dangerous "/account/second-factor/code", Access::SignedIn, forms::session::CODE, second_factor::add)
     ]),
+    page!("/account/welcome", "Welcome", None, Access::SignedIn, account::welcome, []),
+    page!("/account/tokens", "Tokens", None, Access::SignedIn, api_tokens::list, []),
+    page!(dangerous "/account/tokens/new", "Add a token", None, Access::SignedIn, api_tokens::new, [
+        post!(dangerous "/account/tokens/new", Access::SignedIn, forms::api_token::NEW, api_tokens::add)
+    ]),
+    page!("/account/tokens/{id}/remove", "Remove a token", None, Access::SignedIn, api_tokens::ask_remove, [
+        post!("/account/tokens/{id}/remove", Access::SignedIn, &[], api_tokens::remove)
+    ]),
+    page!("/account/devices", "My devices", None, Access::SignedIn, own_peers::list, []),
+    page!("/account/devices/new", "Add a device", None, Access::SignedIn, own_peers::new, [
+        post!("/account/devices/new", Access::SignedIn, forms::peer::OWN, own_peers::add)
+    ]),
+    page!("/account/devices/{name}", "{name}", None, Access::SignedIn, own_peers::show, [
+        post!("/account/devices/{name}/file", Access::SignedIn, &[], own_peers::file)
+    ]),
+    page!("/account/devices/{name}/key", "New key for {name}", None, Access::SignedIn, own_peers::ask_rekey, [
+        post!("/account/devices/{name}/key", Access::SignedIn, &[], own_peers::rekey)
+    ]),
+    page!("/account/devices/{name}/remove", "Remove {name}", None, Access::SignedIn, own_peers::ask_remove, [
+        post!("/account/devices/{name}/remove", Access::SignedIn, &[], own_peers::remove)
+    ]),
+    page!("/account/services", "My services", None, Access::SignedIn, own_services::list, []),
     page!("/account/app-passwords", "App passwords", None, Access::SignedIn, app_passwords::list, []),
     page!(dangerous "/account/app-passwords/new", "Add an app password", None, Access::SignedIn, app_passwords::new, [
         post!(dangerous "/account/app-passwords/new", Access::SignedIn, forms::app_password::NEW, app_passwords::add)
@@ -294,6 +324,9 @@ pub static PAGES: &[Page] = &[
     page!("/sign-in/code", "Enter the code", None, Access::SignIn, sign_in::ask_code, [
         post!("/sign-in/code", Access::SignIn, forms::session::SIGN_IN_CODE, sign_in::sign_in_with_code)
     ]),
+    page!("/invite", "You are invited", None, Access::SignIn, invites::show, [
+        post!("/invite", Access::SignIn, forms::account::ACCEPT, invites::accept)
+    ]),
     page!("/setup", "Set up the cell", None, Access::Setup, setup::show, [
         post!("/setup", Access::Setup, forms::setup::FIELDS, setup::complete)
     ]),
@@ -307,7 +340,7 @@ static FILES: [(&str, Access, Handler); 5] = [
     ("/fragments/system", HELPER, handler!(system::fragment)),
     (
         "/services/{service}/profile",
-        HELPER,
+        Access::SignedIn,
         handler!(service_profile::download),
     ),
     ("/ca.pem", Access::SignIn, handler!(setup::root_certificate)),
@@ -326,6 +359,7 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         path: post.path,
         access: post.access,
         dangerous: post.dangerous,
+        scope: None,
         body: post.body,
         limit: post.limit,
         handler: post.handler,
@@ -344,6 +378,7 @@ fn get(path: &'static str, access: Access, handler: Handler) -> Route {
         path,
         access,
         dangerous: false,
+        scope: None,
         body: Body::None,
         limit: Route::LIMIT,
         handler,

@@ -1,9 +1,10 @@
 //! Shapes of answers that are no view of the core, and the ways to give them.
 
 use cell_control::change::{Pending, Receipt};
+use cell_control::invite::InviteView;
 use cell_control::query::Range;
 use cell_control::second_factor::SecondFactorView;
-use cell_control::view::{Page, PeerView, ServiceView, SetupView};
+use cell_control::view::{OwnServiceView, Page, PeerView, ServiceView, SetupView};
 use cell_gate::{Reply, Visit};
 use cell_model::account::Role;
 use cell_model::name::Username;
@@ -192,6 +193,21 @@ pub(crate) struct AccountAnswer {
     pub(crate) role: Role,
 }
 
+/// An invite that was just made.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct NewInviteAnswer {
+    /// It.
+    pub(crate) invite: InviteView,
+    /// What opens it, this once: 26 letters and digits.
+    #[serde(serialize_with = "exposed")]
+    #[schemars(with = "String")]
+    pub(crate) code: Secret<String>,
+    /// Where it is accepted in a browser, for whoever reaches the box by the name that this was asked for under.
+    #[serde(serialize_with = "exposed")]
+    #[schemars(with = "String")]
+    pub(crate) url: Secret<String>,
+}
+
 /// A device.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PeerAnswer {
@@ -219,13 +235,15 @@ pub(crate) struct PeerFileAnswer {
     pub(crate) confirm: Option<Pending>,
 }
 
-/// A member's own devices.
+/// What a member has of the box.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct DashboardAnswer {
     /// Who.
     pub(crate) username: Username,
     /// Their devices.
     pub(crate) devices: Vec<PeerView>,
+    /// Services that they may use.
+    pub(crate) services: Vec<OwnServiceView>,
 }
 
 /// A service that is installed.

@@ -205,6 +205,7 @@ mod tests {
         assert_eq!(
             fields,
             [
+                row("access_until", Kind::Text, false),
                 row("password", Kind::Secret, true),
                 row("role", Kind::Choice, true),
                 row("username", Kind::Text, true),

@@ -14,6 +14,7 @@ mod parameter;
 mod path;
 mod routes;
 mod row;
+mod scope;
 mod table;
 
 pub use field::{Field, Kind};

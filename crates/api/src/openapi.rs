@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::answer::ChangeAnswer;
 use crate::field::{self, Kind};
 use crate::row::{Answer, Row};
+use crate::scope;
 use crate::table::ROWS;
 
 /// What is said of operations that are dangerous.
@@ -50,6 +51,10 @@ pub(crate) fn document() -> Value {
             "securitySchemes": {
                 "session": { "type": "apiKey", "in": "cookie", "name": "__Host-cell" },
                 "csrf": { "type": "apiKey", "in": "header", "name": "X-CSRF-Token" },
+                "token": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "A token of POST /api/auth/tokens that is good for what is named; it needs no X-CSRF-Token.",
+                },
             },
         },
     })
@@ -139,7 +144,7 @@ fn problems(row: &Row) -> Vec<u16> {
         Access::Open => {}
         Access::Setup => statuses.push(410),
         Access::SignIn => statuses.extend([428, 503]),
-        Access::SignedIn => statuses.extend([401, 428, 503]),
+        Access::SignedIn => statuses.extend([401, 403, 428, 503]),
         Access::AtLeast(_) | Access::Only(_) => statuses.extend([401, 403, 428, 503]),
     }
     if row.changes() {
@@ -175,10 +180,15 @@ fn parameters(row: &Row) -> Vec<Value> {
 }
 
 fn security(row: &Row) -> Value {
-    match row.access {
-        Access::Open | Access::Setup | Access::SignIn => json!([]),
-        _ if row.changes() => json!([{ "session": [], "csrf": [] }]),
-        _ => json!([{ "session": [] }]),
+    let session = match row.access {
+        Access::Open | Access::Setup | Access::SignIn => return json!([]),
+        _ if row.changes() => json!({ "session": [], "csrf": [] }),
+        _ => json!({ "session": [] }),
+    };
+    match scope::of(row) {
+        // Names of what is needed are for any scheme since OpenAPI 3.1.
+        Some(scope) => json!([session, { "token": [scope] }]),
+        None => json!([session]),
     }
 }
 

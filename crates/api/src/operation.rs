@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use cell_gate::{Access, Body, Route};
+use cell_model::scope::Scope;
 use http::Method;
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ pub struct Operation {
     pub access: Access,
     /// Whether only for somebody whose password was proven a short time ago.
     pub dangerous: bool,
+    /// What a token must be good for to use it; `None`: no token is.
+    pub scope: Option<Scope>,
     /// What it takes.
     pub body: Body,
     /// The most bytes of that.
@@ -57,6 +60,7 @@ pub fn operations() -> Vec<Operation> {
                 id: row.id,
                 access: row.access,
                 dangerous: row.dangerous,
+                scope: crate::scope::of(row),
                 body: row.body(),
                 limit: row.limit,
                 query: row.query.iter().map(parameter).collect(),

@@ -239,6 +239,7 @@ impl Row {
             path: self.path,
             access: self.access,
             dangerous: self.dangerous,
+            scope: crate::scope::of(self),
             body: self.body(),
             limit: self.limit,
             handler: self.handler,

@@ -1,31 +1,37 @@
 //! Every operation, one row each. Routes, the OpenAPI description and generated tests come from here.
 
 use cell_control::action::{
-    AccountForm, FirmwareFetch, PasswordChange, PasswordReset, TestResult, Verbosity,
+    AccountForm, AccountUpdate, FirmwareFetch, PasswordChange, PasswordReset, TestResult, Verbosity,
 };
+use cell_control::api_token::{ApiTokenForm, ApiTokenView, NewApiToken};
 use cell_control::app_password::{AppPasswordForm, AppPasswordView, NewAppPassword};
 use cell_control::change::{
-    PeerForm, PeerUpdate, Preview, ServiceUpdate, SettingsUpdate, SetupForm,
+    OwnPeerForm, PeerForm, PeerUpdate, Preview, ServiceUpdate, SettingsUpdate, SetupForm,
 };
+use cell_control::invite::{AcceptedInvite, InviteForm, InviteView};
 use cell_control::second_factor::NewRecoveryCodes;
 use cell_control::view::{
     AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, KeptDataView,
-    LogPage, OfferView, Page, PartView, PeerView, RefreshView, RevisionView, ServiceLogLine,
-    ServiceView, SessionView, SetupView, SourceView, StatusView, VerbosityView, WireGuardView,
+    LogPage, OfferView, OwnServiceView, Page, PartView, PeerView, RefreshView, RevisionView,
+    ServiceLogLine, ServiceView, SessionView, SetupView, SourceView, StatusView, VerbosityView,
+    WireGuardView,
 };
 use cell_gate::Access;
 use cell_model::account::Role;
 
 use crate::answer::{
     AccountAnswer, ChangeAnswer, CsrfAnswer, DashboardAnswer, HealthAnswer, IdentityAnswer,
-    OfferedSecondFactorAnswer, PeerAnswer, PeerFileAnswer, SecondFactorAnswer, ServiceAnswer,
-    SetupAnswer, StepAnswer, WizardAnswer,
+    NewInviteAnswer, OfferedSecondFactorAnswer, PeerAnswer, PeerFileAnswer, SecondFactorAnswer,
+    ServiceAnswer, SetupAnswer, StepAnswer, WizardAnswer,
 };
 use crate::openapi;
 use crate::parameter::{CURSOR, LIMIT};
 use crate::routes::auth::{CodeForm, LoginForm, ReauthenticationForm};
 use crate::routes::setup::StepForm;
-use crate::routes::{app_passwords, audit, auth, config, firmware, parts, peers, services, setup};
+use crate::routes::{
+    api_tokens, app_passwords, audit, auth, config, firmware, invites, own_peers, parts, peers,
+    services, setup,
+};
 use crate::row::{CHANGE, OWN, READ, Row, handler};
 
 const SETUP: &str = r#"{"setup_code":"ABCD2345","cell_name":"home","domain_mode":"lan","domain":"home.cell",
@@ -211,12 +217,90 @@ pub(crate) static ROWS: &[Row] = &[
         )
         .creates::<AccountAnswer>()
         .refuses(&[409]),
+    Row::put(
+        "/api/auth/users/{username}",
+        "changeUser",
+        handler!(auth::change_account),
+    )
+    .is(
+        OWN,
+        "Give an account another role, or another end of its access: it counts at once.",
+    )
+    .dangerous()
+    .takes::<AccountUpdate>(r#"{"role":"helper","access_until":"2027-01-31T18:00:00Z"}"#)
+    .refuses(&[404, 409]),
+    Row::get(
+        "/api/auth/invites",
+        "invites",
+        handler!(invites::list, &[LIMIT, CURSOR]),
+    )
+    .is(CHANGE, "Invites that count, the oldest first.")
+    .answers::<Page<InviteView>>(),
+    Row::post("/api/auth/invites", "addInvite", handler!(invites::add))
+        .is(
+            CHANGE,
+            "Invite somebody to make their own account; the code comes once. Admins invite members, owners everybody.",
+        )
+        .dangerous()
+        .takes::<InviteForm>(r#"{"username":"ben","role":"member"}"#)
+        .creates::<NewInviteAnswer>()
+        .refuses(&[403, 409]),
+    Row::delete(
+        "/api/auth/invites/{id}",
+        "removeInvite",
+        handler!(invites::remove),
+    )
+    .is(CHANGE, "Take an invite back.")
+    .refuses(&[403, 404, 409]),
+    Row::post(
+        "/api/auth/accept-invite",
+        "acceptInvite",
+        handler!(invites::accept),
+    )
+    .is(
+        Access::SignIn,
+        "Make the account you were invited to, with a password of your own; its session's cookie comes with the answer.",
+    )
+    .takes::<AcceptedInvite>(
+        r#"{"code":"11111-22222-33333-44444-555556","password":"a long and quiet river"}"#,
+    )
+    .creates::<IdentityAnswer>()
+    .refuses(&[401, 409, 429]),
+    Row::get(
+        "/api/auth/tokens",
+        "apiTokens",
+        handler!(api_tokens::list, &[LIMIT, CURSOR]),
+    )
+    .is(Access::SignedIn, "Your own tokens, the oldest first.")
+    .answers::<Page<ApiTokenView>>(),
+    Row::post("/api/auth/tokens", "addApiToken", handler!(api_tokens::add))
+        .is(
+            Access::SignedIn,
+            "Make a token for a program that acts on your behalf; it comes once. It is never good for what is dangerous.",
+        )
+        .dangerous()
+        .takes::<ApiTokenForm>(r#"{"label":"backup","scopes":["peers:read","config:read"]}"#)
+        .creates::<NewApiToken>()
+        .refuses(&[404, 409]),
+    Row::delete(
+        "/api/auth/tokens/{id}",
+        "removeApiToken",
+        handler!(api_tokens::remove),
+    )
+    .is(
+        Access::SignedIn,
+        "Remove a token of yours; it opens nothing from then on.",
+    )
+    .refuses(&[404, 409]),
     Row::delete(
         "/api/auth/users/{username}",
         "removeUser",
         handler!(auth::remove_account),
     )
-    .is(OWN, "Remove an account, with its sessions and app passwords.")
+    .is(
+        OWN,
+        "Remove an account, with its devices, sessions, app passwords, tokens and invites.",
+    )
     .dangerous()
     .refuses(&[404, 409]),
     Row::get(
@@ -275,8 +359,81 @@ pub(crate) static ROWS: &[Row] = &[
         "dashboard",
         handler!(auth::dashboard),
     )
-    .is(Access::Only(Role::Member), "A member's own devices.")
+    .is(
+        Access::Only(Role::Member),
+        "A member's own devices and services.",
+    )
     .answers::<DashboardAnswer>(),
+    Row::get(
+        "/api/peer/devices",
+        "ownPeers",
+        handler!(own_peers::list, &[LIMIT, CURSOR]),
+    )
+    .is(Access::SignedIn, "Your own devices.")
+    .answers::<Page<PeerView>>(),
+    Row::post(
+        "/api/peer/devices",
+        "addOwnPeer",
+        handler!(own_peers::add),
+    )
+    .is(
+        Access::SignedIn,
+        "Add a device of your own; its file comes once.",
+    )
+    .takes::<OwnPeerForm>(r#"{"name":"my-phone"}"#)
+    .creates::<PeerFileAnswer>()
+    .refuses(&[404, 409]),
+    Row::get(
+        "/api/peer/devices/{name}",
+        "ownPeer",
+        handler!(own_peers::show),
+    )
+    .is(Access::SignedIn, "One device of your own.")
+    .answers::<PeerAnswer>()
+    .refuses(&[404]),
+    Row::delete(
+        "/api/peer/devices/{name}",
+        "removeOwnPeer",
+        handler!(own_peers::remove),
+    )
+    .is(
+        Access::SignedIn,
+        "Remove a device of your own; it is cut off at once.",
+    )
+    .may_wait()
+    .refuses(&[404, 409]),
+    Row::get(
+        "/api/peer/devices/{name}/config",
+        "ownPeerFile",
+        handler!(own_peers::file),
+    )
+    .is(
+        Access::SignedIn,
+        "The file of your device without its private line; it counts as fetched, unless by HEAD.",
+    )
+    .answers::<PeerFileAnswer>()
+    .refuses(&[404]),
+    Row::post(
+        "/api/peer/devices/{name}/rekey",
+        "rekeyOwnPeer",
+        handler!(own_peers::rekey),
+    )
+    .is(
+        Access::SignedIn,
+        "Make a new key for your device; its file comes once.",
+    )
+    .answers::<PeerFileAnswer>()
+    .refuses(&[404]),
+    Row::get(
+        "/api/peer/services",
+        "ownServices",
+        handler!(own_peers::services, &[LIMIT, CURSOR]),
+    )
+    .is(
+        Access::SignedIn,
+        "Services that you may use, and how.",
+    )
+    .answers::<Page<OwnServiceView>>(),
     // Settings.
     Row::get("/api/status", "status", handler!(parts::status))
         .is(READ, "How everything is.")

@@ -59,10 +59,7 @@ impl Account {
 
     /// Who a request of this account is from.
     pub fn identity(&self) -> Identity {
-        Identity {
-            username: self.username.clone(),
-            role: self.role,
-        }
+        Identity::new(self.username.clone(), self.role)
     }
 }
 

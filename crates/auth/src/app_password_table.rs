@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use cell_model::Date;
 use cell_model::name::{ServiceId, Username};
 
-use crate::app_password::{AppPassword, AppPasswordId, AppPasswordSecret};
+use crate::app_password::AppPassword;
+use crate::record_id::RecordId;
 use crate::token::TokenHash;
+use crate::typed_secret::TypedSecret;
 
 /// All app passwords, in memory. The caller keeps a stored copy.
 #[derive(Debug, Default)]
@@ -68,7 +70,7 @@ impl AppPasswordTable {
         service: &ServiceId,
         today: Date,
     ) -> AppPasswordCheck {
-        let hash = AppPasswordSecret::read(typed).map(|secret| secret.hash());
+        let hash = TypedSecret::read(typed).map(|secret| secret.hash());
         let entry = hash.and_then(|hash| self.passwords.get_mut(&hash));
         let Some(entry) = entry.filter(|entry| entry.password.username == *username) else {
             return AppPasswordCheck::Wrong;
@@ -108,12 +110,12 @@ impl AppPasswordTable {
     }
 
     /// The one of this name.
-    pub fn get(&self, id: AppPasswordId) -> Option<&AppPassword> {
+    pub fn get(&self, id: RecordId) -> Option<&AppPassword> {
         self.iter().find(|password| password.id == id)
     }
 
     /// Ends one.
-    pub fn remove(&mut self, id: AppPasswordId) {
+    pub fn remove(&mut self, id: RecordId) {
         self.passwords.retain(|_, entry| entry.password.id != id);
     }
 }
@@ -142,7 +144,7 @@ mod tests {
         table: &mut AppPasswordTable,
         username: &str,
         services: Option<&[&str]>,
-    ) -> (AppPasswordId, String) {
+    ) -> (RecordId, String) {
         let services = services.map(|names| names.iter().map(|name| service(name)).collect());
         let device = "phone".parse().unwrap();
         let now = Timestamp::UNIX_EPOCH;

@@ -6,8 +6,10 @@ use cell_model::Date;
 use cell_model::name::Username;
 use serde::{Deserialize, Serialize};
 
-use crate::app_password::{AppPassword, AppPasswordId, AppPasswordSecret};
+use crate::app_password::AppPassword;
+use crate::record_id::RecordId;
 use crate::token::TokenHash;
+use crate::typed_secret::TypedSecret;
 
 /// How long one is known: by then whoever has the device has seen that it syncs no more.
 const DAYS: i32 = 30;
@@ -17,7 +19,7 @@ const DAYS: i32 = 30;
 #[serde(deny_unknown_fields)]
 pub struct RemovedAppPassword {
     /// Its name.
-    pub id: AppPasswordId,
+    pub id: RecordId,
     /// Whose it was.
     pub username: Username,
     /// What its secret hashes to.
@@ -38,7 +40,7 @@ pub struct Removal {
     /// To be kept from now on.
     pub kept: Vec<RemovedAppPassword>,
     /// To be forgotten.
-    pub forgotten: BTreeSet<AppPasswordId>,
+    pub forgotten: BTreeSet<RecordId>,
 }
 
 impl RemovedAppPasswords {
@@ -109,7 +111,7 @@ impl RemovedAppPasswords {
 
     /// Whether what was typed was an app password of the account, and was removed lately.
     pub fn knows(&self, username: &Username, typed: &str, today: Date) -> bool {
-        let hash = AppPasswordSecret::read(typed).map(|secret| secret.hash());
+        let hash = TypedSecret::read(typed).map(|secret| secret.hash());
         let removed = hash.and_then(|hash| self.known.get(&hash));
         removed.is_some_and(|removed| removed.username == *username && counts(removed, today))
     }

@@ -1,6 +1,9 @@
 //! Arguments that are one word out of a few, so that help and completion can list them.
 
+use std::str::FromStr;
+
 use cell_control::action::{BundleSource, LogLevel};
+use cell_model::Timestamp;
 use cell_model::account::Role;
 use cell_model::config::{DomainMode, ServiceToggle};
 use cell_model::status::Part;
@@ -38,6 +41,36 @@ pub(crate) fn bundle_source() -> impl TypedValueParser<Value = BundleSource> {
         ("channel", BundleSource::Channel),
         ("stick", BundleSource::Stick),
     ])
+}
+
+/// When access ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Never,
+    At(Timestamp),
+}
+
+impl End {
+    /// The time; `None`: never.
+    pub(crate) fn time(self) -> Option<Timestamp> {
+        match self {
+            Self::Never => None,
+            Self::At(time) => Some(time),
+        }
+    }
+}
+
+impl FromStr for End {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "never" {
+            return Ok(Self::Never);
+        }
+        text.parse()
+            .map(Self::At)
+            .map_err(|_| "must be a time such as 2027-01-31T00:00:00Z, or never")
+    }
 }
 
 const LEVELS: [(&str, LogLevel); 4] = [

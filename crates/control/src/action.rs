@@ -1,5 +1,6 @@
 //! Acts that are no change of the config.
 
+use cell_model::Timestamp;
 use cell_model::account::{Identity, Role};
 use cell_model::name::{ServiceId, Username};
 use cell_model::secret::{Secret, exposed, exposed_option};
@@ -7,7 +8,10 @@ use cell_model::status::Part;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::api_token::{ApiTokenForm, NewApiToken};
 use crate::app_password::{AppPasswordForm, NewAppPassword, ServiceSignIn};
+use crate::change::present;
+use crate::invite::{AcceptedInvite, InviteForm, NewInvite};
 use crate::second_factor::{NewRecoveryCodes, OfferedSecondFactor};
 use crate::view::RefreshView;
 
@@ -75,7 +79,31 @@ pub enum Action {
     ResetPassword(PasswordReset),
     /// A new account. Owners only.
     AddAccount(AccountForm),
-    /// An account goes, with its sessions, app passwords and second factor. Owners only; the last owner stays.
+    /// Another role for an account, or another end of its access. Owners only; the last owner stays one.
+    ChangeAccount {
+        /// Which.
+        username: Username,
+        /// What changes.
+        update: AccountUpdate,
+    },
+    /// Has somebody make an account of their own, with a code that is shown this once. Admins for members, owners for all.
+    /// 409 when the name is taken.
+    Invite(InviteForm),
+    /// An invite counts no more. For whom [`Action::Invite`] is.
+    RevokeInvite {
+        /// As listed.
+        id: String,
+    },
+    /// Makes the account that somebody was invited to, and opens a session. Needs no sign-in, but the code: 401 when wrong or
+    /// over.
+    AcceptInvite {
+        /// The code, and the password to be.
+        accepted: AcceptedInvite,
+        /// What the browser calls itself, for the list of sessions.
+        user_agent: String,
+    },
+    /// An account goes, with its devices, sessions, app passwords, tokens, invites and second factor. Owners only; the last
+    /// owner stays.
     RemoveAccount {
         /// Which.
         username: Username,
@@ -85,6 +113,13 @@ pub enum Action {
     AddAppPassword(AppPasswordForm),
     /// An app password goes, and opens nothing from then on. One's own; anybody's for admins.
     RemoveAppPassword {
+        /// As listed.
+        id: String,
+    },
+    /// A token for programs, shown this once. For oneself. 409 when the account has too many.
+    AddApiToken(ApiTokenForm),
+    /// A token goes, and opens nothing from then on. One's own.
+    RemoveApiToken {
         /// As listed.
         id: String,
     },
@@ -200,6 +235,27 @@ pub struct AccountForm {
     pub password: Secret<String>,
     /// What it may do.
     pub role: Role,
+    /// When its access ends by itself; never when not said.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub access_until: Option<Timestamp>,
+}
+
+/// Another role or end of access for an account; what is not named stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountUpdate {
+    /// What it may do.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// When its access ends by itself; `null` takes the date away.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub access_until: Option<Option<Timestamp>>,
 }
 
 /// How much the log says, by part.
@@ -277,6 +333,10 @@ pub enum Outcome {
     RecoveryCodes(Box<NewRecoveryCodes>),
     /// An app password was made.
     AppPasswordAdded(Box<NewAppPassword>),
+    /// A token was made.
+    ApiTokenAdded(Box<NewApiToken>),
+    /// An invite was made.
+    Invited(Box<NewInvite>),
     /// Name and app password are right.
     Admitted {
         /// Whose they are.

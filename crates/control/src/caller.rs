@@ -25,6 +25,8 @@ pub enum Credential {
     Nobody,
     /// A session token, as the cookie carries it.
     Session(#[serde(serialize_with = "exposed")] Secret<String>),
+    /// A token of the interface, as programs send it.
+    Token(#[serde(serialize_with = "exposed")] Secret<String>),
     /// The kernel says it is root on the local socket. Accepted on that socket only.
     Local,
 }

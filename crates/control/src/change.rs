@@ -50,6 +50,8 @@ pub enum Change {
         /// Which.
         name: PeerName,
     },
+    /// One of the caller's own devices. 404 when it is not theirs.
+    OwnPeer(OwnPeerChange),
     /// A service is installed, and those that it needs.
     InstallService(ServiceForm),
     /// The newest version that the box has of it, on trial until it is known to be well.
@@ -145,6 +147,9 @@ pub struct SettingsUpdate {
 pub struct PeerForm {
     /// Its name.
     pub name: PeerName,
+    /// Whose it is; the household's when not said.
+    #[serde(default)]
+    pub username: Option<Username>,
     /// All of its traffic goes through the tunnel.
     #[serde(default = "yes")]
     pub full_tunnel: bool,
@@ -170,10 +175,55 @@ pub struct PeerForm {
     pub expires_at: Option<Timestamp>,
 }
 
+/// What people may do about devices of their own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnPeerChange {
+    /// A new one. 409 when they have too many.
+    Add(OwnPeerForm),
+    /// A new key pair, made by the box.
+    Rekey {
+        /// For which.
+        name: PeerName,
+    },
+    /// Its current file.
+    FetchFile {
+        /// Of which.
+        name: PeerName,
+    },
+    /// It goes.
+    Remove {
+        /// Which.
+        name: PeerName,
+    },
+}
+
+/// A new device of whoever asks. What it may do beyond that is for those who run the box to say.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnPeerForm {
+    /// Its name.
+    pub name: PeerName,
+    /// All of its traffic goes through the tunnel.
+    #[serde(default = "yes")]
+    pub full_tunnel: bool,
+    /// Its key, when it made its own.
+    #[serde(default)]
+    pub public_key: Option<PublicKey>,
+}
+
 /// Other access for a device; what is not named stays.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PeerUpdate {
+    /// Whose it is; `null`: the household's.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub username: Option<Option<Username>>,
     /// All of its traffic goes through the tunnel.
     #[serde(default)]
     pub full_tunnel: Option<bool>,
@@ -276,7 +326,7 @@ fn yes() -> bool {
 }
 
 /// Tells `null` (take it away) from a field that is not there (leave it).
-fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+pub(crate) fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)

@@ -6,12 +6,14 @@
 //! Start reading at [`Control`], then [`change::Change`] and [`query::Query`].
 
 pub mod action;
+pub mod api_token;
 pub mod app_password;
 pub mod caller;
 pub mod change;
 pub mod channel;
 pub mod csv;
 pub mod fake;
+pub mod invite;
 pub mod query;
 pub mod remote;
 pub mod second_factor;

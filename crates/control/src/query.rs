@@ -1,15 +1,18 @@
 //! Questions to the core, each with the answer that belongs to it.
 
 use cell_model::name::{PeerName, ServiceId, Username};
+use cell_model::secret::{Secret, exposed};
 use cell_model::status::Part;
 use serde::{Deserialize, Serialize};
 
+use crate::api_token::ApiTokenView;
 use crate::app_password::AppPasswordView;
+use crate::invite::{InviteView, InvitedView};
 use crate::view::{
     AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, KeptDataView,
-    LogPage, NetworkView, OfferView, Page, PartView, PeerView, RevisionView, RootCertificateView,
-    ServiceLogLine, ServiceView, SessionsView, SetupView, SourceView, StatusView, VerbosityView,
-    WireGuardView,
+    LogPage, NetworkView, OfferView, OwnServiceView, Page, PartView, PeerView, RevisionView,
+    RootCertificateView, ServiceLogLine, ServiceView, SessionsView, SetupView, SourceView,
+    StatusView, VerbosityView, WireGuardView,
 };
 
 /// A question and the answer that belongs to it.
@@ -61,6 +64,10 @@ questions! {
     Peers -> Page<PeerView>;
     /// One device.
     Peer -> PeerView;
+    /// The caller's own devices; on one page, since a person has few.
+    OwnPeers -> Page<PeerView>;
+    /// Services that the caller may use; on one page, since a box has few.
+    OwnServices -> Page<OwnServiceView>;
     /// The VPN interface.
     WireGuard -> WireGuardView;
     /// Interfaces and addresses.
@@ -77,6 +84,12 @@ questions! {
     AuditVerify -> AuditVerifyView;
     /// Accounts.
     Accounts -> Page<AccountView>;
+    /// Invites that count, the oldest first; on one page, since there are few.
+    Invites -> Page<InviteView>;
+    /// What a code invites to. Needs no sign-in; 401 when it is wrong or over.
+    Invited -> InvitedView;
+    /// The caller's own tokens, the oldest first; on one page, since an account has few.
+    ApiTokens -> Page<ApiTokenView>;
     /// App passwords, the oldest first; on one page, since an account has few.
     AppPasswords -> Page<AppPasswordView>;
     /// The caller's own account and sessions.
@@ -167,6 +180,14 @@ pub struct Peer {
     pub name: PeerName,
 }
 
+/// See [`Query::OwnPeers`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OwnPeers;
+
+/// See [`Query::OwnServices`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OwnServices;
+
 /// See [`Query::WireGuard`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WireGuard;
@@ -219,6 +240,22 @@ pub struct Accounts {
     /// Which of them.
     pub range: Range,
 }
+
+/// See [`Query::Invites`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Invites;
+
+/// See [`Query::Invited`]. Serialises with the code.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Invited {
+    /// As typed.
+    #[serde(serialize_with = "exposed")]
+    pub code: Secret<String>,
+}
+
+/// See [`Query::ApiTokens`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApiTokens;
 
 /// See [`Query::AppPasswords`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

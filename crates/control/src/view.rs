@@ -25,9 +25,9 @@ pub use self::firmware::{
     AvailableView, CheckView, FirmwareView, SlotsView, TrialView, UpdateState, UpdateView,
 };
 pub use self::services::{
-    FailedUpdateView, GuideView, KeptDataView, OfferView, RefreshState, RefreshView,
-    ServiceContainerView, ServiceLogLine, ServiceUpdateView, ServiceUsageView, ServiceView,
-    ServiceVolumeView, SettingKindView, SettingView, SourceView, WellKnownView,
+    FailedUpdateView, GuideView, KeptDataView, OfferView, OwnServiceView, RefreshState,
+    RefreshView, ServiceContainerView, ServiceLogLine, ServiceUpdateView, ServiceUsageView,
+    ServiceView, ServiceVolumeView, SettingKindView, SettingView, SourceView, WellKnownView,
 };
 use crate::action::LogLevel;
 use crate::change::Pending;
@@ -124,6 +124,8 @@ pub struct PeerView {
     pub name: PeerName,
     /// Its label in the cell's domain.
     pub label: DnsLabel,
+    /// Whose it is; `null`: the household's.
+    pub username: Option<Username>,
     /// Its IPv4 address.
     #[schemars(with = "String")]
     pub address: Ipv4Addr,
@@ -343,6 +345,11 @@ pub struct AccountView {
     pub must_change_password: bool,
     /// Whether a code is asked for beside the password.
     pub second_factor: bool,
+    /// When its access ends by itself; `null`: never.
+    #[schemars(with = "Option<String>")]
+    pub access_until: Option<Timestamp>,
+    /// Whether that time has come.
+    pub access_over: bool,
 }
 
 /// The caller's own account and sessions.

@@ -1,6 +1,6 @@
 //! Accounts and their passwords.
 
-use cell_auth::{Account, AppPassword, Removal, TokenHash};
+use cell_auth::{AccessLimit, Account, ApiToken, AppPassword, Invite, Removal, TokenHash};
 use cell_control::action::{AccountForm, Outcome, PasswordChange, PasswordReset};
 use cell_control::caller::Caller;
 use cell_model::account::{Identity, Role};
@@ -8,11 +8,15 @@ use cell_model::name::Username;
 use cell_model::problem::Problem;
 use cell_store::Batch;
 
+use crate::access::last_owner;
+use crate::api_token::remove_api_tokens;
 use crate::app_password::{day, note_removal, remove_app_passwords};
-use crate::people::{ACCOUNTS, People};
+use crate::authorise::setup_required;
+use crate::invite::{remove_invites, taken};
+use crate::people::{ACCESS_LIMITS, ACCOUNTS, People};
 use crate::set_up::internal;
 use crate::sign_in::{own_session, remove_sessions};
-use crate::{Core, second_factor, submit};
+use crate::{Core, documents, edit, second_factor, submit};
 
 /// What outlives another password of an account.
 #[derive(Clone, Copy)]
@@ -112,6 +116,8 @@ impl Core {
             Outlives::Own(session) => {
                 ended.sessions.retain(|hash| Some(*hash) != session);
                 ended.app_passwords.clear();
+                ended.api_tokens.clear();
+                ended.invites.clear();
             }
             Outlives::Nothing => {
                 let today = day((self.clock)());
@@ -147,27 +153,22 @@ impl Core {
         }
         cell_auth::check_password_rules(&form.password, &form.username)
             .map_err(|error| Problem::field("password", error))?;
-        let taken = || {
-            Problem::conflict(
-                "account_exists",
-                "The name is taken",
-                format!("There is an account {} already.", form.username),
-            )
-        };
+        self.check_access_until(form.role, form.access_until)?;
         if self.people().accounts.contains_key(&form.username) {
-            return Err(taken());
+            return Err(taken(&form.username));
         }
-        let new = Identity {
-            username: form.username.clone(),
-            role: form.role,
-        };
+        let new = Identity::new(form.username.clone(), form.role);
         let mut account = self.make_account(new, form.password.clone()).await?;
         // Somebody else knows the password.
         account.must_change_password = true;
         let _writer = self.writer.lock().await;
         if self.people().accounts.contains_key(&form.username) {
-            return Err(taken());
+            return Err(taken(&form.username));
         }
+        let limit = form.access_until;
+        let limit = limit.map(|until| AccessLimit::new(&account, until));
+        // The name has somebody now.
+        let invites = self.people().invites_about(&form.username);
         let mut batch = Batch::new(
             (self.clock)(),
             Some(identity.username.clone()),
@@ -176,13 +177,19 @@ impl Core {
         batch
             .put(ACCOUNTS, account.username.to_string(), &account)
             .map_err(|error| internal(&error))?;
+        if let Some(limit) = &limit {
+            let put = batch.put(ACCESS_LIMITS, account.username.to_string(), limit);
+            put.map(drop).map_err(|error| internal(&error))?;
+        }
+        remove_invites(&mut batch, &invites);
         let event = submit::event("account.add", identity, caller)
             .on(account.username.to_string())
             .detail(account.role.as_str());
         self.commit(batch, event).await?;
-        self.people()
-            .accounts
-            .insert(account.username.clone(), account);
+        let mut people = self.people();
+        people.end_invites(&invites);
+        people.keep_limit(&account.username, limit);
+        people.accounts.insert(account.username.clone(), account);
         Ok(Outcome::Done)
     }
 
@@ -195,23 +202,41 @@ impl Core {
         let _writer = self.writer.lock().await;
         self.account(username)?;
         if self.people().is_last_owner(username) {
-            return Err(Problem::conflict(
-                "last_owner",
-                "This is the last owner",
-                "A box needs an owner. Make another one first.",
-            ));
+            return Err(last_owner());
+        }
+        let current = self.desired.borrow().clone();
+        let config = current.config.clone().ok_or_else(setup_required)?;
+        let devices = edit::peer::remove_all_of(&config, username);
+        let waiting = self.confirmation().clone();
+        if let Some((edit, waiting)) = devices.as_ref().zip(waiting) {
+            // So that taking back never fails.
+            drop(waiting.undone(&edit.config)?);
         }
         let now = (self.clock)();
-        let mut batch = Batch::new(now, Some(identity.username.clone()), "Removed an account");
-        batch.remove(ACCOUNTS, username.to_string());
+        let summary = devices.as_ref().map(|edit| edit.summary.as_str());
+        let by = Some(identity.username.clone());
+        let mut batch = Batch::new(now, by, summary.unwrap_or("Removed an account"));
+        // Who is cut off is so at once, also when the disk is nearly full.
+        batch.urgent().remove(ACCOUNTS, username.to_string());
+        batch.remove(ACCESS_LIMITS, username.to_string());
         second_factor::remove(&mut batch, username);
         let mut ended = self.open_to(username);
         ended.removal = self.people().removed_app_passwords.end_of(username);
         ended.remove_from(&mut batch)?;
         let event = submit::event("account.remove", identity, caller).on(username.to_string());
-        self.commit(batch, event).await?;
+        match devices {
+            None => drop(self.commit(batch, event).await?),
+            Some(edit) => {
+                let event = event.detail(edit.summary.as_str());
+                let changes = documents::changes(Some(&config), &edit.config)
+                    .map_err(|error| internal(&error))?;
+                self.keep_with(batch, event, &current, &edit, changes, None)
+                    .await?;
+            }
+        }
         let mut people = self.people();
         people.accounts.remove(username);
+        people.access_limits.remove(username);
         people.second_factors.remove(username);
         people.offers.remove(username);
         people.code_throttles.remove(username);
@@ -226,6 +251,8 @@ impl Core {
         Openings {
             sessions: sessions.iter().map(|session| session.token_hash).collect(),
             app_passwords: people.app_passwords.of_account(username).cloned().collect(),
+            api_tokens: people.api_tokens.of_account(username).cloned().collect(),
+            invites: people.invites_about(username),
             removal: Removal::default(),
         }
     }
@@ -241,6 +268,9 @@ impl Core {
 struct Openings {
     sessions: Vec<TokenHash>,
     app_passwords: Vec<AppPassword>,
+    api_tokens: Vec<ApiToken>,
+    /// Whoever they let in would be in wrong hands too.
+    invites: Vec<Invite>,
     /// What is known of its app passwords that are removed, afterwards.
     removal: Removal,
 }
@@ -249,6 +279,8 @@ impl Openings {
     fn remove_from(&self, batch: &mut Batch) -> Result<(), Problem> {
         remove_sessions(batch, &self.sessions);
         remove_app_passwords(batch, &self.app_passwords);
+        remove_api_tokens(batch, &self.api_tokens);
+        remove_invites(batch, &self.invites);
         note_removal(batch, &self.removal)
     }
 
@@ -259,6 +291,10 @@ impl Openings {
         for password in &self.app_passwords {
             people.app_passwords.remove(password.id);
         }
+        for token in &self.api_tokens {
+            people.api_tokens.remove(token.id);
+        }
+        people.end_invites(&self.invites);
         people.removed_app_passwords.apply(self.removal);
     }
 }

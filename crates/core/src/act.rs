@@ -10,7 +10,7 @@ use cell_model::problem::Problem;
 use cell_model::status::Part;
 use cell_reconcile::Nudge;
 
-use crate::authorise::{is_dangerous, role_to_act, sign_in_required};
+use crate::authorise::{is_dangerous, needs_to_act, sign_in_required};
 use crate::{Core, submit};
 
 /// How long a part's own restart, and telling the reconciler, may take.
@@ -18,13 +18,13 @@ const RESTART: Duration = Duration::from_secs(10);
 
 impl Core {
     pub(crate) async fn act(&self, caller: &Caller, action: Action) -> Result<Outcome, Problem> {
-        let identity = match (role_to_act(&action), word(&action)) {
+        let identity = match (needs_to_act(&action), word(&action)) {
             (None, _) => return self.act_as_stranger(caller, action).await,
-            (Some(role), Some(_)) => {
+            (Some(needs), Some(_)) => {
                 let event = |identity: &Identity| event(&action, identity, caller);
-                self.require_for(caller, role, event).await?
+                self.require_for(caller, needs, event).await?
             }
-            (Some(role), None) => self.require(caller, role).await?,
+            (Some(needs), None) => self.require(caller, needs).await?,
         };
         let refusal = word(&action).map(|_| event(&action, &identity, caller));
         match (self.act_as(&identity, caller, action).await, refusal) {
@@ -55,6 +55,10 @@ impl Core {
             Action::CheckSetupCode { setup_code } => self
                 .check_setup_code(setup_code.expose())
                 .map(|()| Outcome::Done),
+            Action::AcceptInvite {
+                accepted,
+                user_agent,
+            } => self.accept_invite(caller, accepted, &user_agent).await,
             Action::CheckAppPassword(sign_in) => self.check_app_password(caller, &sign_in),
             _ => Err(sign_in_required()),
         }
@@ -75,6 +79,7 @@ impl Core {
         match action {
             Action::SignIn { .. }
             | Action::SignInWithCode { .. }
+            | Action::AcceptInvite { .. }
             | Action::CheckSetupCode { .. }
             | Action::CheckAppPassword(_) => self.act_as_stranger(caller, action).await,
             Action::Reauthenticate { password } => {
@@ -91,6 +96,14 @@ impl Core {
             Action::RenewRecoveryCodes => self.renew_recovery_codes(identity, caller).await,
             Action::RemoveSecondFactor => self.remove_second_factor(identity, caller).await,
             Action::AddAccount(form) => self.add_account(identity, caller, form).await,
+            Action::ChangeAccount { username, update } => {
+                self.change_account(identity, caller, &username, update)
+                    .await
+            }
+            Action::Invite(form) => self.invite(identity, caller, form).await,
+            Action::RevokeInvite { id } => self.revoke_invite(identity, caller, &id).await,
+            Action::AddApiToken(form) => self.add_api_token(identity, caller, form).await,
+            Action::RemoveApiToken { id } => self.remove_api_token(identity, caller, &id).await,
             Action::RemoveAccount { username } => {
                 self.remove_account(identity, caller, &username).await
             }
@@ -167,7 +180,12 @@ fn keeps_something(action: &Action) -> bool {
             | Action::RemoveSecondFactor
             | Action::ResetPassword(_)
             | Action::AddAccount(_)
+            | Action::ChangeAccount { .. }
             | Action::RemoveAccount { .. }
+            | Action::Invite(_)
+            | Action::RevokeInvite { .. }
+            | Action::AddApiToken(_)
+            | Action::RemoveApiToken { .. }
             | Action::AddAppPassword(_)
             | Action::RemoveAppPassword { .. }
             | Action::RefreshStore
@@ -179,6 +197,7 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
     Some(match action {
         Action::SignIn { .. }
         | Action::SignInWithCode { .. }
+        | Action::AcceptInvite { .. }
         | Action::CheckSetupCode { .. }
         | Action::CheckAppPassword(_)
         | Action::TestPart { .. }
@@ -196,6 +215,11 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
         Action::RemoveSecondFactor => ("auth.second_factor.remove", None),
         Action::ResetPassword(reset) => ("auth.password.reset", Some(reset.username.to_string())),
         Action::AddAccount(form) => ("account.add", Some(form.username.to_string())),
+        Action::ChangeAccount { username, .. } => ("account.change", Some(username.to_string())),
+        Action::Invite(form) => ("invite.add", Some(form.username.to_string())),
+        Action::RevokeInvite { .. } => ("invite.remove", None),
+        Action::AddApiToken(_) => ("api_token.add", None),
+        Action::RemoveApiToken { .. } => ("api_token.remove", None),
         Action::RemoveAccount { username } => ("account.remove", Some(username.to_string())),
         Action::AddAppPassword(form) => {
             let whose = form.username.as_ref().map(ToString::to_string);

@@ -21,11 +21,12 @@ use cell_model::facts::DhcpFacts;
 use cell_model::key::PublicKey;
 use cell_model::name::{DnsLabel, InterfaceName, PeerName};
 use cell_model::problem::Problem;
+use cell_model::scope::Area;
 use cell_model::status::{ItemStatus, Part, State, WireGuardPeerStatus, WireGuardStatus};
 use cell_plan::resolve::vpn_interface;
 use cell_store::{RevisionSummary, StoreError};
 
-use crate::authorise::{role_for, setup_required, sign_in_required};
+use crate::authorise::{Needs, needs_to_ask, setup_required, sign_in_required};
 use crate::confirmation::Confirmation;
 use crate::set_up::internal;
 use crate::sign_in::own_session;
@@ -37,8 +38,8 @@ const HOLD: Duration = Duration::from_secs(30);
 
 impl Core {
     pub(crate) async fn snapshot(&self, caller: &Caller, query: Query) -> Result<Answer, Problem> {
-        let identity = match role_for(&query) {
-            Some(role) => Some(self.require(caller, role).await?),
+        let identity = match needs_to_ask(&query) {
+            Some(needs) => Some(self.require(caller, needs).await?),
             None => None,
         };
         Ok(match query {
@@ -54,6 +55,14 @@ impl Core {
             Query::Settings(Settings { revision }) => Answer::Settings(self.settings(revision)?),
             Query::Peers(query) => Answer::Peers(self.peers(&query.range).await?),
             Query::Peer(query) => Answer::Peer(self.peer(&query.name).await?),
+            Query::OwnPeers(_) => {
+                let identity = identity.ok_or_else(sign_in_required)?;
+                Answer::OwnPeers(self.own_peers(&identity).await?)
+            }
+            Query::OwnServices(_) => {
+                let identity = identity.ok_or_else(sign_in_required)?;
+                Answer::OwnServices(self.own_services(&identity)?)
+            }
             Query::WireGuard(_) => Answer::WireGuard(self.wireguard().await?),
             Query::Network(_) => Answer::Network(self.network()),
             Query::Revisions(query) => Answer::Revisions(self.revisions(&query.range)?),
@@ -68,6 +77,12 @@ impl Core {
             Query::Audit(query) => Answer::Audit(self.audit_page(query).await?),
             Query::AuditVerify(_) => Answer::AuditVerify(self.audit_verify().await?),
             Query::Accounts(query) => Answer::Accounts(self.accounts(&query.range)?),
+            Query::Invites(_) => Answer::Invites(self.invites()),
+            Query::Invited(query) => Answer::Invited(self.invited(query.code.expose())?),
+            Query::ApiTokens(_) => {
+                let identity = identity.ok_or_else(sign_in_required)?;
+                Answer::ApiTokens(self.api_tokens(&identity))
+            }
             Query::AppPasswords(query) => {
                 let identity = identity.ok_or_else(sign_in_required)?;
                 Answer::AppPasswords(self.app_passwords(&identity, caller, query.username)?)
@@ -81,7 +96,9 @@ impl Core {
                         text.expose().parse().map_err(|_| sign_in_required())?;
                     Answer::CsrfToken(token.csrf_token())
                 }
-                Credential::Nobody | Credential::Local => return Err(sign_in_required()),
+                Credential::Nobody | Credential::Token(_) | Credential::Local => {
+                    return Err(sign_in_required());
+                }
             },
             Query::RecentProof(_) => {
                 self.require_proof(caller)?;
@@ -207,7 +224,7 @@ impl Core {
     }
 
     /// What the VPN interface knows; `None` when it is not there or does not answer.
-    async fn seen(&self) -> Option<WireGuardStatus> {
+    pub(crate) async fn seen(&self) -> Option<WireGuardStatus> {
         let system = self.system.get()?;
         match answered(system.parts.wireguard.observe()).await {
             Ok(seen) => seen,
@@ -421,6 +438,7 @@ impl Core {
 
     fn accounts(&self, range: &Range) -> Result<Page<AccountView>, Problem> {
         let after: Option<cell_model::name::Username> = parse_cursor(range.cursor.as_deref())?;
+        let now = (self.clock)();
         let people = self.people();
         let rest = people
             .accounts
@@ -434,6 +452,8 @@ impl Core {
                 created_at: account.created_at,
                 must_change_password: account.must_change_password,
                 second_factor: people.second_factor(account).is_some(),
+                access_until: people.access_until(account),
+                access_over: people.access_is_over(account, now),
             })
             .collect();
         let next = cut(&mut items, range.limit, |account| {
@@ -531,7 +551,8 @@ impl Core {
     }
 
     pub(crate) async fn changed(&self, caller: &Caller, seen: u64) -> Result<u64, Problem> {
-        self.require(caller, Role::Helper).await?;
+        let needs = Needs::scoped(Role::Helper, Area::Status.read());
+        self.require(caller, needs).await?;
         let system = self.system.get().ok_or_else(Problem::unavailable)?;
         let mut published = system.published.clone();
         let _ = tokio::time::timeout(
@@ -544,7 +565,7 @@ impl Core {
     }
 }
 
-fn by_key(seen: Option<&WireGuardStatus>) -> HashMap<PublicKey, &WireGuardPeerStatus> {
+pub(crate) fn by_key(seen: Option<&WireGuardStatus>) -> HashMap<PublicKey, &WireGuardPeerStatus> {
     let peers = seen.into_iter().flat_map(|seen| &seen.peers);
     peers.map(|peer| (peer.public_key, peer)).collect()
 }

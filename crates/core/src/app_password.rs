@@ -16,6 +16,7 @@ use cell_model::{Date, Timestamp};
 use cell_store::Batch;
 use jiff::tz::Offset;
 
+use crate::access::access_over;
 use crate::authorise::{no_accounts, setup_required, wrong_role};
 use crate::people::{APP_PASSWORDS, REMOVED_APP_PASSWORDS};
 use crate::set_up::internal;
@@ -213,7 +214,11 @@ impl Core {
             return Err(wrong_app_password());
         }
         people.service_throttle.succeeded(address, &username);
+        let now = (self.clock)();
+        let account = people.accounts.get(&username);
+        let is_over = account.is_none_or(|account| people.access_is_over(account, now));
         match checked {
+            _ if is_over => Err(access_over()),
             AppPasswordCheck::Right => Ok(Outcome::Admitted { username }),
             _ => Err(other_service()),
         }
@@ -236,13 +241,13 @@ impl Core {
         // One that is removed meanwhile must not come back to the disk.
         let _writer = self.writer.lock().await;
         let unsaved = self.people().app_passwords.take_unsaved();
-        let mut batch = Batch::new((self.clock)(), None, "app passwords used");
+        let mut batch = Batch::new((self.clock)(), None, "app passwords and tokens used");
         for password in &unsaved {
             if let Err(error) = batch.put(APP_PASSWORDS, password.id.to_string(), password) {
                 tracing::warn!(error = %chain(&error), "the last use of an app password is not kept");
             }
         }
-        if unsaved.is_empty() {
+        if self.put_used_tokens(&mut batch) + unsaved.len() == 0 {
             return;
         }
         let store = Arc::clone(&self.store);

@@ -4,9 +4,11 @@ use cell_audit::{AuditEvent, Outcome};
 use cell_auth::SessionToken;
 use cell_control::action::Action;
 use cell_control::caller::{Caller, Credential};
+use cell_control::change::Change;
 use cell_control::query::Query;
 use cell_model::account::{Identity, Role};
 use cell_model::problem::Problem;
+use cell_model::scope::{Area, Scope};
 use cell_store::Batch;
 
 use crate::Core;
@@ -21,12 +23,13 @@ impl Core {
         if self.desired.borrow().config.is_none() {
             return Err(setup_required());
         }
+        let now = (self.clock)();
         let token = match &caller.credential {
             Credential::Local => return Ok(local_identity()),
             Credential::Nobody => None,
             Credential::Session(text) => text.expose().parse::<SessionToken>().ok(),
+            Credential::Token(text) => return self.bearer_of(text.expose(), now),
         };
-        let now = (self.clock)();
         let (identity, save) = {
             let mut people = self.people();
             if people.accounts.is_empty() {
@@ -37,6 +40,7 @@ impl Core {
                 .and_then(|token| people.sessions.touch(token, now));
             let touch = touch.ok_or_else(sign_in_required)?;
             let account = people.accounts.get(&touch.session.username);
+            let account = account.filter(|account| !people.access_is_over(account, now));
             let identity = account.ok_or_else(sign_in_required)?.identity();
             (identity, touch.save.then_some(touch.session))
         };
@@ -63,15 +67,14 @@ impl Core {
     pub(crate) async fn require_for(
         &self,
         caller: &Caller,
-        role: Role,
+        needs: Needs,
         event: impl FnOnce(&Identity) -> AuditEvent,
     ) -> Result<Identity, Problem> {
         let identity = self.identify(caller).await?;
-        if identity.role >= role {
-            return Ok(identity);
+        match needs.met_by(&identity) {
+            Ok(()) => Ok(identity),
+            Err(problem) => Err(self.refuse(event(&identity), problem).await),
         }
-        let problem = wrong_role(identity.role, role);
-        Err(self.refuse(event(&identity), problem).await)
     }
 
     /// Keeps a record of what was refused or did not work, and why.
@@ -86,80 +89,135 @@ impl Core {
         problem
     }
 
-    /// The caller, if they may do at least what the role may.
-    pub(crate) async fn require(&self, caller: &Caller, role: Role) -> Result<Identity, Problem> {
+    /// The caller, if they are who may.
+    pub(crate) async fn require(&self, caller: &Caller, needs: Needs) -> Result<Identity, Problem> {
         let identity = self.identify(caller).await?;
-        if identity.role >= role {
-            Ok(identity)
-        } else {
-            Err(wrong_role(identity.role, role))
+        needs.met_by(&identity).map(|()| identity)
+    }
+}
+
+/// What somebody has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// This role or a later one.
+    role: Role,
+    /// Who shows a token, one that is good for this; `None`: no token is.
+    scope: Option<Scope>,
+}
+
+impl Needs {
+    /// This role, and no token.
+    pub(crate) const fn person(role: Role) -> Self {
+        Self { role, scope: None }
+    }
+
+    /// This role, perhaps by a token that is good for this.
+    pub(crate) const fn scoped(role: Role, scope: Scope) -> Self {
+        Self {
+            role,
+            scope: Some(scope),
+        }
+    }
+
+    fn met_by(self, identity: &Identity) -> Result<(), Problem> {
+        if identity.role < self.role {
+            return Err(wrong_role(identity.role, self.role));
+        }
+        match identity.has_scope(self.scope) {
+            true => Ok(()),
+            false => Err(wrong_scope(self.scope)),
         }
     }
 }
 
-/// What a role must be at least to ask this; `None`: nobody needs to be signed in.
-pub(crate) fn role_for(query: &Query) -> Option<Role> {
-    match query {
-        Query::Setup(_) | Query::RootCertificate(_) => None,
-        Query::AppPasswords(_)
-        | Query::Sessions(_)
-        | Query::CsrfToken(_)
-        | Query::RecentProof(_) => Some(Role::Member),
-        Query::Accounts(_) | Query::TrialLog(_) => Some(Role::Admin),
-        Query::Status(_)
-        | Query::Settings(_)
-        | Query::Peers(_)
-        | Query::Peer(_)
-        | Query::WireGuard(_)
-        | Query::Network(_)
-        | Query::Revisions(_)
-        | Query::Revision(_)
-        | Query::Diff(_)
-        | Query::Audit(_)
-        | Query::AuditVerify(_)
-        | Query::PartDetail(_)
-        | Query::Services(_)
+/// What somebody has to be to ask this; `None`: nobody needs to be signed in.
+pub(crate) fn needs_to_ask(query: &Query) -> Option<Needs> {
+    use Role::{Admin, Helper, Member};
+    Some(match query {
+        Query::Setup(_) | Query::RootCertificate(_) | Query::Invited(_) => return None,
+        Query::CsrfToken(_) | Query::RecentProof(_) | Query::ApiTokens(_) => Needs::person(Member),
+        Query::AppPasswords(_) | Query::Sessions(_) => Needs::scoped(Member, Area::People.read()),
+        Query::OwnPeers(_) | Query::OwnServices(_) => Needs::scoped(Member, Area::Peers.read()),
+        Query::Accounts(_) | Query::Invites(_) => Needs::scoped(Admin, Area::People.read()),
+        Query::TrialLog(_) => Needs::scoped(Admin, Area::Firmware.read()),
+        Query::Firmware(_) => Needs::scoped(Helper, Area::Firmware.read()),
+        Query::Status(_) | Query::Network(_) | Query::PartDetail(_) => {
+            Needs::scoped(Helper, Area::Status.read())
+        }
+        Query::Settings(_) | Query::Revisions(_) | Query::Revision(_) | Query::Diff(_) => {
+            Needs::scoped(Helper, Area::Config.read())
+        }
+        Query::Peers(_) | Query::Peer(_) | Query::WireGuard(_) => {
+            Needs::scoped(Helper, Area::Peers.read())
+        }
+        Query::Audit(_) | Query::AuditVerify(_) => Needs::scoped(Helper, Area::Audit.read()),
+        Query::Services(_)
         | Query::Service(_)
         | Query::ServiceLogs(_)
         | Query::KeptData(_)
         | Query::Offers(_)
-        | Query::Sources(_)
-        | Query::Logs(_)
-        | Query::Firmware(_)
-        | Query::VerbosityLevels(_) => Some(Role::Helper),
+        | Query::Sources(_) => Needs::scoped(Helper, Area::Services.read()),
+        Query::Logs(_) | Query::VerbosityLevels(_) => Needs::scoped(Helper, Area::Logs.read()),
+    })
+}
+
+/// What somebody has to be to change this. The setup needs nobody, and its code.
+pub(crate) fn needs_to_change(change: &Change) -> Needs {
+    match change {
+        Change::OwnPeer(_) => Needs::scoped(Role::Member, Area::Peers.write()),
+        Change::SetUp(_) => Needs::person(Role::Admin),
+        Change::Settings(_) | Change::RestoreRevision { .. } => {
+            Needs::scoped(Role::Admin, Area::Config.write())
+        }
+        Change::AddPeer(_)
+        | Change::ChangePeer { .. }
+        | Change::RekeyPeer { .. }
+        | Change::FetchPeerFile { .. }
+        | Change::RemovePeer { .. } => Needs::scoped(Role::Admin, Area::Peers.write()),
+        Change::InstallService(_)
+        | Change::UpdateService { .. }
+        | Change::ChangeService { .. }
+        | Change::RemoveService { .. } => Needs::scoped(Role::Admin, Area::Services.write()),
     }
 }
 
-/// What a role must be at least to do this; `None`: nobody needs to be signed in.
-pub(crate) fn role_to_act(action: &Action) -> Option<Role> {
-    match action {
+/// What somebody has to be to do this; `None`: nobody needs to be signed in.
+pub(crate) fn needs_to_act(action: &Action) -> Option<Needs> {
+    use Role::{Admin, Helper, Member, Owner};
+    Some(match action {
         Action::SignIn { .. }
         | Action::SignInWithCode { .. }
+        | Action::AcceptInvite { .. }
         | Action::CheckSetupCode { .. }
-        | Action::CheckAppPassword(_) => None,
+        | Action::CheckAppPassword(_) => return None,
         Action::OfferSecondFactor
         | Action::AddSecondFactor { .. }
         | Action::RenewRecoveryCodes
         | Action::RemoveSecondFactor
         | Action::Reauthenticate { .. }
         | Action::AddAppPassword(_)
-        | Action::RemoveAppPassword { .. }
+        | Action::AddApiToken(_)
+        | Action::RemoveApiToken { .. }
         | Action::SignOut
         | Action::RevokeSession { .. }
-        | Action::ChangePassword(_) => Some(Role::Member),
-        Action::TestPart { .. } => Some(Role::Helper),
-        Action::ResetPassword(_)
-        | Action::RestartPart { .. }
-        | Action::RestartService { .. }
-        | Action::SetVerbosity(_)
-        | Action::RefreshStore
-        | Action::Restart
-        | Action::DropFirmware
-        | Action::TryOtherSlot
-        | Action::CheckFirmware
-        | Action::FetchFirmware(_) => Some(Role::Admin),
-        Action::AddAccount(_) | Action::RemoveAccount { .. } => Some(Role::Owner),
-    }
+        | Action::ChangePassword(_) => Needs::person(Member),
+        Action::ResetPassword(_) | Action::Invite(_) => Needs::person(Admin),
+        Action::AddAccount(_) | Action::ChangeAccount { .. } | Action::RemoveAccount { .. } => {
+            Needs::person(Owner)
+        }
+        Action::DropFirmware | Action::TryOtherSlot | Action::FetchFirmware(_) => {
+            Needs::person(Admin)
+        }
+        Action::RemoveAppPassword { .. } => Needs::scoped(Member, Area::People.write()),
+        Action::RevokeInvite { .. } => Needs::scoped(Admin, Area::People.write()),
+        Action::TestPart { .. } => Needs::scoped(Helper, Area::Status.write()),
+        Action::RestartPart { .. } => Needs::scoped(Admin, Area::Status.write()),
+        Action::RestartService { .. } | Action::RefreshStore => {
+            Needs::scoped(Admin, Area::Services.write())
+        }
+        Action::SetVerbosity(_) => Needs::scoped(Admin, Area::Logs.write()),
+        Action::Restart | Action::CheckFirmware => Needs::scoped(Admin, Area::Firmware.write()),
+    })
 }
 
 /// Whether it is done only for somebody whose password was proven a short time ago: what boots next, and who may sign in.
@@ -173,6 +231,9 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::AddAccount(_)
         | Action::RemoveAccount { .. }
         | Action::AddAppPassword(_)
+        | Action::AddApiToken(_)
+        | Action::Invite(_)
+        | Action::ChangeAccount { .. }
         | Action::OfferSecondFactor
         | Action::AddSecondFactor { .. }
         | Action::RenewRecoveryCodes
@@ -185,6 +246,9 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::SignInWithCode { .. }
         | Action::CheckSetupCode { .. }
         | Action::CheckAppPassword(_)
+        | Action::AcceptInvite { .. }
+        | Action::RevokeInvite { .. }
+        | Action::RemoveApiToken { .. }
         | Action::RemoveAppPassword { .. }
         | Action::Reauthenticate { .. }
         | Action::SignOut
@@ -199,10 +263,10 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
 }
 
 fn local_identity() -> Identity {
-    Identity {
-        username: LOCAL_NAME.parse().expect("the name of root is a valid one"),
-        role: Role::Owner,
-    }
+    Identity::new(
+        LOCAL_NAME.parse().expect("the name of root is a valid one"),
+        Role::Owner,
+    )
 }
 
 /// 428: nothing but the setup answers yet.
@@ -244,4 +308,12 @@ pub(crate) fn wrong_role(have: Role, need: Role) -> Problem {
             have.as_str()
         ),
     )
+}
+
+pub(crate) fn wrong_scope(needed: Option<Scope>) -> Problem {
+    let needed = match needed {
+        Some(scope) => format!("It would have to be good for {scope}."),
+        None => "No token is: sign in with name and password.".to_owned(),
+    };
+    Problem::new(403, "wrong_scope", "The token is not good for this", needed)
 }

@@ -11,6 +11,7 @@ use cell_model::config::Config;
 use cell_model::facts::NetworkFacts;
 use cell_model::name::Username;
 use cell_model::problem::{Problem, chain};
+use cell_model::scope::Area;
 use cell_plan::lint;
 use cell_plan::resolve::{Keys, vpn_interface};
 use cell_reconcile::{Desired, Nudge};
@@ -18,6 +19,7 @@ use cell_store::{Batch, Store, StoreError, Tree};
 use cell_vault::PreparedCa;
 use serde::{Deserialize, Serialize};
 
+use crate::authorise::Needs;
 use crate::open::{OpenError, stored};
 use crate::set_up::internal;
 use crate::{Core, System, documents, edit, keys, submit};
@@ -26,6 +28,8 @@ use crate::{Core, System, documents, edit, keys, submit};
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 /// Pause before another try at taking back what could not be. A full disk is not emptied within a second.
 const RETRY: Duration = Duration::from_secs(10);
+/// Who settles what becomes of it.
+const SETTLES: Needs = Needs::scoped(Role::Admin, Area::Config.write());
 /// The one confirmation that may be outstanding.
 pub(crate) const CONFIRMATIONS: Tree = Tree::new("confirmation");
 pub(crate) const KEY: &str = "outstanding";
@@ -187,7 +191,7 @@ impl Core {
 
     pub(crate) async fn confirm(&self, caller: &Caller) -> Result<Receipt, Problem> {
         let event = |identity: &Identity| submit::event("config.confirm", identity, caller);
-        let identity = self.require_for(caller, Role::Admin, event).await?;
+        let identity = self.require_for(caller, SETTLES, event).await?;
         let confirmed = self.confirm_as(&identity, caller).await;
         match confirmed {
             Ok(receipt) => Ok(receipt),
@@ -240,7 +244,7 @@ impl Core {
 
     pub(crate) async fn revert(&self, caller: &Caller) -> Result<Receipt, Problem> {
         let event = |identity: &Identity| submit::event("config.revert", identity, caller);
-        let identity = self.require_for(caller, Role::Admin, event).await?;
+        let identity = self.require_for(caller, SETTLES, event).await?;
         let reverted = {
             let _writer = self.writer.lock().await;
             let waiting = self.confirmation().clone().ok_or_else(nothing_waits);
@@ -343,6 +347,9 @@ impl Core {
         };
         let config = current.config.clone().ok_or_else(Problem::internal)?;
         let mut undone = waiting.undone(&config)?;
+        let then = self.time_of(waiting.record.revision.saturating_sub(1));
+        self.without_strangers(&config, &mut undone, then);
+        self.hold_to_limits(&mut undone);
         let mut keys = Keys::clone(&current.keys);
         let (gone, _) = edit::settle_preshared(&mut undone, &keys.preshared);
         let summary = format!("Took back revision {}", waiting.record.revision);

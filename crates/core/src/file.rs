@@ -102,6 +102,7 @@ pub(crate) fn view(
     PeerView {
         name: name.clone(),
         label: name.label(),
+        username: peer.username.clone(),
         address: peer.address,
         address6: peer.address6,
         public_key: peer.public_key,

@@ -6,9 +6,11 @@
 //! a lock while a password is hashed.
 //! Start reading at [`Core`], then `submit.rs` and `edit`.
 
+mod access;
 mod account;
 mod act;
 mod answer;
+mod api_token;
 mod app_password;
 mod authorise;
 mod confirmation;
@@ -18,9 +20,11 @@ mod documents;
 mod edit;
 mod file;
 mod firmware;
+mod invite;
 mod keys;
 mod logs;
 mod open;
+mod own_peers;
 mod people;
 mod prepare;
 mod proof;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cell_auth::{
-    Account, AppPassword, AppPasswordTable, PasswordHash, PendingSignIns, RandomError,
-    RemovedAppPassword, RemovedAppPasswords, SecondFactor, Session, SessionTable, SetupCode,
-    SetupGate, Throttle,
+    AccessLimit, Account, ApiToken, ApiTokenTable, AppPassword, AppPasswordTable, Invite,
+    PasswordHash, PendingSignIns, RandomError, RecordId, RemovedAppPassword, RemovedAppPasswords,
+    SecondFactor, Session, SessionTable, SetupCode, SetupGate, Throttle,
 };
+use cell_model::Timestamp;
 use cell_model::account::Role;
 use cell_model::name::Username;
 use cell_store::{Store, StoreError, Tree};
@@ -22,6 +23,12 @@ pub(crate) const ACCOUNTS: Tree = Tree::new("accounts");
 pub(crate) const SESSIONS: Tree = Tree::new("sessions");
 /// Second factors by the name of their account.
 pub(crate) const SECOND_FACTORS: Tree = Tree::new("second_factors");
+/// Ends of access by the name of their account.
+pub(crate) const ACCESS_LIMITS: Tree = Tree::new("access_limits");
+/// Invites by their id.
+pub(crate) const INVITES: Tree = Tree::new("invites");
+/// Tokens by their id.
+pub(crate) const API_TOKENS: Tree = Tree::new("api_tokens");
 /// App passwords by their id.
 pub(crate) const APP_PASSWORDS: Tree = Tree::new("app_passwords");
 /// App passwords that were removed lately, by the id they had.
@@ -51,6 +58,10 @@ pub(crate) struct People {
     pub(crate) code_throttles: BTreeMap<Username, Throttle>,
     pub(crate) offers: BTreeMap<Username, Offer>,
     pub(crate) pending: PendingSignIns,
+    /// Ends of access; see [`Self::access_until`].
+    pub(crate) access_limits: BTreeMap<Username, AccessLimit>,
+    pub(crate) invites: BTreeMap<RecordId, Invite>,
+    pub(crate) api_tokens: ApiTokenTable,
     pub(crate) app_passwords: AppPasswordTable,
     pub(crate) removed_app_passwords: RemovedAppPasswords,
     /// For tries at services. Not shared with the sign-in: a phone that goes on sending an app password that is gone
@@ -76,6 +87,9 @@ impl People {
             code_throttles: BTreeMap::new(),
             offers: BTreeMap::new(),
             pending: PendingSignIns::default(),
+            access_limits: BTreeMap::new(),
+            invites: BTreeMap::new(),
+            api_tokens: ApiTokenTable::default(),
             app_passwords: AppPasswordTable::default(),
             removed_app_passwords: RemovedAppPasswords::default(),
             service_throttle: Throttle::default(),
@@ -102,6 +116,9 @@ impl People {
         let accounts = store.records::<Account>(ACCOUNTS).scan()?;
         let sessions = store.records::<Session>(SESSIONS).scan()?;
         let second_factors = store.records::<SecondFactor>(SECOND_FACTORS).scan()?;
+        let access_limits = store.records::<AccessLimit>(ACCESS_LIMITS).scan()?;
+        let invites = store.records::<Invite>(INVITES).scan()?;
+        let api_tokens = store.records::<ApiToken>(API_TOKENS).scan()?;
         let app_passwords = store.records::<AppPassword>(APP_PASSWORDS).scan()?;
         let removed = store.records::<RemovedAppPassword>(REMOVED_APP_PASSWORDS);
         let removed = removed.scan()?.into_iter().map(|(_, removed)| removed);
@@ -121,10 +138,30 @@ impl People {
             .into_iter()
             .map(|(_, factor)| (factor.username.clone(), factor))
             .collect();
+        self.access_limits = access_limits
+            .into_iter()
+            .map(|(_, limit)| (limit.username.clone(), limit))
+            .collect();
+        let invites = invites.into_iter();
+        self.invites = invites.map(|(_, invite)| (invite.id, invite)).collect();
+        let api_tokens = api_tokens.into_iter().map(|(_, token)| token);
+        self.api_tokens = ApiTokenTable::from_stored(api_tokens);
         let app_passwords = app_passwords.into_iter().map(|(_, password)| password);
         self.app_passwords = AppPasswordTable::from_stored(app_passwords);
         self.removed_app_passwords = removed;
         Ok(())
+    }
+
+    /// When the access of an account ends.
+    pub(crate) fn access_until(&self, account: &Account) -> Option<Timestamp> {
+        let limit = self.access_limits.get(&account.username);
+        let limit = limit.filter(|limit| limit.is_of(account));
+        limit.map(|limit| limit.until)
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn access_is_over(&self, account: &Account, now: Timestamp) -> bool {
+        self.access_until(account).is_some_and(|until| until <= now)
     }
 
     /// The second factor of an account.

@@ -7,7 +7,7 @@ use cell_model::account::Identity;
 use cell_model::problem::Problem;
 use cell_model::secret::Secret;
 
-use crate::authorise::sign_in_required;
+use crate::authorise::{sign_in_required, wrong_scope};
 use crate::sign_in::{own_session, source, too_often, verified};
 use crate::{Core, submit};
 
@@ -17,6 +17,8 @@ impl Core {
         let text = match &caller.credential {
             Credential::Local => return Ok(()),
             Credential::Nobody => return Err(sign_in_required()),
+            // It proves no password, and nobody could be asked.
+            Credential::Token(_) => return Err(wrong_scope(None)),
             Credential::Session(text) => text,
         };
         let token: SessionToken = text.expose().parse().map_err(|_| sign_in_required())?;

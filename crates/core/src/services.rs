@@ -8,8 +8,8 @@ use cell_catalogue::{Manifest, Route, Setting, SettingKind};
 use cell_control::change::ServiceForm;
 use cell_control::query::Range;
 use cell_control::view::{
-    FailedUpdateView, GuideView, OfferView, Page, ServiceContainerView, ServiceUpdateView,
-    ServiceView, SettingKindView, SettingView, WellKnownView,
+    FailedUpdateView, GuideView, OfferView, OwnServiceView, Page, ServiceContainerView,
+    ServiceUpdateView, ServiceView, SettingKindView, SettingView, WellKnownView,
 };
 use cell_model::account::Identity;
 use cell_model::config::{Config, ServiceConfig};
@@ -106,6 +106,21 @@ impl Core {
             .collect();
         let next = cut(&mut items, range.limit, |service| service.id.to_string());
         Ok(Page { items, next })
+    }
+
+    /// Those that run, for whoever uses them.
+    pub(crate) fn own_services(
+        &self,
+        identity: &Identity,
+    ) -> Result<Page<OwnServiceView>, Problem> {
+        let config = self.config()?;
+        let running = config.services.installed.iter();
+        let running = running.filter(|(_, service)| service.enabled);
+        let items = running.map(|(id, service)| self.view(identity, &config, id, service).into());
+        Ok(Page {
+            items: items.collect(),
+            next: None,
+        })
     }
 
     pub(crate) fn service(

@@ -98,10 +98,7 @@ impl Core {
     }
 
     async fn new_account(&self, form: &SetupForm) -> Result<Account, Problem> {
-        let identity = Identity {
-            username: form.admin_username.clone(),
-            role: Role::Owner,
-        };
+        let identity = Identity::new(form.admin_username.clone(), Role::Owner);
         self.make_account(identity, form.admin_password.clone())
             .await
     }

@@ -13,6 +13,7 @@ use cell_model::problem::Problem;
 use cell_model::secret::Secret;
 use cell_store::Batch;
 
+use crate::access::access_over;
 use crate::authorise::{LOCAL_NAME, no_accounts, sign_in_required};
 use crate::people::{HASHING, SESSIONS};
 use crate::second_factor::WRONG_CODE;
@@ -65,6 +66,10 @@ impl Core {
             self.note(event).await;
             return Err(wrong_credentials());
         };
+        if self.people().access_is_over(&account, (self.clock)()) {
+            drop(writer);
+            return Err(self.refuse_code(address, &account, access_over()).await);
+        }
         let factor = self.people().second_factor(&account).cloned();
         let used = match (factor, code) {
             (None, _) => Ok(None),
@@ -114,6 +119,8 @@ impl Core {
             let pending = pending.ok_or_else(too_late)?;
             let account = people.accounts.get(&pending.username);
             let account = account.filter(|now| now.password_hash == pending.password_hash);
+            let now = (self.clock)();
+            let account = account.filter(|account| !people.access_is_over(account, now));
             let account = account.ok_or_else(too_late)?.clone();
             let factor = people.second_factor(&account).cloned();
             (account, factor)
@@ -148,7 +155,7 @@ impl Core {
     }
 
     /// Opens a session of an account that has proven who it is, and keeps what became of its second factor.
-    async fn open_session(
+    pub(crate) async fn open_session(
         &self,
         address: IpAddr,
         account: &Account,
@@ -279,7 +286,7 @@ pub(crate) fn own_session(caller: &Caller) -> Option<TokenHash> {
             .parse::<SessionToken>()
             .ok()
             .map(|token| token.hash()),
-        Credential::Nobody | Credential::Local => None,
+        Credential::Nobody | Credential::Token(_) | Credential::Local => None,
     }
 }
 

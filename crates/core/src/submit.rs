@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use cell_audit::{AuditError, AuditEvent};
 use cell_control::caller::Caller;
-use cell_control::change::{Change, Preview, Receipt};
-use cell_model::account::{Identity, Role};
+use cell_control::change::{Change, OwnPeerChange, Preview, Receipt};
+use cell_model::account::Identity;
 use cell_model::config::Config;
 use cell_model::facts::NetworkFacts;
 use cell_model::name::Username;
@@ -20,6 +20,7 @@ use cell_reconcile::Desired;
 use cell_store::{Batch, StoreError};
 use cell_vault::PreparedCa;
 
+use crate::authorise::needs_to_change;
 use crate::confirmation::Confirmation;
 use crate::documents::{Changes, DocumentError};
 use crate::edit::{self, Context, Edit};
@@ -39,7 +40,8 @@ impl Core {
             return self.set_up(caller, form).await;
         }
         let event = |identity: &Identity| event_of(&change, identity, caller);
-        let identity = self.require_for(caller, Role::Admin, event).await?;
+        let needs = needs_to_change(&change);
+        let identity = self.require_for(caller, needs, event).await?;
         if let Err(problem) = self.refuse_during_trial() {
             return Err(self.refuse(event(&identity), problem).await);
         }
@@ -70,7 +72,9 @@ impl Core {
             .config
             .clone()
             .ok_or_else(crate::authorise::setup_required)?;
-        let edit = self.edit(&current, &config, change)?;
+        let change = &self.of_whom(identity, &config, change)?;
+        let mut edit = self.edit(&current, &config, change)?;
+        self.hold_to_limits(&mut edit.config);
         // Where versions come from, and when the box restarts into them, is as much as giving it one.
         if edit.config.updates != config.updates {
             self.require_proof(caller)?;
@@ -167,8 +171,16 @@ impl Core {
         let earlier = documents::read(&found).map_err(|error| internal(&error))?;
         let earlier =
             earlier.ok_or_else(|| Problem::not_found(format!("config in revision {number}")))?;
+        let mut earlier = earlier;
+        let lost = self.without_strangers(config, &mut earlier, self.time_of(number));
         let keys = &current.keys.preshared;
-        Ok(edit::restore(config, earlier, number, keys))
+        let mut edit = edit::restore(config, earlier, number, keys);
+        if !lost.is_empty() {
+            edit.summary
+                .push_str("; whose they were has gone, and so stay away ");
+            edit.summary.push_str(&lost.join(", "));
+        }
+        Ok(edit)
     }
 
     /// Has the box itself change its config, if there is something to change.
@@ -211,6 +223,22 @@ impl Core {
         if edit.action == "peer.remove" {
             batch.urgent();
         }
+        event = event.detail(edit.summary.as_str());
+        event.object.clone_from(&edit.object);
+        self.keep_with(batch, event, current, edit, changes, confirmation)
+            .await
+    }
+
+    /// As [`Self::keep`], together with what is in the batch already.
+    pub(crate) async fn keep_with(
+        &self,
+        mut batch: Batch,
+        event: AuditEvent,
+        current: &Desired,
+        edit: &Edit,
+        changes: Changes,
+        confirmation: Option<Confirmation>,
+    ) -> Result<u64, Problem> {
         batch.expect_revision(current.revision);
         let nothing_to_number = changes.is_empty();
         put_documents(&mut batch, Ok(changes))?;
@@ -241,8 +269,6 @@ impl Core {
                 .put(&mut batch)
                 .map_err(|error| internal(&error))?;
         }
-        event = event.detail(edit.summary.as_str());
-        event.object.clone_from(&edit.object);
         let committed = self.commit(batch, event).await?;
         let revision = match committed.revision {
             Some(revision) => revision,
@@ -334,13 +360,15 @@ impl Core {
         caller: &Caller,
         change: &Change,
     ) -> Result<Preview, Problem> {
-        self.require(caller, Role::Admin).await?;
+        let identity = self.require(caller, needs_to_change(change)).await?;
         let current = self.desired.borrow().clone();
         let config = current
             .config
             .clone()
             .ok_or_else(crate::authorise::setup_required)?;
-        let edit = self.edit(&current, &config, change)?;
+        let change = &self.of_whom(&identity, &config, change)?;
+        let mut edit = self.edit(&current, &config, change)?;
+        self.hold_to_limits(&mut edit.config);
         let facts = self.facts();
         self.check(change, &config, &edit.config)?;
         let proxy_image = self
@@ -431,6 +459,15 @@ fn event_of(change: &Change, identity: &Identity, caller: &Caller) -> AuditEvent
         Change::RekeyPeer { name } => ("peer.rekey", Some(name.to_string())),
         Change::FetchPeerFile { name } => ("peer.fetch", Some(name.to_string())),
         Change::RemovePeer { name } => ("peer.remove", Some(name.to_string())),
+        Change::OwnPeer(change) => {
+            let (action, name) = match change {
+                OwnPeerChange::Add(form) => ("peer.add", &form.name),
+                OwnPeerChange::Rekey { name } => ("peer.rekey", name),
+                OwnPeerChange::FetchFile { name } => ("peer.fetch", name),
+                OwnPeerChange::Remove { name } => ("peer.remove", name),
+            };
+            (action, Some(name.to_string()))
+        }
         Change::InstallService(form) => ("service.install", Some(form.id.to_string())),
         Change::UpdateService { id } => ("service.update", Some(id.to_string())),
         Change::ChangeService { id, .. } => ("service.change", Some(id.to_string())),

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cell_control::action::REAUTHENTICATION_REQUIRED;
-use cell_control::caller::Caller;
+use cell_control::caller::{Caller, Credential};
 use cell_control::query::{CsrfToken, RecentProof};
 use cell_control::{Control, ask};
 use cell_model::account::Identity;
 use cell_model::problem::Problem;
 use http::header::{ALLOW, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::Full;
 use tokio::sync::{mpsc, watch};
 
@@ -23,7 +23,7 @@ use crate::form::{Form, encode};
 use crate::protect::{self, Send as SendBody};
 use crate::reading::Reading;
 use crate::refusal::{
-    bad_query, not_found, setup_complete, setup_required, wrong_method, wrong_role,
+    bad_query, not_found, setup_complete, setup_required, wrong_method, wrong_role, wrong_scope,
 };
 use crate::reply::Reply;
 use crate::route::{Access, Body, Faces, Route};
@@ -31,7 +31,7 @@ use crate::stream::BodyStream;
 use crate::table::{Match, Table};
 use crate::upload::{self, Upload};
 use crate::visit::Visit;
-use crate::{cookie, host, origin};
+use crate::{bearer, cookie, host, origin};
 
 /// Judges requests and hands on what passes.
 pub struct Gate {
@@ -93,7 +93,7 @@ impl Gate {
         let mut upload = Upload::new(body, &parts.headers);
         let aim = self.aim(&parts);
         let caller = Caller {
-            credential: cookie::credential(&parts.headers),
+            credential: credential(aim.face, &parts.headers),
             address: Some(peer.ip().to_canonical()),
             connected_at,
         };
@@ -169,6 +169,11 @@ impl Gate {
         {
             return Err(wrong_role());
         }
+        if let (Match::Route(route, _), Some(somebody)) = (&aim.found, &*identity)
+            && !somebody.has_scope(route.scope)
+        {
+            return Err(wrong_scope(route.scope));
+        }
         if let Match::Route(route, _) = &aim.found
             && route.dangerous
         {
@@ -208,6 +213,7 @@ impl Gate {
             stream: route.body.is_handed_over().then(|| BodyStream::new(stream)),
             headers: parts.headers.clone(),
             path: parts.uri.path().to_owned(),
+            authority,
         };
         let mut answering = (route.handler)(visit);
         if route.body.is_handed_over() {
@@ -259,7 +265,9 @@ impl Gate {
             origin::check(&parts.headers, authority)?;
         }
         let wanted = changes || aim.face == Face::Page;
-        if !aim.access.needs_identity() || !wanted {
+        // No browser sends a token by itself.
+        let by_token = matches!(caller.credential, Credential::Token(_));
+        if !aim.access.needs_identity() || !wanted || by_token {
             return Ok(None);
         }
         let token = ask(self.control.as_ref(), caller, CsrfToken).await?;
@@ -307,6 +315,14 @@ impl Gate {
             _ => reply,
         }
     }
+}
+
+/// What the caller shows. A token is for programs, and pages know none.
+fn credential(face: Face, headers: &HeaderMap) -> Credential {
+    let token = (face == Face::Api).then(|| bearer::credential(headers));
+    token
+        .flatten()
+        .unwrap_or_else(|| cookie::credential(headers))
 }
 
 /// The token a request carries: a header, or in pages a field of the form. 413 when the form is too large to look.

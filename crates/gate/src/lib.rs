@@ -9,6 +9,7 @@
 //! Start reading at [`gate::Gate::answer`], then [`route::Route`], [`visit::Visit`] and [`reply::Reply`].
 
 pub mod accounts;
+mod bearer;
 mod connection;
 mod cookie;
 pub mod form;

@@ -1,6 +1,7 @@
 //! The gate's own problems, each with its stable code.
 
 use cell_model::problem::Problem;
+use cell_model::scope::Scope;
 
 /// 428.
 pub(crate) fn setup_required() -> Problem {
@@ -29,6 +30,19 @@ pub(crate) fn wrong_role() -> Problem {
         "wrong_role",
         "Your account may not do this",
         "Ask the owner of the box.",
+    )
+}
+
+/// 403.
+pub(crate) fn wrong_scope(needed: Option<Scope>) -> Problem {
+    Problem::new(
+        403,
+        "wrong_scope",
+        "The token is not good for this",
+        match needed {
+            Some(scope) => format!("It would have to be good for {scope}."),
+            None => "No token is: sign in with name and password.".to_owned(),
+        },
     )
 }
 

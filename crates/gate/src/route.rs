@@ -4,6 +4,7 @@ use std::pin::Pin;
 
 use cell_model::account::{Identity, Role};
 use cell_model::problem::Problem;
+use cell_model::scope::Scope;
 use http::Method;
 
 use crate::reply::Reply;
@@ -60,6 +61,8 @@ pub struct Route {
     pub access: Access,
     /// Whether only somebody may whose password was proven a short time ago.
     pub dangerous: bool,
+    /// What a token must be good for to use it; `None`: no token is.
+    pub scope: Option<Scope>,
     /// What it takes.
     pub body: Body,
     /// The most bytes of it: [`Route::LIMIT`] unless there is a reason.

@@ -111,6 +111,7 @@ mod tests {
             path,
             access,
             dangerous: false,
+            scope: None,
             body: Body::None,
             limit: Route::LIMIT,
             handler: HANDLER,

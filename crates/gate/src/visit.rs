@@ -37,9 +37,16 @@ pub struct Visit {
     pub headers: HeaderMap,
     /// The path as sent, without the query.
     pub path: String,
+    /// The name or address, and the port, that the box was asked for under; one of its own.
+    pub authority: String,
 }
 
 impl Visit {
+    /// The whole address of a path, for whoever reaches the box as whoever asks does.
+    pub fn url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.authority)
+    }
+
     /// A part of the path. Empty when the route has no such part.
     pub fn param(&self, name: &str) -> &str {
         self.params

@@ -1,9 +1,12 @@
 //! Who may do what.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::name::Username;
+use crate::scope::Scope;
 
 /// What an account may do. Ordered: a later role may do all that an earlier one may on the admin side.
 #[derive(
@@ -40,4 +43,24 @@ pub struct Identity {
     pub username: Username,
     /// What it may do.
     pub role: Role,
+    /// What of that; `None`: all. Set for whoever shows a token.
+    #[serde(default)]
+    pub scopes: Option<BTreeSet<Scope>>,
+}
+
+impl Identity {
+    /// Somebody who may do all that their role may.
+    pub fn new(username: Username, role: Role) -> Self {
+        Self {
+            username,
+            role,
+            scopes: None,
+        }
+    }
+
+    /// Whether they are let in to this; `None`: to what no token is good for.
+    pub fn has_scope(&self, scope: Option<Scope>) -> bool {
+        let granted = self.scopes.as_ref();
+        granted.is_none_or(|granted| scope.is_some_and(|scope| scope.is_in(granted)))
+    }
 }

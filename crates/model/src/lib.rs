@@ -14,6 +14,7 @@ pub mod key;
 pub mod name;
 pub mod password_hash;
 pub mod problem;
+pub mod scope;
 pub mod secret;
 pub mod seed;
 pub mod spec;

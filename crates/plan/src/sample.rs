@@ -80,6 +80,7 @@ impl Sample {
         let config = self.config.as_mut().unwrap();
         let address = std::net::Ipv4Addr::new(10, 31, 7, host);
         let peer = PeerConfig {
+            username: None,
             address,
             address6: matching_v6(config.vpn.subnet6, config.vpn.subnet, address),
             public_key: PublicKey::from_bytes([host; 32]),

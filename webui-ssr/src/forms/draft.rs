@@ -225,7 +225,9 @@ impl<'a> Draft<'a> {
         let status = match problem.status {
             400 | 422 => StatusCode::UNPROCESSABLE_ENTITY,
             401 => StatusCode::UNAUTHORIZED,
-            403 if !problem.errors.is_empty() => StatusCode::FORBIDDEN,
+            403 if !problem.errors.is_empty() || problem.code == "access_over" => {
+                StatusCode::FORBIDDEN
+            }
             409 => StatusCode::CONFLICT,
             429 => StatusCode::TOO_MANY_REQUESTS,
             _ => return Err(problem),
@@ -273,6 +275,7 @@ fn field_of(code: &str) -> Option<(&'static str, &'static str)> {
         "peer_exists" | "name_taken" => Some(("name", "is taken")),
         "name_reserved" => Some(("name", "is kept for the box itself")),
         "key_taken" => Some(("public_key", "is taken")),
+        "no_invite" => Some(("code", "counts no more, or never did")),
         "account_exists" => Some(("username", "is taken")),
         "subnet_overlap" => Some(("vpn.subnet", "overlaps another network")),
         "subnet_too_small" => Some(("vpn.subnet", "is too small")),

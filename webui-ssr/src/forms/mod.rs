@@ -2,6 +2,7 @@
 //! that feed it bad input all go by that list.
 
 pub(crate) mod account;
+pub(crate) mod api_token;
 pub(crate) mod app_password;
 pub(crate) mod audit;
 pub(crate) mod dns;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cell_control::change::{PeerForm, PeerUpdate};
+use cell_control::change::{OwnPeerForm, PeerForm, PeerUpdate};
 use cell_control::view::PeerView;
 use cell_model::Timestamp;
 use cell_model::config::ServiceToggle;
@@ -31,26 +31,38 @@ const EXPIRES_AT: Field = Field::moment("expires_at", "Access ends")
     .hint("In the time zone of the cell. Leave it empty for access without an end.")
     .optional();
 
+const PERSON: Field = Field::text("username", "Whose it is")
+    .hint("The name of an account: that person may look after it. Empty: the household's.")
+    .optional();
+const PUBLIC_KEY: Field = Field::text("public_key", "Public key")
+    .hint("Only when the device made its own key. Otherwise the box makes one and shows it once.")
+    .optional();
+
+/// Fields of a new device of one's own.
+pub(crate) const OWN: &[Field] = &[
+    Field::text("name", "Name")
+        .hint("Letters, digits, hyphens, dots. Say whose it is and what it is: anna-phone."),
+    FULL_TUNNEL,
+    PUBLIC_KEY,
+];
+
 /// Fields of a new device.
 pub(crate) const NEW: &[Field] = &[
     Field::text("name", "Name")
         .hint("Letters, digits, hyphens, dots. Say whose it is and what it is: anna-phone."),
+    PERSON,
     FULL_TUNNEL,
     SERVICE_BOXES,
     PEER_TO_PEER,
     EXPIRES_AT,
-    Field::text("public_key", "Public key")
-        .hint(
-            "Only when the device made its own key. Otherwise the box makes one and shows it once.",
-        )
-        .optional(),
+    PUBLIC_KEY,
     Field::flag("preshared_key", "Add a pre-shared key").hint(
         "A second key that both ends keep: protects recorded traffic against future computers.",
     ),
 ];
 
 /// Fields of a device that exists.
-pub(crate) const ACCESS: &[Field] = &[FULL_TUNNEL, SERVICE_BOXES, PEER_TO_PEER, EXPIRES_AT];
+pub(crate) const ACCESS: &[Field] = &[PERSON, FULL_TUNNEL, SERVICE_BOXES, PEER_TO_PEER, EXPIRES_AT];
 
 /// What a new device starts with: everything, as at home.
 pub(crate) fn proposal() -> Draft<'static> {
@@ -71,6 +83,13 @@ pub(crate) fn of(peer: &PeerView, clock: &Clock) -> Draft<'static> {
             draft.propose(SERVICE_BOXES.name, service.as_str())
         });
     draft
+        .propose(
+            PERSON.name,
+            peer.username
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        )
         .propose(
             FULL_TUNNEL.name,
             if peer.full_tunnel { "full" } else { "split" },
@@ -97,6 +116,7 @@ pub(crate) fn parse_new(draft: &mut Draft, clock: &Clock) -> Option<PeerForm> {
         let access = access?;
         Some(PeerForm {
             name: name?,
+            username: access.username?,
             public_key: public_key?,
             preshared_key: preshared_key?,
             full_tunnel: access.full_tunnel?,
@@ -111,14 +131,8 @@ pub(crate) fn parse_new(draft: &mut Draft, clock: &Clock) -> Option<PeerForm> {
 
 /// Reads a device's access. Everything in it is set: the page shows all of it.
 pub(crate) fn parse_access(draft: &mut Draft, clock: &Clock) -> Option<PeerUpdate> {
-    let full_tunnel = match draft.typed(FULL_TUNNEL.name) {
-        "full" => Some(true),
-        "split" => Some(false),
-        _ => {
-            draft.note(FULL_TUNNEL.name, "must be one of those shown");
-            None
-        }
-    };
+    let username = draft.maybe(PERSON.name);
+    let full_tunnel = full_tunnel(draft);
     let services = services(draft);
     let peer_to_peer = draft.flag(PEER_TO_PEER.name);
     let expires_at: Option<Option<Timestamp>> = draft.maybe_with(EXPIRES_AT.name, |text| {
@@ -127,12 +141,44 @@ pub(crate) fn parse_access(draft: &mut Draft, clock: &Clock) -> Option<PeerUpdat
             .ok_or_else(|| "must be a date and time, such as 2027-01-31T18:00".to_owned())
     });
     Some(PeerUpdate {
+        username: Some(username?),
         full_tunnel: Some(full_tunnel?),
         services: Some(services?),
         peer_to_peer: Some(peer_to_peer?),
         expires_at: Some(expires_at?),
         ..PeerUpdate::default()
     })
+}
+
+/// What a new device of one's own starts with.
+pub(crate) fn own_proposal() -> Draft<'static> {
+    Draft::new(OWN, [(FULL_TUNNEL.name, "full".to_owned())])
+}
+
+/// Reads a new device of one's own.
+pub(crate) fn parse_own(draft: &mut Draft) -> Option<OwnPeerForm> {
+    let name = draft.require("name");
+    let public_key = draft.maybe(PUBLIC_KEY.name);
+    let full_tunnel = full_tunnel(draft);
+    let form = || {
+        Some(OwnPeerForm {
+            name: name?,
+            full_tunnel: full_tunnel?,
+            public_key: public_key?,
+        })
+    };
+    draft.accept(form())
+}
+
+fn full_tunnel(draft: &mut Draft) -> Option<bool> {
+    match draft.typed(FULL_TUNNEL.name) {
+        "full" => Some(true),
+        "split" => Some(false),
+        _ => {
+            draft.note(FULL_TUNNEL.name, "must be one of those shown");
+            None
+        }
+    }
 }
 
 fn services(draft: &mut Draft) -> Option<BTreeSet<ServiceToggle>> {
@@ -191,6 +237,7 @@ mod tests {
             ("peer_to_peer", "maybe"),
             ("preshared_key", "1"),
             ("expires_at", "soon"),
+            ("username", "a b"),
             ("public_key", "abc"),
         ] {
             let pairs = [("name", "anna"), ("tunnel", "full"), (field, value)];

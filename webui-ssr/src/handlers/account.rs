@@ -2,7 +2,7 @@
 
 use cell_control::action::Action;
 use cell_control::ask;
-use cell_control::query::{RootCertificate, Sessions};
+use cell_control::query::{OwnPeers, OwnServices, RootCertificate, Sessions};
 use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
 
@@ -20,8 +20,21 @@ pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
 /// What a member sees of the box.
 pub(crate) async fn me(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
-    let root = ask(visit.control.as_ref(), &visit.caller, RootCertificate).await?;
-    Ok(ok(pages::me::render(&frame, &root)))
+    let (control, caller) = (visit.control.as_ref(), &visit.caller);
+    let root = ask(control, caller, RootCertificate).await?;
+    let devices = ask(control, caller, OwnPeers).await?.items;
+    let services = ask(control, caller, OwnServices).await?.items;
+    Ok(ok(pages::me::render(&frame, &root, &devices, &services)))
+}
+
+/// What whoever has just come does first.
+pub(crate) async fn welcome(visit: Visit) -> Result<Reply, Problem> {
+    let frame = frame(&visit).await;
+    let (control, caller) = (visit.control.as_ref(), &visit.caller);
+    let root = ask(control, caller, RootCertificate).await?;
+    let own = ask(control, caller, Sessions).await?;
+    let devices = ask(control, caller, OwnPeers).await?.items;
+    Ok(ok(pages::welcome::render(&frame, &root, &own, &devices)))
 }
 
 pub(crate) async fn ask_password(visit: Visit) -> Result<Reply, Problem> {

@@ -1,11 +1,15 @@
 //! What answers a route: asks the core, passes what it says to a page. The core decides; nothing is kept here.
 
 pub(crate) mod account;
+pub(crate) mod api_tokens;
 pub(crate) mod app_passwords;
 pub(crate) mod audit;
 pub(crate) mod dns;
+pub(crate) mod invites;
 pub(crate) mod network;
 pub(crate) mod overview;
+pub(crate) mod own_peers;
+pub(crate) mod own_services;
 pub(crate) mod parts;
 pub(crate) mod peers;
 pub(crate) mod people;

@@ -94,7 +94,11 @@ pub(crate) async fn file(visit: Visit) -> Result<Reply, Problem> {
 pub(crate) async fn ask_rekey(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
     let peer = peer(&visit).await?;
-    Ok(ok(pages::peer_key::render(&frame, &peer)))
+    Ok(ok(pages::peer_key::render(
+        &frame,
+        &peer,
+        &peer_path(peer.name.as_str()),
+    )))
 }
 
 pub(crate) async fn rekey(visit: Visit) -> Result<Reply, Problem> {
@@ -110,7 +114,11 @@ pub(crate) async fn rekey(visit: Visit) -> Result<Reply, Problem> {
 pub(crate) async fn ask_remove(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
     let peer = peer(&visit).await?;
-    Ok(ok(pages::peer_remove::render(&frame, &peer)))
+    Ok(ok(pages::peer_remove::render(
+        &frame,
+        &peer,
+        &peer_path(peer.name.as_str()),
+    )))
 }
 
 pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {
@@ -130,5 +138,7 @@ async fn peer(visit: &Visit) -> Result<PeerView, Problem> {
 /// The file, on a page that no cache keeps: the box forgets the private key with this answer.
 fn show_file(frame: &Frame, receipt: Receipt) -> Result<Reply, Problem> {
     let receipt = receipt.peer.ok_or_else(Problem::internal)?;
-    Ok(ok(pages::peer_file::render(frame, &receipt)))
+    let path = peer_path(receipt.peer.name.as_str());
+    let page = pages::peer_file::render(frame, &receipt, &path, "/peers");
+    Ok(ok(page))
 }

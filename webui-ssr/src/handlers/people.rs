@@ -2,7 +2,8 @@
 
 use cell_control::action::Action;
 use cell_control::ask;
-use cell_control::query::Accounts;
+use cell_control::query::{Accounts, Invites, Range};
+use cell_control::view::AccountView;
 use cell_gate::{Reply, Visit};
 use cell_model::name::Username;
 use cell_model::problem::Problem;
@@ -16,8 +17,12 @@ pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
     let range = range(&visit);
     let first = range.cursor.is_none();
-    let accounts = ask(visit.control.as_ref(), &visit.caller, Accounts { range }).await?;
-    Ok(ok(pages::people::render(&frame, &accounts, first)))
+    let (control, caller) = (visit.control.as_ref(), &visit.caller);
+    let accounts = ask(control, caller, Accounts { range }).await?;
+    let invites = ask(control, caller, Invites).await?.items;
+    Ok(ok(pages::people::render(
+        &frame, &accounts, first, &invites,
+    )))
 }
 
 pub(crate) async fn new(visit: Visit) -> Result<Reply, Problem> {
@@ -29,7 +34,7 @@ pub(crate) async fn new(visit: Visit) -> Result<Reply, Problem> {
 pub(crate) async fn add(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
     let mut draft = draft(&visit, forms::account::NEW)?;
-    if let Some(action) = forms::account::parse_new(&mut draft) {
+    if let Some(action) = forms::account::parse_new(&mut draft, &frame.clock) {
         match visit.control.act(&visit.caller, action).await {
             Ok(_) => return Ok(done("/people", Done::Added)),
             Err(problem) => draft.refuse(problem)?,
@@ -73,4 +78,47 @@ pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {
         .act(&visit.caller, Action::RemoveAccount { username })
         .await?;
     Ok(done("/people", Done::Removed))
+}
+
+pub(crate) async fn ask_access(visit: Visit) -> Result<Reply, Problem> {
+    let frame = frame(&visit).await;
+    let account = account(&visit).await?;
+    let draft = forms::account::access_of(&account, &frame.clock);
+    Ok(ok(pages::person_access::render(&frame, &account, &draft)))
+}
+
+pub(crate) async fn set_access(visit: Visit) -> Result<Reply, Problem> {
+    let frame = frame(&visit).await;
+    let account = account(&visit).await?;
+    let mut draft = draft(&visit, forms::account::ACCESS)?;
+    let username = account.username.clone();
+    if let Some(action) = forms::account::parse_access(&mut draft, &frame.clock, username) {
+        match visit.control.act(&visit.caller, action).await {
+            Ok(_) => return Ok(done("/people", Done::Saved)),
+            Err(problem) => draft.refuse(problem)?,
+        }
+    }
+    Ok(draft.reply(pages::person_access::render(&frame, &account, &draft)))
+}
+
+async fn account(visit: &Visit) -> Result<AccountView, Problem> {
+    let username: Username = named(visit, "username")?;
+    let mut range = Range {
+        limit: Range::MAX_LIMIT,
+        cursor: None,
+    };
+    loop {
+        let question = Accounts {
+            range: range.clone(),
+        };
+        let page = ask(visit.control.as_ref(), &visit.caller, question).await?;
+        let mut items = page.items.into_iter();
+        if let Some(found) = items.find(|account| account.username == username) {
+            return Ok(found);
+        }
+        range.cursor = page.next;
+        if range.cursor.is_none() {
+            return Err(Problem::not_found(format!("account {username}")));
+        }
+    }
 }

@@ -86,8 +86,16 @@ fn signed_in(outcome: Outcome, draft: &Draft) -> Result<Reply, Problem> {
     Ok(Reply::see_other(next).with_session(&token))
 }
 
+/// A session that was just opened, and on to this page.
+pub(super) fn session(outcome: Outcome, next: &str) -> Result<Reply, Problem> {
+    match outcome {
+        Outcome::SignedIn { token, .. } => Ok(Reply::see_other(next).with_session(&token)),
+        _ => Err(Problem::internal()),
+    }
+}
+
 /// Somebody else's session may be open in this browser: the page is that of nobody all the same.
-fn of_nobody(visit: Visit) -> Visit {
+pub(super) fn of_nobody(visit: Visit) -> Visit {
     Visit {
         identity: None,
         csrf_token: None,

@@ -31,6 +31,9 @@ pub(crate) fn render(frame: &Frame, view: &SessionsView) -> Markup {
             (link("/account/password", "Change the password", Look::Plain))
             (link("/account/second-factor", "Second factor", Look::Plain))
             (link("/account/app-passwords", "App passwords", Look::Plain))
+            (link("/account/tokens", "Tokens", Look::Plain))
+            (link("/account/devices", "My devices", Look::Plain))
+            (link("/account/services", "My services", Look::Plain))
             (button(frame, "/sign-out", "Sign out", Look::Plain, &[]))
         }
         section {

@@ -3,6 +3,10 @@
 
 pub(crate) mod account;
 pub(crate) mod account_password;
+pub(crate) mod api_token_new;
+pub(crate) mod api_token_remove;
+pub(crate) mod api_token_shown;
+pub(crate) mod api_tokens;
 pub(crate) mod app_password_new;
 pub(crate) mod app_password_remove;
 pub(crate) mod app_password_shown;
@@ -12,10 +16,18 @@ pub(crate) mod audit_verify;
 pub(crate) mod dns;
 pub(crate) mod dns_record;
 pub(crate) mod dns_upstreams;
+mod how_to_use;
+pub(crate) mod invite_new;
+pub(crate) mod invite_shown;
+pub(crate) mod invited;
 pub(crate) mod me;
 pub(crate) mod network;
 pub(crate) mod network_addresses;
 pub(crate) mod overview;
+pub(crate) mod own_device;
+pub(crate) mod own_device_new;
+pub(crate) mod own_devices;
+pub(crate) mod own_services;
 pub(crate) mod part;
 pub(crate) mod part_test;
 pub(crate) mod parts;
@@ -26,6 +38,7 @@ pub(crate) mod peer_new;
 pub(crate) mod peer_remove;
 pub(crate) mod peers;
 pub(crate) mod people;
+pub(crate) mod person_access;
 pub(crate) mod person_new;
 pub(crate) mod person_password;
 pub(crate) mod person_remove;
@@ -64,5 +77,7 @@ pub(crate) mod system_other;
 pub(crate) mod system_restart;
 pub(crate) mod system_trial_log;
 pub(crate) mod system_updates;
+pub(crate) mod welcome;
+
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,8 @@ pub(crate) fn render(frame: &Frame, peer: &PeerView, draft: &Draft) -> Markup {
     form_page(frame, draft, &content)
 }
 
-fn details(frame: &Frame, peer: &PeerView) -> Vec<(&'static str, Markup)> {
+/// All there is to know about it.
+pub(super) fn details(frame: &Frame, peer: &PeerView) -> Vec<(&'static str, Markup)> {
     let clock = &frame.clock;
     let services: Vec<&str> = peer
         .services
@@ -57,6 +58,12 @@ fn details(frame: &Frame, peer: &PeerView) -> Vec<(&'static str, Markup)> {
             html! {
                 (connection(frame, peer)) " "
                 span.quiet { "last heard from: " (time_or(clock, peer.latest_handshake, "never since the VPN came up")) }
+            },
+        ),
+        (
+            "Whose it is",
+            html! {
+                @match &peer.username { Some(username) => (username), None => "The household's" }
             },
         ),
         ("Addresses", html! { (peer.address) br; (peer.address6) }),

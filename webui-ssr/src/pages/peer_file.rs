@@ -4,13 +4,12 @@ use cell_control::change::PeerReceipt;
 use maud::{Markup, html};
 
 use crate::frame::Frame;
-use crate::navigation::peer_path;
 use crate::parts::action::{Look, link};
 use crate::parts::shell::answer;
 use crate::parts::text::{Weight, notice, qr_figure};
 
-/// The page.
-pub(crate) fn render(frame: &Frame, receipt: &PeerReceipt) -> Markup {
+/// The page. `path` is that of the device, `all` that of all of them.
+pub(crate) fn render(frame: &Frame, receipt: &PeerReceipt, path: &str, all: &str) -> Markup {
     let name = receipt.peer.name.as_str();
     let file = receipt
         .config
@@ -29,8 +28,8 @@ pub(crate) fn render(frame: &Frame, receipt: &PeerReceipt) -> Markup {
             None => p { "The device keeps the file it has." },
         }
         div.buttons {
-            (link(&peer_path(name), "Done", Look::Main))
-            (link("/peers", "All devices", Look::Plain))
+            (link(path, "Done", Look::Main))
+            (link(all, "All devices", Look::Plain))
         }
     };
     answer(frame, &format!("File for {name}"), &content)

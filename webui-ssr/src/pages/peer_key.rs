@@ -4,13 +4,11 @@ use cell_control::view::PeerView;
 use maud::{Markup, html};
 
 use crate::frame::Frame;
-use crate::navigation::peer_path;
 use crate::parts::action::{Look, button, link};
 use crate::parts::shell::page;
 
-/// The page.
-pub(crate) fn render(frame: &Frame, peer: &PeerView) -> Markup {
-    let path = peer_path(peer.name.as_str());
+/// The page. `path` is that of the device.
+pub(crate) fn render(frame: &Frame, peer: &PeerView, path: &str) -> Markup {
     let content = html! {
         p.lead { "The box makes a new key for the device and shows a whole file once." }
         ul {
@@ -19,7 +17,7 @@ pub(crate) fn render(frame: &Frame, peer: &PeerView) -> Markup {
         }
         div.buttons {
             (button(frame, &format!("{path}/key"), "Make a new key", Look::Danger, &[]))
-            (link(&path, "Keep the key", Look::Plain))
+            (link(path, "Keep the key", Look::Plain))
         }
     };
     page(frame, &content)

@@ -4,13 +4,11 @@ use cell_control::view::PeerView;
 use maud::{Markup, html};
 
 use crate::frame::Frame;
-use crate::navigation::peer_path;
 use crate::parts::action::{Look, button, link};
 use crate::parts::shell::page;
 
-/// The page.
-pub(crate) fn render(frame: &Frame, peer: &PeerView) -> Markup {
-    let path = peer_path(peer.name.as_str());
+/// The page. `path` is that of the device.
+pub(crate) fn render(frame: &Frame, peer: &PeerView, path: &str) -> Markup {
     let content = html! {
         p.lead { strong { (peer.name) } " is cut off at once." }
         ul {
@@ -20,7 +18,7 @@ pub(crate) fn render(frame: &Frame, peer: &PeerView) -> Markup {
         }
         div.buttons {
             (button(frame, &format!("{path}/remove"), "Remove the device", Look::Danger, &[]))
-            (link(&path, "Keep it", Look::Plain))
+            (link(path, "Keep it", Look::Plain))
         }
     };
     page(frame, &content)

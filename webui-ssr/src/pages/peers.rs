@@ -38,7 +38,10 @@ pub(crate) fn render(frame: &Frame, peers: &Page<PeerView>, first: bool) -> Mark
 
 fn row(frame: &Frame, peer: &PeerView) -> Vec<Markup> {
     vec![
-        html! { a href=(peer_path(peer.name.as_str())) { (peer.name) } },
+        html! {
+            a href=(peer_path(peer.name.as_str())) { (peer.name) }
+            @if let Some(username) = &peer.username { br; span.quiet { "of " (username) } }
+        },
         html! {
             (connection(frame, peer)) br;
             span.quiet { (time_or(&frame.clock, peer.latest_handshake, "never seen")) }

@@ -14,7 +14,7 @@ pub(crate) fn render(frame: &Frame, username: &Username) -> Markup {
     let content = html! {
         p.lead { strong { (username) } " cannot sign in any more, and their sessions and app passwords end at once." }
         ul {
-            li { "Their devices stay. Remove those on their own pages." }
+            li { "Their devices are cut off at once, and removed. Devices of the household stay." }
             li { "What they did stays in the audit." }
             li { "What they keep in services stays there, under their name: whoever gets an account of that name finds it." }
         }

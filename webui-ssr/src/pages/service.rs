@@ -1,6 +1,6 @@
 //! One service: how it is, where it is found, how it is used.
 
-use cell_control::view::{GuideView, ServiceLogLine, ServiceView, SettingView};
+use cell_control::view::{ServiceLogLine, ServiceView, SettingView};
 use maud::{Markup, html};
 
 use crate::forms::service::spoken;
@@ -11,8 +11,9 @@ use crate::parts::icon::Icon;
 use crate::parts::list::table;
 use crate::parts::shell::page;
 use crate::parts::state::{badge, badge_since, labelled};
-use crate::parts::text::{facts, qr_figure};
+use crate::parts::text::facts;
 
+use super::how_to_use::{Use, how_to_use};
 use super::service_details::{details, size};
 
 /// The page.
@@ -36,7 +37,12 @@ pub(crate) fn render(frame: &Frame, service: &ServiceView, lines: &[ServiceLogLi
             }
             a href=(path) { "Refresh" }
         }
-        @if !service.guides.is_empty() || !service.urls.is_empty() { (how_to_use(frame, service)) }
+        @if !service.guides.is_empty() || !service.urls.is_empty() {
+            section {
+                h2 { "How to use it" }
+                (how_to_use(frame, &Use::from(service)))
+            }
+        }
         @if !service.settings.is_empty() {
             section {
                 h2 { "Settings" }
@@ -49,60 +55,6 @@ pub(crate) fn render(frame: &Frame, service: &ServiceView, lines: &[ServiceLogLi
         (details(frame, service, lines))
     };
     page(frame, &content)
-}
-
-/// What whoever reads this has to do on their devices.
-fn how_to_use(frame: &Frame, service: &ServiceView) -> Markup {
-    html! {
-        section {
-            h2 { "How to use it" }
-            @if !service.guides.is_empty() {
-                p {
-                    "Your name here is " strong { (frame.identity.as_ref().map_or("", |identity| identity.username.as_str())) }
-                    ". Each device has a password of its own, which opens services and nothing else: "
-                    a href="/account/app-passwords" { "app passwords" } "."
-                }
-                @for guide in &service.guides { (guide_of(guide)) }
-            }
-            @if let Some(url) = service.urls.first() {
-                details {
-                    summary { "Its address as a code for a phone" }
-                    (qr_figure(url, "Its address: scan it with the camera of a device that trusts the box"))
-                }
-            }
-            @if !service.well_known.is_empty() {
-                p {
-                    "iPhone, iPad and Mac can be set up by a file that has all but the password: "
-                    a href={ (service_path(&service.id)) "/profile" } { "profile for Apple devices" }
-                    ". Open it there, and install it in the settings."
-                }
-            }
-        }
-    }
-}
-
-/// What to do on a kind of device.
-fn guide_of(guide: &GuideView) -> Markup {
-    html! {
-        details {
-            summary { (platform(&guide.platform)) }
-            ol { @for step in &guide.steps { li { (step) } } }
-        }
-    }
-}
-
-/// What a kind of device is called.
-fn platform(word: &str) -> &str {
-    match word {
-        "android" => "Android",
-        "ios" => "iPhone and iPad",
-        "linux" => "Linux",
-        "macos" => "Mac",
-        "thunderbird" => "Thunderbird",
-        "web" => "In a browser",
-        "windows" => "Windows",
-        other => other,
-    }
 }
 
 /// How it is, in a word.

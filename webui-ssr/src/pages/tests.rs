@@ -33,10 +33,7 @@ async fn answer<Q: query::Question>(question: Q) -> Q::Answer {
 fn frame(role: Role, path: &str) -> Frame {
     Frame {
         cell_name: Some("home".to_owned()),
-        identity: Some(Identity {
-            username: role.as_str().parse().unwrap(),
-            role,
-        }),
+        identity: Some(Identity::new(role.as_str().parse().unwrap(), role)),
         csrf_token: Some("token".to_owned()),
         path: path.to_owned(),
         services: Vec::new(),
@@ -145,6 +142,8 @@ async fn new_key_is_shown_as_code_text_and_download() {
     let page = text(super::peer_file::render(
         &frame(Role::Owner, "/peers/new"),
         &receipt(false).await,
+        "/peers/anna-phone",
+        "/peers",
     ));
     assert!(page.contains("This is shown once") && page.contains("<svg"));
     assert!(page.contains("download=\"anna-phone.conf\"") && page.contains("data:application"));
@@ -156,6 +155,8 @@ async fn file_without_its_key_is_no_code_to_scan() {
     let page = text(super::peer_file::render(
         &frame(Role::Owner, "/peers/anna-phone/file"),
         &receipt(true).await,
+        "/peers/anna-phone",
+        "/peers",
     ));
     assert!(!page.contains("shown once") && !page.contains("class=\"qr\""));
     assert!(page.contains("own private key in its place first"));

@@ -1,6 +1,8 @@
 //! Signing in and out, passwords, accounts.
 
-use cell_control::action::{AccountForm, Action, Outcome, PasswordChange, PasswordReset};
+use cell_control::action::{
+    AccountForm, AccountUpdate, Action, Outcome, PasswordChange, PasswordReset,
+};
 use cell_control::second_factor::typed_code;
 use cell_control::{ask, query};
 use cell_gate::{Reply, Visit, qr};
@@ -87,22 +89,27 @@ pub(crate) async fn login(visit: Visit) -> Result<Reply, Problem> {
         code,
         user_agent,
     };
-    let (token, identity, must_change_password) =
-        match visit.control.act(&visit.caller, action).await? {
-            Outcome::SignedIn {
-                token,
-                identity,
-                must_change_password,
-            } => (token, identity, must_change_password),
-            Outcome::CodeRequired { .. } => return Err(code_required()),
-            _ => return Err(Problem::internal()),
-        };
+    let outcome = visit.control.act(&visit.caller, action).await?;
+    signed_in(StatusCode::OK, outcome)
+}
+
+/// Who is signed in, with the cookie.
+pub(super) fn signed_in(status: StatusCode, outcome: Outcome) -> Result<Reply, Problem> {
+    let (token, identity, must_change_password) = match outcome {
+        Outcome::SignedIn {
+            token,
+            identity,
+            must_change_password,
+        } => (token, identity, must_change_password),
+        Outcome::CodeRequired { .. } => return Err(code_required()),
+        _ => return Err(Problem::internal()),
+    };
     let answer = IdentityAnswer {
         username: identity.username,
         role: identity.role,
         must_change_password,
     };
-    Ok(ok(&answer)?.with_session(&token))
+    Ok(Reply::json(status, &answer)?.with_session(&token))
 }
 
 fn code_required() -> Problem {
@@ -249,6 +256,14 @@ pub(crate) async fn add_account(visit: Visit) -> Result<Reply, Problem> {
     Reply::json(StatusCode::CREATED, &answer)
 }
 
+pub(crate) async fn change_account(visit: Visit) -> Result<Reply, Problem> {
+    let username = path::name(&visit, "username", "account")?;
+    let update: AccountUpdate = body::read(&visit)?;
+    let action = Action::ChangeAccount { username, update };
+    visit.control.act(&visit.caller, action).await?;
+    Ok(Reply::no_content())
+}
+
 pub(crate) async fn remove_account(visit: Visit) -> Result<Reply, Problem> {
     let username = path::name(&visit, "username", "account")?;
     visit
@@ -259,8 +274,10 @@ pub(crate) async fn remove_account(visit: Visit) -> Result<Reply, Problem> {
 }
 
 pub(crate) async fn dashboard(visit: Visit) -> Result<Reply, Problem> {
+    let (control, caller) = (visit.control.as_ref(), &visit.caller);
     ok(&DashboardAnswer {
         username: visit.require_identity()?.username.clone(),
-        devices: Vec::new(),
+        devices: ask(control, caller, query::OwnPeers).await?.items,
+        services: ask(control, caller, query::OwnServices).await?.items,
     })
 }

@@ -13,8 +13,10 @@ use crate::{body, parameter, path};
 
 /// Whether a file holds a private key, so that an app can use it as it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Key {
+pub(super) enum Key {
+    /// It does.
     Inside,
+    /// It does not.
     Outside,
 }
 
@@ -105,13 +107,13 @@ pub(crate) async fn wireguard(visit: Visit) -> Result<Reply, Problem> {
     ok(&ask(visit.control.as_ref(), &visit.caller, query::WireGuard).await?)
 }
 
-fn name(visit: &Visit) -> Result<PeerName, Problem> {
+pub(super) fn name(visit: &Visit) -> Result<PeerName, Problem> {
     path::name(visit, "name", "device")
 }
 
 /// The device and its file. The file is answered even when the change waits for its confirmation: it is never shown
 /// again.
-fn file_reply(status: StatusCode, receipt: Receipt, key: Key) -> Result<Reply, Problem> {
+pub(super) fn file_reply(status: StatusCode, receipt: Receipt, key: Key) -> Result<Reply, Problem> {
     let made = receipt.peer.ok_or_else(Problem::internal)?;
     let code = made
         .config

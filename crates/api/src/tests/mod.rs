@@ -12,6 +12,7 @@ use bytes::Bytes;
 use cell_control::fake::{Call, FakeControl, Stage};
 use cell_gate::{Access, Faces, Gate, Reply};
 use cell_model::account::Role;
+use http::request::Builder;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
@@ -93,6 +94,21 @@ impl World {
                 .header("cookie", format!("__Host-cell={session}"))
                 .header("x-csrf-token", FakeControl::CSRF_TOKEN);
         }
+        self.answer(request, body).await
+    }
+
+    /// As a program with a token does: without a cookie, and without the token of forms.
+    async fn send_token(&self, operation: &Operation, body: Option<&str>) -> Answered {
+        let token = format!("Bearer {}", FakeControl::API_TOKEN);
+        let request = Request::builder()
+            .method(&operation.method)
+            .uri(uri(operation))
+            .header("host", "10.0.0.1")
+            .header("authorization", token);
+        self.answer(request, body.map(str::as_bytes)).await
+    }
+
+    async fn answer(&self, mut request: Builder, body: Option<&[u8]>) -> Answered {
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }

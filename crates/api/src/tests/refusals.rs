@@ -2,6 +2,7 @@
 
 use cell_control::query::Query;
 use cell_model::problem::Problem;
+use cell_model::scope::Area;
 
 use super::*;
 
@@ -43,6 +44,36 @@ async fn role_decides_by_the_table_alone() {
 }
 
 #[tokio::test]
+async fn token_opens_what_it_is_good_for_by_the_table_alone() {
+    let good_for = [Area::Peers.read()].into();
+    for operation in operations() {
+        if !operation.access.needs_identity() {
+            continue;
+        }
+        let body = operation.example.as_ref().map(|value| value.to_string());
+        let world = World::new(Stage::Ready);
+        let answered = world.send_token(&operation, body.as_deref()).await;
+        let admitted = operation.access.admits(Role::Owner);
+        let scope = operation.scope.is_some_and(|scope| scope.is_in(&good_for));
+        let expected = match (admitted, scope) {
+            (true, true) => {
+                assert!(answered.status < 300, "{}: {}", operation.id, answered.text);
+                continue;
+            }
+            (true, false) => "wrong_scope",
+            (false, _) => "wrong_role",
+        };
+        assert_eq!(
+            (answered.status, answered.code().as_str()),
+            (403, expected),
+            "{}",
+            operation.id
+        );
+        assert!(answered.calls.is_empty(), "{}", operation.id);
+    }
+}
+
+#[tokio::test]
 async fn helper_changes_nothing_and_admin_no_accounts() {
     for operation in operations() {
         let changes = operation.method != http::Method::GET;
@@ -56,8 +87,13 @@ async fn helper_changes_nothing_and_admin_no_accounts() {
             "renewRecoveryCodes",
             "removeSecondFactor",
             "testPart",
+            "addApiToken",
+            "removeApiToken",
             "addAppPassword",
             "removeAppPassword",
+            "addOwnPeer",
+            "removeOwnPeer",
+            "rekeyOwnPeer",
         ]
         .contains(&operation.id);
         if changes && operation.access.needs_identity() && !harmless {
@@ -65,7 +101,7 @@ async fn helper_changes_nothing_and_admin_no_accounts() {
             assert!(!operation.access.admits(Role::Member), "{}", operation.id);
         }
     }
-    for id in ["addUser", "removeUser"] {
+    for id in ["addUser", "changeUser", "removeUser"] {
         assert_eq!(operation(id).access, Access::AtLeast(Role::Owner));
     }
 }
@@ -95,6 +131,9 @@ async fn dangerous_operations_want_a_recent_proof_and_no_others_do() {
             "renewRecoveryCodes",
             "resetPassword",
             "addUser",
+            "changeUser",
+            "addInvite",
+            "addApiToken",
             "removeUser",
             "addAppPassword",
             "installFirmware",

@@ -180,6 +180,7 @@ impl Cell for DaemonCell {
             username: owner.clone(),
             password,
             role: Role::Owner,
+            access_until: None,
         }))
         .map(drop)
     }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cell_audit::{AuditEvent, AuditLog, Outcome};
 use cell_auth::{
-    Account, AppPassword, Session, SetupCode, Throttle, check_password_rules, hash_password,
-    verify_password,
+    Account, ApiToken, AppPassword, Invite, Session, SetupCode, Throttle, check_password_rules,
+    hash_password, verify_password,
 };
 use cell_control::caller::now_since_boot;
 use cell_model::Timestamp;
@@ -32,6 +32,8 @@ use crate::situation::Stored;
 const ACCOUNTS: Tree = Tree::new("accounts");
 const SESSIONS: Tree = Tree::new("sessions");
 const APP_PASSWORDS: Tree = Tree::new("app_passwords");
+const API_TOKENS: Tree = Tree::new("api_tokens");
+const INVITES: Tree = Tree::new("invites");
 const SECOND_FACTORS: Tree = Tree::new("second_factors");
 const CONFIRMATIONS: Tree = Tree::new("confirmation");
 const OUTSTANDING: &str = "outstanding";
@@ -148,6 +150,16 @@ impl Cell for OfflineCell {
         for (key, password) in self.store.records::<AppPassword>(APP_PASSWORDS).scan()? {
             if password.username == *owner {
                 batch.remove(APP_PASSWORDS, key);
+            }
+        }
+        for (key, token) in self.store.records::<ApiToken>(API_TOKENS).scan()? {
+            if token.username == *owner {
+                batch.remove(API_TOKENS, key);
+            }
+        }
+        for (key, invite) in self.store.records::<Invite>(INVITES).scan()? {
+            if invite.invited_by == *owner {
+                batch.remove(INVITES, key);
             }
         }
         batch.remove(SECOND_FACTORS, owner.to_string());
@@ -313,10 +325,10 @@ fn throttle() -> std::sync::MutexGuard<'static, Throttle> {
 }
 
 fn console() -> Identity {
-    Identity {
-        username: CONSOLE.parse().expect("the name of root is a valid one"),
-        role: Role::Owner,
-    }
+    Identity::new(
+        CONSOLE.parse().expect("the name of root is a valid one"),
+        Role::Owner,
+    )
 }
 
 fn section<T: DeserializeOwned>(

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use cell_model::account::{Identity, Role};
 use cell_model::problem::Problem;
+use cell_model::scope::Area;
 use cell_model::secret::Secret;
 
 use crate::Control;
@@ -74,6 +75,11 @@ impl FakeControl {
     pub const CSRF_TOKEN: &str = "csrf-token-of-this-session";
     /// The app password of every account.
     pub const APP_PASSWORD: &str = "0123456789abcdefghjkmnpqrs";
+
+    /// The code of every invite.
+    pub const INVITE: &str = "11111222223333344444555556";
+    /// Every token that is made; it is good for reading about devices on behalf of an owner.
+    pub const API_TOKEN: &str = "cell_0123456789abcdefghjkmnpqrs";
 
     /// The secret of every second factor that is offered.
     pub const TOTP_SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -155,12 +161,20 @@ impl Control for FakeControl {
             Stage::Unreachable => return Err(Problem::unavailable()),
             Stage::Ready => {}
         }
+        if let Credential::Token(token) = &caller.credential
+            && token.expose() == Self::API_TOKEN
+        {
+            return Ok(Identity {
+                scopes: Some([Area::Peers.read()].into()),
+                ..sample::identity(Role::Owner)
+            });
+        }
         let role = match &caller.credential {
             Credential::Local => Some(Role::Owner),
             Credential::Session(token) => [Role::Member, Role::Helper, Role::Admin, Role::Owner]
                 .into_iter()
                 .find(|role| *token.expose() == Self::session(*role)),
-            Credential::Nobody => None,
+            Credential::Nobody | Credential::Token(_) => None,
         };
         role.map(sample::identity)
             .ok_or_else(|| Problem::new(401, "sign_in_required", "Nobody is signed in", ""))
@@ -226,7 +240,11 @@ impl Control for FakeControl {
                     ticket: Secret::new(Self::TICKET.to_owned()),
                 }
             }
-            Action::SignIn { .. } | Action::SignInWithCode { .. } => sample::signed_in(),
+            Action::SignIn { .. } | Action::SignInWithCode { .. } | Action::AcceptInvite { .. } => {
+                sample::signed_in()
+            }
+            Action::Invite(form) => sample::invited(&form),
+            Action::AddApiToken(form) => sample::api_token_added(form),
             Action::OfferSecondFactor => sample::second_factor_offered(),
             Action::AddSecondFactor { .. } | Action::RenewRecoveryCodes => sample::recovery_codes(),
             Action::AddAppPassword(form) => sample::app_password_added(form),

@@ -12,13 +12,16 @@ use cell_model::config::{
 use cell_model::key::PublicKey;
 use cell_model::name::{CellName, Domain, InterfaceName, PeerName, TimeZoneName, Username};
 use cell_model::problem::Problem;
+use cell_model::scope::Area;
 use cell_model::secret::Secret;
 use cell_model::status::{ItemStatus, Part, State, WireGuardBackend};
 use cell_model::{Date, Timestamp};
 
 use crate::action::{LogLevel, Outcome};
+use crate::api_token::{ApiTokenForm, ApiTokenView, NewApiToken};
 use crate::app_password::{AppPasswordForm, AppPasswordView, NewAppPassword, ServiceSignIn};
-use crate::change::{Change, PeerReceipt};
+use crate::change::{Change, OwnPeerChange, PeerReceipt};
+use crate::invite::{InviteForm, InviteView, InvitedView, NewInvite};
 use crate::query::{Answer, Query};
 use crate::second_factor::{NewRecoveryCodes, OfferedSecondFactor};
 use crate::view::{
@@ -32,6 +35,8 @@ use crate::view::{
 use self::services::{kept_data, log_line, offer, service};
 
 pub(super) const REVISION: u64 = 7;
+/// The id of whatever has one.
+const ID: &str = "0f0f";
 const NOW: Timestamp = Timestamp::constant(1_795_000_000, 0);
 
 /// A text of ours as the value it is known to be.
@@ -44,10 +49,7 @@ pub(super) fn username(role: Role) -> Username {
 }
 
 pub(super) fn identity(role: Role) -> Identity {
-    Identity {
-        username: username(role),
-        role,
-    }
+    Identity::new(username(role), role)
 }
 
 pub(super) fn signed_in() -> Outcome {
@@ -163,6 +165,11 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
         Query::Settings(_) => Answer::Settings(settings()),
         Query::Peers(_) => Answer::Peers(page(peer(known("anna-phone")))),
         Query::Peer(question) => Answer::Peer(peer(question.name)),
+        Query::OwnPeers(_) => Answer::OwnPeers(page(PeerView {
+            username: Some(username(role)),
+            ..peer(known("anna-phone"))
+        })),
+        Query::OwnServices(_) => Answer::OwnServices(page(service().into())),
         Query::WireGuard(_) => Answer::WireGuard(wireguard()),
         Query::Network(_) => Answer::Network(network()),
         Query::Revisions(_) => Answer::Revisions(page(revision(REVISION))),
@@ -188,7 +195,18 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
             created_at: NOW,
             must_change_password: false,
             second_factor: false,
+            access_until: None,
+            access_over: false,
         })),
+        Query::Invites(_) => Answer::Invites(page(invite(username(Role::Member), Role::Member))),
+        Query::Invited(_) => Answer::Invited(InvitedView {
+            cell_name: known("home"),
+            username: known("ben"),
+            role: Role::Member,
+            access_until: None,
+            invited_by: username(Role::Owner),
+        }),
+        Query::ApiTokens(_) => Answer::ApiTokens(page(api_token())),
         Query::AppPasswords(question) => {
             let username = question.username.unwrap_or_else(|| username(role));
             Answer::AppPasswords(page(app_password(username)))
@@ -235,6 +253,9 @@ pub(super) fn peer_receipt(change: &Change) -> Option<PeerReceipt> {
         Change::AddPeer(form) => (&form.name, form.public_key.is_none()),
         Change::RekeyPeer { name } => (name, true),
         Change::FetchPeerFile { name } => (name, false),
+        Change::OwnPeer(OwnPeerChange::Add(form)) => (&form.name, form.public_key.is_none()),
+        Change::OwnPeer(OwnPeerChange::Rekey { name }) => (name, true),
+        Change::OwnPeer(OwnPeerChange::FetchFile { name }) => (name, false),
         _ => return None,
     };
     let private_line = if private {
@@ -249,6 +270,53 @@ pub(super) fn peer_receipt(change: &Change) -> Option<PeerReceipt> {
         ))),
         notes: vec!["It works only at home.".to_owned()],
     })
+}
+
+fn invite(username: Username, role: Role) -> InviteView {
+    InviteView {
+        id: ID.to_owned(),
+        username,
+        role,
+        access_until: None,
+        invited_by: self::username(Role::Owner),
+        created_at: NOW,
+        expires_at: NOW,
+    }
+}
+
+/// An invite as it is made.
+pub(super) fn invited(form: &InviteForm) -> Outcome {
+    Outcome::Invited(Box::new(NewInvite {
+        invite: InviteView {
+            access_until: form.access_until,
+            ..invite(form.username.clone(), form.role)
+        },
+        code: Secret::new(super::FakeControl::INVITE.to_owned()),
+    }))
+}
+
+fn api_token() -> ApiTokenView {
+    ApiTokenView {
+        id: ID.to_owned(),
+        label: known("backup"),
+        scopes: BTreeSet::from([Area::Peers.read()]),
+        created_at: NOW,
+        expires_at: None,
+        last_used: None,
+    }
+}
+
+/// A token as it is made.
+pub(super) fn api_token_added(form: ApiTokenForm) -> Outcome {
+    Outcome::ApiTokenAdded(Box::new(NewApiToken {
+        api_token: ApiTokenView {
+            label: form.label,
+            scopes: form.scopes,
+            expires_at: form.expires_at,
+            ..api_token()
+        },
+        secret: Secret::new(super::FakeControl::API_TOKEN.to_owned()),
+    }))
 }
 
 fn page<T>(item: T) -> Page<T> {
@@ -320,6 +388,7 @@ fn peer(name: PeerName) -> PeerView {
     PeerView {
         label: name.label(),
         name,
+        username: None,
         address: known("10.31.7.2"),
         address6: known("fd31:7::2"),
         public_key: PublicKey::from_bytes([7; 32]),
@@ -410,7 +479,7 @@ fn audit() -> AuditView {
 
 fn app_password(username: Username) -> AppPasswordView {
     AppPasswordView {
-        id: "0f0f".to_owned(),
+        id: ID.to_owned(),
         username,
         device: known("Anna's phone"),
         services: None,

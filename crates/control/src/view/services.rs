@@ -64,6 +64,42 @@ pub struct ServiceView {
     pub failed_update: Option<FailedUpdateView>,
 }
 
+/// A service as people see it who use it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OwnServiceView {
+    /// What it is called in paths.
+    pub id: ServiceId,
+    /// What it is called on pages.
+    pub name: String,
+    /// What it does, in a line.
+    pub summary: String,
+    /// How it is.
+    pub state: State,
+    /// Where it is found.
+    pub urls: Vec<String>,
+    /// Whether the internet reaches it; otherwise devices at home and on the VPN do.
+    pub published: bool,
+    /// What devices find by its name alone.
+    pub well_known: Vec<WellKnownView>,
+    /// What whoever asks has to do on their devices.
+    pub guides: Vec<GuideView>,
+}
+
+impl From<ServiceView> for OwnServiceView {
+    fn from(service: ServiceView) -> Self {
+        Self {
+            id: service.id,
+            name: service.name,
+            summary: service.summary,
+            state: service.state,
+            urls: service.urls,
+            published: service.published == Some(true),
+            well_known: service.well_known,
+            guides: service.guides,
+        }
+    }
+}
+
 /// A newer version of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceUpdateView {

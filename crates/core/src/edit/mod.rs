@@ -1,7 +1,7 @@
 //! Changes applied to a config, purely: what comes out is a config, the secrets that come and go with
 //! it, and words for history and audit.
 
-mod peer;
+pub(crate) mod peer;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod services;
@@ -74,6 +74,8 @@ pub(crate) fn apply(
         Change::ChangeService { id, update } => services::change(config, id, update),
         Change::RemoveService { id, delete_data } => services::remove(config, id, *delete_data),
         Change::SetUp(_) => Err(already_set_up()),
+        // Is one of the others by now: see `Core`.
+        Change::OwnPeer(_) => Err(Problem::internal()),
         // Needs the library: see `Core`.
         Change::InstallService(ServiceForm { id, .. }) | Change::UpdateService { id } => {
             Err(services::not_offered(id))
@@ -94,7 +96,7 @@ pub(crate) fn already_set_up() -> Problem {
 }
 
 impl Edit {
-    fn new(
+    pub(crate) fn new(
         config: Config,
         action: &'static str,
         object: impl Into<String>,

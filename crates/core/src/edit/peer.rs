@@ -1,13 +1,13 @@
 //! Devices come, change and go.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cell_control::change::{PeerForm, PeerUpdate};
 use cell_model::Timestamp;
 use cell_model::config::{Config, PeerConfig, ServiceToggle};
 use cell_model::key::{PresharedKey, PrivateKey, PublicKey};
-use cell_model::name::PeerName;
+use cell_model::name::{PeerName, Username};
 use cell_model::problem::Problem;
 use cell_model::subnet::matching_v6;
 
@@ -49,6 +49,7 @@ pub(super) fn add(
         false => None,
     };
     let peer = PeerConfig {
+        username: form.username.clone(),
         address,
         address6: matching_v6(config.vpn.subnet6, config.vpn.subnet, address),
         public_key,
@@ -89,6 +90,7 @@ pub(super) fn change(
     context: &Context<'_>,
 ) -> Result<Edit, Problem> {
     let PeerUpdate {
+        username,
         full_tunnel,
         peer_to_peer,
         services,
@@ -97,6 +99,9 @@ pub(super) fn change(
     } = update;
     let before = find(config, name)?;
     let mut peer = PeerConfig::clone(before);
+    if let Some(username) = username {
+        peer.username.clone_from(username);
+    }
     if let Some(full_tunnel) = *full_tunnel {
         // The networks the device sends into the tunnel stand in its file.
         peer.reinstall_needed |= full_tunnel != peer.full_tunnel;
@@ -185,6 +190,29 @@ pub(super) fn remove(config: &Config, name: &PeerName) -> Result<Edit, Problem> 
     );
     edit.preshared.push((name.clone(), None));
     Ok(edit)
+}
+
+/// Whoever goes takes their devices along; `None` when they have none.
+pub(crate) fn remove_all_of(config: &Config, username: &Username) -> Option<Edit> {
+    let is_theirs = |peer: &PeerConfig| peer.username.as_ref() == Some(username);
+    let (gone, rest) = config
+        .peers
+        .iter()
+        .map(|(name, peer)| (name.clone(), Arc::clone(peer)))
+        .partition::<BTreeMap<_, _>, _>(|(_, peer)| is_theirs(peer));
+    if gone.is_empty() {
+        return None;
+    }
+    let mut config = config.clone();
+    config.peers = rest;
+    let names: Vec<&str> = gone.keys().map(PeerName::as_str).collect();
+    let summary = format!(
+        "Removed the account {username} and its devices: {}",
+        names.join(", ")
+    );
+    let mut edit = Edit::new(config, "account.remove", username.as_str(), summary);
+    edit.preshared = gone.into_keys().map(|name| (name, None)).collect();
+    Some(edit)
 }
 
 fn replace(

@@ -29,6 +29,7 @@ use cell_updates::boot_state::{
 use cell_updates::bundle::Release;
 use cell_updates::install::{InstallError, SlotPartitions, Staging, StickError, StickFile, Stream};
 
+use crate::authorise::Needs;
 use crate::{Core, submit};
 
 pub(crate) use job::Work;
@@ -143,7 +144,9 @@ impl Core {
         stream: OwnedFd,
     ) -> Result<FirmwareView, Problem> {
         let event = |identity: &Identity| submit::event("firmware.receive", identity, caller);
-        let identity = self.require_for(caller, Role::Admin, event).await?;
+        let identity = self
+            .require_for(caller, Needs::person(Role::Admin), event)
+            .await?;
         match self.take_in(caller, bundle, stream).await {
             Ok(version) => {
                 self.note(event(&identity).on(version)).await;

@@ -278,10 +278,7 @@ impl<'a> Home<'a> {
         settings.put_into(&mut network);
         // No interface is up yet: what the network is like is judged by the daemon.
         let config = prepare::config(answers.into(), &network, &Default::default())?;
-        let owner = Identity {
-            username: answers.admin_username.clone(),
-            role: Role::Owner,
-        };
+        let owner = Identity::new(answers.admin_username.clone(), Role::Owner);
         let hash = (&answers.admin_password_hash).into();
         let account = Account::new(owner.username, owner.role, hash, now);
         // Only its records are wanted; the daemon publishes the root.

@@ -17,6 +17,7 @@ async fn add(home: &Home, name: &str, role: Role) -> Result<Outcome, Problem> {
         username: name.parse().unwrap(),
         password: secret(PASSWORD),
         role,
+        access_until: None,
     };
     home.core
         .act(&Caller::local(), Action::AddAccount(form))

@@ -92,6 +92,7 @@ async fn add_account(home: &Home, name: &str, role: Role) {
         username: name.parse().unwrap(),
         password: secret(PASSWORD),
         role,
+        access_until: None,
     };
     let add = Action::AddAccount(form);
     home.core.act(&Caller::local(), add).await.unwrap();

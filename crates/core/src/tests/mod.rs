@@ -1,10 +1,14 @@
 //! The core with a store on disk, the real loop, and parts that live in memory.
 
+mod access;
 mod accounts;
+mod api_tokens;
 mod app_passwords;
 mod audited;
 mod confirmation;
 mod home;
+mod invites;
+mod own_peers;
 mod peers;
 mod proof;
 mod restore;

@@ -27,6 +27,7 @@ fn dangerous() -> Vec<Action> {
         username: "ben".parse().unwrap(),
         password: secret("another good phrase"),
         role: Role::Member,
+        access_until: None,
     };
     let app_password = AppPasswordForm {
         username: None,

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use cell_control::action::{
-    AccountForm, Action, BundleSource, FirmwareFetch, LogLevel, PasswordChange, PasswordReset,
-    Verbosity,
+    AccountForm, AccountUpdate, Action, BundleSource, FirmwareFetch, LogLevel, PasswordChange,
+    PasswordReset, Verbosity,
 };
+use cell_control::api_token::ApiTokenForm;
 use cell_control::app_password::{AppPasswordForm, ServiceSignIn};
 use cell_control::caller::Caller;
-use cell_control::change::{Change, PeerUpdate, ServiceForm, ServiceUpdate};
+use cell_control::change::{Change, OwnPeerChange, PeerUpdate, ServiceForm, ServiceUpdate};
+use cell_control::invite::{AcceptedInvite, InviteForm};
 use cell_control::query::*;
 use cell_model::account::Role;
 use cell_model::problem::Problem;
+use cell_model::scope::Area;
 use cell_model::secret::Secret;
 use cell_model::status::Part;
 
@@ -29,7 +32,9 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
         Query::RootCertificate(_) => (None, Some(Settings { revision: None }.into())),
         Query::Settings(_) => (Some(Role::Helper), Some(Peers { range: range() }.into())),
         Query::Peers(_) => (Some(Role::Helper), Some(Peer { name: peer() }.into())),
-        Query::Peer(_) => (Some(Role::Helper), Some(WireGuard.into())),
+        Query::Peer(_) => (Some(Role::Helper), Some(OwnPeers.into())),
+        Query::OwnPeers(_) => (Some(Role::Member), Some(OwnServices.into())),
+        Query::OwnServices(_) => (Some(Role::Member), Some(WireGuard.into())),
         Query::WireGuard(_) => (Some(Role::Helper), Some(Network.into())),
         Query::Network(_) => (
             Some(Role::Helper),
@@ -47,8 +52,14 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
         }
         Query::Audit(_) => (Some(Role::Helper), Some(AuditVerify.into())),
         Query::AuditVerify(_) => (Some(Role::Helper), Some(Accounts { range: range() }.into())),
-        Query::Accounts(_) => (
-            Some(Role::Admin),
+        Query::Accounts(_) => (Some(Role::Admin), Some(Invites.into())),
+        Query::Invites(_) => {
+            let code = secret();
+            (Some(Role::Admin), Some(Invited { code }.into()))
+        }
+        Query::Invited(_) => (None, Some(ApiTokens.into())),
+        Query::ApiTokens(_) => (
+            Some(Role::Member),
             Some(AppPasswords { username: None }.into()),
         ),
         Query::AppPasswords(_) => (Some(Role::Member), Some(Sessions.into())),
@@ -107,11 +118,15 @@ fn change_row(change: &Change) -> (Option<Role>, Option<Change>) {
         ),
         Change::RestoreRevision { .. } => (Some(Role::Admin), Some(Change::RemovePeer { name })),
         Change::RemovePeer { .. } => {
+            let own = OwnPeerChange::Rekey { name };
+            (Some(Role::Admin), Some(Change::OwnPeer(own)))
+        }
+        Change::OwnPeer(_) => {
             let form = ServiceForm {
                 id: "files".parse().unwrap(),
                 answers: Default::default(),
             };
-            (Some(Role::Admin), Some(Change::InstallService(form)))
+            (Some(Role::Member), Some(Change::InstallService(form)))
         }
         Change::InstallService(_) => {
             let id = "files".parse().unwrap();
@@ -189,12 +204,55 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
                 username: "ben".parse().unwrap(),
                 password: secret(),
                 role: Role::Member,
+                access_until: None,
             };
             (Some(Role::Admin), Some(Action::AddAccount(form)))
         }
         Action::AddAccount(_) => {
             let username = "nobody".parse().unwrap();
-            (Some(Role::Owner), Some(Action::RemoveAccount { username }))
+            let update = AccountUpdate::default();
+            let change = Action::ChangeAccount { username, update };
+            (Some(Role::Owner), Some(change))
+        }
+        Action::ChangeAccount { .. } => {
+            let form = InviteForm {
+                username: "carla".parse().unwrap(),
+                role: Role::Member,
+                access_until: None,
+                expires_in_s: None,
+            };
+            (Some(Role::Owner), Some(Action::Invite(form)))
+        }
+        Action::Invite(_) => {
+            let id = String::new();
+            (Some(Role::Admin), Some(Action::RevokeInvite { id }))
+        }
+        Action::RevokeInvite { .. } => {
+            let accepted = AcceptedInvite {
+                code: secret(),
+                password: secret(),
+            };
+            let accept = Action::AcceptInvite {
+                accepted,
+                user_agent: String::new(),
+            };
+            (Some(Role::Admin), Some(accept))
+        }
+        Action::AcceptInvite { .. } => {
+            let form = ApiTokenForm {
+                label: "backup".parse().unwrap(),
+                scopes: [Area::Peers.read()].into(),
+                expires_at: None,
+            };
+            (None, Some(Action::AddApiToken(form)))
+        }
+        Action::AddApiToken(_) => {
+            let id = String::new();
+            (member, Some(Action::RemoveApiToken { id }))
+        }
+        Action::RemoveApiToken { .. } => {
+            let username = "nobody".parse().unwrap();
+            (member, Some(Action::RemoveAccount { username }))
         }
         Action::RemoveAccount { .. } => {
             let form = AppPasswordForm {
@@ -299,11 +357,11 @@ async fn changes_are_for_those_who_run_the_box() {
             home.core.submit(&caller, change.clone()).await
         })
         .await;
-        let admin = Some(Role::Admin);
+        let previews = least.unwrap_or(Role::Admin);
         judge(
             &home,
             &format!("preview of {change:?}"),
-            admin,
+            Some(previews),
             async |caller| home.core.preview(&caller, &change).await,
         )
         .await;

@@ -36,6 +36,7 @@ const fn row(path: &'static str, handler: Handler) -> Route {
         path,
         access: Access::Open,
         dangerous: false,
+        scope: None,
         body: Body::None,
         limit: Route::LIMIT,
         handler,

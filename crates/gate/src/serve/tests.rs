@@ -25,6 +25,7 @@ const fn row(method: Method, path: &'static str, handler: crate::Handler) -> Rou
         path,
         access: Access::Open,
         dangerous: false,
+        scope: None,
         body: Body::None,
         limit: Route::LIMIT,
         handler,

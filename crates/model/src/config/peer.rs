@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::key::PublicKey;
+use crate::name::Username;
 
 /// A kind of service a peer may be let in to (PIC's toggles).
 #[derive(
@@ -45,6 +46,9 @@ impl ServiceToggle {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerConfig {
+    /// Whose it is, and may look after it; `None`: the household's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<Username>,
     /// Its IPv4 address, out of the VPN subnet, unique.
     pub address: Ipv4Addr,
     /// Its IPv6 address, matching the IPv4 one.

@@ -138,6 +138,7 @@ pub(super) fn config(hosts: impl IntoIterator<Item = u8>) -> Config {
     let peer = |host: u8| {
         let address = std::net::Ipv4Addr::new(10, 31, 7, host);
         let peer = PeerConfig {
+            username: None,
             address,
             address6: matching_v6(vpn.subnet6, vpn.subnet, address),
             public_key: PublicKey::from_bytes([host; 32]),

@@ -122,6 +122,7 @@ impl Cell {
     pub(super) fn add(&self, name: &PeerName, key: PublicKey) -> Result<Duration, BenchError> {
         let form = PeerForm {
             name: name.clone(),
+            username: None,
             full_tunnel: true,
             public_key: Some(key),
             services: None,

@@ -44,6 +44,7 @@ pub(super) fn write(
         let mut batch = Batch::new(Timestamp::now(), None, "devices for a bench");
         for &(number, address) in some {
             let config = PeerConfig {
+                username: None,
                 address,
                 address6: subnet::matching_v6(vpn.subnet6, vpn.subnet, address),
                 public_key: key(number),

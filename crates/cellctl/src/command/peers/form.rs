@@ -7,17 +7,20 @@ use cell_control::change::{PeerForm, PeerUpdate};
 use cell_model::Timestamp;
 use cell_model::config::ServiceToggle;
 use cell_model::key::PublicKey;
-use cell_model::name::PeerName;
+use cell_model::name::{PeerName, Username};
 use clap::{ArgAction, Args};
 
 use super::Picture;
-use crate::choice;
+use crate::choice::{self, End};
 
 /// Options of `peers add`.
 #[derive(Debug, Args)]
 pub(crate) struct Addition {
     /// Its name
     name: PeerName,
+    /// Whose it is; the household's when not said
+    #[arg(long, value_name = "PERSON")]
+    person: Option<Username>,
     /// Its key, when it made its own; otherwise the box makes a key pair
     #[arg(long, value_name = "KEY")]
     public_key: Option<PublicKey>,
@@ -67,12 +70,15 @@ struct Access {
     /// Let it use no service
     #[arg(long, conflicts_with = "services")]
     no_services: bool,
+    /// Whose it is: an account, or `nobody`
+    #[arg(long, value_name = "PERSON|nobody")]
+    person: Option<Whose>,
     /// Another key, made on the device
     #[arg(long, value_name = "KEY")]
     public_key: Option<PublicKey>,
     /// When it loses access by itself: a time, or `never`
     #[arg(long, value_name = "TIME|never")]
-    expires: Option<Expiry>,
+    expires: Option<End>,
 }
 
 /// Which services a new device may use; all of them when nothing is said.
@@ -86,23 +92,18 @@ struct Services {
     no_services: bool,
 }
 
-/// Until when a device has access.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expiry {
-    Never,
-    At(Timestamp),
-}
+/// Whose a device is; `None`: nobody's in particular.
+#[derive(Debug, Clone)]
+struct Whose(Option<Username>);
 
-impl FromStr for Expiry {
-    type Err = &'static str;
+impl FromStr for Whose {
+    type Err = <Username as FromStr>::Err;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "never" {
-            return Ok(Self::Never);
+        match text {
+            "nobody" => Ok(Self(None)),
+            name => name.parse().map(|name| Self(Some(name))),
         }
-        text.parse()
-            .map(Self::At)
-            .map_err(|_| "must be a time such as 2027-01-31T00:00:00Z, or never")
     }
 }
 
@@ -111,6 +112,7 @@ impl Addition {
     pub(super) fn form(self) -> PeerForm {
         PeerForm {
             name: self.name,
+            username: self.person,
             full_tunnel: !self.split,
             public_key: self.public_key,
             services: chosen(self.services.services, self.services.no_services),
@@ -127,14 +129,12 @@ impl Changes {
     pub(super) fn update(self) -> (PeerName, PeerUpdate) {
         let access = self.access;
         let update = PeerUpdate {
+            username: access.person.map(|Whose(person)| person),
             full_tunnel: (access.full || access.split).then_some(access.full),
             peer_to_peer: access.peer_to_peer,
             services: chosen(access.services, access.no_services),
             public_key: access.public_key,
-            expires_at: access.expires.map(|expiry| match expiry {
-                Expiry::Never => None,
-                Expiry::At(time) => Some(time),
-            }),
+            expires_at: access.expires.map(End::time),
         };
         (self.name, update)
     }

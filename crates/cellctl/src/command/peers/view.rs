@@ -38,6 +38,7 @@ pub(super) fn details(peer: &PeerView) -> String {
     facts([
         ("name", peer.name.to_string()),
         ("DNS label", peer.label.to_string()),
+        ("person", optional(peer.username.as_ref())),
         ("address", format!("{}, {}", peer.address, peer.address6)),
         ("public key", peer.public_key.to_string()),
         ("pre-shared key", yes_no(peer.preshared_key)),

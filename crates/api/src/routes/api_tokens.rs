@@ -1,0 +1,37 @@
+//! Tokens of the interface.
+
+use cell_control::action::{Action, Outcome};
+use cell_control::api_token::ApiTokenForm;
+use cell_control::{ask, query};
+use cell_gate::{Reply, Visit};
+use cell_model::problem::Problem;
+use http::StatusCode;
+
+use crate::answer::part_of;
+use crate::body;
+
+pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
+    let tokens = ask(visit.control.as_ref(), &visit.caller, query::ApiTokens).await?;
+    part_of(&visit, tokens.items, |token| token.id.clone())
+}
+
+pub(crate) async fn add(visit: Visit) -> Result<Reply, Problem> {
+    let form: ApiTokenForm = body::read(&visit)?;
+    let added = visit
+        .control
+        .act(&visit.caller, Action::AddApiToken(form))
+        .await?;
+    match added {
+        Outcome::ApiTokenAdded(made) => Reply::json(StatusCode::CREATED, &*made),
+        _ => Err(Problem::internal()),
+    }
+}
+
+pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {
+    let id = visit.param("id").to_owned();
+    visit
+        .control
+        .act(&visit.caller, Action::RemoveApiToken { id })
+        .await?;
+    Ok(Reply::no_content())
+}

@@ -1,0 +1,79 @@
+//! What a token must be good for to use an operation.
+
+use cell_gate::Access;
+use cell_model::scope::{Area, Scope};
+
+use crate::row::Row;
+
+/// Areas by what paths start with; the first that fits counts.
+const AREAS: [(&str, Area); 18] = [
+    ("/api/openapi.json", Area::Status),
+    ("/api/status", Area::Status),
+    ("/api/parts", Area::Status),
+    ("/api/auth", Area::People),
+    ("/api/app-passwords", Area::People),
+    ("/api/peers", Area::Peers),
+    ("/api/peer/", Area::Peers),
+    ("/api/wireguard", Area::Peers),
+    ("/api/config", Area::Config),
+    ("/api/services", Area::Services),
+    ("/api/store", Area::Services),
+    ("/api/firmware", Area::Firmware),
+    ("/api/system", Area::Firmware),
+    ("/api/logs", Area::Logs),
+    ("/api/audit", Area::Audit),
+    ("/api/network", Area::Status),
+    ("/api/setup", Area::Config),
+    ("/health", Area::Status),
+];
+
+/// Operations about a session or a password, of which a token has none, and about tokens themselves.
+const OF_SESSIONS: [&str; 7] = [
+    "logout",
+    "reauthenticate",
+    "csrfToken",
+    "changePassword",
+    "revokeSession",
+    "apiTokens",
+    "removeApiToken",
+];
+
+/// `GET`s that change something: whoever fetches a file is noted to have it.
+const CHANGE_ALL_THE_SAME: [&str; 2] = ["peerFile", "ownPeerFile"];
+
+/// What it is; `None`: no token is good for it. What is dangerous needs a password that was proven.
+pub(crate) fn of(row: &Row) -> Option<Scope> {
+    let is_open = matches!(row.access, Access::Open | Access::Setup | Access::SignIn);
+    if is_open || row.dangerous || OF_SESSIONS.contains(&row.id) {
+        return None;
+    }
+    let (_, area) = AREAS
+        .iter()
+        .find(|(prefix, _)| row.path.starts_with(prefix))?;
+    let changes = row.changes() || CHANGE_ALL_THE_SAME.contains(&row.id);
+    Some(if changes { area.write() } else { area.read() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::ROWS;
+
+    #[test]
+    fn every_path_has_its_area() {
+        for row in ROWS {
+            let known = AREAS.iter().any(|(prefix, _)| row.path.starts_with(prefix));
+            assert!(known, "{}", row.path);
+        }
+        for id in OF_SESSIONS.iter().chain(&CHANGE_ALL_THE_SAME) {
+            assert!(ROWS.iter().any(|row| row.id == *id), "{id}");
+        }
+    }
+
+    #[test]
+    fn no_token_is_good_for_what_is_dangerous() {
+        for row in ROWS.iter().filter(|row| row.dangerous) {
+            assert_eq!(of(row), None, "{}", row.id);
+        }
+    }
+}
