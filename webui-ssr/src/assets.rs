@@ -1,4 +1,4 @@
-//! The style sheet and the one script. Their addresses change with their content, so browsers may keep them for ever.
+//! The style sheet and the scripts. Their addresses change with their content, so browsers may keep them for ever.
 
 use std::sync::LazyLock;
 
@@ -28,8 +28,16 @@ const LIVE: Asset = Asset {
     content: include_str!("../assets/live.js"),
 };
 
+const PASSKEY: Asset = Asset {
+    stem: "passkey",
+    extension: "js",
+    content_type: "text/javascript; charset=utf-8",
+    content: include_str!("../assets/passkey.js"),
+};
+
 static STYLE_FILE: LazyLock<String> = LazyLock::new(|| STYLE.file_name());
 static LIVE_FILE: LazyLock<String> = LazyLock::new(|| LIVE.file_name());
+static PASSKEY_FILE: LazyLock<String> = LazyLock::new(|| PASSKEY.file_name());
 
 impl Asset {
     /// Its name with the start of its content's SHA-256: eight bytes tell versions of one file apart.
@@ -53,6 +61,11 @@ pub(crate) fn live_path() -> String {
     format!("/assets/{}", *LIVE_FILE)
 }
 
+/// Where the script is that has the browser make or use a passkey.
+pub(crate) fn passkey_path() -> String {
+    format!("/assets/{}", *PASSKEY_FILE)
+}
+
 /// Answers one file. 404 for versions of other releases.
 pub(crate) async fn serve(visit: Visit) -> Result<Reply, Problem> {
     let file = visit.param("file");
@@ -60,6 +73,8 @@ pub(crate) async fn serve(visit: Visit) -> Result<Reply, Problem> {
         STYLE
     } else if file == *LIVE_FILE {
         LIVE
+    } else if file == *PASSKEY_FILE {
+        PASSKEY
     } else {
         return Err(Problem::not_found("file of this name"));
     };
@@ -77,6 +92,11 @@ mod tests {
     fn assets_are_small_and_load_nothing() {
         assert!(STYLE.content.len() <= 12 * 1024, "{}", STYLE.content.len());
         assert!(LIVE.content.len() <= 2 * 1024, "{}", LIVE.content.len());
+        assert!(
+            PASSKEY.content.len() <= 5 * 1024,
+            "{}",
+            PASSKEY.content.len()
+        );
         for forbidden in ["@import", "url(", "http:", "https:"] {
             assert!(!STYLE.content.contains(forbidden), "{forbidden}");
         }

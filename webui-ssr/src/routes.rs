@@ -11,8 +11,9 @@ use crate::assets;
 use crate::forms::{self, Field};
 use crate::handlers::{
     account, api_tokens, app_passwords, audit, dns, invites, network, overview, own_peers,
-    own_services, parts, peers, people, revisions, second_factor, service_data, service_internet,
-    service_profile, service_settings, services, settings, setup, sign_in, sources, system,
+    own_services, parts, passkeys, peers, people, revisions, second_factor, service_data,
+    service_internet, service_profile, service_settings, services, settings, setup, sign_in,
+    sources, system,
 };
 
 /// One page and the forms that are sent from it.
@@ -287,6 +288,13 @@ pub static PAGES: &[Page] = &[
         post!(dangerous "/account/second-factor/code", Access::SignedIn, forms::session::CODE, second_factor::add)
     ]),
     page!("/account/welcome", "Welcome", None, Access::SignedIn, account::welcome, []),
+    page!("/account/passkeys", "Passkeys", None, Access::SignedIn, passkeys::list, []),
+    page!(dangerous "/account/passkeys/new", "Add a passkey", None, Access::SignedIn, passkeys::new, [
+        post!(dangerous "/account/passkeys/new", Access::SignedIn, forms::passkey::NEW, passkeys::add)
+    ]),
+    page!(dangerous "/account/passkeys/{id}/remove", "Remove a passkey", None, Access::SignedIn, passkeys::ask_remove, [
+        post!(dangerous "/account/passkeys/{id}/remove", Access::SignedIn, &[], passkeys::remove)
+    ]),
     page!("/account/tokens", "Tokens", None, Access::SignedIn, api_tokens::list, []),
     page!(dangerous "/account/tokens/new", "Add a token", None, Access::SignedIn, api_tokens::new, [
         post!(dangerous "/account/tokens/new", Access::SignedIn, forms::api_token::NEW, api_tokens::add)
@@ -316,10 +324,12 @@ pub static PAGES: &[Page] = &[
         post!("/account/app-passwords/{id}/remove", Access::SignedIn, &[], app_passwords::remove)
     ]),
     page!("/reauthenticate", "Enter your password again", None, Access::SignedIn, sign_in::ask_again, [
-        post!("/reauthenticate", Access::SignedIn, forms::session::REAUTHENTICATE, sign_in::reauthenticate)
+        post!("/reauthenticate", Access::SignedIn, forms::session::REAUTHENTICATE, sign_in::reauthenticate),
+        post!("/reauthenticate/passkey", Access::SignedIn, forms::passkey::USED, passkeys::reauthenticate)
     ]),
     page!("/sign-in", "Sign in", None, Access::SignIn, sign_in::show, [
-        post!("/sign-in", Access::SignIn, forms::session::SIGN_IN, sign_in::sign_in)
+        post!("/sign-in", Access::SignIn, forms::session::SIGN_IN, sign_in::sign_in),
+        post!("/sign-in/passkey", Access::SignIn, forms::passkey::USED, passkeys::sign_in)
     ]),
     page!("/sign-in/code", "Enter the code", None, Access::SignIn, sign_in::ask_code, [
         post!("/sign-in/code", Access::SignIn, forms::session::SIGN_IN_CODE, sign_in::sign_in_with_code)

@@ -28,9 +28,11 @@ const AREAS: [(&str, Area); 18] = [
 ];
 
 /// Operations about a session or a password, of which a token has none, and about tokens themselves.
-const OF_SESSIONS: [&str; 7] = [
+const OF_SESSIONS: [&str; 9] = [
     "logout",
     "reauthenticate",
+    "reauthenticateWithPasskey",
+    "passkeys",
     "csrfToken",
     "changePassword",
     "revokeSession",

@@ -9,6 +9,9 @@ use cell_control::change::{
     OwnPeerForm, PeerForm, PeerUpdate, Preview, ServiceUpdate, SettingsUpdate, SetupForm,
 };
 use cell_control::invite::{AcceptedInvite, InviteForm, InviteView};
+use cell_control::passkey::{
+    OfferedPasskey, PasskeyChallenge, PasskeyForm, PasskeyView, UsedPasskey,
+};
 use cell_control::second_factor::NewRecoveryCodes;
 use cell_control::view::{
     AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, KeptDataView,
@@ -29,8 +32,8 @@ use crate::parameter::{CURSOR, LIMIT};
 use crate::routes::auth::{CodeForm, LoginForm, ReauthenticationForm};
 use crate::routes::setup::StepForm;
 use crate::routes::{
-    api_tokens, app_passwords, audit, auth, config, firmware, invites, own_peers, parts, peers,
-    services, setup,
+    api_tokens, app_passwords, audit, auth, config, firmware, invites, own_peers, parts, passkeys,
+    peers, services, setup,
 };
 use crate::row::{CHANGE, OWN, READ, Row, handler};
 
@@ -51,6 +54,8 @@ const SETTINGS: &str = r#"{
         "keys":{"version":1,"purpose":"release","threshold":2,"keys":[
             "1f5a0c2b9d7e64830c1d2e3f405162738495a6b7c8d9eafb0c1d2e3f40516273",
             "a0b1c2d3e4f5061728394a5b6c7d8e9f00112233445566778899aabbccddeeff"]}}}}}"#;
+
+const USED_PASSKEY: &str = r#"{"credential_id":"AAAA","client_data":"AAAA","authenticator_data":"AAAA","signature":"AAAA","user_handle":"AAAA"}"#;
 
 /// Bytes of the longest bundle: both partitions of a slot, all different, and a header.
 const BUNDLE_LIMIT: usize = 700 << 20;
@@ -190,6 +195,76 @@ pub(crate) static ROWS: &[Row] = &[
     .dangerous()
     .answers::<NewRecoveryCodes>()
     .refuses(&[404, 409]),
+    Row::get(
+        "/api/auth/passkeys",
+        "passkeys",
+        handler!(passkeys::list, &[LIMIT, CURSOR]),
+    )
+    .is(Access::SignedIn, "Your own passkeys, the oldest first.")
+    .answers::<Page<PasskeyView>>(),
+    Row::post(
+        "/api/auth/passkey-offer",
+        "offerPasskey",
+        handler!(passkeys::offer),
+    )
+    .is(
+        Access::SignedIn,
+        "What navigator.credentials.create needs (W3C Web Authentication); good for five minutes, once.",
+    )
+    .dangerous()
+    .answers::<OfferedPasskey>()
+    .refuses(&[404, 409]),
+    Row::post("/api/auth/passkeys", "addPasskey", handler!(passkeys::add))
+        .is(
+            Access::SignedIn,
+            "Add the passkey that was made: it signs you in from then on, too.",
+        )
+        .dangerous()
+        .takes::<PasskeyForm>(
+            r#"{"label":"phone","credential_id":"AAAA","client_data":"AAAA","authenticator_data":"AAAA","public_key":"AAAA"}"#,
+        )
+        .refuses(&[403, 404, 409]),
+    Row::delete(
+        "/api/auth/passkeys/{id}",
+        "removePasskey",
+        handler!(passkeys::remove),
+    )
+    .is(Access::SignedIn, "Remove a passkey of yours.")
+    .dangerous()
+    .refuses(&[404, 409]),
+    Row::post(
+        "/api/auth/passkey-challenge",
+        "challengePasskey",
+        handler!(passkeys::challenge),
+    )
+    .is(
+        Access::SignIn,
+        "What navigator.credentials.get needs; good for five minutes, once.",
+    )
+    .answers::<PasskeyChallenge>(),
+    Row::post(
+        "/api/auth/passkey-login",
+        "loginWithPasskey",
+        handler!(passkeys::login),
+    )
+    .is(
+        Access::SignIn,
+        "Open a session with the passkey that was used; no password and no code is asked for.",
+    )
+    .takes::<UsedPasskey>(USED_PASSKEY)
+    .answers::<IdentityAnswer>()
+    .refuses(&[401, 403, 429]),
+    Row::post(
+        "/api/auth/passkey-reauthenticate",
+        "reauthenticateWithPasskey",
+        handler!(passkeys::reauthenticate),
+    )
+    .is(
+        Access::SignedIn,
+        "Prove by a passkey, instead of your password, that it is you: see POST /api/auth/reauthenticate.",
+    )
+    .takes::<UsedPasskey>(USED_PASSKEY)
+    .refuses(&[401, 403, 429]),
     Row::post(
         "/api/auth/admin/reset-password",
         "resetPassword",
@@ -217,6 +292,14 @@ pub(crate) static ROWS: &[Row] = &[
         )
         .creates::<AccountAnswer>()
         .refuses(&[409]),
+    Row::get(
+        "/api/auth/users/{username}",
+        "user",
+        handler!(auth::account),
+    )
+    .is(CHANGE, "One account.")
+    .answers::<AccountView>()
+    .refuses(&[404]),
     Row::put(
         "/api/auth/users/{username}",
         "changeUser",

@@ -1,4 +1,4 @@
-//! Who is asking: accounts, invites, passwords, second factors, sessions, app passwords, tokens, the code that opens the
+//! Who is asking: accounts, invites, passwords, second factors, passkeys, sessions, app passwords, tokens, the code that opens the
 //! setup, and the brake on guessing.
 //!
 //! Promises: no I/O and no clock, every time is passed in; a password is kept only as an argon2id hash, a session or an
@@ -13,8 +13,11 @@ mod account;
 mod api_token;
 mod app_password;
 mod app_password_table;
+mod challenges;
 mod crockford;
+pub mod fake;
 mod invite;
+mod passkey;
 mod password;
 mod pending_sign_ins;
 mod random;
@@ -34,7 +37,11 @@ pub use account::Account;
 pub use api_token::{ApiToken, ApiTokenTable};
 pub use app_password::AppPassword;
 pub use app_password_table::{AppPasswordCheck, AppPasswordTable};
+pub use challenges::{Challenge, Challenges, Purpose};
 pub use invite::Invite;
+pub use passkey::{
+    Assertion, Passkey, PasskeyAlgorithm, PasskeyError, Registration, challenge_of, user_handle,
+};
 pub use password::{
     PasswordError, PasswordHash, check_password_rules, hash_password, verify_password,
 };

@@ -12,6 +12,7 @@ use crate::api_token::{ApiTokenForm, NewApiToken};
 use crate::app_password::{AppPasswordForm, NewAppPassword, ServiceSignIn};
 use crate::change::present;
 use crate::invite::{AcceptedInvite, InviteForm, NewInvite};
+use crate::passkey::{OfferedPasskey, PasskeyChallenge, PasskeyForm, UsedPasskey};
 use crate::second_factor::{NewRecoveryCodes, OfferedSecondFactor};
 use crate::view::RefreshView;
 
@@ -75,7 +76,27 @@ pub enum Action {
     RenewRecoveryCodes,
     /// No code is asked for any more. 404 when there is none.
     RemoveSecondFactor,
-    /// Somebody else's password; ends their sessions, app passwords and second factor. Admins for members, owners for all, root for all.
+    /// Makes up what a browser needs to have a passkey made for the caller. 409 when they have too many.
+    OfferPasskey,
+    /// The caller signs in with it from now on, too. 403 when it is not what was asked for.
+    AddPasskey(Box<PasskeyForm>),
+    /// A passkey of the caller's opens nothing any more.
+    RemovePasskey {
+        /// As listed.
+        id: String,
+    },
+    /// Makes up what a browser needs to have a passkey used. Needs no sign-in.
+    ChallengePasskey,
+    /// Opens a session for whoever's passkey it is. Needs no sign-in. 401 when it is nobody's, or not what was asked for.
+    SignInWithPasskey {
+        /// What the browser sent.
+        used: Box<UsedPasskey>,
+        /// What the browser calls itself, for the list of sessions.
+        user_agent: String,
+    },
+    /// Proves by a passkey who the caller is once more, as [`Action::Reauthenticate`] does by their password.
+    ReauthenticateWithPasskey(Box<UsedPasskey>),
+    /// Somebody else's password; ends their sessions, app passwords, tokens, passkeys and second factor. Admins for members, owners for all, root for all.
     ResetPassword(PasswordReset),
     /// A new account. Owners only.
     AddAccount(AccountForm),
@@ -329,6 +350,10 @@ pub enum Outcome {
     },
     /// What an app needs for a second factor.
     SecondFactorOffered(Box<OfferedSecondFactor>),
+    /// What a browser needs to have a passkey made.
+    PasskeyOffered(Box<OfferedPasskey>),
+    /// What a browser needs to have one used.
+    PasskeyChallenged(PasskeyChallenge),
     /// Recovery codes were made.
     RecoveryCodes(Box<NewRecoveryCodes>),
     /// An app password was made.

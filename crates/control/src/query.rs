@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::api_token::ApiTokenView;
 use crate::app_password::AppPasswordView;
 use crate::invite::{InviteView, InvitedView};
+use crate::passkey::PasskeyView;
 use crate::view::{
     AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, KeptDataView,
     LogPage, NetworkView, OfferView, OwnServiceView, Page, PartView, PeerView, RevisionView,
@@ -84,10 +85,14 @@ questions! {
     AuditVerify -> AuditVerifyView;
     /// Accounts.
     Accounts -> Page<AccountView>;
+    /// One of them.
+    Account -> AccountView;
     /// Invites that count, the oldest first; on one page, since there are few.
     Invites -> Page<InviteView>;
     /// What a code invites to. Needs no sign-in; 401 when it is wrong or over.
     Invited -> InvitedView;
+    /// The caller's own passkeys, the oldest first; on one page, since an account has few.
+    Passkeys -> Page<PasskeyView>;
     /// The caller's own tokens, the oldest first; on one page, since an account has few.
     ApiTokens -> Page<ApiTokenView>;
     /// App passwords, the oldest first; on one page, since an account has few.
@@ -241,6 +246,13 @@ pub struct Accounts {
     pub range: Range,
 }
 
+/// See [`Query::Account`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Account {
+    /// Which.
+    pub username: Username,
+}
+
 /// See [`Query::Invites`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Invites;
@@ -252,6 +264,10 @@ pub struct Invited {
     #[serde(serialize_with = "exposed")]
     pub code: Secret<String>,
 }
+
+/// See [`Query::Passkeys`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Passkeys;
 
 /// See [`Query::ApiTokens`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! Accounts and their passwords.
 
-use cell_auth::{AccessLimit, Account, ApiToken, AppPassword, Invite, Removal, TokenHash};
+use cell_auth::{AccessLimit, Account, ApiToken, AppPassword, Invite, Passkey, Removal, TokenHash};
 use cell_control::action::{AccountForm, Outcome, PasswordChange, PasswordReset};
 use cell_control::caller::Caller;
 use cell_model::account::{Identity, Role};
@@ -13,6 +13,7 @@ use crate::api_token::remove_api_tokens;
 use crate::app_password::{day, note_removal, remove_app_passwords};
 use crate::authorise::setup_required;
 use crate::invite::{remove_invites, taken};
+use crate::passkey::remove_passkeys;
 use crate::people::{ACCESS_LIMITS, ACCOUNTS, People};
 use crate::set_up::internal;
 use crate::sign_in::{own_session, remove_sessions};
@@ -118,6 +119,7 @@ impl Core {
                 ended.app_passwords.clear();
                 ended.api_tokens.clear();
                 ended.invites.clear();
+                ended.passkeys.clear();
             }
             Outlives::Nothing => {
                 let today = day((self.clock)());
@@ -253,6 +255,7 @@ impl Core {
             app_passwords: people.app_passwords.of_account(username).cloned().collect(),
             api_tokens: people.api_tokens.of_account(username).cloned().collect(),
             invites: people.invites_about(username),
+            passkeys: people.passkeys_of(username),
             removal: Removal::default(),
         }
     }
@@ -269,6 +272,7 @@ struct Openings {
     sessions: Vec<TokenHash>,
     app_passwords: Vec<AppPassword>,
     api_tokens: Vec<ApiToken>,
+    passkeys: Vec<Passkey>,
     /// Whoever they let in would be in wrong hands too.
     invites: Vec<Invite>,
     /// What is known of its app passwords that are removed, afterwards.
@@ -281,6 +285,7 @@ impl Openings {
         remove_app_passwords(batch, &self.app_passwords);
         remove_api_tokens(batch, &self.api_tokens);
         remove_invites(batch, &self.invites);
+        remove_passkeys(batch, &self.passkeys);
         note_removal(batch, &self.removal)
     }
 
@@ -295,6 +300,7 @@ impl Openings {
             people.api_tokens.remove(token.id);
         }
         people.end_invites(&self.invites);
+        people.end_passkeys(&self.passkeys);
         people.removed_app_passwords.apply(self.removal);
     }
 }

@@ -59,6 +59,10 @@ impl Core {
                 accepted,
                 user_agent,
             } => self.accept_invite(caller, accepted, &user_agent).await,
+            Action::ChallengePasskey => self.challenge_passkey(),
+            Action::SignInWithPasskey { used, user_agent } => {
+                self.sign_in_with_passkey(caller, &used, &user_agent).await
+            }
             Action::CheckAppPassword(sign_in) => self.check_app_password(caller, &sign_in),
             _ => Err(sign_in_required()),
         }
@@ -80,6 +84,8 @@ impl Core {
             Action::SignIn { .. }
             | Action::SignInWithCode { .. }
             | Action::AcceptInvite { .. }
+            | Action::ChallengePasskey
+            | Action::SignInWithPasskey { .. }
             | Action::CheckSetupCode { .. }
             | Action::CheckAppPassword(_) => self.act_as_stranger(caller, action).await,
             Action::Reauthenticate { password } => {
@@ -95,6 +101,13 @@ impl Core {
             }
             Action::RenewRecoveryCodes => self.renew_recovery_codes(identity, caller).await,
             Action::RemoveSecondFactor => self.remove_second_factor(identity, caller).await,
+            Action::OfferPasskey => self.offer_passkey(identity),
+            Action::AddPasskey(form) => self.add_passkey(identity, caller, *form).await,
+            Action::RemovePasskey { id } => self.remove_passkey(identity, caller, &id).await,
+            Action::ReauthenticateWithPasskey(used) => {
+                self.reauthenticate_with_passkey(identity, caller, &used)
+                    .await
+            }
             Action::AddAccount(form) => self.add_account(identity, caller, form).await,
             Action::ChangeAccount { username, update } => {
                 self.change_account(identity, caller, &username, update)
@@ -178,6 +191,8 @@ fn keeps_something(action: &Action) -> bool {
             | Action::AddSecondFactor { .. }
             | Action::RenewRecoveryCodes
             | Action::RemoveSecondFactor
+            | Action::AddPasskey(_)
+            | Action::RemovePasskey { .. }
             | Action::ResetPassword(_)
             | Action::AddAccount(_)
             | Action::ChangeAccount { .. }
@@ -198,13 +213,19 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
         Action::SignIn { .. }
         | Action::SignInWithCode { .. }
         | Action::AcceptInvite { .. }
+        | Action::ChallengePasskey
+        | Action::SignInWithPasskey { .. }
         | Action::CheckSetupCode { .. }
         | Action::CheckAppPassword(_)
         | Action::TestPart { .. }
         | Action::CheckFirmware => {
             return None;
         }
-        Action::Reauthenticate { .. } => ("auth.reauthenticate", None),
+        Action::Reauthenticate { .. } | Action::ReauthenticateWithPasskey(_) => {
+            ("auth.reauthenticate", None)
+        }
+        Action::OfferPasskey | Action::AddPasskey(_) => ("auth.passkey.add", None),
+        Action::RemovePasskey { .. } => ("auth.passkey.remove", None),
         Action::SignOut => ("auth.logout", None),
         Action::RevokeSession { .. } => ("auth.session.revoke", None),
         Action::ChangePassword(_) => ("auth.password.change", None),

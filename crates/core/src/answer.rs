@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cell_audit::{AuditError, AuditQuery, AuditRecord};
-use cell_auth::SessionToken;
+use cell_auth::{Account, SessionToken};
 use cell_control::caller::{Caller, Credential, now_since_boot};
 use cell_control::query::{Answer, Audit, Diff, Query, Range, Settings};
 use cell_control::second_factor::SecondFactorView;
@@ -28,6 +28,7 @@ use cell_store::{RevisionSummary, StoreError};
 
 use crate::authorise::{Needs, needs_to_ask, setup_required, sign_in_required};
 use crate::confirmation::Confirmation;
+use crate::people::People;
 use crate::set_up::internal;
 use crate::sign_in::own_session;
 use crate::trial::answered;
@@ -77,8 +78,16 @@ impl Core {
             Query::Audit(query) => Answer::Audit(self.audit_page(query).await?),
             Query::AuditVerify(_) => Answer::AuditVerify(self.audit_verify().await?),
             Query::Accounts(query) => Answer::Accounts(self.accounts(&query.range)?),
+            Query::Account(query) => {
+                let account = self.account(&query.username)?;
+                Answer::Account(account_view(&self.people(), &account, (self.clock)()))
+            }
             Query::Invites(_) => Answer::Invites(self.invites()),
             Query::Invited(query) => Answer::Invited(self.invited(query.code.expose())?),
+            Query::Passkeys(_) => {
+                let identity = identity.ok_or_else(sign_in_required)?;
+                Answer::Passkeys(self.passkeys(&identity)?)
+            }
             Query::ApiTokens(_) => {
                 let identity = identity.ok_or_else(sign_in_required)?;
                 Answer::ApiTokens(self.api_tokens(&identity))
@@ -446,15 +455,7 @@ impl Core {
             .filter(|account| after.as_ref().is_none_or(|after| account.username > *after));
         let mut items: Vec<AccountView> = rest
             .take(range.limit.saturating_add(1))
-            .map(|account| AccountView {
-                username: account.username.clone(),
-                role: account.role,
-                created_at: account.created_at,
-                must_change_password: account.must_change_password,
-                second_factor: people.second_factor(account).is_some(),
-                access_until: people.access_until(account),
-                access_over: people.access_is_over(account, now),
-            })
+            .map(|account| account_view(&people, account, now))
             .collect();
         let next = cut(&mut items, range.limit, |account| {
             account.username.to_string()
@@ -562,6 +563,18 @@ impl Core {
         .await;
         let generation = published.borrow().generation;
         Ok(generation)
+    }
+}
+
+fn account_view(people: &People, account: &Account, now: Timestamp) -> AccountView {
+    AccountView {
+        username: account.username.clone(),
+        role: account.role,
+        created_at: account.created_at,
+        must_change_password: account.must_change_password,
+        second_factor: people.second_factor(account).is_some(),
+        access_until: people.access_until(account),
+        access_over: people.access_is_over(account, now),
     }
 }
 

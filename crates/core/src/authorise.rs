@@ -135,10 +135,14 @@ pub(crate) fn needs_to_ask(query: &Query) -> Option<Needs> {
     use Role::{Admin, Helper, Member};
     Some(match query {
         Query::Setup(_) | Query::RootCertificate(_) | Query::Invited(_) => return None,
-        Query::CsrfToken(_) | Query::RecentProof(_) | Query::ApiTokens(_) => Needs::person(Member),
+        Query::CsrfToken(_) | Query::RecentProof(_) | Query::Passkeys(_) | Query::ApiTokens(_) => {
+            Needs::person(Member)
+        }
         Query::AppPasswords(_) | Query::Sessions(_) => Needs::scoped(Member, Area::People.read()),
         Query::OwnPeers(_) | Query::OwnServices(_) => Needs::scoped(Member, Area::Peers.read()),
-        Query::Accounts(_) | Query::Invites(_) => Needs::scoped(Admin, Area::People.read()),
+        Query::Accounts(_) | Query::Account(_) | Query::Invites(_) => {
+            Needs::scoped(Admin, Area::People.read())
+        }
         Query::TrialLog(_) => Needs::scoped(Admin, Area::Firmware.read()),
         Query::Firmware(_) => Needs::scoped(Helper, Area::Firmware.read()),
         Query::Status(_) | Query::Network(_) | Query::PartDetail(_) => {
@@ -188,13 +192,19 @@ pub(crate) fn needs_to_act(action: &Action) -> Option<Needs> {
         Action::SignIn { .. }
         | Action::SignInWithCode { .. }
         | Action::AcceptInvite { .. }
+        | Action::ChallengePasskey
+        | Action::SignInWithPasskey { .. }
         | Action::CheckSetupCode { .. }
         | Action::CheckAppPassword(_) => return None,
         Action::OfferSecondFactor
         | Action::AddSecondFactor { .. }
         | Action::RenewRecoveryCodes
         | Action::RemoveSecondFactor
+        | Action::OfferPasskey
+        | Action::AddPasskey(_)
+        | Action::RemovePasskey { .. }
         | Action::Reauthenticate { .. }
+        | Action::ReauthenticateWithPasskey(_)
         | Action::AddAppPassword(_)
         | Action::AddApiToken(_)
         | Action::RemoveApiToken { .. }
@@ -237,7 +247,10 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::OfferSecondFactor
         | Action::AddSecondFactor { .. }
         | Action::RenewRecoveryCodes
-        | Action::RemoveSecondFactor => true,
+        | Action::RemoveSecondFactor
+        | Action::OfferPasskey
+        | Action::AddPasskey(_)
+        | Action::RemovePasskey { .. } => true,
         // A restart brings back what runs, or what somebody had to prove their password for.
         Action::Restart => false,
         // It asks for the present password itself.
@@ -247,6 +260,9 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::CheckSetupCode { .. }
         | Action::CheckAppPassword(_)
         | Action::AcceptInvite { .. }
+        | Action::ChallengePasskey
+        | Action::SignInWithPasskey { .. }
+        | Action::ReauthenticateWithPasskey(_)
         | Action::RevokeInvite { .. }
         | Action::RemoveApiToken { .. }
         | Action::RemoveAppPassword { .. }

@@ -25,6 +25,7 @@ mod keys;
 mod logs;
 mod open;
 mod own_peers;
+mod passkey;
 mod people;
 mod prepare;
 mod proof;

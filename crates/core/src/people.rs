@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cell_auth::{
-    AccessLimit, Account, ApiToken, ApiTokenTable, AppPassword, AppPasswordTable, Invite,
-    PasswordHash, PendingSignIns, RandomError, RecordId, RemovedAppPassword, RemovedAppPasswords,
-    SecondFactor, Session, SessionTable, SetupCode, SetupGate, Throttle,
+    AccessLimit, Account, ApiToken, ApiTokenTable, AppPassword, AppPasswordTable, Challenges,
+    Invite, Passkey, PasswordHash, PendingSignIns, RandomError, RecordId, RemovedAppPassword,
+    RemovedAppPasswords, SecondFactor, Session, SessionTable, SetupCode, SetupGate, Throttle,
 };
 use cell_model::Timestamp;
 use cell_model::account::Role;
@@ -29,6 +29,8 @@ pub(crate) const ACCESS_LIMITS: Tree = Tree::new("access_limits");
 pub(crate) const INVITES: Tree = Tree::new("invites");
 /// Tokens by their id.
 pub(crate) const API_TOKENS: Tree = Tree::new("api_tokens");
+/// Passkeys by their id.
+pub(crate) const PASSKEYS: Tree = Tree::new("passkeys");
 /// App passwords by their id.
 pub(crate) const APP_PASSWORDS: Tree = Tree::new("app_passwords");
 /// App passwords that were removed lately, by the id they had.
@@ -62,6 +64,8 @@ pub(crate) struct People {
     pub(crate) access_limits: BTreeMap<Username, AccessLimit>,
     pub(crate) invites: BTreeMap<RecordId, Invite>,
     pub(crate) api_tokens: ApiTokenTable,
+    pub(crate) passkeys: BTreeMap<RecordId, Passkey>,
+    pub(crate) challenges: Challenges,
     pub(crate) app_passwords: AppPasswordTable,
     pub(crate) removed_app_passwords: RemovedAppPasswords,
     /// For tries at services. Not shared with the sign-in: a phone that goes on sending an app password that is gone
@@ -90,6 +94,8 @@ impl People {
             access_limits: BTreeMap::new(),
             invites: BTreeMap::new(),
             api_tokens: ApiTokenTable::default(),
+            passkeys: BTreeMap::new(),
+            challenges: Challenges::default(),
             app_passwords: AppPasswordTable::default(),
             removed_app_passwords: RemovedAppPasswords::default(),
             service_throttle: Throttle::default(),
@@ -119,6 +125,7 @@ impl People {
         let access_limits = store.records::<AccessLimit>(ACCESS_LIMITS).scan()?;
         let invites = store.records::<Invite>(INVITES).scan()?;
         let api_tokens = store.records::<ApiToken>(API_TOKENS).scan()?;
+        let passkeys = store.records::<Passkey>(PASSKEYS).scan()?;
         let app_passwords = store.records::<AppPassword>(APP_PASSWORDS).scan()?;
         let removed = store.records::<RemovedAppPassword>(REMOVED_APP_PASSWORDS);
         let removed = removed.scan()?.into_iter().map(|(_, removed)| removed);
@@ -144,6 +151,8 @@ impl People {
             .collect();
         let invites = invites.into_iter();
         self.invites = invites.map(|(_, invite)| (invite.id, invite)).collect();
+        let passkeys = passkeys.into_iter();
+        self.passkeys = passkeys.map(|(_, passkey)| (passkey.id, passkey)).collect();
         let api_tokens = api_tokens.into_iter().map(|(_, token)| token);
         self.api_tokens = ApiTokenTable::from_stored(api_tokens);
         let app_passwords = app_passwords.into_iter().map(|(_, password)| password);

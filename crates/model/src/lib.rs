@@ -6,6 +6,7 @@
 //! Start reading at [`config::Config`].
 
 pub mod account;
+pub mod base64url;
 pub mod config;
 pub mod container;
 pub mod endpoint;

@@ -129,9 +129,12 @@ pub(crate) fn parse_access(draft: &mut Draft, clock: &Clock, username: Username)
 
 /// Reads what whoever is invited sends.
 pub(crate) fn parse_accepted(draft: &mut Draft, user_agent: &str) -> Option<Action> {
-    let code = draft.require_with("code", |text| match text.len() <= CODE_BYTES {
-        true => Ok(Secret::new(text.to_owned())),
-        false => Err("is too long for the code of an invite".to_owned()),
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"- ".contains(&byte);
+    let code = draft.require_with("code", |text| {
+        match text.len() <= CODE_BYTES && text.bytes().all(is_plain) {
+            true => Ok(Secret::new(text.to_owned())),
+            false => Err("must be 26 letters and digits".to_owned()),
+        }
     });
     let password = draft.secret("password");
     let accepted = AcceptedInvite {

@@ -9,6 +9,7 @@ pub(crate) mod dns;
 mod draft;
 pub(crate) mod field;
 pub(crate) mod network;
+pub(crate) mod passkey;
 pub(crate) mod peer;
 pub(crate) mod service;
 pub(crate) mod session;

@@ -11,6 +11,7 @@ pub(crate) mod overview;
 pub(crate) mod own_peers;
 pub(crate) mod own_services;
 pub(crate) mod parts;
+pub(crate) mod passkeys;
 pub(crate) mod peers;
 pub(crate) mod people;
 pub(crate) mod refusal;

@@ -2,7 +2,7 @@
 
 use cell_control::action::Action;
 use cell_control::ask;
-use cell_control::query::{Accounts, Invites, Range};
+use cell_control::query::{Account, Accounts, Invites};
 use cell_control::view::AccountView;
 use cell_gate::{Reply, Visit};
 use cell_model::name::Username;
@@ -102,23 +102,6 @@ pub(crate) async fn set_access(visit: Visit) -> Result<Reply, Problem> {
 }
 
 async fn account(visit: &Visit) -> Result<AccountView, Problem> {
-    let username: Username = named(visit, "username")?;
-    let mut range = Range {
-        limit: Range::MAX_LIMIT,
-        cursor: None,
-    };
-    loop {
-        let question = Accounts {
-            range: range.clone(),
-        };
-        let page = ask(visit.control.as_ref(), &visit.caller, question).await?;
-        let mut items = page.items.into_iter();
-        if let Some(found) = items.find(|account| account.username == username) {
-            return Ok(found);
-        }
-        range.cursor = page.next;
-        if range.cursor.is_none() {
-            return Err(Problem::not_found(format!("account {username}")));
-        }
-    }
+    let username = named(visit, "username")?;
+    ask(visit.control.as_ref(), &visit.caller, Account { username }).await
 }

@@ -66,7 +66,7 @@ pub(crate) async fn sign_in_with_code(visit: Visit) -> Result<Reply, Problem> {
 }
 
 /// Where the person was going, if that is a page for them.
-fn signed_in(outcome: Outcome, draft: &Draft) -> Result<Reply, Problem> {
+pub(super) fn signed_in(outcome: Outcome, draft: &Draft) -> Result<Reply, Problem> {
     let Outcome::SignedIn {
         token,
         identity,
@@ -129,7 +129,7 @@ pub(crate) async fn reauthenticate(visit: Visit) -> Result<Reply, Problem> {
 }
 
 /// Back to where the person was: the page they asked for, or the page of the form that they sent.
-fn way_back(identity: &Identity, draft: &Draft) -> Reply {
+pub(super) fn way_back(identity: &Identity, draft: &Draft) -> Reply {
     let opens = |path: &str| navigation::opens(identity.role, path);
     let page = local_path(draft.typed("form")).and_then(navigation::page_of_form);
     if let Some(page) = page.filter(|page| opens(page)) {

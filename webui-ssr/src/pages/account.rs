@@ -30,6 +30,7 @@ pub(crate) fn render(frame: &Frame, view: &SessionsView) -> Markup {
         div.buttons {
             (link("/account/password", "Change the password", Look::Plain))
             (link("/account/second-factor", "Second factor", Look::Plain))
+            (link("/account/passkeys", "Passkeys", Look::Plain))
             (link("/account/app-passwords", "App passwords", Look::Plain))
             (link("/account/tokens", "Tokens", Look::Plain))
             (link("/account/devices", "My devices", Look::Plain))

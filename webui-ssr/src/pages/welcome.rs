@@ -29,8 +29,11 @@ pub(crate) fn render(
             @if own.second_factor.is_some() {
                 p { "Your second factor is on." }
             } @else {
-                p { "With a second factor, nobody gets in who only learns your password." }
-                div.buttons { (link("/account/second-factor", "Set up a second factor", Look::Plain)) }
+                p { "With a second factor, nobody gets in who only learns your password. With a passkey there is nothing to learn." }
+                div.buttons {
+                    (link("/account/second-factor", "Set up a second factor", Look::Plain))
+                    (link("/account/passkeys", "Add a passkey", Look::Plain))
+                }
             }
         }
         section {

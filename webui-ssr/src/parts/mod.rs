@@ -4,6 +4,7 @@ pub(crate) mod action;
 pub(crate) mod form;
 pub(crate) mod icon;
 pub(crate) mod list;
+pub(crate) mod passkey;
 pub(crate) mod shell;
 pub(crate) mod state;
 pub(crate) mod text;

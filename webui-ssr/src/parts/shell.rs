@@ -28,14 +28,28 @@ pub(crate) fn answer(frame: &Frame, title: &str, content: &Markup) -> Markup {
 
 /// A page with a form: its title says so when something is wrong, because titles are heard first.
 pub(crate) fn form_page(frame: &Frame, draft: &Draft, content: &Markup) -> Markup {
-    let wrong = draft.refused().is_some() || !draft.errors().is_empty();
     let title = frame.title();
-    let spoken = if wrong {
-        format!("Error: {title}")
-    } else {
-        title.clone()
-    };
-    document(frame, &spoken, &title, &html! {}, content)
+    document(frame, &spoken(draft, &title), &title, &html! {}, content)
+}
+
+/// A title that says so when something is wrong.
+fn spoken(draft: &Draft, title: &str) -> String {
+    let wrong = draft.refused().is_some() || !draft.errors().is_empty();
+    match wrong {
+        true => format!("Error: {title}"),
+        false => title.to_owned(),
+    }
+}
+
+/// A page with a form that a script has a part in.
+pub(crate) fn scripted_form_page(
+    frame: &Frame,
+    draft: &Draft,
+    script: &Markup,
+    content: &Markup,
+) -> Markup {
+    let title = frame.title();
+    document(frame, &spoken(draft, &title), &title, script, content)
 }
 
 /// A page whose live part the script keeps fresh.

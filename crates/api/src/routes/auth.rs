@@ -256,6 +256,12 @@ pub(crate) async fn add_account(visit: Visit) -> Result<Reply, Problem> {
     Reply::json(StatusCode::CREATED, &answer)
 }
 
+pub(crate) async fn account(visit: Visit) -> Result<Reply, Problem> {
+    let username = path::name(&visit, "username", "account")?;
+    let question = query::Account { username };
+    ok(&ask(visit.control.as_ref(), &visit.caller, question).await?)
+}
+
 pub(crate) async fn change_account(visit: Visit) -> Result<Reply, Problem> {
     let username = path::name(&visit, "username", "account")?;
     let update: AccountUpdate = body::read(&visit)?;

@@ -9,6 +9,7 @@ pub(crate) mod firmware;
 pub(crate) mod invites;
 pub(crate) mod own_peers;
 pub(crate) mod parts;
+pub(crate) mod passkeys;
 pub(crate) mod peers;
 pub(crate) mod services;
 pub(crate) mod setup;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cell_audit::{AuditEvent, AuditLog, Outcome};
 use cell_auth::{
-    Account, ApiToken, AppPassword, Invite, Session, SetupCode, Throttle, check_password_rules,
-    hash_password, verify_password,
+    Account, ApiToken, AppPassword, Invite, Passkey, Session, SetupCode, Throttle,
+    check_password_rules, hash_password, verify_password,
 };
 use cell_control::caller::now_since_boot;
 use cell_model::Timestamp;
@@ -34,6 +34,7 @@ const SESSIONS: Tree = Tree::new("sessions");
 const APP_PASSWORDS: Tree = Tree::new("app_passwords");
 const API_TOKENS: Tree = Tree::new("api_tokens");
 const INVITES: Tree = Tree::new("invites");
+const PASSKEYS: Tree = Tree::new("passkeys");
 const SECOND_FACTORS: Tree = Tree::new("second_factors");
 const CONFIRMATIONS: Tree = Tree::new("confirmation");
 const OUTSTANDING: &str = "outstanding";
@@ -160,6 +161,11 @@ impl Cell for OfflineCell {
         for (key, invite) in self.store.records::<Invite>(INVITES).scan()? {
             if invite.invited_by == *owner {
                 batch.remove(INVITES, key);
+            }
+        }
+        for (key, passkey) in self.store.records::<Passkey>(PASSKEYS).scan()? {
+            if passkey.username == *owner {
+                batch.remove(PASSKEYS, key);
             }
         }
         batch.remove(SECOND_FACTORS, owner.to_string());

@@ -231,7 +231,7 @@ impl Control for FakeControl {
     async fn act(&self, caller: &Caller, action: Action) -> Result<Outcome, Problem> {
         self.note(caller, Call::Act(action.clone()))?;
         Ok(match action {
-            Action::Reauthenticate { .. } => {
+            Action::Reauthenticate { .. } | Action::ReauthenticateWithPasskey(_) => {
                 self.script().proof_is_old = false;
                 Outcome::Done
             }
@@ -240,9 +240,12 @@ impl Control for FakeControl {
                     ticket: Secret::new(Self::TICKET.to_owned()),
                 }
             }
-            Action::SignIn { .. } | Action::SignInWithCode { .. } | Action::AcceptInvite { .. } => {
-                sample::signed_in()
-            }
+            Action::SignIn { .. }
+            | Action::SignInWithCode { .. }
+            | Action::SignInWithPasskey { .. }
+            | Action::AcceptInvite { .. } => sample::signed_in(),
+            Action::OfferPasskey => sample::passkey_offered(),
+            Action::ChallengePasskey => sample::passkey_challenged(),
             Action::Invite(form) => sample::invited(&form),
             Action::AddApiToken(form) => sample::api_token_added(form),
             Action::OfferSecondFactor => sample::second_factor_offered(),

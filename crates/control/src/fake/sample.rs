@@ -22,6 +22,7 @@ use crate::api_token::{ApiTokenForm, ApiTokenView, NewApiToken};
 use crate::app_password::{AppPasswordForm, AppPasswordView, NewAppPassword, ServiceSignIn};
 use crate::change::{Change, OwnPeerChange, PeerReceipt};
 use crate::invite::{InviteForm, InviteView, InvitedView, NewInvite};
+use crate::passkey::{OfferedPasskey, PasskeyChallenge, PasskeyView};
 use crate::query::{Answer, Query};
 use crate::second_factor::{NewRecoveryCodes, OfferedSecondFactor};
 use crate::view::{
@@ -37,6 +38,8 @@ use self::services::{kept_data, log_line, offer, service};
 pub(super) const REVISION: u64 = 7;
 /// The id of whatever has one.
 const ID: &str = "0f0f";
+/// The name of the box in passkeys.
+const RELYING_PARTY: &str = "admin.home.cell";
 const NOW: Timestamp = Timestamp::constant(1_795_000_000, 0);
 
 /// A text of ours as the value it is known to be.
@@ -189,15 +192,8 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
             records: 12,
             broken_at: None,
         }),
-        Query::Accounts(_) => Answer::Accounts(page(AccountView {
-            username: username(Role::Owner),
-            role: Role::Owner,
-            created_at: NOW,
-            must_change_password: false,
-            second_factor: false,
-            access_until: None,
-            access_over: false,
-        })),
+        Query::Accounts(_) => Answer::Accounts(page(account(username(Role::Owner)))),
+        Query::Account(question) => Answer::Account(account(question.username)),
         Query::Invites(_) => Answer::Invites(page(invite(username(Role::Member), Role::Member))),
         Query::Invited(_) => Answer::Invited(InvitedView {
             cell_name: known("home"),
@@ -206,6 +202,7 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
             access_until: None,
             invited_by: username(Role::Owner),
         }),
+        Query::Passkeys(_) => Answer::Passkeys(page(passkey())),
         Query::ApiTokens(_) => Answer::ApiTokens(page(api_token())),
         Query::AppPasswords(question) => {
             let username = question.username.unwrap_or_else(|| username(role));
@@ -272,6 +269,18 @@ pub(super) fn peer_receipt(change: &Change) -> Option<PeerReceipt> {
     })
 }
 
+fn account(username: Username) -> AccountView {
+    AccountView {
+        username,
+        role: Role::Owner,
+        created_at: NOW,
+        must_change_password: false,
+        second_factor: false,
+        access_until: None,
+        access_over: false,
+    }
+}
+
 fn invite(username: Username, role: Role) -> InviteView {
     InviteView {
         id: ID.to_owned(),
@@ -293,6 +302,37 @@ pub(super) fn invited(form: &InviteForm) -> Outcome {
         },
         code: Secret::new(super::FakeControl::INVITE.to_owned()),
     }))
+}
+
+fn passkey() -> PasskeyView {
+    PasskeyView {
+        id: ID.to_owned(),
+        label: known("Anna's phone"),
+        relying_party: RELYING_PARTY.to_owned(),
+        usable: true,
+        synced: true,
+        created_at: NOW,
+        last_used: None,
+    }
+}
+
+pub(super) fn passkey_offered() -> Outcome {
+    Outcome::PasskeyOffered(Box::new(OfferedPasskey {
+        challenge: vec![7; 32].into(),
+        relying_party: RELYING_PARTY.to_owned(),
+        cell_name: "home".to_owned(),
+        user_handle: vec![9; 32].into(),
+        username: username(Role::Owner),
+        algorithms: vec![-7],
+        exclude: Vec::new(),
+    }))
+}
+
+pub(super) fn passkey_challenged() -> Outcome {
+    Outcome::PasskeyChallenged(PasskeyChallenge {
+        challenge: vec![7; 32].into(),
+        relying_party: RELYING_PARTY.to_owned(),
+    })
 }
 
 fn api_token() -> ApiTokenView {

@@ -9,6 +9,7 @@ mod confirmation;
 mod home;
 mod invites;
 mod own_peers;
+mod passkeys;
 mod peers;
 mod proof;
 mod restore;

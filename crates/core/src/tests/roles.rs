@@ -11,6 +11,7 @@ use cell_control::app_password::{AppPasswordForm, ServiceSignIn};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, OwnPeerChange, PeerUpdate, ServiceForm, ServiceUpdate};
 use cell_control::invite::{AcceptedInvite, InviteForm};
+use cell_control::passkey::{PasskeyForm, UsedPasskey};
 use cell_control::query::*;
 use cell_model::account::Role;
 use cell_model::problem::Problem;
@@ -52,12 +53,17 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
         }
         Query::Audit(_) => (Some(Role::Helper), Some(AuditVerify.into())),
         Query::AuditVerify(_) => (Some(Role::Helper), Some(Accounts { range: range() }.into())),
-        Query::Accounts(_) => (Some(Role::Admin), Some(Invites.into())),
+        Query::Accounts(_) => {
+            let username = "some-member".parse().unwrap();
+            (Some(Role::Admin), Some(Account { username }.into()))
+        }
+        Query::Account(_) => (Some(Role::Admin), Some(Invites.into())),
         Query::Invites(_) => {
             let code = secret();
             (Some(Role::Admin), Some(Invited { code }.into()))
         }
-        Query::Invited(_) => (None, Some(ApiTokens.into())),
+        Query::Invited(_) => (None, Some(Passkeys.into())),
+        Query::Passkeys(_) => (Some(Role::Member), Some(ApiTokens.into())),
         Query::ApiTokens(_) => (
             Some(Role::Member),
             Some(AppPasswords { username: None }.into()),
@@ -155,6 +161,16 @@ fn secret() -> Secret<String> {
     Secret::new("another good phrase".to_owned())
 }
 
+fn used_passkey() -> UsedPasskey {
+    UsedPasskey {
+        credential_id: vec![1].into(),
+        client_data: vec![1].into(),
+        authenticator_data: vec![1].into(),
+        signature: vec![1].into(),
+        user_handle: vec![1].into(),
+    }
+}
+
 /// As [`query_row`].
 fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
     let member = Some(Role::Member);
@@ -183,7 +199,32 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
         }
         Action::AddSecondFactor { .. } => (member, Some(Action::RenewRecoveryCodes)),
         Action::RenewRecoveryCodes => (member, Some(Action::RemoveSecondFactor)),
-        Action::RemoveSecondFactor => (member, Some(Action::SignOut)),
+        Action::RemoveSecondFactor => (member, Some(Action::OfferPasskey)),
+        Action::OfferPasskey => {
+            let form = PasskeyForm {
+                label: "phone".parse().unwrap(),
+                credential_id: vec![1].into(),
+                client_data: vec![1].into(),
+                authenticator_data: vec![1].into(),
+                public_key: vec![1].into(),
+            };
+            (member, Some(Action::AddPasskey(Box::new(form))))
+        }
+        Action::AddPasskey(_) => {
+            let id = String::new();
+            (member, Some(Action::RemovePasskey { id }))
+        }
+        Action::RemovePasskey { .. } => (member, Some(Action::ChallengePasskey)),
+        Action::ChallengePasskey => {
+            let used = Box::new(used_passkey());
+            let user_agent = String::new();
+            (None, Some(Action::SignInWithPasskey { used, user_agent }))
+        }
+        Action::SignInWithPasskey { .. } => {
+            let used = Box::new(used_passkey());
+            (None, Some(Action::ReauthenticateWithPasskey(used)))
+        }
+        Action::ReauthenticateWithPasskey(_) => (member, Some(Action::SignOut)),
         Action::SignOut => (member, Some(Action::RevokeSession { id: String::new() })),
         Action::RevokeSession { .. } => {
             let change = PasswordChange {
