@@ -9,15 +9,17 @@
 #[expect(dead_code, reason = "the other tests of pages use the rest")]
 mod cell;
 
+use cell_auth::fake::FakeAuthenticator;
 use cell_model::account::Role;
 use cell_testkit::Client;
 use cell_testkit::Request;
 use cell_testkit::firmware::Version;
 use cell_tests::browser::{self, page, sent};
 use cell_webui::routes::PAGES;
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
-use crate::cell::{Cell, PASSWORD};
+use crate::cell::{Cell, DOMAIN, PASSWORD};
 
 /// As long as a name of a device may be.
 const LONG_NAME: &str = "tablet-of-the-grandmother-who-lives-upstairs-and-likes-her-quiet";
@@ -133,7 +135,28 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
             .unwrap()
             .to_owned()
     };
-    let [owners, members] = ["owner", "member"].map(app_password);
+    let has = |username: &'static str| {
+        let client = cell.signed_in(username);
+        let made = |path: &str, form: Value| {
+            let reply = client.post(path, &form).unwrap();
+            assert!(reply.status < 300, "{path}: {}", reply.text());
+            reply
+        };
+        let device = format!("{username}-phone");
+        made("/api/peer/devices", json!({ "name": device }));
+        let token = json!({ "label": LONG_NAME, "scopes": ["peers:read", "people:write"] });
+        let token = made("/api/auth/tokens", token).json()["api_token"]["id"].clone();
+        Has {
+            app_password: app_password(username),
+            token: token.as_str().unwrap().to_owned(),
+            passkey: add_passkey(&client),
+            device,
+        }
+    };
+    let [owners, members] = ["owner", "member"].map(has);
+    let invite = json!({ "username": LONG_NAME, "role": "member" });
+    let invite = owner.post("/api/auth/invites", &invite).unwrap().json();
+    let code = invite["code"].as_str().unwrap();
     change(&owner, |config| {
         config["dns"]["upstreams"] = json!([{ "address": "192.0.2.53" }]);
         config["dns"]["records"] = json!([
@@ -161,7 +184,12 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
     hold(
         &cell,
         None,
-        &[page("/sign-in", 200), sent("/sign-in", &wrong, 401)],
+        &[
+            page("/sign-in", 200),
+            sent("/sign-in", &wrong, 401),
+            page(&format!("/invite?code={code}"), 200),
+            page("/invite?code=0123456789abcdefghjkmnpqrs", 401),
+        ],
     );
     let mut pages = pages_of(Role::Owner, &owners, &members);
     pages.extend([
@@ -181,6 +209,14 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
         sent("/dns/records/new", &json!({ "name": "a b" }), 422),
         sent("/network/addresses", &json!({}), 200),
         sent("/account/second-factor", &json!({}), 200),
+        sent("/people/invite", &json!({ "username": "carla" }), 200),
+        sent("/people/invite", &json!({ "username": "a b" }), 422),
+        sent(
+            "/account/tokens/new",
+            &json!({ "label": LONG_NAME, "scopes": true }),
+            200,
+        ),
+        sent("/account/devices/new", &json!({ "name": "another" }), 200),
     ]);
     hold(&cell, Some("owner"), &pages);
     hold(
@@ -197,6 +233,54 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
     hold(&cell, Some("owner"), &[page("/", 200)]);
 }
 
+#[test]
+fn people_are_invited_and_sign_in_with_a_passkey() {
+    let cell = Cell::set_up();
+    let admin = cell.celld.admin();
+    let name = format!("admin.{DOMAIN}");
+    let laptop = &cell.world.laptop;
+    laptop.set_hosts(&[(admin.ip(), name.clone())]).unwrap();
+    let base = format!("https://{name}:{}", admin.port());
+    let given = json!({
+        "owner": "owner", "password": PASSWORD, "own": "a brook that is short",
+        "by_address": self::base(&cell),
+    });
+    let seen = browser::run(laptop, &base, "people.mjs", given);
+    let not_used = "No passkey was used: it was cancelled, took too long, or your device has none for this box.";
+    for (step, expected) in [
+        ("invited", json!(200)),
+        ("link is for this box", json!(true)),
+        ("invite is listed", json!(true)),
+        ("told", json!(true)),
+        ("short password", json!([422, true])),
+        ("joined", json!([200, "/account/welcome"])),
+        ("link again", json!(true)),
+        ("device", json!([200, true])),
+        ("device is listed", json!(true)),
+        ("without script", json!([true, false])),
+        ("told nothing", json!(null)),
+        ("added", json!(["/account/passkeys", true])),
+        (
+            "twice",
+            json!("This device has a passkey for the box already."),
+        ),
+        ("offered", json!(true)),
+        ("signed in", json!("/account/devices")),
+        ("reauthenticated", json!("/account/tokens/new")),
+        ("bad signature", json!(["/sign-in/passkey", true])),
+        ("nobody verified", json!(["/sign-in/passkey", true])),
+        ("refused", json!(not_used)),
+        (
+            "by address",
+            json!(format!("Passkeys work at {base} only. Open the box there.")),
+        ),
+        ("ended elsewhere", json!("/sign-in")),
+        ("removed", json!(["/sign-in/passkey", true])),
+    ] {
+        assert_eq!(seen[step], expected, "{step}: {seen:#}");
+    }
+}
+
 fn change(owner: &Client, edit: impl FnOnce(&mut Value)) {
     let mut config = owner.get("/api/config").unwrap().json();
     edit(&mut config);
@@ -204,11 +288,41 @@ fn change(owner: &Client, edit: impl FnOnce(&mut Value)) {
     assert!(reply.status < 300, "{}", reply.text());
 }
 
-/// Every page of a role, but the one that sends on whoever is signed in. The ids are those of an app password of one's own
-/// and of the member's.
-fn pages_of(role: Role, own: &str, members: &str) -> Vec<Value> {
+/// What somebody has that has a page of its own.
+struct Has {
+    app_password: String,
+    token: String,
+    passkey: String,
+    device: String,
+}
+
+/// Adds a passkey; its id.
+fn add_passkey(client: &Client) -> String {
+    let bytes = |json: &Value| {
+        let text = json.as_str().unwrap();
+        BASE64URL_NOPAD.decode(text.as_bytes()).unwrap()
+    };
+    let offered = client.post("/api/auth/passkey-offer", &json!({}));
+    let offered = offered.unwrap().json();
+    let relying_party = offered["relying_party"].as_str().unwrap();
+    let device = FakeAuthenticator::new(relying_party, &bytes(&offered["user_handle"]));
+    let made = device.make(&bytes(&offered["challenge"]));
+    let form = json!({
+        "label": LONG_NAME,
+        "credential_id": BASE64URL_NOPAD.encode(&made.credential_id),
+        "client_data": BASE64URL_NOPAD.encode(&made.client_data),
+        "authenticator_data": BASE64URL_NOPAD.encode(&made.authenticator_data),
+        "public_key": BASE64URL_NOPAD.encode(&made.public_key),
+    });
+    let reply = client.post("/api/auth/passkeys", &form).unwrap();
+    assert_eq!(reply.status, 204, "{}", reply.text());
+    let passkeys = client.get("/api/auth/passkeys").unwrap().json();
+    passkeys["items"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// Every page of a role, but the one that sends on whoever is signed in.
+fn pages_of(role: Role, own: &Has, members: &Has) -> Vec<Value> {
     let names = [
-        ("{name}", "phone"),
         ("{username}", "member"),
         ("{number}", "2"),
         ("{part}", "dns"),
@@ -220,13 +334,19 @@ fn pages_of(role: Role, own: &str, members: &str) -> Vec<Value> {
         // No service is installed here: `netns: clients` has some.
         .filter(|page| !page.path.contains("{service}"))
         .map(|shown| {
-            let id = match shown.path.starts_with("/people") {
-                true => members,
-                false => own,
+            let id = match shown.path {
+                path if path.starts_with("/people") => &members.app_password,
+                path if path.starts_with("/account/tokens") => &own.token,
+                path if path.starts_with("/account/passkeys") => &own.passkey,
+                _ => &own.app_password,
+            };
+            let device = match shown.path.starts_with("/account") {
+                true => own.device.as_str(),
+                false => "phone",
             };
             let path = names
                 .iter()
-                .chain([&("{id}", id)])
+                .chain([&("{id}", id.as_str()), &("{name}", device)])
                 .fold(shown.path.to_owned(), |path, (from, to)| {
                     path.replace(from, to)
                 });

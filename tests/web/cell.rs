@@ -1,5 +1,6 @@
 //! A cell that is set up, with an account of each role signed in on the laptop.
 
+use cell_model::account::Role;
 use cell_testkit::{Celld, Client, Reply, Request, World};
 use cell_tests::slots::Slots;
 use serde_json::{Value, json};
@@ -9,6 +10,16 @@ pub(crate) const DOMAIN: &str = "hut.cell";
 
 /// Words of the roles, and names of the accounts that have them.
 pub(crate) const ROLES: [&str; 4] = ["owner", "admin", "helper", "member"];
+
+/// The role of a word.
+pub(crate) fn role(word: &str) -> Role {
+    match word {
+        "owner" => Role::Owner,
+        "admin" => Role::Admin,
+        "helper" => Role::Helper,
+        _ => Role::Member,
+    }
+}
 
 /// The daemon and the world around it. Dropped in this order.
 pub(crate) struct Cell {

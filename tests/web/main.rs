@@ -10,6 +10,7 @@ mod bad_input;
 mod cell;
 mod order;
 mod pages;
+mod people;
 mod proof;
 mod roles;
 mod second_factor;

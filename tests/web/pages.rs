@@ -4,7 +4,7 @@ use cell_testkit::{Client, Request};
 use cell_webui::Kind;
 use cell_webui::routes::PAGES;
 
-use crate::cell::{Cell, PASSWORD};
+use crate::cell::{Cell, PASSWORD, ROLES, role};
 
 /// The token a form of this session carries, as a person's browser would find it.
 fn token(client: &Client) -> String {
@@ -28,10 +28,7 @@ fn path(path: &str) -> String {
 #[test]
 fn every_page_answers_its_roles_and_sends_others_away() {
     let cell = Cell::set_up();
-    let clients = [
-        ("owner", cell.signed_in("owner")),
-        ("member", cell.signed_in("member")),
-    ];
+    let clients = ROLES.map(|word| (role(word), cell.signed_in(word)));
     let nobody = cell.client();
     for page in PAGES {
         let path = path(page.path);
@@ -47,23 +44,58 @@ fn every_page_answers_its_roles_and_sends_others_away() {
             "{path}"
         );
         for (role, client) in &clients {
-            let admitted = match *role {
-                "owner" => page.access.admits(cell_model::account::Role::Owner),
-                _ => page.access.admits(cell_model::account::Role::Member),
-            };
+            let admitted = page.access.admits(*role);
             let reply = client.get(&path).unwrap();
             let expected: &[u16] = if admitted { &[200, 404] } else { &[403] };
             assert!(
                 expected.contains(&reply.status),
-                "{path} for {role}: {}",
+                "{path} for {role:?}: {}",
                 reply.status
             );
             let text = reply.text();
-            assert!(text.contains("<html lang="), "{path} for {role}");
+            assert!(text.contains("<html lang="), "{path} for {role:?}");
             assert!(
                 !text.contains(" style=") && !text.contains(" onclick="),
-                "{path} for {role}"
+                "{path} for {role:?}"
             );
+        }
+    }
+}
+
+/// The end of the session is for everybody, and tested elsewhere.
+const SIGN_OUT: &str = "/sign-out";
+
+#[test]
+fn every_form_is_open_to_its_roles_and_to_nobody_else() {
+    let cell = Cell::set_up();
+    let nobody = cell.client();
+    let clients = ROLES.map(|word| {
+        let client = cell.signed_in(word);
+        (role(word), token(&client), client)
+    });
+    for post in PAGES.iter().flat_map(|page| page.posts) {
+        if !post.access.needs_identity() || post.path == SIGN_OUT {
+            continue;
+        }
+        let path = path(post.path);
+        // A field that no form has stops what is allowed before anything is done.
+        let wrong = ("no_such_field", "x");
+        let reply = nobody.send(&Request::new("POST", &path).form(&[wrong]));
+        let status = reply.unwrap().status;
+        assert_eq!(status, 401, "{path} for nobody");
+        for (role, token, client) in &clients {
+            if post.access.admits(*role) && post.fields.is_empty() {
+                // It has no field that could be wrong, and would be done.
+                continue;
+            }
+            let fields = [("csrf_token", token.as_str()), wrong];
+            let reply = client.send(&Request::new("POST", &path).form(&fields));
+            let status = reply.unwrap().status;
+            let expected: &[u16] = match post.access.admits(*role) {
+                true => &[400, 404, 409, 422],
+                false => &[403],
+            };
+            assert!(expected.contains(&status), "{path} for {role:?}: {status}");
         }
     }
 }
@@ -77,8 +109,7 @@ fn every_form_comes_back_filled_in_and_nothing_changes() {
     for post in PAGES.iter().flat_map(|page| page.posts) {
         let path = path(post.path);
         // Guesses at passwords and the end of this session are tested elsewhere.
-        let is_of_nobody = path.starts_with("/sign-in") || path == "/setup";
-        if is_of_nobody || path == "/sign-out" || post.fields.is_empty() {
+        if !post.access.needs_identity() || path == "/sign-out" || post.fields.is_empty() {
             continue;
         }
         for wrong in ["\u{0}", "\u{430}nna <script>alert(1)</script>"] {

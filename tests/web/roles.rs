@@ -2,19 +2,12 @@
 
 use cell_api::{Operation, operations};
 use cell_gate::Access;
-use cell_model::account::Role;
 use cell_testkit::{Client, Request};
 
-use crate::cell::{Cell, ROLES};
+use crate::cell::{Cell, ROLES, role};
 
-fn admits(access: Access, role: &str) -> bool {
-    let role = match role {
-        "owner" => Role::Owner,
-        "admin" => Role::Admin,
-        "helper" => Role::Helper,
-        _ => Role::Member,
-    };
-    access.admits(role)
+fn admits(access: Access, word: &str) -> bool {
+    access.admits(role(word))
 }
 
 /// A path with something in each of its places that is not there, so that what is allowed does nothing.
@@ -102,6 +95,7 @@ fn headers_alone_change_nothing() {
         let path = operation
             .path
             .replace("{name}", "phone")
+            .replace("{username}", "member")
             .replace("{number}", "1")
             .replace("{service}", "files")
             .replace("{part}", "dns");

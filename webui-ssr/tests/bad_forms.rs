@@ -29,6 +29,12 @@ fn right(field: &Field<'static>) -> Option<&'static str> {
         ("revision", _) => "7",
         ("type", _) => "A",
         ("value", _) => "192.0.2.7",
+        // What the script sends of a passkey.
+        ("public_key", Kind::Hidden) => "AAAA",
+        (
+            "credential_id" | "client_data" | "authenticator_data" | "signature" | "user_handle",
+            _,
+        ) => "AAAA",
         (
             "public_key"
             | "cursor"

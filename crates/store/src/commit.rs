@@ -51,7 +51,7 @@ impl Store {
             files::require_room(&self.dir, bytes)?;
         }
         let mut open = state.take().ok_or(StoreError::Poisoned)?;
-        if let Err(error) = open.database.apply(work.writes) {
+        if let Err(error) = self.write(&open.database, work.writes) {
             tracing::error!(%error, "store write failed; the store must be reopened");
             if is_disk_full(&error) {
                 return Err(StoreError::DiskFull {
@@ -64,6 +64,22 @@ impl Store {
         open.history = work.history;
         *state = Some(open);
         Ok(work.revision)
+    }
+}
+
+impl Store {
+    #[cfg(not(feature = "faults"))]
+    #[expect(
+        clippy::unused_self,
+        reason = "it has its part with the feature `faults`"
+    )]
+    fn write(&self, database: &Database, writes: Writes) -> Result<(), StoreError> {
+        database.apply(writes)
+    }
+
+    #[cfg(feature = "faults")]
+    fn write(&self, database: &Database, writes: Writes) -> Result<(), StoreError> {
+        self.fault.apply(database, writes)
     }
 }
 

@@ -23,6 +23,8 @@ mod commit;
 mod database;
 mod error;
 pub mod export;
+#[cfg(feature = "faults")]
+mod fault;
 mod files;
 mod import;
 mod layout;
@@ -39,6 +41,8 @@ pub use check::Report;
 pub use commit::HISTORY_LIMIT;
 pub use error::StoreError;
 pub use export::Extent;
+#[cfg(feature = "faults")]
+pub use fault::Fault;
 pub use files::FREE_RESERVE;
 pub use files::schema_of;
 pub use migrations::SCHEMA;

@@ -25,6 +25,8 @@ pub struct Store {
     /// `None` while a write runs and after one failed.
     state: RwLock<Option<Open>>,
     _lock: File,
+    #[cfg(feature = "faults")]
+    pub(crate) fault: crate::fault::NextFault,
 }
 
 /// An open database and what is known about its history.
@@ -56,6 +58,8 @@ impl Store {
             history_limit,
             state: RwLock::new(Some(Open::new(dir, spare)?)),
             _lock: lock,
+            #[cfg(feature = "faults")]
+            fault: Default::default(),
         })
     }
 
@@ -76,6 +80,12 @@ impl Store {
     /// As [`Self::open`], and when the copy cannot be made. A store that is not there yet needs room.
     pub fn open_even_full(dir: &Path, spare: &Path) -> Result<Self, StoreError> {
         open::open(dir, Some(spare), crate::HISTORY_LIMIT)
+    }
+
+    /// Has this happen to the next commit that writes something; nothing when `None`.
+    #[cfg(feature = "faults")]
+    pub fn fail_next(&self, fault: Option<crate::Fault>) {
+        self.fault.set(fault);
     }
 
     /// Reads the disk again after a failed write. What was kept from the failed batch is all of it or nothing.

@@ -12,6 +12,7 @@ mod own_peers;
 mod passkeys;
 mod peers;
 mod proof;
+mod removal;
 mod restore;
 mod roles;
 mod rolling;
