@@ -107,7 +107,7 @@ fn wrong_values(field: &Field) -> Vec<Value> {
     match field.kind {
         // Free text is a secret's right; its shape is not.
         Kind::Secret => shapes.into_iter().chain([json!("")]).collect(),
-        Kind::Text | Kind::Choice => shapes.into_iter().chain(texts).collect(),
+        Kind::Text | Kind::Choice | Kind::Bytes => shapes.into_iter().chain(texts).collect(),
         Kind::Number => vec![json!(-1), json!(1.5), json!("1"), json!({}), json!([])],
         Kind::Boolean => vec![json!("true"), json!(1), json!({}), json!([])],
         Kind::List => vec![json!("a"), json!(1), json!({}), json!([{ "no": 1 }])],

@@ -23,6 +23,8 @@ pub struct Field {
 pub enum Kind {
     /// A text with a form of its own.
     Text,
+    /// Bytes as text, which only the core can tell anything of.
+    Bytes,
     /// A text that must never be repeated.
     Secret,
     /// One of a few words.
@@ -164,6 +166,8 @@ fn kind(schema: &Value) -> Kind {
     };
     if schema["enum"].is_array() || schema.get("const").is_some() || words(&schema["oneOf"]) {
         Kind::Choice
+    } else if schema["contentEncoding"].is_string() {
+        Kind::Bytes
     } else if is("string") {
         Kind::Text
     } else if is("integer") || is("number") {

@@ -66,7 +66,7 @@ impl JsonSchema for Base64Url {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "type": "string", "minLength": 1, "maxLength": Self::MAX_TEXT, "pattern": "^[A-Za-z0-9_-]+$",
+            "type": "string", "contentEncoding": "base64url", "minLength": 1, "maxLength": Self::MAX_TEXT, "pattern": "^[A-Za-z0-9_-]+$",
             "description": "Bytes in base64url without padding."
         })
     }

@@ -94,8 +94,8 @@ await passkey(page, 'form[data-passkey] button');
 seen.reauthenticated = path(page);
 
 // What the box must refuse: a signature of another key, and a device that did not look who was there.
+await out();
 for (const [what, bits] of [['bad signature', { isBogusSignature: true }], ['nobody verified', { isBadUV: true }]]) {
-  await out();
   await open(page, '/sign-in');
   await cdp.send('WebAuthn.setResponseOverrideBits', { authenticatorId, ...bits });
   await passkey(page, 'form[data-passkey] button');

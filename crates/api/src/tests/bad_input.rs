@@ -17,6 +17,8 @@ fn wrong_values(field: &Field) -> Vec<Value> {
             json!(1),
             json!(true),
         ],
+        // What they stand for only the core can tell.
+        Kind::Bytes => vec![json!(""), json!("a+b="), json!("a\u{0}b"), json!(1)],
         Kind::Secret => vec![json!(1_234_567), json!(true)],
         Kind::Number => vec![json!("1"), json!(-1), json!(1.5), json!(true), json!(1e30)],
         Kind::Boolean => vec![json!("true"), json!(1), json!("")],
