@@ -212,3 +212,46 @@ fn device_that_made_its_own_key_is_given_everything_but_the_private_line() {
     assert!(fetch(&cell.world.phone, &outside_page()).is_some());
     assert!(shakes_hands(&tunnel));
 }
+
+#[test]
+fn phone_of_a_person_loses_access_with_them() {
+    let cell = Cell::start();
+    let (phone, owner) = (&cell.world.phone, &cell.owner);
+    let password = "a brook that is short";
+    let invite = json!({ "username": "ben", "role": "member" });
+    let invite = owner.post("/api/auth/invites", &invite).unwrap();
+    expect_status(&invite, 201);
+    let ben = cell.celld.client(&cell.world.laptop).unwrap();
+    let accepted = json!({ "code": invite.json()["code"], "password": password });
+    let joined = ben.post("/api/auth/accept-invite", &accepted).unwrap();
+    expect_status(&joined, 201);
+    let device = ben.post("/api/peer/devices", &json!({ "name": "ben-phone" }));
+    let device = device.unwrap();
+    expect_status(&device, 201);
+    let config = device.json()["config"].as_str().unwrap().to_owned();
+    let tunnel = WgClient::up(phone, &config).unwrap();
+    assert!(shakes_hands(&tunnel) && pings(phone, VPN_ADDRESS.into()));
+
+    // Their access ends by itself.
+    let end = SystemTime::now() + Duration::from_secs(3);
+    let end = cell_model::Timestamp::try_from(end).unwrap();
+    let ends = |end: Option<cell_model::Timestamp>| {
+        let form = json!({ "access_until": end });
+        let reply = owner.put("/api/auth/users/ben", &form).unwrap();
+        expect_status(&reply, 204);
+    };
+    ends(Some(end));
+    let silent = || is_silent(phone, VPN_ADDRESS.into()).then_some(());
+    assert!(wait_for(Duration::from_secs(20), silent).is_some());
+    expect_status(&ben.get("/api/auth/me").unwrap(), 401);
+    // And comes back with more time.
+    ends(None);
+    let answers = || pings(phone, VPN_ADDRESS.into()).then_some(());
+    assert!(wait_for(Duration::from_secs(20), answers).is_some());
+
+    // They are removed, and the phone with them.
+    expect_status(&owner.delete("/api/auth/users/ben").unwrap(), 204);
+    assert!(is_silent(phone, VPN_ADDRESS.into()));
+    let listed = cell.get("/api/wireguard/status");
+    assert_eq!(listed["peers"], json!([]), "{listed}");
+}

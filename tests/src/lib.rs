@@ -13,6 +13,7 @@
 pub mod authenticator;
 pub mod browser;
 pub mod device;
+pub mod passkey;
 pub mod probe;
 mod process;
 pub mod services;

@@ -9,14 +9,13 @@
 #[expect(dead_code, reason = "the other tests of pages use the rest")]
 mod cell;
 
-use cell_auth::fake::FakeAuthenticator;
 use cell_model::account::Role;
 use cell_testkit::Client;
 use cell_testkit::Request;
 use cell_testkit::firmware::Version;
 use cell_tests::browser::{self, page, sent};
+use cell_tests::passkey;
 use cell_webui::routes::PAGES;
-use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use crate::cell::{Cell, DOMAIN, PASSWORD};
@@ -149,7 +148,7 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
         Has {
             app_password: app_password(username),
             token: token.as_str().unwrap().to_owned(),
-            passkey: add_passkey(&client),
+            passkey: passkey::add(&client, LONG_NAME),
             device,
         }
     };
@@ -186,6 +185,7 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
         None,
         &[
             page("/sign-in", 200),
+            page("/sign-in/passkey", 200),
             sent("/sign-in", &wrong, 401),
             page(&format!("/invite?code={code}"), 200),
             page("/invite?code=0123456789abcdefghjkmnpqrs", 401),
@@ -216,7 +216,7 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
             &json!({ "label": LONG_NAME, "scopes": true }),
             200,
         ),
-        sent("/account/devices/new", &json!({ "name": "another" }), 200),
+        sent("/account/devices/owner-phone/key", &json!({}), 200),
     ]);
     hold(&cell, Some("owner"), &pages);
     hold(
@@ -296,30 +296,6 @@ struct Has {
     device: String,
 }
 
-/// Adds a passkey; its id.
-fn add_passkey(client: &Client) -> String {
-    let bytes = |json: &Value| {
-        let text = json.as_str().unwrap();
-        BASE64URL_NOPAD.decode(text.as_bytes()).unwrap()
-    };
-    let offered = client.post("/api/auth/passkey-offer", &json!({}));
-    let offered = offered.unwrap().json();
-    let relying_party = offered["relying_party"].as_str().unwrap();
-    let device = FakeAuthenticator::new(relying_party, &bytes(&offered["user_handle"]));
-    let made = device.make(&bytes(&offered["challenge"]));
-    let form = json!({
-        "label": LONG_NAME,
-        "credential_id": BASE64URL_NOPAD.encode(&made.credential_id),
-        "client_data": BASE64URL_NOPAD.encode(&made.client_data),
-        "authenticator_data": BASE64URL_NOPAD.encode(&made.authenticator_data),
-        "public_key": BASE64URL_NOPAD.encode(&made.public_key),
-    });
-    let reply = client.post("/api/auth/passkeys", &form).unwrap();
-    assert_eq!(reply.status, 204, "{}", reply.text());
-    let passkeys = client.get("/api/auth/passkeys").unwrap().json();
-    passkeys["items"][0]["id"].as_str().unwrap().to_owned()
-}
-
 /// Every page of a role, but the one that sends on whoever is signed in.
 fn pages_of(role: Role, own: &Has, members: &Has) -> Vec<Value> {
     let names = [
@@ -330,7 +306,9 @@ fn pages_of(role: Role, own: &Has, members: &Has) -> Vec<Value> {
     ];
     PAGES
         .iter()
-        .filter(|page| page.access.admits(role) && page.path != "/sign-in")
+        .filter(|page| {
+            page.access.admits(role) && page.path != "/sign-in" && page.path != "/sign-in/passkey"
+        })
         // No service is installed here: `netns: clients` has some.
         .filter(|page| !page.path.contains("{service}"))
         .map(|shown| {

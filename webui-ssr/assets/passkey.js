@@ -64,6 +64,7 @@
       const told = await ask();
       const made = await (form.dataset.passkey === "make" ? make : use)(told);
       for (const [name, value] of Object.entries(made)) {
+        form.elements[name]?.remove();
         form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value: text(value) }));
       }
       form.submit();

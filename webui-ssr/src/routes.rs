@@ -303,14 +303,14 @@ pub static PAGES: &[Page] = &[
         post!("/account/tokens/{id}/remove", Access::SignedIn, &[], api_tokens::remove)
     ]),
     page!("/account/devices", "My devices", None, Access::SignedIn, own_peers::list, []),
-    page!("/account/devices/new", "Add a device", None, Access::SignedIn, own_peers::new, [
-        post!("/account/devices/new", Access::SignedIn, forms::peer::OWN, own_peers::add)
+    page!(dangerous "/account/devices/new", "Add a device", None, Access::SignedIn, own_peers::new, [
+        post!(dangerous "/account/devices/new", Access::SignedIn, forms::peer::OWN, own_peers::add)
     ]),
     page!("/account/devices/{name}", "{name}", None, Access::SignedIn, own_peers::show, [
         post!("/account/devices/{name}/file", Access::SignedIn, &[], own_peers::file)
     ]),
-    page!("/account/devices/{name}/key", "New key for {name}", None, Access::SignedIn, own_peers::ask_rekey, [
-        post!("/account/devices/{name}/key", Access::SignedIn, &[], own_peers::rekey)
+    page!(dangerous "/account/devices/{name}/key", "New key for {name}", None, Access::SignedIn, own_peers::ask_rekey, [
+        post!(dangerous "/account/devices/{name}/key", Access::SignedIn, &[], own_peers::rekey)
     ]),
     page!("/account/devices/{name}/remove", "Remove {name}", None, Access::SignedIn, own_peers::ask_remove, [
         post!("/account/devices/{name}/remove", Access::SignedIn, &[], own_peers::remove)
@@ -324,11 +324,15 @@ pub static PAGES: &[Page] = &[
         post!("/account/app-passwords/{id}/remove", Access::SignedIn, &[], app_passwords::remove)
     ]),
     page!("/reauthenticate", "Enter your password again", None, Access::SignedIn, sign_in::ask_again, [
-        post!("/reauthenticate", Access::SignedIn, forms::session::REAUTHENTICATE, sign_in::reauthenticate),
+        post!("/reauthenticate", Access::SignedIn, forms::session::REAUTHENTICATE, sign_in::reauthenticate)
+    ]),
+    page!("/reauthenticate/passkey", "Prove that it is you", None, Access::SignedIn, sign_in::ask_again, [
         post!("/reauthenticate/passkey", Access::SignedIn, forms::passkey::USED, passkeys::reauthenticate)
     ]),
     page!("/sign-in", "Sign in", None, Access::SignIn, sign_in::show, [
-        post!("/sign-in", Access::SignIn, forms::session::SIGN_IN, sign_in::sign_in),
+        post!("/sign-in", Access::SignIn, forms::session::SIGN_IN, sign_in::sign_in)
+    ]),
+    page!("/sign-in/passkey", "Sign in with a passkey", None, Access::SignIn, sign_in::show, [
         post!("/sign-in/passkey", Access::SignIn, forms::passkey::USED, passkeys::sign_in)
     ]),
     page!("/sign-in/code", "Enter the code", None, Access::SignIn, sign_in::ask_code, [

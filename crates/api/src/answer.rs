@@ -2,6 +2,7 @@
 
 use cell_control::change::{Pending, Receipt};
 use cell_control::invite::InviteView;
+use cell_control::passkey::PasskeyView;
 use cell_control::query::Range;
 use cell_control::second_factor::SecondFactorView;
 use cell_control::view::{OwnServiceView, Page, PeerView, ServiceView, SetupView};
@@ -191,6 +192,13 @@ pub(crate) struct AccountAnswer {
     pub(crate) username: Username,
     /// What it may do.
     pub(crate) role: Role,
+}
+
+/// A passkey.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PasskeyAnswer {
+    /// It.
+    pub(crate) passkey: Box<PasskeyView>,
 }
 
 /// An invite that was just made.

@@ -49,9 +49,13 @@ pub(crate) fn of(row: &Row) -> Option<Scope> {
     if is_open || row.dangerous || OF_SESSIONS.contains(&row.id) {
         return None;
     }
-    let (_, area) = AREAS
-        .iter()
-        .find(|(prefix, _)| row.path.starts_with(prefix))?;
+    let mut areas = AREAS.iter();
+    let (_, area) = areas.find(|(prefix, _)| row.path.starts_with(prefix))?;
+    // What a part says is a part of the log.
+    let area = match row.path {
+        "/api/parts/{part}/logs" => &Area::Logs,
+        _ => area,
+    };
     let changes = row.changes() || CHANGE_ALL_THE_SAME.contains(&row.id);
     Some(if changes { area.write() } else { area.read() })
 }

@@ -24,8 +24,8 @@ use cell_model::account::Role;
 
 use crate::answer::{
     AccountAnswer, ChangeAnswer, CsrfAnswer, DashboardAnswer, HealthAnswer, IdentityAnswer,
-    NewInviteAnswer, OfferedSecondFactorAnswer, PeerAnswer, PeerFileAnswer, SecondFactorAnswer,
-    ServiceAnswer, SetupAnswer, StepAnswer, WizardAnswer,
+    NewInviteAnswer, OfferedSecondFactorAnswer, PasskeyAnswer, PeerAnswer, PeerFileAnswer,
+    SecondFactorAnswer, ServiceAnswer, SetupAnswer, StepAnswer, WizardAnswer,
 };
 use crate::openapi;
 use crate::parameter::{CURSOR, LIMIT};
@@ -223,6 +223,7 @@ pub(crate) static ROWS: &[Row] = &[
         .takes::<PasskeyForm>(
             r#"{"label":"phone","credential_id":"AAAA","client_data":"AAAA","authenticator_data":"AAAA","public_key":"AAAA"}"#,
         )
+        .creates::<PasskeyAnswer>()
         .refuses(&[403, 404, 409]),
     Row::delete(
         "/api/auth/passkeys/{id}",
@@ -264,7 +265,7 @@ pub(crate) static ROWS: &[Row] = &[
         "Prove by a passkey, instead of your password, that it is you: see POST /api/auth/reauthenticate.",
     )
     .takes::<UsedPasskey>(USED_PASSKEY)
-    .refuses(&[401, 403, 429]),
+    .refuses(&[403]),
     Row::post(
         "/api/auth/admin/reset-password",
         "resetPassword",
@@ -463,6 +464,7 @@ pub(crate) static ROWS: &[Row] = &[
         Access::SignedIn,
         "Add a device of your own; its file comes once.",
     )
+    .dangerous()
     .takes::<OwnPeerForm>(r#"{"name":"my-phone"}"#)
     .creates::<PeerFileAnswer>()
     .refuses(&[404, 409]),
@@ -505,6 +507,7 @@ pub(crate) static ROWS: &[Row] = &[
         Access::SignedIn,
         "Make a new key for your device; its file comes once.",
     )
+    .dangerous()
     .answers::<PeerFileAnswer>()
     .refuses(&[404]),
     Row::get(

@@ -8,6 +8,7 @@ use cell_model::secret::Secret;
 use cell_model::{Date, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::account::Account;
 use crate::random::RandomError;
 use crate::record_id::RecordId;
 use crate::token::TokenHash;
@@ -26,6 +27,8 @@ pub struct ApiToken {
     pub secret_hash: TokenHash,
     /// On whose behalf.
     pub username: Username,
+    /// When that account was made: one of the same name that was made later has none of its tokens.
+    pub account_created_at: Timestamp,
     /// What it is for, in words of whoever made it.
     pub label: DeviceLabel,
     /// What it is good for.
@@ -56,7 +59,7 @@ struct Entry {
 impl ApiToken {
     /// A new one, and its text, which is shown this once.
     pub fn generate(
-        username: Username,
+        account: &Account,
         label: DeviceLabel,
         scopes: BTreeSet<Scope>,
         now: Timestamp,
@@ -65,7 +68,8 @@ impl ApiToken {
         let token = Self {
             id: RecordId::generate()?,
             secret_hash: secret.hash(),
-            username,
+            username: account.username.clone(),
+            account_created_at: account.created_at,
             label,
             scopes,
             created_at: now,
@@ -74,6 +78,11 @@ impl ApiToken {
         };
         let text = format!("{PREFIX}{}", secret.expose_text().expose());
         Ok((token, Secret::new(text)))
+    }
+
+    /// Whether it is of this account, and not of one that had the name before.
+    pub fn is_of(&self, account: &Account) -> bool {
+        self.account_created_at == account.created_at && self.username == account.username
     }
 
     /// Whether it counts no more.
@@ -149,14 +158,18 @@ impl ApiTokenTable {
 
 #[cfg(test)]
 mod tests {
+    use cell_model::account::Role;
     use cell_model::scope::Area;
 
     use super::*;
+    use crate::password::hash_password;
 
     fn made(expires_at: Option<Timestamp>) -> (ApiTokenTable, ApiToken, String) {
         let scopes = BTreeSet::from([Area::Peers.read()]);
-        let (label, anna) = ("backup".parse().unwrap(), "anna".parse().unwrap());
-        let made = ApiToken::generate(anna, label, scopes, Timestamp::UNIX_EPOCH);
+        let hash = hash_password(&Secret::new("correct horse".to_owned())).unwrap();
+        let (now, name) = (Timestamp::UNIX_EPOCH, "anna".parse().unwrap());
+        let anna = Account::new(name, Role::Owner, hash, now);
+        let made = ApiToken::generate(&anna, "backup".parse().unwrap(), scopes, now);
         let (token, text) = made.unwrap();
         let token = ApiToken {
             expires_at,

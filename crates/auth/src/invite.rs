@@ -59,9 +59,9 @@ impl Invite {
         Ok((invite, code))
     }
 
-    /// Whether it counts no more.
+    /// Whether it counts no more: its time is over, or that of the access it would give.
     pub fn is_over(&self, now: Timestamp) -> bool {
-        self.expires_at <= now
+        self.expires_at <= now || self.access_until.is_some_and(|until| until <= now)
     }
 
     /// Whether this is its code. Found by its SHA-256: the time it takes tells nothing.

@@ -37,7 +37,7 @@ pub use account::Account;
 pub use api_token::{ApiToken, ApiTokenTable};
 pub use app_password::AppPassword;
 pub use app_password_table::{AppPasswordCheck, AppPasswordTable};
-pub use challenges::{Challenge, Challenges, Purpose};
+pub use challenges::{Challenge, Challenges};
 pub use invite::Invite;
 pub use passkey::{
     Assertion, Passkey, PasskeyAlgorithm, PasskeyError, Registration, challenge_of, user_handle,

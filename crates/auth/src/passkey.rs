@@ -386,7 +386,8 @@ fn read_key(der: &[u8]) -> Result<(PasskeyAlgorithm, Vec<u8>), PasskeyError> {
             PasskeyAlgorithm::Es256
         }
         ("1.3.101.112", None) if key.len() == 32 => PasskeyAlgorithm::EdDsa,
-        ("1.2.840.113549.1.1.1", None) if key.len() > 256 => PasskeyAlgorithm::Rs256,
+        // Its parameters are NULL (RFC 3279, section 2.3.1).
+        ("1.2.840.113549.1.1.1", _) if key.len() > 256 => PasskeyAlgorithm::Rs256,
         _ => return Err(PasskeyError::Key),
     };
     match rest.is_empty() {

@@ -182,6 +182,85 @@ fn registration_names_the_credential_it_is_about() {
 }
 
 #[test]
+fn registration_is_for_this_box_page_and_challenge_and_by_somebody_who_was_there() {
+    let made = |change: fn(&mut FakeAuthenticator)| {
+        let mut authenticator = authenticator();
+        change(&mut authenticator);
+        register(authenticator.make(&CHALLENGE)).map(drop)
+    };
+    assert_eq!(made(|_| {}), Ok(()));
+    let elsewhere = made(|it| it.origin = "https://evil.example".to_owned());
+    assert_eq!(elsewhere, Err(PasskeyError::Origin));
+    for (flags, error) in [
+        (USER_PRESENT, PasskeyError::NotVerified),
+        (USER_VERIFIED, PasskeyError::NotVerified),
+        (USED | BACKED_UP, PasskeyError::Malformed),
+    ] {
+        let mut authenticator = authenticator();
+        authenticator.flags = flags;
+        assert_eq!(register(authenticator.make(&CHALLENGE)), Err(error));
+    }
+    let other = register(authenticator().make(&[8; 32]));
+    assert_eq!(other, Err(PasskeyError::Origin));
+    let other = FakeAuthenticator::new("admin.barn.cell", &[]);
+    let other = Registration {
+        client_data: authenticator().client_data("webauthn.create", &CHALLENGE),
+        ..other.make(&CHALLENGE)
+    };
+    assert_eq!(register(other), Err(PasskeyError::RelyingParty));
+}
+
+#[test]
+fn key_on_edwards_curve_signs_too() {
+    let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+    let key = Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap();
+    let authenticator = authenticator();
+    let passkey = register(Registration {
+        public_key: ed25519_info(key.public_key().as_ref()),
+        ..authenticator.make(&CHALLENGE)
+    });
+    let passkey = passkey.unwrap();
+    let page = authenticator.client_data("webauthn.get", &CHALLENGE);
+    let mut assertion = authenticator.sign(page, authenticator.say(USED, &[]));
+    assert_eq!(used(&passkey, &assertion), Err(PasskeyError::Signature));
+    let digest = Sha256::digest(&assertion.client_data);
+    let signed = [assertion.authenticator_data.as_slice(), digest.as_slice()].concat();
+    assertion.signature = key.sign(&signed).as_ref().to_vec();
+    assert!(used(&passkey, &assertion).is_ok());
+}
+
+/// Made with `openssl genrsa 2048`, and signed with `openssl dgst -sha256 -sign`.
+#[test]
+fn key_of_older_versions_of_windows_signs_too() {
+    let decode = |text: &str| BASE64URL_NOPAD.decode(text.trim().as_bytes()).unwrap();
+    let [key, signature] = [
+        include_str!("testdata/rsa-key.txt"),
+        include_str!("testdata/rsa-signature.txt"),
+    ]
+    .map(decode);
+    let authenticator = authenticator();
+    let passkey = register(Registration {
+        public_key: key,
+        ..authenticator.make(&CHALLENGE)
+    });
+    let passkey = passkey.unwrap();
+    assert_eq!(passkey.algorithm, PasskeyAlgorithm::Rs256);
+    let page = authenticator.client_data("webauthn.get", &CHALLENGE);
+    let mut assertion = authenticator.sign(page, authenticator.say(USED, &[]));
+    assertion.signature = signature;
+    assert!(used(&passkey, &assertion).is_ok());
+    assertion.signature[0] ^= 1;
+    assert_eq!(used(&passkey, &assertion), Err(PasskeyError::Signature));
+}
+
+/// `SubjectPublicKeyInfo` of a key on Ed25519 (RFC 8410).
+fn ed25519_info(key: &[u8]) -> Vec<u8> {
+    let head = b"302a300506032b6570032100";
+    let head = data_encoding::HEXLOWER.decode(head).unwrap();
+    [head.as_slice(), key].concat()
+}
+
+#[test]
 fn keys_of_known_kinds_are_taken_and_others_are_not() {
     let authenticator = authenticator();
     let with = |public_key: Vec<u8>| {
@@ -193,10 +272,7 @@ fn keys_of_known_kinds_are_taken_and_others_are_not() {
     let right = authenticator.public_key();
     let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
     let key = Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap();
-    let head = data_encoding::HEXLOWER
-        .decode(b"302a300506032b6570032100")
-        .unwrap();
-    let info = [head.as_slice(), key.public_key().as_ref()].concat();
+    let info = ed25519_info(key.public_key().as_ref());
     assert_eq!(with(info).unwrap().algorithm, PasskeyAlgorithm::EdDsa);
     let mut compressed = right.clone();
     compressed[26] = 2;

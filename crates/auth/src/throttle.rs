@@ -32,7 +32,7 @@ pub struct Throttled {
 
 /// Who counts as one: an IPv4 address, or an IPv6 /64, which one host may fill with addresses as it likes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Source(IpAddr);
+pub(crate) struct Source(IpAddr);
 
 #[derive(Debug)]
 struct Failure {
@@ -129,7 +129,7 @@ impl Throttle {
 }
 
 impl Source {
-    fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V6(v6) => {
                 let [a, b, c, d, ..] = v6.segments();

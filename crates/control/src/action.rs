@@ -12,7 +12,7 @@ use crate::api_token::{ApiTokenForm, NewApiToken};
 use crate::app_password::{AppPasswordForm, NewAppPassword, ServiceSignIn};
 use crate::change::present;
 use crate::invite::{AcceptedInvite, InviteForm, NewInvite};
-use crate::passkey::{OfferedPasskey, PasskeyChallenge, PasskeyForm, UsedPasskey};
+use crate::passkey::{OfferedPasskey, PasskeyChallenge, PasskeyForm, PasskeyView, UsedPasskey};
 use crate::second_factor::{NewRecoveryCodes, OfferedSecondFactor};
 use crate::view::RefreshView;
 
@@ -94,7 +94,8 @@ pub enum Action {
         /// What the browser calls itself, for the list of sessions.
         user_agent: String,
     },
-    /// Proves by a passkey who the caller is once more, as [`Action::Reauthenticate`] does by their password.
+    /// Proves by a passkey who the caller is once more, as [`Action::Reauthenticate`] does by their password. 403 when it is
+    /// not theirs, or not what was asked for.
     ReauthenticateWithPasskey(Box<UsedPasskey>),
     /// Somebody else's password; ends their sessions, app passwords, tokens, passkeys and second factor. Admins for members, owners for all, root for all.
     ResetPassword(PasswordReset),
@@ -352,6 +353,8 @@ pub enum Outcome {
     SecondFactorOffered(Box<OfferedSecondFactor>),
     /// What a browser needs to have a passkey made.
     PasskeyOffered(Box<OfferedPasskey>),
+    /// A passkey was added.
+    PasskeyAdded(Box<PasskeyView>),
     /// What a browser needs to have one used.
     PasskeyChallenged(PasskeyChallenge),
     /// Recovery codes were made.

@@ -26,7 +26,7 @@ impl Core {
         username: &Username,
         update: AccountUpdate,
     ) -> Result<Outcome, Problem> {
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         let mut account = self.account(username)?;
         let limit_before = self.people().access_until(&account);
         account.role = update.role.unwrap_or(account.role);
@@ -67,6 +67,11 @@ impl Core {
         match changes.is_empty() {
             true => drop(self.commit(batch, event).await?),
             false => {
+                let waiting = self.confirmation().clone();
+                if let Some(waiting) = waiting {
+                    // So that taking back never fails.
+                    drop(waiting.undone(&limited)?);
+                }
                 let edit = Edit::new(limited, action, username.as_str(), String::new());
                 self.keep_with(batch, event, &current, &edit, changes, None)
                     .await?;

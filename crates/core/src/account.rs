@@ -99,7 +99,7 @@ impl Core {
         account: Account,
         outlives: Outlives,
     ) -> Result<Outcome, Problem> {
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         // It may have gone, or been given another password, while this one was hashed.
         if self.account(&account.username)? != *before {
             return Err(Problem::conflict(
@@ -163,7 +163,7 @@ impl Core {
         let mut account = self.make_account(new, form.password.clone()).await?;
         // Somebody else knows the password.
         account.must_change_password = true;
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         if self.people().accounts.contains_key(&form.username) {
             return Err(taken(&form.username));
         }
@@ -201,7 +201,7 @@ impl Core {
         caller: &Caller,
         username: &Username,
     ) -> Result<Outcome, Problem> {
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         self.account(username)?;
         if self.people().is_last_owner(username) {
             return Err(last_owner());

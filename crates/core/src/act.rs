@@ -59,7 +59,7 @@ impl Core {
                 accepted,
                 user_agent,
             } => self.accept_invite(caller, accepted, &user_agent).await,
-            Action::ChallengePasskey => self.challenge_passkey(),
+            Action::ChallengePasskey => self.challenge_passkey(caller),
             Action::SignInWithPasskey { used, user_agent } => {
                 self.sign_in_with_passkey(caller, &used, &user_agent).await
             }

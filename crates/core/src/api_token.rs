@@ -25,8 +25,9 @@ impl Core {
         }
         let token = people.api_tokens.touch(text, now, day(now));
         let token = token.ok_or_else(sign_in_required)?;
-        let (username, scopes) = (token.username.clone(), token.scopes.clone());
-        let account = people.accounts.get(&username);
+        let (token, scopes) = (token.clone(), token.scopes.clone());
+        let account = people.accounts.get(&token.username);
+        let account = account.filter(|account| token.is_of(account));
         let account = account.filter(|account| !people.access_is_over(account, now));
         Ok(Identity {
             scopes: Some(scopes),
@@ -60,7 +61,7 @@ impl Core {
         if form.expires_at.is_some_and(|expiry| expiry <= now) {
             return Err(Problem::field("expires_at", "must be in the future"));
         }
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         // Root has no account, and no need of a token.
         let account = self.account(&identity.username)?;
         let over: Vec<ApiToken> = {
@@ -77,7 +78,7 @@ impl Core {
                 return Err(too_many());
             }
         }
-        let made = ApiToken::generate(account.username, form.label, form.scopes, now);
+        let made = ApiToken::generate(&account, form.label, form.scopes, now);
         let (token, secret) = made.map_err(|error| internal(&error))?;
         let token = ApiToken {
             expires_at: form.expires_at,
@@ -107,7 +108,7 @@ impl Core {
         caller: &Caller,
         id: &str,
     ) -> Result<Outcome, Problem> {
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         let found = {
             let people = self.people();
             let mut own = people.api_tokens.of_account(&identity.username);

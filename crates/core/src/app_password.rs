@@ -89,7 +89,7 @@ impl Core {
         if username != identity.username && identity.role < Role::Admin {
             return Err(wrong_role(identity.role, Role::Admin));
         }
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         let account = self.account(&username)?;
         // It opens what is the account's alone, as a password set for it would.
         if username != identity.username
@@ -142,7 +142,7 @@ impl Core {
         caller: &Caller,
         id: &str,
     ) -> Result<Outcome, Problem> {
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         let found = id
             .parse()
             .ok()

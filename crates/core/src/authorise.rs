@@ -63,6 +63,38 @@ impl Core {
         Ok(identity)
     }
 
+    /// The writer's lock, for somebody who still is who they were when they were let in: while they waited for it, their
+    /// session may have been ended, or they may have been given another role.
+    pub(crate) async fn writer_for(
+        &self,
+        identity: &Identity,
+        caller: &Caller,
+    ) -> Result<tokio::sync::MutexGuard<'_, ()>, Problem> {
+        let writer = self.writer.lock().await;
+        let now = (self.clock)();
+        let present = match &caller.credential {
+            Credential::Local => local_identity(),
+            Credential::Nobody => return Err(sign_in_required()),
+            Credential::Token(text) => self.bearer_of(text.expose(), now)?,
+            Credential::Session(text) => {
+                let token: SessionToken = text.expose().parse().map_err(|_| sign_in_required())?;
+                let people = self.people();
+                let session = people.sessions.get(&token, now);
+                let account = session.and_then(|session| people.accounts.get(&session.username));
+                let account = account.filter(|account| !people.access_is_over(account, now));
+                account.ok_or_else(sign_in_required)?.identity()
+            }
+        };
+        match present == *identity {
+            true => Ok(writer),
+            false => Err(Problem::conflict(
+                "account_changed",
+                "The account has changed meanwhile",
+                "Look at it again, and try again if you still may.",
+            )),
+        }
+    }
+
     /// As [`Self::require`], for something that is audited: so is its refusal.
     pub(crate) async fn require_for(
         &self,

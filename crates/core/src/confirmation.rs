@@ -200,7 +200,7 @@ impl Core {
     }
 
     async fn confirm_as(&self, identity: &Identity, caller: &Caller) -> Result<Receipt, Problem> {
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         let waiting = self.confirmation().clone();
         let waiting = waiting
             .filter(|waiting| !waiting.out_of_force)
@@ -245,17 +245,13 @@ impl Core {
     pub(crate) async fn revert(&self, caller: &Caller) -> Result<Receipt, Problem> {
         let event = |identity: &Identity| submit::event("config.revert", identity, caller);
         let identity = self.require_for(caller, SETTLES, event).await?;
-        let reverted = {
-            let _writer = self.writer.lock().await;
-            let waiting = self.confirmation().clone().ok_or_else(nothing_waits);
-            match waiting {
-                Ok(waiting) => {
-                    let event = event(&identity).detail("taken back");
-                    self.take_back(&waiting, event).await
-                }
-                Err(problem) => Err(problem),
-            }
+        let reverted = async {
+            let _writer = self.writer_for(&identity, caller).await?;
+            let waiting = self.confirmation().clone().ok_or_else(nothing_waits)?;
+            let event = event(&identity).detail("taken back");
+            self.take_back(&waiting, event).await
         };
+        let reverted = reverted.await;
         let revision = match reverted {
             Ok(revision) => revision,
             Err(problem) => return Err(self.refuse(event(&identity), problem).await),

@@ -68,7 +68,7 @@ impl Core {
         }
         let now = (self.clock)();
         self.check_access_until(form.role, form.access_until)?;
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         let dropped = {
             let people = self.people();
             if people.accounts.contains_key(&form.username) {
@@ -117,7 +117,7 @@ impl Core {
         caller: &Caller,
         id: &str,
     ) -> Result<Outcome, Problem> {
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         let found = id.parse().ok();
         let found = found.and_then(|id| self.people().invites.get(&id).cloned());
         let invite = found.ok_or_else(|| Problem::not_found("invite with this id"))?;
@@ -147,12 +147,14 @@ impl Core {
         // Each try costs a hash: whoever has no code shall not have many.
         let admitted = self
             .people()
-            .throttle
+            .invite_throttle
             .admit(address, &nobody(), now_since_boot());
         admitted.map_err(|throttled| too_often(throttled.retry_after))?;
         let code = accepted.code.expose();
         let invite = self.invite_of(&self.people(), code)?;
-        self.people().throttle.was_no_guess(address, &nobody());
+        self.people()
+            .invite_throttle
+            .was_no_guess(address, &nobody());
         cell_auth::check_password_rules(&accepted.password, &invite.username)
             .map_err(|error| Problem::field("password", error))?;
         let identity = Identity::new(invite.username.clone(), invite.role);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use cell_audit::{AuditEvent, Outcome as AuditOutcome};
 use cell_auth::{
-    Account, Assertion, Passkey, PasskeyError, Purpose, Registration, challenge_of, user_handle,
+    Account, Assertion, Passkey, PasskeyError, Registration, challenge_of, user_handle,
 };
 use cell_control::action::Outcome;
 use cell_control::caller::{Caller, now_since_boot};
@@ -20,10 +20,10 @@ use cell_store::Batch;
 
 use crate::access::access_over;
 use crate::app_password::day;
-use crate::authorise::no_accounts;
+use crate::authorise::{no_accounts, sign_in_required};
 use crate::people::{PASSKEYS, People};
 use crate::set_up::internal;
-use crate::sign_in::{nobody, source, too_often};
+use crate::sign_in::{source, too_often};
 use crate::{Core, submit};
 
 impl Core {
@@ -56,8 +56,8 @@ impl Core {
         if exclude.len() >= Passkey::MAX_PER_ACCOUNT {
             return Err(too_many());
         }
-        let purpose = Purpose::Add(account.username.clone());
-        let challenge = people.challenges.begin(purpose, now_since_boot());
+        let challenges = &mut people.challenges;
+        let challenge = challenges.begin_addition(account.username.clone(), now_since_boot());
         let challenge = challenge.map_err(|error| internal(&error))?;
         Ok(Outcome::PasskeyOffered(Box::new(OfferedPasskey {
             challenge: challenge.to_vec().into(),
@@ -76,11 +76,16 @@ impl Core {
         caller: &Caller,
         form: PasskeyForm,
     ) -> Result<Outcome, Problem> {
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         let account = self.account(&identity.username)?;
         let relying_party = self.relying_party()?;
-        let purpose = Purpose::Add(account.username.clone());
-        let challenge = self.take_challenge(form.client_data.bytes(), &purpose);
+        let answered = challenge_of(form.client_data.bytes()).unwrap_or_default();
+        let now = now_since_boot();
+        let challenge = {
+            let mut people = self.people();
+            let challenges = &mut people.challenges;
+            challenges.take_addition(&answered, &account.username, now)
+        };
         let challenge = challenge.ok_or_else(not_offered)?;
         {
             let people = self.people();
@@ -120,8 +125,9 @@ impl Core {
         put(&mut batch, &passkey)?;
         let event = submit::event(action, identity, caller).detail(passkey.label.as_str());
         self.commit(batch, event).await?;
+        let added = view(&passkey, &relying_party);
         self.people().passkeys.insert(passkey.id, passkey);
-        Ok(Outcome::Done)
+        Ok(Outcome::PasskeyAdded(Box::new(added)))
     }
 
     pub(crate) async fn remove_passkey(
@@ -130,7 +136,7 @@ impl Core {
         caller: &Caller,
         id: &str,
     ) -> Result<Outcome, Problem> {
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         let account = self.account(&identity.username)?;
         let found = {
             let people = self.people();
@@ -149,10 +155,13 @@ impl Core {
         Ok(Outcome::Done)
     }
 
-    pub(crate) fn challenge_passkey(&self) -> Result<Outcome, Problem> {
+    pub(crate) fn challenge_passkey(&self, caller: &Caller) -> Result<Outcome, Problem> {
         let relying_party = self.relying_party()?;
-        let mut people = self.people();
-        let challenge = people.challenges.begin(Purpose::SignIn, now_since_boot());
+        let challenge = {
+            let mut people = self.people();
+            let challenges = &mut people.challenges;
+            challenges.begin_sign_in(source(caller), now_since_boot())
+        };
         let challenge = challenge.map_err(|error| internal(&error))?;
         Ok(Outcome::PasskeyChallenged(PasskeyChallenge {
             challenge: challenge.to_vec().into(),
@@ -168,21 +177,21 @@ impl Core {
     ) -> Result<Outcome, Problem> {
         let address = source(caller);
         let writer = self.writer.lock().await;
-        let (account, passkey) = match self.use_passkey(address, used) {
-            Ok(found) => found,
-            Err(problem) => {
-                drop(writer);
-                return Err(self.refuse_passkey(address, problem).await);
-            }
+        let found = self.use_passkey(used);
+        let is_over = |account: &Account| {
+            let people = self.people();
+            people.access_is_over(account, (self.clock)())
         };
-        if self.people().access_is_over(&account, (self.clock)()) {
-            drop(writer);
-            return Err(self.refuse_passkey(address, access_over()).await);
-        }
-        self.keep_used(passkey).await?;
-        let opened = self.open_session(address, &account, user_agent, None).await;
+        let refused = match found {
+            Ok((account, _)) if is_over(&account) => Unused::Refused(account, access_over()),
+            Ok((account, passkey)) => {
+                self.keep_used(passkey).await?;
+                return self.open_session(address, &account, user_agent, None).await;
+            }
+            Err(refused) => refused,
+        };
         drop(writer);
-        opened
+        Err(self.refuse_passkey(address, refused).await)
     }
 
     pub(crate) async fn reauthenticate_with_passkey(
@@ -191,46 +200,52 @@ impl Core {
         caller: &Caller,
         used: &UsedPasskey,
     ) -> Result<Outcome, Problem> {
-        let _writer = self.writer.lock().await;
-        let (account, passkey) = self.use_passkey(source(caller), used)?;
+        let _writer = self.writer_for(identity, caller).await?;
+        // The session is there all the same: 401 would say that it is not.
+        let forbidden = |problem| Problem {
+            status: 403,
+            ..problem
+        };
+        let (account, passkey) = match self.use_passkey(used) {
+            Ok(found) => found,
+            Err(Unused::Unknown(problem) | Unused::Refused(_, problem)) => {
+                return Err(forbidden(problem));
+            }
+        };
         if account.username != identity.username {
             return Err(not_taken(403, PasskeyError::UserHandle));
         }
         self.keep_used(passkey).await?;
-        // A password that was replaced meanwhile has ended the session.
+        // Without a session there is nothing to prove.
         if !self.note_proof(caller) {
-            return Err(crate::authorise::sign_in_required());
+            return Err(sign_in_required());
         }
         self.note(submit::event("auth.reauthenticate", identity, caller).detail("passkey"))
             .await;
         Ok(Outcome::Done)
     }
 
-    /// Whose passkey it is, and what it is now that it was used. A wrong one counts as a wrong password does.
-    fn use_passkey(
-        &self,
-        address: IpAddr,
-        used: &UsedPasskey,
-    ) -> Result<(Account, Passkey), Problem> {
-        let relying_party = self.relying_party()?;
-        let admitted = {
-            let mut people = self.people();
-            if people.accounts.is_empty() {
-                return Err(no_accounts());
-            }
-            people.throttle.admit(address, &nobody(), now_since_boot())
-        };
-        admitted.map_err(|throttled| too_often(throttled.retry_after))?;
-        let challenge = self.take_challenge(used.client_data.bytes(), &Purpose::SignIn);
-        let challenge = challenge.ok_or_else(challenge_over)?;
+    /// Whose passkey it is, and what it is now that it was used.
+    fn use_passkey(&self, used: &UsedPasskey) -> Result<(Account, Passkey), Unused> {
+        let relying_party = self.relying_party().map_err(Unused::Unknown)?;
         let mut people = self.people();
+        if people.accounts.is_empty() {
+            return Err(Unused::Unknown(no_accounts()));
+        }
+        let answered = challenge_of(used.client_data.bytes()).unwrap_or_default();
+        let challenges = &mut people.challenges;
+        let challenge = challenges.take_sign_in(&answered, now_since_boot());
+        let challenge = challenge.ok_or_else(|| Unused::Unknown(challenge_over()))?;
         let id = &used.credential_id;
         let mut passkeys = people.passkeys.values();
         let passkey = passkeys.find(|passkey| passkey.credential_id == *id);
-        let passkey = passkey.ok_or_else(nobodys)?;
-        let account = people.accounts.get(&passkey.username);
-        let account = account.filter(|account| passkey.is_of(account));
-        let account = account.ok_or_else(nobodys)?.clone();
+        let account = passkey.and_then(|passkey| {
+            let account = people.accounts.get(&passkey.username);
+            account.filter(|account| passkey.is_of(account))
+        });
+        let Some((passkey, account)) = passkey.zip(account) else {
+            return Err(Unused::Unknown(nobodys()));
+        };
         let assertion = Assertion {
             credential_id: id.bytes().to_vec(),
             client_data: used.client_data.bytes().to_vec(),
@@ -239,18 +254,10 @@ impl Core {
             user_handle: used.user_handle.bytes().to_vec(),
         };
         let today = day((self.clock)());
-        let used = passkey.used(&relying_party, &challenge, &assertion, today);
-        let used = used.map_err(|error| not_taken(401, error))?;
-        people.throttle.was_no_guess(address, &nobody());
-        Ok((account, used))
-    }
-
-    fn take_challenge(&self, client_data: &[u8], purpose: &Purpose) -> Option<[u8; 32]> {
-        let challenge = challenge_of(client_data)?;
-        let mut people = self.people();
-        people
-            .challenges
-            .take(&challenge, purpose, now_since_boot())
+        match passkey.used(&relying_party, &challenge, &assertion, today) {
+            Ok(used) => Ok((account.clone(), used)),
+            Err(error) => Err(Unused::Refused(account.clone(), not_taken(401, error))),
+        }
     }
 
     /// Keeps how often it was used: a copy of it is known by that.
@@ -272,12 +279,38 @@ impl Core {
         }
     }
 
-    async fn refuse_passkey(&self, address: IpAddr, problem: Problem) -> Problem {
+    /// Nobody guesses a passkey, so nothing keeps the right one from being tried. But what is wrong with one that is known
+    /// is worth a record, and records are worth a bound: the brake on passwords of the account gives it.
+    async fn refuse_passkey(&self, address: IpAddr, refused: Unused) -> Problem {
+        let (account, problem) = match refused {
+            Unused::Refused(account, problem) => (account, problem),
+            Unused::Unknown(problem) => {
+                tracing::info!(%address, code = &*problem.code, "a passkey was refused");
+                return problem;
+            }
+        };
+        let admitted = {
+            let mut people = self.people();
+            let throttle = &mut people.throttle;
+            throttle.admit(address, &account.username, now_since_boot())
+        };
+        if let Err(throttled) = admitted {
+            return too_often(throttled.retry_after);
+        }
         let event = AuditEvent::new("auth.login").from(address);
         let event = event.outcome(AuditOutcome::Refused);
+        let event = event.on(account.username.to_string());
         self.note(event.detail(problem.code.clone())).await;
         problem
     }
+}
+
+/// Why nobody is let in with a passkey.
+enum Unused {
+    /// It is nobody's, or answers nothing that was asked.
+    Unknown(Problem),
+    /// It is this account's, and something is wrong with it.
+    Refused(Account, Problem),
 }
 
 impl People {
@@ -325,6 +358,15 @@ fn view(passkey: &Passkey, here: &str) -> PasskeyView {
 }
 
 fn not_taken(status: u16, error: PasskeyError) -> Problem {
+    if error == PasskeyError::Malformed {
+        return Problem::new(
+            400,
+            "invalid_passkey",
+            "What the browser sent cannot be read",
+            "It is not what browsers send for a passkey. Nothing was changed, and nobody signed in. Try again, or use your \
+             password.",
+        );
+    }
     Problem::new(
         status,
         "wrong_passkey",

@@ -71,6 +71,8 @@ pub(crate) struct People {
     /// For tries at services. Not shared with the sign-in: a phone that goes on sending an app password that is gone
     /// must not keep its owner from the admin page.
     pub(crate) service_throttle: Throttle,
+    /// For tries at codes of invites, by source alone: whoever mistypes theirs keeps nobody from signing in.
+    pub(crate) invite_throttle: Throttle,
     /// `None` once setup is done.
     pub(crate) setup: Option<SetupGate>,
     /// Until when no setup code is looked at, since boot.
@@ -99,6 +101,7 @@ impl People {
             app_passwords: AppPasswordTable::default(),
             removed_app_passwords: RemovedAppPasswords::default(),
             service_throttle: Throttle::default(),
+            invite_throttle: Throttle::default(),
             setup: None,
             setup_paused_until: Duration::ZERO,
         };

@@ -54,7 +54,7 @@ impl Core {
         caller: &Caller,
         code: &Secret<String>,
     ) -> Result<Outcome, Problem> {
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         let account = self.account(&identity.username)?;
         let now = (self.clock)();
         let (secret, step) = {
@@ -103,7 +103,7 @@ impl Core {
         identity: &Identity,
         caller: &Caller,
     ) -> Result<Outcome, Problem> {
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         let mut factor = self.own_second_factor(identity)?;
         let codes = RecoveryCodes::generate().map_err(|error| internal(&error))?;
         factor.renew(&codes);
@@ -121,7 +121,7 @@ impl Core {
         identity: &Identity,
         caller: &Caller,
     ) -> Result<Outcome, Problem> {
-        let _writer = self.writer.lock().await;
+        let _writer = self.writer_for(identity, caller).await?;
         let factor = self.own_second_factor(identity)?;
         let action = "auth.second_factor.remove";
         let mut batch = Batch::new((self.clock)(), Some(identity.username.clone()), action);

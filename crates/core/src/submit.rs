@@ -45,9 +45,10 @@ impl Core {
         if let Err(problem) = self.refuse_during_trial() {
             return Err(self.refuse(event(&identity), problem).await);
         }
-        let writer = self.writer.lock().await;
-        let result = self.change(&identity, caller, &change).await;
-        drop(writer);
+        let result = match self.writer_for(&identity, caller).await {
+            Ok(_writer) => self.change(&identity, caller, &change).await,
+            Err(problem) => Err(problem),
+        };
         match result {
             Ok(receipt) => {
                 let tried = self.wait_until_tried(receipt.revision).await;
@@ -72,6 +73,10 @@ impl Core {
             .config
             .clone()
             .ok_or_else(crate::authorise::setup_required)?;
+        // A key of one's own opens the network of the box, from anywhere and for as long as it is there.
+        if let Change::OwnPeer(OwnPeerChange::Add(_) | OwnPeerChange::Rekey { .. }) = change {
+            self.require_proof(caller)?;
+        }
         let change = &self.of_whom(identity, &config, change)?;
         let mut edit = self.edit(&current, &config, change)?;
         self.hold_to_limits(&mut edit.config);

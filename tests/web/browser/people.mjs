@@ -33,7 +33,7 @@ seen.invited = await press(owner);
 const link = await owner.locator('main pre').first().textContent();
 seen['link is for this box'] = link.startsWith(`${given.base}/invite?code=`);
 await open(owner, '/people');
-seen['invite is listed'] = (await owner.locator('main').textContent()).includes('Take the invite of ben back');
+seen['invite is listed'] = (await owner.locator('main').textContent()).includes('Take it back');
 
 // They come, with JavaScript off.
 const visitor = await (await browser.newContext({ ignoreHTTPSErrors: true, javaScriptEnabled: false })).newPage();

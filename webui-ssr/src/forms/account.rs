@@ -116,13 +116,21 @@ pub(crate) fn access_of(account: &AccountView, clock: &Clock) -> Draft<'static> 
     )
 }
 
-/// Reads what an account may do. Everything in it is set: the page shows all of it.
-pub(crate) fn parse_access(draft: &mut Draft, clock: &Clock, username: Username) -> Option<Action> {
+/// Reads what an account may do.
+pub(crate) fn parse_access(
+    draft: &mut Draft,
+    clock: &Clock,
+    account: &AccountView,
+) -> Option<Action> {
     let role = role(draft);
+    let shown = access_of(account, clock);
+    let is_touched = draft.typed(ACCESS_UNTIL.name) != shown.typed(ACCESS_UNTIL.name);
     let access_until = access_until(draft, clock);
+    let username = account.username.clone();
     let update = AccountUpdate {
         role: Some(role?),
-        access_until: Some(access_until?),
+        // A form has no seconds: what nobody touched stays as it is.
+        access_until: Some(access_until?).filter(|_| is_touched),
     };
     draft.accept(Some(Action::ChangeAccount { username, update }))
 }

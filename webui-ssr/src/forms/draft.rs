@@ -225,7 +225,7 @@ impl<'a> Draft<'a> {
         let status = match problem.status {
             400 | 422 => StatusCode::UNPROCESSABLE_ENTITY,
             401 => StatusCode::UNAUTHORIZED,
-            403 if !problem.errors.is_empty() || problem.code == "access_over" => {
+            403 if !problem.errors.is_empty() || ON_THE_PAGE.contains(&&*problem.code) => {
                 StatusCode::FORBIDDEN
             }
             409 => StatusCode::CONFLICT,
@@ -269,12 +269,16 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// Refusals that are about what was sent with this form, so that it comes back with them.
+const ON_THE_PAGE: [&str; 3] = ["access_over", "wrong_passkey", "wrong_role"];
+
 /// The field a conflict is about, and what is wrong with it, where the core names none.
 fn field_of(code: &str) -> Option<(&'static str, &'static str)> {
     match code {
         "peer_exists" | "name_taken" => Some(("name", "is taken")),
         "name_reserved" => Some(("name", "is kept for the box itself")),
         "key_taken" => Some(("public_key", "is taken")),
+        "wrong_role" => Some(("role", "is for an owner to give")),
         "no_invite" => Some(("code", "counts no more, or never did")),
         "account_exists" => Some(("username", "is taken")),
         "subnet_overlap" => Some(("vpn.subnet", "overlaps another network")),

@@ -91,8 +91,7 @@ pub(crate) async fn set_access(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
     let account = account(&visit).await?;
     let mut draft = draft(&visit, forms::account::ACCESS)?;
-    let username = account.username.clone();
-    if let Some(action) = forms::account::parse_access(&mut draft, &frame.clock, username) {
+    if let Some(action) = forms::account::parse_access(&mut draft, &frame.clock, &account) {
         match visit.control.act(&visit.caller, action).await {
             Ok(_) => return Ok(done("/people", Done::Saved)),
             Err(problem) => draft.refuse(problem)?,

@@ -14,6 +14,8 @@ pub(super) struct Use<'a> {
     urls: &'a [String],
     well_known: &'a [WellKnownView],
     guides: &'a [GuideView],
+    /// What does not run has no profile.
+    runs: bool,
 }
 
 impl<'a> From<&'a ServiceView> for Use<'a> {
@@ -23,6 +25,7 @@ impl<'a> From<&'a ServiceView> for Use<'a> {
             urls: &service.urls,
             well_known: &service.well_known,
             guides: &service.guides,
+            runs: service.enabled,
         }
     }
 }
@@ -34,6 +37,7 @@ impl<'a> From<&'a OwnServiceView> for Use<'a> {
             urls: &service.urls,
             well_known: &service.well_known,
             guides: &service.guides,
+            runs: true,
         }
     }
 }
@@ -55,7 +59,7 @@ pub(super) fn how_to_use(frame: &Frame, service: &Use) -> Markup {
                 (qr_figure(url, "Its address: scan it with the camera of a device that trusts the box"))
             }
         }
-        @if !service.well_known.is_empty() {
+        @if service.runs && !service.well_known.is_empty() {
             p {
                 "iPhone, iPad and Mac can be set up by a file that has all but the password: "
                 a href={ (service_path(service.id)) "/profile" } { "profile for Apple devices" }

@@ -2,6 +2,7 @@
 
 use cell_control::invite::InviteView;
 use cell_control::view::{AccountView, Page};
+use cell_model::account::Role;
 use maud::{Markup, html};
 
 use crate::frame::Frame;
@@ -42,15 +43,20 @@ pub(crate) fn render(
 }
 
 fn invited(frame: &Frame, invites: &[InviteView]) -> Vec<Vec<Markup>> {
+    // What an owner has said an owner takes back.
+    let owner = frame.role() == Some(Role::Owner);
     let row = |invite: &InviteView| {
         let id = [("id", invite.id.as_str())];
-        let label = format!("Take the invite of {} back", invite.username);
         vec![
             html! { (invite.username) },
             html! { (invite.role.as_str()) },
             html! { (invite.invited_by) },
             time(&frame.clock, invite.expires_at),
-            button(frame, "/people/take-back", &label, Look::Plain, &id),
+            html! {
+                @if owner || invite.role == Role::Member {
+                    (button(frame, "/people/take-back", "Take it back", Look::Plain, &id))
+                }
+            },
         ]
     };
     invites.iter().map(row).collect()

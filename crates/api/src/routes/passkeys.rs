@@ -8,7 +8,7 @@ use cell_model::problem::Problem;
 use http::StatusCode;
 
 use super::auth::signed_in;
-use crate::answer::{ok, part_of};
+use crate::answer::{PasskeyAnswer, ok, part_of};
 use crate::body;
 
 pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
@@ -25,8 +25,12 @@ pub(crate) async fn offer(visit: Visit) -> Result<Reply, Problem> {
 
 pub(crate) async fn add(visit: Visit) -> Result<Reply, Problem> {
     let form: PasskeyForm = body::read(&visit)?;
-    act(&visit, Action::AddPasskey(Box::new(form))).await?;
-    Ok(Reply::no_content())
+    match act(&visit, Action::AddPasskey(Box::new(form))).await? {
+        Outcome::PasskeyAdded(passkey) => {
+            Reply::json(StatusCode::CREATED, &PasskeyAnswer { passkey })
+        }
+        _ => Err(Problem::internal()),
+    }
 }
 
 pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {

@@ -143,6 +143,8 @@ async fn dangerous_operations_want_a_recent_proof_and_no_others_do() {
             "addApiToken",
             "removeUser",
             "addAppPassword",
+            "addOwnPeer",
+            "rekeyOwnPeer",
             "installFirmware",
             "dropFirmware",
             "fetchFirmware",

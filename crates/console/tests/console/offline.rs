@@ -5,6 +5,7 @@ use cell_console::effect::Side;
 use cell_model::config::AddressingConfig;
 use cell_model::secret::Secret;
 use cell_tests::authenticator::Authenticator;
+use cell_tests::passkey;
 use cell_tests::{Cell, OWNER, PASSWORD, expect_status};
 use serde_json::{Value, json};
 
@@ -42,6 +43,11 @@ fn owner_signs_in_with_the_new_password_and_old_sessions_are_gone() {
     expect_status(&session.login(OWNER, PASSWORD).unwrap(), 200);
     let device = json!({"device": "phone"});
     expect_status(&session.post("/api/app-passwords", &device).unwrap(), 201);
+    let token = json!({ "label": "backup", "scopes": ["peers:read"] });
+    expect_status(&session.post("/api/auth/tokens", &token).unwrap(), 201);
+    let invite = json!({ "username": "ben", "role": "member" });
+    expect_status(&session.post("/api/auth/invites", &invite).unwrap(), 201);
+    let _ = passkey::add(&session, "phone");
     let _app = Authenticator::set_up(&session);
     cell.celld.terminate().unwrap();
 
@@ -72,7 +78,15 @@ fn owner_signs_in_with_the_new_password_and_old_sessions_are_gone() {
         "{}",
         reply.text()
     );
-    assert_eq!(cell.get("/api/app-passwords")["items"], json!([]));
+    for ended in [
+        "app-passwords",
+        "auth/tokens",
+        "auth/invites",
+        "auth/passkeys",
+    ] {
+        let left = cell.get(&format!("/api/{ended}"));
+        assert_eq!(left["items"], json!([]), "{ended}");
+    }
     let records = audited(&cell);
     let reset = records
         .iter()

@@ -245,6 +245,7 @@ impl Control for FakeControl {
             | Action::SignInWithPasskey { .. }
             | Action::AcceptInvite { .. } => sample::signed_in(),
             Action::OfferPasskey => sample::passkey_offered(),
+            Action::AddPasskey(_) => sample::passkey_added(),
             Action::ChallengePasskey => sample::passkey_challenged(),
             Action::Invite(form) => sample::invited(&form),
             Action::AddApiToken(form) => sample::api_token_added(form),

@@ -328,6 +328,10 @@ pub(super) fn passkey_offered() -> Outcome {
     }))
 }
 
+pub(super) fn passkey_added() -> Outcome {
+    Outcome::PasskeyAdded(Box::new(passkey()))
+}
+
 pub(super) fn passkey_challenged() -> Outcome {
     Outcome::PasskeyChallenged(PasskeyChallenge {
         challenge: vec![7; 32].into(),

@@ -196,3 +196,31 @@ async fn end_lies_ahead_and_owners_have_none() {
     home.let_pass(HOUR);
     home.core.identify(&ben).await.unwrap();
 }
+
+#[tokio::test]
+async fn end_of_access_never_keeps_a_waiting_change_from_being_taken_back() {
+    let home = Home::set_up().await;
+    let ben = add_ben(&home, Role::Member, None).await;
+    add_device(&home, &ben, "phone").await;
+    let key = home.config().peers[&"phone".parse().unwrap()].public_key;
+    let with_phone = home.revision();
+    let name = "phone".parse().unwrap();
+    home.submit(Change::RemovePeer { name }).await.unwrap();
+    let again = serde_json::json!({ "name": "phone2", "public_key": key });
+    let again = Change::AddPeer(serde_json::from_value(again).unwrap());
+    home.submit(again).await.unwrap();
+    let renamed = serde_json::json!({ "domain": { "mode": "lan", "name": "barn.cell" } });
+    assert!(home.settings(renamed).await.unwrap().confirm.is_some());
+    home.core.confirm(&Caller::local()).await.unwrap();
+    // What comes back has the key on another device than what it would be taken back to.
+    let restore = Change::RestoreRevision { number: with_phone };
+    assert!(home.submit(restore).await.unwrap().confirm.is_some());
+    let ended = change(&home, "ben", until(Some(clock() + HOUR))).await;
+    assert_eq!(code(ended), (409, "confirmation_outstanding".into()));
+    assert_eq!(end_of(&home, "phone"), None);
+    home.core.revert(&Caller::local()).await.unwrap();
+    change(&home, "ben", until(Some(clock() + HOUR)))
+        .await
+        .unwrap();
+    assert!(home.config().peers.contains_key(&"phone2".parse().unwrap()));
+}

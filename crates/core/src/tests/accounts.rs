@@ -1,4 +1,6 @@
-use cell_control::action::{AccountForm, Action, Outcome, PasswordChange, PasswordReset};
+use cell_control::action::{
+    AccountForm, AccountUpdate, Action, Outcome, PasswordChange, PasswordReset,
+};
 use cell_control::caller::Caller;
 use cell_model::account::Role;
 use cell_model::problem::Problem;
@@ -163,4 +165,47 @@ async fn sign_in_with_a_password_that_is_being_replaced_opens_nothing() {
             .await
             .unwrap();
     }
+}
+
+#[tokio::test]
+async fn who_waits_for_the_lock_is_asked_again_who_they_are() {
+    let home = Home::set_up().await;
+    let core = std::sync::Arc::clone(&home.core);
+    let ben = home.somebody(Role::Owner);
+    let demote = Action::ChangeAccount {
+        username: "some-owner".parse().unwrap(),
+        update: AccountUpdate {
+            role: Some(Role::Member),
+            access_until: None,
+        },
+    };
+    let mut token = serde_json::json!({ "label": "x", "scopes": ["peers:read"] });
+    let form = serde_json::from_value(token.take()).unwrap();
+    let writer = home.core.writer.lock().await;
+    let queue = async |caller: Caller, action: Action| {
+        let core = std::sync::Arc::clone(&core);
+        let queued = tokio::spawn(async move { core.act(&caller, action).await });
+        // It is let in, and waits.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        queued
+    };
+    let demoted = queue(Caller::local(), demote).await;
+    let again = Action::ChangeAccount {
+        username: "some-owner".parse().unwrap(),
+        update: AccountUpdate {
+            role: Some(Role::Owner),
+            access_until: None,
+        },
+    };
+    let promoted = queue(ben.clone(), again).await;
+    let added = queue(ben.clone(), Action::AddApiToken(form)).await;
+    drop(writer);
+    demoted.await.unwrap().unwrap();
+    for late in [promoted, added] {
+        assert_eq!(code(late.await.unwrap()), (409, "account_changed".into()));
+    }
+    let now = home.core.identify(&ben).await.unwrap();
+    assert_eq!(now.role, Role::Member);
 }

@@ -262,6 +262,19 @@ async fn wrong_invites_are_refused_and_bounded() {
 }
 
 #[tokio::test]
+async fn invite_ends_with_the_access_it_would_give() {
+    let home = Home::set_up().await;
+    let short = InviteForm {
+        access_until: Some(clock() + Duration::from_secs(60)),
+        ..form("ben", Role::Helper)
+    };
+    let made = invite_with(&home, &Caller::local(), short).await.unwrap();
+    home.let_pass(Duration::from_secs(60));
+    assert_eq!(code(accept(&home, &made.code, OWN).await).0, 401);
+    assert_eq!(home.core.people().accounts.len(), 1);
+}
+
+#[tokio::test]
 async fn access_that_an_invite_limits_is_limited() {
     let home = Home::set_up().await;
     let until = clock() + Duration::from_secs(3600);

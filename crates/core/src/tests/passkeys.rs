@@ -130,7 +130,8 @@ async fn challenge_is_answered_once_in_time_and_by_nobody_else() {
         code(home.core.act(&ben, made.clone()).await),
         (409, "passkey_not_offered".into())
     );
-    // The first try has used it up.
+    // That has not used it up, and its own answer does.
+    home.core.act(&anna, made.clone()).await.unwrap();
     assert_eq!(code(home.core.act(&anna, made).await).0, 409);
     assert_eq!(own(&home, &ben).await, []);
 }
@@ -211,20 +212,44 @@ async fn box_with_another_name_knows_its_old_passkeys_no_more() {
 }
 
 #[tokio::test]
-async fn guesses_are_slowed_down_and_passkeys_are_few() {
+async fn wrong_passkeys_keep_nobody_out_and_leave_few_records() {
     let home = Home::set_up().await;
     let anna = home.sign_in(OWNER, PASSWORD).await.unwrap();
     let mut phone = add(&home, &anna).await.unwrap();
-    let stranger = FakeAuthenticator::new("admin.hut.cell", &phone.user_handle);
-    for _ in 0..5 {
-        let mut strange = FakeAuthenticator::new("admin.hut.cell", &stranger.user_handle);
+    let records = |home: &Home| home.audit().len();
+    let before = records(&home);
+    // Strangers, and whoever took too long, leave none.
+    for _ in 0..8 {
+        let mut strange = FakeAuthenticator::new("admin.hut.cell", &phone.user_handle);
         assert_eq!(code(sign_in(&home, &mut strange).await).0, 401);
+        assert_eq!(code(send(&home, phone.answer(&[7; 32])).await).0, 401);
     }
+    assert_eq!(records(&home), before);
+    // One that is known and wrong does, but not for ever.
+    for tried in 0..8 {
+        let challenge = challenge(&home).await;
+        let mut wrong = phone.answer(&challenge);
+        wrong.signature[10] ^= 1;
+        let expected = if tried < 5 { 401 } else { 429 };
+        assert_eq!(code(send(&home, wrong).await).0, expected, "{tried}");
+    }
+    assert_eq!(records(&home), before + 5);
+    sign_in(&home, &mut phone).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_no_browser_sends_is_a_bad_request_and_passkeys_are_few() {
+    let home = Home::set_up().await;
+    let anna = home.sign_in(OWNER, PASSWORD).await.unwrap();
+    let offered = offer(&home, &anna).await.unwrap();
+    let phone = FakeAuthenticator::new("admin.hut.cell", offered.user_handle.bytes());
+    let mut made = phone.make(offered.challenge.bytes());
+    made.credential_id = vec![1];
     assert_eq!(
-        code(sign_in(&home, &mut phone).await),
-        (429, "too_many_tries".into())
+        code(home.core.act(&anna, form(made)).await),
+        (400, "invalid_passkey".into())
     );
-    for _ in 1..16 {
+    for _ in 0..16 {
         add(&home, &anna).await.unwrap();
     }
     assert_eq!(

@@ -2,12 +2,17 @@
 
 use std::os::unix::net::UnixStream;
 
-use cell_control::action::{AccountForm, Action, IncomingBundle, PasswordChange, PasswordReset};
+use cell_control::action::{
+    AccountForm, AccountUpdate, Action, IncomingBundle, PasswordChange, PasswordReset,
+};
+use cell_control::api_token::ApiTokenForm;
 use cell_control::app_password::AppPasswordForm;
 use cell_control::caller::Caller;
+use cell_control::invite::InviteForm;
 use cell_control::query::{Query, RecentProof};
 use cell_model::account::Role;
 use cell_model::problem::Problem;
+use cell_model::scope::Area;
 use cell_model::secret::Secret;
 use std::time::Duration;
 
@@ -34,6 +39,17 @@ fn dangerous() -> Vec<Action> {
         device: "phone".parse().unwrap(),
         services: None,
     };
+    let token = ApiTokenForm {
+        label: "backup".parse().unwrap(),
+        scopes: [Area::Peers.read()].into(),
+        expires_at: None,
+    };
+    let invite = InviteForm {
+        username: "carla".parse().unwrap(),
+        role: Role::Member,
+        access_until: None,
+        expires_in_s: None,
+    };
     vec![
         Action::ResetPassword(reset),
         Action::RemoveAccount {
@@ -42,6 +58,15 @@ fn dangerous() -> Vec<Action> {
         Action::DropFirmware,
         Action::TryOtherSlot,
         Action::AddAppPassword(app_password),
+        Action::AddApiToken(token),
+        Action::Invite(invite),
+        Action::ChangeAccount {
+            username: username(),
+            update: AccountUpdate::default(),
+        },
+        Action::OfferSecondFactor,
+        Action::OfferPasskey,
+        Action::RemovePasskey { id: String::new() },
         Action::AddAccount(form),
     ]
 }
