@@ -254,7 +254,9 @@ pub static PAGES: &[Page] = &[
         post!(dangerous "/people/invite", ADMIN, forms::account::INVITE, invites::add)
     ]),
     page!(dangerous "/people/{username}/access", "Access of {username}", None, OWNER, people::ask_access, [
-        post!(dangerous "/people/{username}/access", OWNER, forms::account::ACCESS, people::set_access)
+        post!(dangerous "/people/{username}/access", OWNER, forms::account::ACCESS, people::set_access),
+        post!(dangerous "/people/{username}/access/passkey", OWNER, forms::account::REVOKE, people::end_passkey),
+        post!(dangerous "/people/{username}/access/token", OWNER, forms::account::REVOKE, people::end_token)
     ]),
     page!(dangerous "/people/new", "Add a person", None, OWNER, people::new, [
         post!(dangerous "/people/new", OWNER, forms::account::NEW, people::add)

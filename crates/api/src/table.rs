@@ -198,10 +198,11 @@ pub(crate) static ROWS: &[Row] = &[
     Row::get(
         "/api/auth/passkeys",
         "passkeys",
-        handler!(passkeys::list, &[LIMIT, CURSOR]),
+        handler!(passkeys::list, &[api_tokens::WHOSE, LIMIT, CURSOR]),
     )
-    .is(Access::SignedIn, "Your own passkeys, the oldest first.")
-    .answers::<Page<PasskeyView>>(),
+    .is(Access::SignedIn, "Passkeys, the oldest first.")
+    .answers::<Page<PasskeyView>>()
+    .refuses(&[403, 404]),
     Row::post(
         "/api/auth/passkey-offer",
         "offerPasskey",
@@ -230,7 +231,10 @@ pub(crate) static ROWS: &[Row] = &[
         "removePasskey",
         handler!(passkeys::remove),
     )
-    .is(Access::SignedIn, "Remove a passkey of yours.")
+    .is(
+        Access::SignedIn,
+        "Remove a passkey: your own, or, as an owner, anybody's.",
+    )
     .dangerous()
     .refuses(&[404, 409]),
     Row::post(
@@ -353,10 +357,11 @@ pub(crate) static ROWS: &[Row] = &[
     Row::get(
         "/api/auth/tokens",
         "apiTokens",
-        handler!(api_tokens::list, &[LIMIT, CURSOR]),
+        handler!(api_tokens::list, &[api_tokens::WHOSE, LIMIT, CURSOR]),
     )
-    .is(Access::SignedIn, "Your own tokens, the oldest first.")
-    .answers::<Page<ApiTokenView>>(),
+    .is(Access::SignedIn, "Tokens, the oldest first.")
+    .answers::<Page<ApiTokenView>>()
+    .refuses(&[403, 404]),
     Row::post("/api/auth/tokens", "addApiToken", handler!(api_tokens::add))
         .is(
             Access::SignedIn,
@@ -373,7 +378,7 @@ pub(crate) static ROWS: &[Row] = &[
     )
     .is(
         Access::SignedIn,
-        "Remove a token of yours; it opens nothing from then on.",
+        "Remove a token: your own, or, as an owner, anybody's. It opens nothing from then on.",
     )
     .refuses(&[404, 409]),
     Row::delete(

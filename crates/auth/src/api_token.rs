@@ -150,6 +150,13 @@ impl ApiTokenTable {
         tokens.filter(move |token| token.username == *username)
     }
 
+    /// The one whose id this is.
+    pub fn get(&self, id: &str) -> Option<&ApiToken> {
+        let id: RecordId = id.parse().ok()?;
+        let mut tokens = self.tokens.values().map(|entry| &entry.token);
+        tokens.find(|token| token.id == id)
+    }
+
     /// Ends one.
     pub fn remove(&mut self, id: RecordId) {
         self.tokens.retain(|_, entry| entry.token.id != id);

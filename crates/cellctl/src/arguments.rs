@@ -6,8 +6,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::command::{
-    accounts, app_passwords, audit, firmware, interfaces, logs, parts, peers, revisions, services,
-    settings, setup, status, store,
+    accounts, app_passwords, audit, firmware, interfaces, logs, parts, passkeys, peers, revisions,
+    services, settings, setup, status, store, tokens,
 };
 use crate::core::Core;
 use crate::error::CellctlError;
@@ -69,6 +69,12 @@ enum Command {
     /// Passwords of people's devices, for services
     #[command(subcommand)]
     AppPasswords(app_passwords::Command),
+    /// Passkeys, which people sign in with
+    #[command(subcommand)]
+    Passkeys(passkeys::Command),
+    /// Tokens of programs that use the interface on somebody's behalf
+    #[command(subcommand)]
+    Tokens(tokens::Command),
     /// Services that are installed
     #[command(subcommand)]
     Services(services::Command),
@@ -122,6 +128,8 @@ impl Arguments {
             Command::Accounts(command) => command.perform(&core, &output).await,
             Command::ResetPassword(reset) => reset.perform(&core, &output).await,
             Command::AppPasswords(command) => command.perform(&core, &output).await,
+            Command::Passkeys(command) => command.perform(&core, &output).await,
+            Command::Tokens(command) => command.perform(&core, &output).await,
             Command::Services(command) => command.perform(&core, &output).await,
             Command::Store(command) => command.perform(&core, &output).await,
             Command::Sources(command) => command.perform(&core, &output).await,

@@ -7,6 +7,7 @@ pub(crate) mod firmware;
 pub(crate) mod interfaces;
 pub(crate) mod logs;
 pub(crate) mod parts;
+pub(crate) mod passkeys;
 pub(crate) mod peers;
 pub(crate) mod revisions;
 pub(crate) mod services;
@@ -14,6 +15,7 @@ pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod status;
 pub(crate) mod store;
+pub(crate) mod tokens;
 
 use clap::Args;
 

@@ -80,7 +80,7 @@ pub enum Action {
     OfferPasskey,
     /// The caller signs in with it from now on, too. 403 when it is not what was asked for.
     AddPasskey(Box<PasskeyForm>),
-    /// A passkey of the caller's opens nothing any more.
+    /// A passkey opens nothing any more. One's own; anybody's for owners.
     RemovePasskey {
         /// As listed.
         id: String,
@@ -140,7 +140,7 @@ pub enum Action {
     },
     /// A token for programs, shown this once. For oneself. 409 when the account has too many.
     AddApiToken(ApiTokenForm),
-    /// A token goes, and opens nothing from then on. One's own.
+    /// A token goes, and opens nothing from then on. One's own; anybody's for owners.
     RemoveApiToken {
         /// As listed.
         id: String,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cell_model::name::DeviceLabel;
+use cell_model::name::{DeviceLabel, Username};
 use cell_model::scope::Scope;
 use cell_model::secret::{Secret, exposed};
 use cell_model::{Date, Timestamp};
@@ -29,6 +29,8 @@ pub struct ApiTokenForm {
 pub struct ApiTokenView {
     /// To remove it by.
     pub id: String,
+    /// On whose behalf it acts.
+    pub username: Username,
     /// What it is for.
     pub label: DeviceLabel,
     /// What it is good for.

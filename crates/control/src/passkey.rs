@@ -71,6 +71,8 @@ pub struct UsedPasskey {
 pub struct PasskeyView {
     /// To remove it by.
     pub id: String,
+    /// Whose it is.
+    pub username: Username,
     /// What its owner calls it.
     pub label: DeviceLabel,
     /// The name of the box that it is for.

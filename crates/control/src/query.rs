@@ -10,10 +10,10 @@ use crate::app_password::AppPasswordView;
 use crate::invite::{InviteView, InvitedView};
 use crate::passkey::PasskeyView;
 use crate::view::{
-    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, KeptDataView,
-    LogPage, NetworkView, OfferView, OwnServiceView, Page, PartView, PeerView, RevisionView,
-    RootCertificateView, ServiceLogLine, ServiceView, SessionsView, SetupView, SourceView,
-    StatusView, VerbosityView, WireGuardView,
+    AccountView, AuditPage, AuditVerifyView, CellView, ConfigView, DiffView, FirmwareView,
+    KeptDataView, LogPage, NetworkView, OfferView, OwnServiceView, Page, PartView, PeerView,
+    RevisionView, RootCertificateView, ServiceLogLine, ServiceView, SessionsView, SetupView,
+    SourceView, StatusView, VerbosityView, WireGuardView,
 };
 
 /// A question and the answer that belongs to it.
@@ -55,6 +55,8 @@ macro_rules! questions {
 questions! {
     /// How everything is.
     Status -> StatusView;
+    /// Which box this is, for everybody who uses it.
+    Cell -> CellView;
     /// Where setup stands and what the wizard proposes. Needs no sign-in.
     Setup -> SetupView;
     /// What devices must trust to open the box's pages. Needs no sign-in; 428 before setup.
@@ -91,9 +93,9 @@ questions! {
     Invites -> Page<InviteView>;
     /// What a code invites to. Needs no sign-in; 401 when it is wrong or over.
     Invited -> InvitedView;
-    /// The caller's own passkeys, the oldest first; on one page, since an account has few.
+    /// Passkeys of one account, the oldest first; on one page, since an account has few.
     Passkeys -> Page<PasskeyView>;
-    /// The caller's own tokens, the oldest first; on one page, since an account has few.
+    /// Tokens of one account, the oldest first; on one page, since an account has few.
     ApiTokens -> Page<ApiTokenView>;
     /// App passwords, the oldest first; on one page, since an account has few.
     AppPasswords -> Page<AppPasswordView>;
@@ -155,6 +157,10 @@ impl Range {
 /// See [`Query::Status`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Status;
+
+/// See [`Query::Cell`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Cell;
 
 /// See [`Query::Setup`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -267,11 +273,17 @@ pub struct Invited {
 
 /// See [`Query::Passkeys`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Passkeys;
+pub struct Passkeys {
+    /// Whose; the caller's own when not said. Owners may ask for others'.
+    pub username: Option<Username>,
+}
 
 /// See [`Query::ApiTokens`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ApiTokens;
+pub struct ApiTokens {
+    /// Whose; the caller's own when not said. Owners may ask for others'.
+    pub username: Option<Username>,
+}
 
 /// See [`Query::AppPasswords`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

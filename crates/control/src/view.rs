@@ -14,7 +14,7 @@ use cell_model::config::{
 };
 use cell_model::facts::InterfaceFacts;
 use cell_model::key::PublicKey;
-use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName, Username};
+use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName, TimeZoneName, Username};
 use cell_model::status::{DnsStatus, ItemStatus, Part, State, WireGuardBackend};
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
@@ -64,6 +64,15 @@ pub struct StatusView {
     pub peers: usize,
     /// What to know: "secrets are not protected from whoever holds the disk", a wrong clock.
     pub notices: Vec<String>,
+}
+
+/// Which box this is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellView {
+    /// What it is called.
+    pub name: CellName,
+    /// Where it is, for times that people read and type.
+    pub timezone: TimeZoneName,
 }
 
 /// Where setup stands and what the wizard proposes.

@@ -12,7 +12,7 @@ use cell_model::name::Username;
 use cell_model::problem::Problem;
 use cell_store::Batch;
 
-use crate::authorise::setup_required;
+use crate::authorise::{setup_required, wrong_role};
 use crate::edit::Edit;
 use crate::people::{ACCESS_LIMITS, ACCOUNTS, People};
 use crate::set_up::internal;
@@ -83,6 +83,19 @@ impl Core {
         Ok(Outcome::Done)
     }
 
+    /// The account that is asked about: one's own when none is named, anybody's for owners.
+    pub(crate) fn account_of(
+        &self,
+        identity: &Identity,
+        username: Option<Username>,
+    ) -> Result<Account, Problem> {
+        let username = username.unwrap_or_else(|| identity.username.clone());
+        match looks_after(identity, &username) {
+            true => self.account(&username),
+            false => Err(wrong_role(identity.role, Role::Owner)),
+        }
+    }
+
     /// Refuses an end that lies in the past, or one for somebody who cannot have any.
     pub(crate) fn check_access_until(
         &self,
@@ -139,6 +152,11 @@ fn move_ends(
             Arc::make_mut(peer).expires_at = until;
         }
     }
+}
+
+/// Whether what lets an account in is somebody's to see and to end.
+pub(crate) fn looks_after(identity: &Identity, username: &Username) -> bool {
+    identity.role == Role::Owner || identity.username == *username
 }
 
 fn is_later(expires_at: Option<Timestamp>, until: Timestamp) -> bool {

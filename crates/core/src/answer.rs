@@ -10,8 +10,8 @@ use cell_control::caller::{Caller, Credential, now_since_boot};
 use cell_control::query::{Answer, Audit, Diff, Query, Range, Settings};
 use cell_control::second_factor::SecondFactorView;
 use cell_control::view::{
-    AccountView, AuditVerifyView, AuditView, ConfigView, DhcpView, DiffView, LeaseView, LogPage,
-    NetworkView, Page, PartView, PeerView, RevisionView, RootCertificateView, SessionView,
+    AccountView, AuditVerifyView, AuditView, CellView, ConfigView, DhcpView, DiffView, LeaseView,
+    LogPage, NetworkView, Page, PartView, PeerView, RevisionView, RootCertificateView, SessionView,
     SessionsView, StatusView, WireGuardPeerView, WireGuardView,
 };
 use cell_model::Timestamp;
@@ -45,6 +45,13 @@ impl Core {
         };
         Ok(match query {
             Query::Status(_) => Answer::Status(self.status()),
+            Query::Cell(_) => {
+                let cell = &self.config()?.cell;
+                Answer::Cell(CellView {
+                    name: cell.name.clone(),
+                    timezone: cell.timezone.clone(),
+                })
+            }
             Query::Setup(_) => Answer::Setup(self.setup_view()),
             Query::RootCertificate(_) => {
                 let root = self.vault.root().ok_or_else(setup_required)?;
@@ -84,13 +91,13 @@ impl Core {
             }
             Query::Invites(_) => Answer::Invites(self.invites()),
             Query::Invited(query) => Answer::Invited(self.invited(query.code.expose())?),
-            Query::Passkeys(_) => {
+            Query::Passkeys(query) => {
                 let identity = identity.ok_or_else(sign_in_required)?;
-                Answer::Passkeys(self.passkeys(&identity)?)
+                Answer::Passkeys(self.passkeys(&identity, query.username)?)
             }
-            Query::ApiTokens(_) => {
+            Query::ApiTokens(query) => {
                 let identity = identity.ok_or_else(sign_in_required)?;
-                Answer::ApiTokens(self.api_tokens(&identity))
+                Answer::ApiTokens(self.api_tokens(&identity, query.username)?)
             }
             Query::AppPasswords(query) => {
                 let identity = identity.ok_or_else(sign_in_required)?;

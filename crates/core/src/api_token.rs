@@ -7,9 +7,11 @@ use cell_control::caller::Caller;
 use cell_control::view::Page;
 use cell_model::Timestamp;
 use cell_model::account::Identity;
+use cell_model::name::Username;
 use cell_model::problem::{Problem, chain};
 use cell_store::Batch;
 
+use crate::access::looks_after;
 use crate::app_password::day;
 use crate::authorise::{no_accounts, sign_in_required};
 use crate::people::API_TOKENS;
@@ -35,14 +37,19 @@ impl Core {
         })
     }
 
-    pub(crate) fn api_tokens(&self, identity: &Identity) -> Page<ApiTokenView> {
+    pub(crate) fn api_tokens(
+        &self,
+        identity: &Identity,
+        username: Option<Username>,
+    ) -> Result<Page<ApiTokenView>, Problem> {
+        let account = self.account_of(identity, username)?;
         let now = (self.clock)();
         let people = self.people();
-        let tokens = people.api_tokens.of_account(&identity.username);
+        let tokens = people.api_tokens.of_account(&account.username);
         let tokens = tokens.filter(|token| !token.is_over(now));
         let mut items: Vec<ApiTokenView> = tokens.map(view).collect();
         items.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-        Page { items, next: None }
+        Ok(Page { items, next: None })
     }
 
     pub(crate) async fn add_api_token(
@@ -111,8 +118,10 @@ impl Core {
         let _writer = self.writer_for(identity, caller).await?;
         let found = {
             let people = self.people();
-            let mut own = people.api_tokens.of_account(&identity.username);
-            own.find(|token| token.id.to_string() == id).cloned()
+            let found = people.api_tokens.get(id);
+            found
+                .filter(|token| looks_after(identity, &token.username))
+                .cloned()
         };
         let token = found.ok_or_else(|| Problem::not_found("token of yours with this id"))?;
         // Gone at once, whatever the disk says: one that goes on opening things is the worse mistake.
@@ -149,6 +158,7 @@ pub(crate) fn remove_api_tokens(batch: &mut Batch, tokens: &[ApiToken]) {
 fn view(token: &ApiToken) -> ApiTokenView {
     ApiTokenView {
         id: token.id.to_string(),
+        username: token.username.clone(),
         label: token.label.clone(),
         scopes: token.scopes.clone(),
         created_at: token.created_at,

@@ -171,6 +171,7 @@ pub(crate) fn needs_to_ask(query: &Query) -> Option<Needs> {
             Needs::person(Member)
         }
         Query::AppPasswords(_) | Query::Sessions(_) => Needs::scoped(Member, Area::People.read()),
+        Query::Cell(_) => Needs::scoped(Member, Area::Status.read()),
         Query::OwnPeers(_) | Query::OwnServices(_) => Needs::scoped(Member, Area::Peers.read()),
         Query::Accounts(_) | Query::Account(_) | Query::Invites(_) => {
             Needs::scoped(Admin, Area::People.read())

@@ -18,7 +18,7 @@ use cell_model::name::Username;
 use cell_model::problem::Problem;
 use cell_store::Batch;
 
-use crate::access::access_over;
+use crate::access::{access_over, looks_after};
 use crate::app_password::day;
 use crate::authorise::{no_accounts, sign_in_required};
 use crate::people::{PASSKEYS, People};
@@ -27,8 +27,12 @@ use crate::sign_in::{source, too_often};
 use crate::{Core, submit};
 
 impl Core {
-    pub(crate) fn passkeys(&self, identity: &Identity) -> Result<Page<PasskeyView>, Problem> {
-        let account = self.account(&identity.username)?;
+    pub(crate) fn passkeys(
+        &self,
+        identity: &Identity,
+        username: Option<Username>,
+    ) -> Result<Page<PasskeyView>, Problem> {
+        let account = self.account_of(identity, username)?;
         let here = self.relying_party()?;
         let people = self.people();
         let mut items: Vec<PasskeyView> = people
@@ -137,11 +141,13 @@ impl Core {
         id: &str,
     ) -> Result<Outcome, Problem> {
         let _writer = self.writer_for(identity, caller).await?;
-        let account = self.account(&identity.username)?;
         let found = {
             let people = self.people();
-            let mut own = people.own_passkeys(&account);
-            own.find(|passkey| passkey.id.to_string() == id).cloned()
+            let mut passkeys = people.passkeys.values();
+            let found = passkeys.find(|passkey| passkey.id.to_string() == id);
+            found
+                .filter(|passkey| looks_after(identity, &passkey.username))
+                .cloned()
         };
         let passkey = found.ok_or_else(|| Problem::not_found("passkey of yours with this id"))?;
         // Gone at once, whatever the disk says.
@@ -150,7 +156,9 @@ impl Core {
         let mut batch = Batch::new((self.clock)(), Some(identity.username.clone()), action);
         batch.urgent();
         remove_passkeys(&mut batch, std::slice::from_ref(&passkey));
-        let event = submit::event(action, identity, caller).detail(passkey.label.as_str());
+        let event = submit::event(action, identity, caller)
+            .on(passkey.username.to_string())
+            .detail(passkey.label.as_str());
         self.commit(batch, event).await?;
         Ok(Outcome::Done)
     }
@@ -348,6 +356,7 @@ fn put(batch: &mut Batch, passkey: &Passkey) -> Result<(), Problem> {
 fn view(passkey: &Passkey, here: &str) -> PasskeyView {
     PasskeyView {
         id: passkey.id.to_string(),
+        username: passkey.username.clone(),
         label: passkey.label.clone(),
         relying_party: passkey.relying_party.clone(),
         usable: passkey.relying_party == here,

@@ -62,6 +62,11 @@ pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {
 }
 
 async fn own(visit: &Visit) -> Result<Vec<ApiTokenView>, Problem> {
-    let tokens = ask(visit.control.as_ref(), &visit.caller, ApiTokens).await?;
+    let tokens = ask(
+        visit.control.as_ref(),
+        &visit.caller,
+        ApiTokens { username: None },
+    )
+    .await?;
     Ok(tokens.items)
 }

@@ -32,7 +32,7 @@ pub(crate) mod system;
 use std::str::FromStr;
 
 use cell_control::ask;
-use cell_control::query::{Range, Services, Settings};
+use cell_control::query::{Cell, Range, Services, Settings};
 use cell_control::view::ConfigView;
 use cell_gate::{Reply, Visit};
 use cell_model::account::Role;
@@ -51,29 +51,30 @@ const ALL: Range = Range {
     cursor: None,
 };
 
-/// What is around the page for this visit. The name and time zone of the cell, and what is installed, are for those who may
-/// read settings.
+/// What is around the page for this visit: the box's name and time zone for whoever is signed in, what is installed for
+/// those who may open its pages.
 async fn frame(visit: &Visit) -> Frame {
-    let reads_settings = visit
-        .identity
-        .as_ref()
-        .is_some_and(|identity| identity.role > Role::Member);
-    let (config, services) = if reads_settings {
-        let (control, caller) = (visit.control.as_ref(), &visit.caller);
-        let services = ask(control, caller, Services { range: ALL }).await;
-        // A page without them is better than none.
-        let services = services.map(|page| page.items).unwrap_or_default();
-        (settings(visit).await.ok(), services)
-    } else {
-        (None, Vec::new())
+    let (control, caller) = (visit.control.as_ref(), &visit.caller);
+    // A page without them is better than none.
+    let cell = match visit.identity {
+        Some(_) => ask(control, caller, Cell).await.ok(),
+        None => None,
+    };
+    let role = visit.identity.as_ref().map(|identity| identity.role);
+    let services = match role {
+        Some(role) if role > Role::Member => {
+            let services = ask(control, caller, Services { range: ALL }).await;
+            services.map(|page| page.items).unwrap_or_default()
+        }
+        _ => Vec::new(),
     };
     Frame {
-        cell_name: config.as_ref().map(|config| config.cell.name.to_string()),
+        cell_name: cell.as_ref().map(|cell| cell.name.to_string()),
         identity: visit.identity.clone(),
         csrf_token: visit.csrf_token.clone(),
         services,
         path: visit.path.clone(),
-        clock: Clock::now(config.as_ref().map(|config| &config.cell.timezone)),
+        clock: Clock::now(cell.as_ref().map(|cell| &cell.timezone)),
         done: visit.query.get("done").and_then(Done::from_word),
     }
 }

@@ -105,6 +105,11 @@ fn unreadable() -> Problem {
 }
 
 async fn own(visit: &Visit) -> Result<Vec<PasskeyView>, Problem> {
-    let passkeys = ask(visit.control.as_ref(), &visit.caller, Passkeys).await?;
+    let passkeys = ask(
+        visit.control.as_ref(),
+        &visit.caller,
+        Passkeys { username: None },
+    )
+    .await?;
     Ok(passkeys.items)
 }

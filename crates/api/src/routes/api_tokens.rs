@@ -8,10 +8,23 @@ use cell_model::problem::Problem;
 use http::StatusCode;
 
 use crate::answer::part_of;
-use crate::body;
+use crate::parameter::Parameter;
+use crate::{body, parameter};
+
+/// Whose.
+pub(crate) const WHOSE: Parameter = Parameter::text(
+    "username",
+    "Of this account, for owners; your own when not said.",
+);
 
 pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
-    let tokens = ask(visit.control.as_ref(), &visit.caller, query::ApiTokens).await?;
+    let username = parameter::parsed(&visit.query, WHOSE.name)?;
+    let tokens = ask(
+        visit.control.as_ref(),
+        &visit.caller,
+        query::ApiTokens { username },
+    )
+    .await?;
     part_of(&visit, tokens.items, |token| token.id.clone())
 }
 

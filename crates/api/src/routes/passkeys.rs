@@ -7,12 +7,19 @@ use cell_gate::{Reply, Visit};
 use cell_model::problem::Problem;
 use http::StatusCode;
 
+use super::api_tokens::WHOSE;
 use super::auth::signed_in;
 use crate::answer::{PasskeyAnswer, ok, part_of};
-use crate::body;
+use crate::{body, parameter};
 
 pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
-    let own = ask(visit.control.as_ref(), &visit.caller, query::Passkeys).await?;
+    let username = parameter::parsed(&visit.query, WHOSE.name)?;
+    let own = ask(
+        visit.control.as_ref(),
+        &visit.caller,
+        query::Passkeys { username },
+    )
+    .await?;
     part_of(&visit, own.items, |passkey| passkey.id.clone())
 }
 

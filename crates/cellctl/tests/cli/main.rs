@@ -13,6 +13,7 @@ mod json;
 mod lists;
 mod passwords;
 mod peers;
+mod people;
 mod services;
 mod settings;
 mod setup;

@@ -26,11 +26,11 @@ use crate::passkey::{OfferedPasskey, PasskeyChallenge, PasskeyView};
 use crate::query::{Answer, Query};
 use crate::second_factor::{NewRecoveryCodes, OfferedSecondFactor};
 use crate::view::{
-    AccountView, AuditVerifyView, AuditView, AvailableView, CheckView, ConfigView, DhcpView,
-    DiffEntry, DiffView, FirmwareView, LeaseView, LogLine, LogPage, NetworkView, Page, PartView,
-    PeerView, RefreshView, RevisionView, RootCertificateView, SessionView, SessionsView, SetupView,
-    SlotsView, StatusView, TrialView, UpdateState, UpdateView, VerbosityView, WireGuardPeerView,
-    WireGuardView,
+    AccountView, AuditVerifyView, AuditView, AvailableView, CellView, CheckView, ConfigView,
+    DhcpView, DiffEntry, DiffView, FirmwareView, LeaseView, LogLine, LogPage, NetworkView, Page,
+    PartView, PeerView, RefreshView, RevisionView, RootCertificateView, SessionView, SessionsView,
+    SetupView, SlotsView, StatusView, TrialView, UpdateState, UpdateView, VerbosityView,
+    WireGuardPeerView, WireGuardView,
 };
 
 use self::services::{kept_data, log_line, offer, service};
@@ -152,6 +152,10 @@ pub(super) fn firmware() -> FirmwareView {
 pub(super) fn answer(query: Query, role: Role) -> Answer {
     match query {
         Query::Status(_) => Answer::Status(status()),
+        Query::Cell(_) => Answer::Cell(CellView {
+            name: known("home"),
+            timezone: known("Europe/Vienna"),
+        }),
         Query::Setup(_) => Answer::Setup(SetupView {
             complete: false,
             cell_name: None,
@@ -202,8 +206,14 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
             access_until: None,
             invited_by: username(Role::Owner),
         }),
-        Query::Passkeys(_) => Answer::Passkeys(page(passkey())),
-        Query::ApiTokens(_) => Answer::ApiTokens(page(api_token())),
+        Query::Passkeys(question) => {
+            let username = question.username.unwrap_or_else(|| username(role));
+            Answer::Passkeys(page(passkey(username)))
+        }
+        Query::ApiTokens(question) => {
+            let username = question.username.unwrap_or_else(|| username(role));
+            Answer::ApiTokens(page(api_token(username)))
+        }
         Query::AppPasswords(question) => {
             let username = question.username.unwrap_or_else(|| username(role));
             Answer::AppPasswords(page(app_password(username)))
@@ -304,9 +314,10 @@ pub(super) fn invited(form: &InviteForm) -> Outcome {
     }))
 }
 
-fn passkey() -> PasskeyView {
+fn passkey(username: Username) -> PasskeyView {
     PasskeyView {
         id: ID.to_owned(),
+        username,
         label: known("Anna's phone"),
         relying_party: RELYING_PARTY.to_owned(),
         usable: true,
@@ -329,7 +340,7 @@ pub(super) fn passkey_offered() -> Outcome {
 }
 
 pub(super) fn passkey_added() -> Outcome {
-    Outcome::PasskeyAdded(Box::new(passkey()))
+    Outcome::PasskeyAdded(Box::new(passkey(username(Role::Owner))))
 }
 
 pub(super) fn passkey_challenged() -> Outcome {
@@ -339,9 +350,10 @@ pub(super) fn passkey_challenged() -> Outcome {
     })
 }
 
-fn api_token() -> ApiTokenView {
+fn api_token(username: Username) -> ApiTokenView {
     ApiTokenView {
         id: ID.to_owned(),
+        username,
         label: known("backup"),
         scopes: BTreeSet::from([Area::Peers.read()]),
         created_at: NOW,
@@ -357,7 +369,7 @@ pub(super) fn api_token_added(form: ApiTokenForm) -> Outcome {
             label: form.label,
             scopes: form.scopes,
             expires_at: form.expires_at,
-            ..api_token()
+            ..api_token(username(Role::Owner))
         },
         secret: Secret::new(super::FakeControl::API_TOKEN.to_owned()),
     }))

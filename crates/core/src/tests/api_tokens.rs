@@ -80,7 +80,10 @@ async fn token_opens_what_it_is_good_for_and_nothing_else() {
         code(ask(core, &program, RecentProof).await).1,
         "wrong_scope"
     );
-    assert_eq!(code(ask(core, &program, ApiTokens).await).1, "wrong_scope");
+    assert_eq!(
+        code(ask(core, &program, ApiTokens { username: None }).await).1,
+        "wrong_scope"
+    );
     let more = form(&Scope::all().collect::<Vec<_>>());
     assert_eq!(
         code(add(&home, &program, more).await),
@@ -135,10 +138,21 @@ async fn token_ends_with_its_time_its_removal_and_whose_it_is() {
 
     let removed = add(&home, &anna, form(&reads)).await.unwrap();
     let remove = |id: &str| Action::RemoveApiToken { id: id.to_owned() };
-    let strange = home.somebody(Role::Owner);
+    let (admin, owner) = (home.somebody(Role::Admin), home.somebody(Role::Owner));
     let id = &removed.api_token.id;
-    assert_eq!(code(home.core.act(&strange, remove(id)).await).0, 404);
-    home.core.act(&anna, remove(id)).await.unwrap();
+    assert_eq!(code(home.core.act(&admin, remove(id)).await).0, 404);
+    // Owners see what lets others in, and end it.
+    let of_anna = || ApiTokens {
+        username: Some(OWNER.parse().unwrap()),
+    };
+    let core = home.core.as_ref();
+    assert_eq!(
+        code(ask(core, &admin, of_anna()).await),
+        (403, "wrong_role".into())
+    );
+    let listed = ask(core, &owner, of_anna()).await.unwrap().items;
+    assert!(listed.iter().any(|token| token.id == *id));
+    home.core.act(&owner, remove(id)).await.unwrap();
     assert_eq!(code(peers(&home, &bearer(&removed)).await).0, 401);
 
     let kept = add(&home, &anna, form(&reads)).await.unwrap();
@@ -164,7 +178,7 @@ async fn use_of_a_token_is_noted_and_wrong_ones_are_refused() {
     peers(&home, &bearer(&made)).await.unwrap();
     home.core.save_last_used().await;
     let home = home.restart().await;
-    let own = ask(home.core.as_ref(), &anna, ApiTokens)
+    let own = ask(home.core.as_ref(), &anna, ApiTokens { username: None })
         .await
         .unwrap()
         .items;

@@ -77,7 +77,7 @@ async fn sign_in(home: &Home, authenticator: &mut FakeAuthenticator) -> Result<C
 }
 
 async fn own(home: &Home, caller: &Caller) -> Vec<PasskeyView> {
-    let passkeys = ask(home.core.as_ref(), caller, Passkeys).await;
+    let passkeys = ask(home.core.as_ref(), caller, Passkeys { username: None }).await;
     passkeys.unwrap().items
 }
 
@@ -187,6 +187,19 @@ async fn passkeys_end_with_what_lets_their_owner_in() {
     });
     home.core.act(&root, reset).await.unwrap();
     assert_eq!(code(sign_in(&home, &mut phone).await).0, 401);
+    // An owner ends one of somebody else's.
+    let owner = home.somebody(Role::Owner);
+    let mut lost = add(&home, &helper).await.unwrap();
+    let of_helper = Passkeys {
+        username: Some("some-helper".parse().unwrap()),
+    };
+    let listed = ask(home.core.as_ref(), &owner, of_helper).await.unwrap();
+    let id = listed.items.last().unwrap().id.clone();
+    let admin = home.somebody(Role::Admin);
+    let remove = |id: &str| Action::RemovePasskey { id: id.to_owned() };
+    assert_eq!(code(home.core.act(&admin, remove(&id)).await).0, 404);
+    home.core.act(&owner, remove(&id)).await.unwrap();
+    assert_eq!(code(sign_in(&home, &mut lost).await).0, 401);
     let remove = Action::RemoveAccount {
         username: "some-helper".parse().unwrap(),
     };

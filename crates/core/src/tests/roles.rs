@@ -28,7 +28,8 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
     let range = Range::default;
     let peer = || "phone".parse().unwrap();
     match query {
-        Query::Status(_) => (Some(Role::Helper), Some(Setup.into())),
+        Query::Status(_) => (Some(Role::Helper), Some(Cell.into())),
+        Query::Cell(_) => (Some(Role::Member), Some(Setup.into())),
         Query::Setup(_) => (None, Some(RootCertificate.into())),
         Query::RootCertificate(_) => (None, Some(Settings { revision: None }.into())),
         Query::Settings(_) => (Some(Role::Helper), Some(Peers { range: range() }.into())),
@@ -62,8 +63,11 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
             let code = secret();
             (Some(Role::Admin), Some(Invited { code }.into()))
         }
-        Query::Invited(_) => (None, Some(Passkeys.into())),
-        Query::Passkeys(_) => (Some(Role::Member), Some(ApiTokens.into())),
+        Query::Invited(_) => (None, Some(Passkeys { username: None }.into())),
+        Query::Passkeys(_) => (
+            Some(Role::Member),
+            Some(ApiTokens { username: None }.into()),
+        ),
         Query::ApiTokens(_) => (
             Some(Role::Member),
             Some(AppPasswords { username: None }.into()),

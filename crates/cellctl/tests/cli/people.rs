@@ -1,0 +1,90 @@
+//! Invites, access, tokens and passkeys.
+
+use cell_control::action::Action;
+use cell_control::fake::{Call, FakeControl};
+use cell_control::query::Query;
+use cell_model::account::Role;
+
+use crate::daemon::Daemon;
+
+fn act(daemon: &Daemon) -> Action {
+    match daemon.only_call() {
+        Call::Act(action) => action,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn code_of_an_invite_stands_alone_on_standard_output() {
+    let daemon = Daemon::ready();
+    let ran = daemon.run("accounts invite ben --role helper --hours 2");
+    let shown = format!("{}\n", FakeControl::INVITE);
+    assert_eq!((ran.status, ran.stdout), (Some(0), shown));
+    assert!(
+        ran.stderr
+            .starts_with("ben enters it at https://BOX/invite until ")
+    );
+    let Action::Invite(form) = act(&daemon) else {
+        panic!("another act");
+    };
+    assert_eq!((form.role, form.expires_in_s), (Role::Helper, Some(7200)));
+    for wrong in [
+        "accounts invite",
+        "accounts invite ben --hours 0",
+        "accounts invite ben --hours 721",
+        "accounts invite ben --until tomorrow",
+        "accounts change ben",
+    ] {
+        assert_eq!(daemon.run(wrong).status, Some(2), "{wrong}");
+    }
+    assert!(daemon.control.take_calls().is_empty());
+}
+
+#[test]
+fn invites_are_listed_and_taken_back() {
+    let daemon = Daemon::ready();
+    assert_eq!(
+        daemon.succeed("accounts invites"),
+        "ID    USERNAME  ROLE    INVITED BY  COUNTS UNTIL\n\
+         0f0f  member    member  owner       2026-11-18T11:06:40Z\n"
+    );
+    daemon.only_call();
+    daemon.succeed("accounts revoke-invite 0f0f");
+    assert!(matches!(act(&daemon), Action::RevokeInvite { id } if id == "0f0f"));
+}
+
+#[test]
+fn access_changes_as_far_as_it_is_said() {
+    let daemon = Daemon::ready();
+    daemon.succeed("accounts change ben --until never");
+    let Action::ChangeAccount { update, .. } = act(&daemon) else {
+        panic!("another act");
+    };
+    assert_eq!((update.role, update.access_until), (None, Some(None)));
+    daemon.succeed("accounts change ben --role admin");
+    let Action::ChangeAccount { update, .. } = act(&daemon) else {
+        panic!("another act");
+    };
+    assert_eq!(
+        (update.role, update.access_until),
+        (Some(Role::Admin), None)
+    );
+}
+
+#[test]
+fn what_lets_somebody_in_is_listed_and_removed() {
+    let daemon = Daemon::ready();
+    let tokens = daemon.succeed("tokens list ben");
+    assert!(tokens.contains("backup  peers:read"), "{tokens}");
+    let Call::Snapshot(Query::ApiTokens(question)) = daemon.only_call() else {
+        panic!("another call");
+    };
+    assert_eq!(question.username.unwrap().as_str(), "ben");
+    daemon.succeed("tokens remove 0f0f");
+    assert!(matches!(act(&daemon), Action::RemoveApiToken { id } if id == "0f0f"));
+    let passkeys = daemon.succeed("passkeys list ben");
+    assert!(passkeys.contains("admin.home.cell"), "{passkeys}");
+    daemon.only_call();
+    daemon.succeed("passkeys remove 0f0f");
+    assert!(matches!(act(&daemon), Action::RemovePasskey { id } if id == "0f0f"));
+}
