@@ -191,7 +191,9 @@ impl Core {
             people.access_is_over(account, (self.clock)())
         };
         let refused = match found {
-            Ok((account, _)) if is_over(&account) => Unused::Refused(account, access_over()),
+            Ok((account, _)) if is_over(&account) => {
+                Unused::Refused(Box::new(account.username), access_over())
+            }
             Ok((account, passkey)) => {
                 self.keep_used(passkey).await?;
                 return self.open_session(address, &account, user_agent, None).await;
@@ -264,7 +266,10 @@ impl Core {
         let today = day((self.clock)());
         match passkey.used(&relying_party, &challenge, &assertion, today) {
             Ok(used) => Ok((account.clone(), used)),
-            Err(error) => Err(Unused::Refused(account.clone(), not_taken(401, error))),
+            Err(error) => Err(Unused::Refused(
+                Box::new(account.username.clone()),
+                not_taken(401, error),
+            )),
         }
     }
 
@@ -290,8 +295,8 @@ impl Core {
     /// Nobody guesses a passkey, so nothing keeps the right one from being tried. But what is wrong with one that is known
     /// is worth a record, and records are worth a bound: the brake on passwords of the account gives it.
     async fn refuse_passkey(&self, address: IpAddr, refused: Unused) -> Problem {
-        let (account, problem) = match refused {
-            Unused::Refused(account, problem) => (account, problem),
+        let (username, problem) = match refused {
+            Unused::Refused(username, problem) => (username, problem),
             Unused::Unknown(problem) => {
                 tracing::info!(%address, code = &*problem.code, "a passkey was refused");
                 return problem;
@@ -300,14 +305,14 @@ impl Core {
         let admitted = {
             let mut people = self.people();
             let throttle = &mut people.throttle;
-            throttle.admit(address, &account.username, now_since_boot())
+            throttle.admit(address, &username, now_since_boot())
         };
         if let Err(throttled) = admitted {
             return too_often(throttled.retry_after);
         }
         let event = AuditEvent::new("auth.login").from(address);
         let event = event.outcome(AuditOutcome::Refused);
-        let event = event.on(account.username.to_string());
+        let event = event.on(username.to_string());
         self.note(event.detail(problem.code.clone())).await;
         problem
     }
@@ -318,7 +323,7 @@ enum Unused {
     /// It is nobody's, or answers nothing that was asked.
     Unknown(Problem),
     /// It is this account's, and something is wrong with it.
-    Refused(Account, Problem),
+    Refused(Box<Username>, Problem),
 }
 
 impl People {

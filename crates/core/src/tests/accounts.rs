@@ -182,16 +182,18 @@ async fn who_waits_for_the_lock_is_asked_again_who_they_are() {
     let mut token = serde_json::json!({ "label": "x", "scopes": ["peers:read"] });
     let form = serde_json::from_value(token.take()).unwrap();
     let writer = home.core.writer.lock().await;
-    let queue = async |caller: Caller, action: Action| {
+    let queue = |caller: Caller, action: Action| {
         let core = std::sync::Arc::clone(&core);
-        let queued = tokio::spawn(async move { core.act(&caller, action).await });
-        // It is let in, and waits.
+        tokio::spawn(async move { core.act(&caller, action).await })
+    };
+    // Each is let in, and waits.
+    let waits = async || {
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        queued
     };
-    let demoted = queue(Caller::local(), demote).await;
+    let demoted = queue(Caller::local(), demote);
+    waits().await;
     let again = Action::ChangeAccount {
         username: "some-owner".parse().unwrap(),
         update: AccountUpdate {
@@ -199,8 +201,9 @@ async fn who_waits_for_the_lock_is_asked_again_who_they_are() {
             access_until: None,
         },
     };
-    let promoted = queue(ben.clone(), again).await;
-    let added = queue(ben.clone(), Action::AddApiToken(form)).await;
+    let promoted = queue(ben.clone(), again);
+    let added = queue(ben.clone(), Action::AddApiToken(form));
+    waits().await;
     drop(writer);
     demoted.await.unwrap().unwrap();
     for late in [promoted, added] {
