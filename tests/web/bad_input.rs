@@ -40,6 +40,7 @@ fn path(operation: &Operation) -> String {
         ("{service}", "files"),
         ("{part}", "dns"),
         ("{id}", "none"),
+        ("{group}", "none"),
     ];
     names
         .iter()

@@ -153,6 +153,9 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
         }
     };
     let [owners, members] = ["owner", "member"].map(has);
+    let group = json!({ "members": ["member", "owner"] });
+    let reply = owner.put("/api/groups/family", &group).unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.text());
     let invite = json!({ "username": LONG_NAME, "role": "member" });
     let invite = owner.post("/api/auth/invites", &invite).unwrap().json();
     let code = invite["code"].as_str().unwrap();
@@ -303,6 +306,7 @@ fn pages_of(role: Role, own: &Has, members: &Has) -> Vec<Value> {
         ("{number}", "2"),
         ("{part}", "dns"),
         ("{source}", "friends"),
+        ("{group}", "family"),
     ];
     PAGES
         .iter()

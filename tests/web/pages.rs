@@ -19,6 +19,7 @@ fn path(path: &str) -> String {
         ("{service}", "files"),
         ("{part}", "dns"),
         ("{id}", "none"),
+        ("{group}", "none"),
     ];
     names
         .iter()

@@ -174,6 +174,7 @@ fn token_gets_to_what_it_is_good_for_and_to_nothing_else() {
             .replace("{name}", "nowhere")
             .replace("{username}", "nobody")
             .replace("{service}", "nowhere")
+            .replace("{group}", "nowhere")
             .replace("{id}", "nowhere");
         for (scope, token) in &tokens {
             let mut request = with_token(operation.method.as_str(), &path, token);

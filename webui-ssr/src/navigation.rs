@@ -2,7 +2,7 @@
 
 use cell_control::view::ServiceView;
 use cell_model::account::Role;
-use cell_model::name::{ServiceId, SourceName, Username};
+use cell_model::name::{GroupName, ServiceId, SourceName, Username};
 use cell_model::status::Part;
 use http::Method;
 
@@ -151,6 +151,11 @@ pub(crate) fn own_peer_path(name: &str) -> String {
 /// The pages of a service.
 pub(crate) fn service_path(id: &ServiceId) -> String {
     format!("/services/{id}")
+}
+
+/// The page of a group; see [`peer_path`].
+pub(crate) fn group_path(name: &GroupName) -> String {
+    format!("/groups/{}", escaped_first(name.as_str()))
 }
 
 /// The pages of a source; see [`peer_path`].

@@ -10,7 +10,7 @@ use http::Method;
 use crate::assets;
 use crate::forms::{self, Field};
 use crate::handlers::{
-    account, api_tokens, app_passwords, audit, dns, invites, network, overview, own_peers,
+    account, api_tokens, app_passwords, audit, dns, groups, invites, network, overview, own_peers,
     own_services, parts, passkeys, peers, people, revisions, second_factor, service_data,
     service_internet, service_profile, service_settings, services, settings, setup, sign_in,
     sources, system,
@@ -179,6 +179,9 @@ pub static PAGES: &[Page] = &[
         post!("/services/{service}/internet", ADMIN, forms::service::OPEN, service_internet::open),
         post!("/services/{service}/internet/close", ADMIN, &[], service_internet::close)
     ]),
+    page!("/services/{service}/people", "Who may use {service}", None, ADMIN, groups::ask_users, [
+        post!("/services/{service}/people", ADMIN, forms::group::USERS, groups::set_users)
+    ]),
     page!("/services/{service}/update", "Update {service}", None, ADMIN, services::ask_update, [
         post!("/services/{service}/update", ADMIN, &[], services::update)
     ]),
@@ -273,6 +276,14 @@ pub static PAGES: &[Page] = &[
     ]),
     page!("/people/{username}/app-passwords/{id}/remove", "Remove an app password", None, ADMIN, app_passwords::ask_remove, [
         post!("/people/{username}/app-passwords/{id}/remove", ADMIN, &[], app_passwords::remove)
+    ]),
+    page!("/groups", "Groups", Some(Group::People), ADMIN, groups::list, []),
+    page!("/groups/new", "Add a group", None, ADMIN, groups::new, [
+        post!("/groups/new", ADMIN, forms::group::NEW, groups::add)
+    ]),
+    page!("/groups/{group}", "{group}", None, ADMIN, groups::show, [
+        post!("/groups/{group}", ADMIN, forms::group::CHANGE, groups::change),
+        post!("/groups/{group}/remove", ADMIN, &[], groups::remove)
     ]),
     page!("/account", "My account", Some(Group::People), Access::SignedIn, account::show, [
         post!("/account/sessions/end", Access::SignedIn, forms::session::REVOKE, account::revoke),

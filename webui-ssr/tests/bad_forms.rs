@@ -57,6 +57,8 @@ fn right(field: &Field<'static>) -> Option<&'static str> {
         ("vpn_subnet" | "vpn.subnet", _) => "10.31.7.0/24",
         ("endpoint" | "cell.endpoint", _) => "home.example.org",
         ("upstreams", _) => "9.9.9.9",
+        ("members", _) => "anna\nben",
+        ("groups", _) => "family",
         ("updates.source", _) => "https://updates.example.org/cell",
         ("updates.window.from" | "updates.window.until", _) => "03:00",
         ("from", _) => "stick",

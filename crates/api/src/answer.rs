@@ -5,7 +5,7 @@ use cell_control::invite::InviteView;
 use cell_control::passkey::PasskeyView;
 use cell_control::query::Range;
 use cell_control::second_factor::SecondFactorView;
-use cell_control::view::{OwnServiceView, Page, PeerView, ServiceView, SetupView};
+use cell_control::view::{GroupView, OwnServiceView, Page, PeerView, ServiceView, SetupView};
 use cell_gate::{Reply, Visit};
 use cell_model::account::Role;
 use cell_model::name::Username;
@@ -192,6 +192,13 @@ pub(crate) struct AccountAnswer {
     pub(crate) username: Username,
     /// What it may do.
     pub(crate) role: Role,
+}
+
+/// A group of people.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct GroupAnswer {
+    /// It.
+    pub(crate) group: GroupView,
 }
 
 /// A passkey.

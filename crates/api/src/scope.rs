@@ -6,12 +6,13 @@ use cell_model::scope::{Area, Scope};
 use crate::row::Row;
 
 /// Areas by what paths start with; the first that fits counts.
-const AREAS: [(&str, Area); 18] = [
+const AREAS: [(&str, Area); 19] = [
     ("/api/openapi.json", Area::Status),
     ("/api/status", Area::Status),
     ("/api/parts", Area::Status),
     ("/api/auth", Area::People),
     ("/api/app-passwords", Area::People),
+    ("/api/groups", Area::People),
     ("/api/peers", Area::Peers),
     ("/api/peer/", Area::Peers),
     ("/api/wireguard", Area::Peers),

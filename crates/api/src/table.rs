@@ -14,26 +14,27 @@ use cell_control::passkey::{
 };
 use cell_control::second_factor::NewRecoveryCodes;
 use cell_control::view::{
-    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, KeptDataView,
-    LogPage, OfferView, OwnServiceView, Page, PartView, PeerView, RefreshView, RevisionView,
-    ServiceLogLine, ServiceView, SessionView, SetupView, SourceView, StatusView, VerbosityView,
-    WireGuardView,
+    AccountView, AuditPage, AuditVerifyView, ConfigView, DiffView, FirmwareView, GroupView,
+    KeptDataView, LogPage, OfferView, OwnServiceView, Page, PartView, PeerView, RefreshView,
+    RevisionView, ServiceLogLine, ServiceView, SessionView, SetupView, SourceView, StatusView,
+    VerbosityView, WireGuardView,
 };
 use cell_gate::Access;
 use cell_model::account::Role;
 
 use crate::answer::{
-    AccountAnswer, ChangeAnswer, CsrfAnswer, DashboardAnswer, HealthAnswer, IdentityAnswer,
-    NewInviteAnswer, OfferedSecondFactorAnswer, PasskeyAnswer, PeerAnswer, PeerFileAnswer,
-    SecondFactorAnswer, ServiceAnswer, SetupAnswer, StepAnswer, WizardAnswer,
+    AccountAnswer, ChangeAnswer, CsrfAnswer, DashboardAnswer, GroupAnswer, HealthAnswer,
+    IdentityAnswer, NewInviteAnswer, OfferedSecondFactorAnswer, PasskeyAnswer, PeerAnswer,
+    PeerFileAnswer, SecondFactorAnswer, ServiceAnswer, SetupAnswer, StepAnswer, WizardAnswer,
 };
 use crate::openapi;
 use crate::parameter::{CURSOR, LIMIT};
 use crate::routes::auth::{CodeForm, LoginForm, ReauthenticationForm};
+use crate::routes::groups::GroupForm;
 use crate::routes::setup::StepForm;
 use crate::routes::{
-    api_tokens, app_passwords, audit, auth, config, firmware, invites, own_peers, parts, passkeys,
-    peers, services, setup,
+    api_tokens, app_passwords, audit, auth, config, firmware, groups, invites, own_peers, parts,
+    passkeys, peers, services, setup,
 };
 use crate::row::{CHANGE, OWN, READ, Row, handler};
 
@@ -525,6 +526,27 @@ pub(crate) static ROWS: &[Row] = &[
         "Services that you may use, and how.",
     )
     .answers::<Page<OwnServiceView>>(),
+    Row::get(
+        "/api/groups",
+        "groups",
+        handler!(groups::list, &[LIMIT, CURSOR]),
+    )
+    .is(CHANGE, "Groups of people.")
+    .answers::<Page<GroupView>>(),
+    Row::put("/api/groups/{group}", "putGroup", handler!(groups::put))
+        .is(CHANGE, "Make a group, or give it other members.")
+        .takes::<GroupForm>(r#"{"members":["anna","ben"]}"#)
+        .answers::<GroupAnswer>()
+        .may_wait()
+        .refuses(&[404, 409]),
+    Row::delete(
+        "/api/groups/{group}",
+        "removeGroup",
+        handler!(groups::remove),
+    )
+    .is(CHANGE, "Remove a group that no service is for.")
+    .may_wait()
+    .refuses(&[404, 409]),
     // Settings.
     Row::get("/api/status", "status", handler!(parts::status))
         .is(READ, "How everything is.")

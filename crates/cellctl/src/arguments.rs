@@ -6,8 +6,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::command::{
-    accounts, app_passwords, audit, firmware, interfaces, logs, parts, passkeys, peers, revisions,
-    services, settings, setup, status, store, tokens,
+    accounts, app_passwords, audit, firmware, groups, interfaces, logs, parts, passkeys, peers,
+    revisions, services, settings, setup, status, store, tokens,
 };
 use crate::core::Core;
 use crate::error::CellctlError;
@@ -64,6 +64,9 @@ enum Command {
     /// People who may sign in
     #[command(subcommand)]
     Accounts(accounts::Command),
+    /// Groups of people
+    #[command(subcommand)]
+    Groups(groups::Command),
     /// Set a new password for an account; it is read from the terminal, or from standard input
     ResetPassword(accounts::Reset),
     /// Passwords of people's devices, for services
@@ -127,6 +130,7 @@ impl Arguments {
             Command::Audit(command) => command.perform(&core, &output).await,
             Command::Accounts(command) => command.perform(&core, &output).await,
             Command::ResetPassword(reset) => reset.perform(&core, &output).await,
+            Command::Groups(command) => command.perform(&core, &output).await,
             Command::AppPasswords(command) => command.perform(&core, &output).await,
             Command::Passkeys(command) => command.perform(&core, &output).await,
             Command::Tokens(command) => command.perform(&core, &output).await,

@@ -9,7 +9,9 @@ use cell_model::config::{
 };
 use cell_model::endpoint::Endpoint;
 use cell_model::key::PublicKey;
-use cell_model::name::{CellName, Domain, PeerName, ServiceId, SettingKey, TimeZoneName, Username};
+use cell_model::name::{
+    CellName, Domain, GroupName, PeerName, ServiceId, SettingKey, TimeZoneName, Username,
+};
 use cell_model::secret::{Secret, exposed, exposed_option};
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
@@ -52,6 +54,18 @@ pub enum Change {
     },
     /// One of the caller's own devices. 404 when it is not theirs.
     OwnPeer(OwnPeerChange),
+    /// A group, as it shall be: new, or with other members.
+    PutGroup {
+        /// Its name.
+        name: GroupName,
+        /// Who is in it.
+        members: BTreeSet<Username>,
+    },
+    /// A group goes. 409 while a service is for it.
+    RemoveGroup {
+        /// Which.
+        name: GroupName,
+    },
     /// A service is installed, and those that it needs.
     InstallService(ServiceForm),
     /// The newest version that the box has of it, on trial until it is known to be well.
@@ -265,6 +279,14 @@ pub struct ServiceUpdate {
     /// Whether the internet reaches its hosts.
     #[serde(default)]
     pub published: Option<bool>,
+    /// Groups whose people may use it; `null`: everybody.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<BTreeSet<GroupName>>")]
+    pub groups: Option<Option<BTreeSet<GroupName>>>,
     /// Answers; `null` for what the manifest says.
     #[serde(default)]
     pub answers: BTreeMap<SettingKey, Option<SettingValue>>,

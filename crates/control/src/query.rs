@@ -11,9 +11,9 @@ use crate::invite::{InviteView, InvitedView};
 use crate::passkey::PasskeyView;
 use crate::view::{
     AccountView, AuditPage, AuditVerifyView, CellView, ConfigView, DiffView, FirmwareView,
-    KeptDataView, LogPage, NetworkView, OfferView, OwnServiceView, Page, PartView, PeerView,
-    RevisionView, RootCertificateView, ServiceLogLine, ServiceView, SessionsView, SetupView,
-    SourceView, StatusView, VerbosityView, WireGuardView,
+    GroupView, KeptDataView, LogPage, NetworkView, OfferView, OwnServiceView, Page, PartView,
+    PeerView, RevisionView, RootCertificateView, ServiceLogLine, ServiceView, SessionsView,
+    SetupView, SourceView, StatusView, VerbosityView, WireGuardView,
 };
 
 /// A question and the answer that belongs to it.
@@ -89,6 +89,8 @@ questions! {
     Accounts -> Page<AccountView>;
     /// One of them.
     Account -> AccountView;
+    /// Groups of people; on one page, since there are few.
+    Groups -> Page<GroupView>;
     /// Invites that count, the oldest first; on one page, since there are few.
     Invites -> Page<InviteView>;
     /// What a code invites to. Needs no sign-in; 401 when it is wrong or over.
@@ -258,6 +260,10 @@ pub struct Account {
     /// Which.
     pub username: Username,
 }
+
+/// See [`Query::Groups`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Groups;
 
 /// See [`Query::Invites`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

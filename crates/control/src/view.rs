@@ -14,7 +14,9 @@ use cell_model::config::{
 };
 use cell_model::facts::InterfaceFacts;
 use cell_model::key::PublicKey;
-use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName, TimeZoneName, Username};
+use cell_model::name::{
+    CellName, DnsLabel, GroupName, InterfaceName, PeerName, ServiceId, TimeZoneName, Username,
+};
 use cell_model::status::{DnsStatus, ItemStatus, Part, State, WireGuardBackend};
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
@@ -64,6 +66,17 @@ pub struct StatusView {
     pub peers: usize,
     /// What to know: "secrets are not protected from whoever holds the disk", a wrong clock.
     pub notices: Vec<String>,
+}
+
+/// A group of people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupView {
+    /// Its name.
+    pub name: GroupName,
+    /// Who is in it.
+    pub members: BTreeSet<Username>,
+    /// Services that are for it.
+    pub services: BTreeSet<ServiceId>,
 }
 
 /// Which box this is.

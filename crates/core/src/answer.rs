@@ -10,9 +10,9 @@ use cell_control::caller::{Caller, Credential, now_since_boot};
 use cell_control::query::{Answer, Audit, Diff, Query, Range, Settings};
 use cell_control::second_factor::SecondFactorView;
 use cell_control::view::{
-    AccountView, AuditVerifyView, AuditView, CellView, ConfigView, DhcpView, DiffView, LeaseView,
-    LogPage, NetworkView, Page, PartView, PeerView, RevisionView, RootCertificateView, SessionView,
-    SessionsView, StatusView, WireGuardPeerView, WireGuardView,
+    AccountView, AuditVerifyView, AuditView, CellView, ConfigView, DhcpView, DiffView, GroupView,
+    LeaseView, LogPage, NetworkView, Page, PartView, PeerView, RevisionView, RootCertificateView,
+    SessionView, SessionsView, StatusView, WireGuardPeerView, WireGuardView,
 };
 use cell_model::Timestamp;
 use cell_model::account::{Identity, Role};
@@ -28,6 +28,7 @@ use cell_store::{RevisionSummary, StoreError};
 
 use crate::authorise::{Needs, needs_to_ask, setup_required, sign_in_required};
 use crate::confirmation::Confirmation;
+use crate::edit::group::services_for;
 use crate::people::People;
 use crate::set_up::internal;
 use crate::sign_in::own_session;
@@ -89,6 +90,7 @@ impl Core {
                 let account = self.account(&query.username)?;
                 Answer::Account(account_view(&self.people(), &account, (self.clock)()))
             }
+            Query::Groups(_) => Answer::Groups(self.groups()?),
             Query::Invites(_) => Answer::Invites(self.invites()),
             Query::Invited(query) => Answer::Invited(self.invited(query.code.expose())?),
             Query::Passkeys(query) => {
@@ -450,6 +452,19 @@ impl Core {
             }
             Err(error) => Err(internal(&error)),
         }
+    }
+
+    fn groups(&self) -> Result<Page<GroupView>, Problem> {
+        let config = self.config()?;
+        let items = config.groups.iter().map(|(name, group)| GroupView {
+            name: name.clone(),
+            members: group.members.clone(),
+            services: services_for(&config, name).cloned().collect(),
+        });
+        Ok(Page {
+            items: items.collect(),
+            next: None,
+        })
     }
 
     fn accounts(&self, range: &Range) -> Result<Page<AccountView>, Problem> {

@@ -217,8 +217,14 @@ impl Core {
         let now = (self.clock)();
         let account = people.accounts.get(&username);
         let is_over = account.is_none_or(|account| people.access_is_over(account, now));
+        let may_use = || {
+            let desired = self.desired.borrow();
+            let config = desired.config.as_ref();
+            config.is_none_or(|config| config.may_use(&username, service))
+        };
         match checked {
             _ if is_over => Err(access_over()),
+            _ if !may_use() => Err(not_for_you()),
             AppPasswordCheck::Right => Ok(Outcome::Admitted { username }),
             _ => Err(other_service()),
         }
@@ -300,6 +306,15 @@ fn wrong_app_password() -> Problem {
         "The name or the app password is wrong",
         "Services take your name and an app password, which your account's page makes for each device; never the password \
          you sign in with.",
+    )
+}
+
+fn not_for_you() -> Problem {
+    Problem::new(
+        403,
+        "not_for_you",
+        "The service is for others",
+        "Whoever runs the box has chosen who may use it.",
     )
 }
 

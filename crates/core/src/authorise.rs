@@ -173,7 +173,7 @@ pub(crate) fn needs_to_ask(query: &Query) -> Option<Needs> {
         Query::AppPasswords(_) | Query::Sessions(_) => Needs::scoped(Member, Area::People.read()),
         Query::Cell(_) => Needs::scoped(Member, Area::Status.read()),
         Query::OwnPeers(_) | Query::OwnServices(_) => Needs::scoped(Member, Area::Peers.read()),
-        Query::Accounts(_) | Query::Account(_) | Query::Invites(_) => {
+        Query::Accounts(_) | Query::Account(_) | Query::Groups(_) | Query::Invites(_) => {
             Needs::scoped(Admin, Area::People.read())
         }
         Query::TrialLog(_) => Needs::scoped(Admin, Area::Firmware.read()),
@@ -211,6 +211,9 @@ pub(crate) fn needs_to_change(change: &Change) -> Needs {
         | Change::RekeyPeer { .. }
         | Change::FetchPeerFile { .. }
         | Change::RemovePeer { .. } => Needs::scoped(Role::Admin, Area::Peers.write()),
+        Change::PutGroup { .. } | Change::RemoveGroup { .. } => {
+            Needs::scoped(Role::Admin, Area::People.write())
+        }
         Change::InstallService(_)
         | Change::UpdateService { .. }
         | Change::ChangeService { .. }

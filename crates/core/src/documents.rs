@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cell_model::config::{Config, PeerConfig, ServiceConfig, ServicesConfig};
-use cell_model::name::{PeerName, ServiceId};
+use cell_model::name::{GroupName, PeerName, ServiceId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Before the name of a device in the key of its document.
 const PEER: &str = "peer/";
+/// Before the name of a group.
+const GROUP: &str = "group/";
 /// Before the id of a service.
 const SERVICE: &str = "service/";
 /// What else there is about services; not there while all of it is as usual, as in configs of before there were any.
@@ -51,6 +53,7 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
         return Ok(None);
     }
     let mut peers = BTreeMap::new();
+    let mut groups = BTreeMap::new();
     let mut services = match documents.get(SERVICES) {
         Some(json) => parse(SERVICES, json)?,
         None => ServicesConfig::default(),
@@ -62,6 +65,11 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
                 .map_err(|_| DocumentError::Unknown(key.clone()))?;
             let peer: PeerConfig = parse(key, json)?;
             peers.insert(name, Arc::new(peer));
+        } else if let Some(name) = key.strip_prefix(GROUP) {
+            let name: GroupName = name
+                .parse()
+                .map_err(|_| DocumentError::Unknown(key.clone()))?;
+            groups.insert(name, parse(key, json)?);
         } else if let Some(id) = key.strip_prefix(SERVICE) {
             let id: ServiceId = id
                 .parse()
@@ -80,6 +88,7 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
         dns: section(documents, "dns")?,
         updates: section(documents, "updates")?,
         services,
+        groups,
         peers,
     }))
 }
@@ -99,6 +108,7 @@ pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes
         dns,
         updates,
         services,
+        groups,
         peers,
     } = after;
     let mut changes = Changes::new();
@@ -131,6 +141,15 @@ pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes
     let usual = ServicesConfig::default();
     let services_before = before.map_or(&usual, |config| &config.services);
     service_changes(&mut changes, services_before, services)?;
+    for (name, group) in groups {
+        let old = before.and_then(|config| config.groups.get(name));
+        put(&mut changes, &format!("{GROUP}{name}"), old, group)?;
+    }
+    for name in before.iter().flat_map(|config| config.groups.keys()) {
+        if !groups.contains_key(name) {
+            changes.insert(format!("{GROUP}{name}"), None);
+        }
+    }
     for (name, peer) in peers {
         let old = before.and_then(|config| config.peers.get(name));
         // The same allocation is the same peer: spares comparing 10,000 of them.

@@ -86,6 +86,17 @@ impl Core {
                 true => Ok(change.clone()),
                 false => Err(Problem::field("username", "must be the name of an account")),
             },
+            Change::PutGroup { members, .. } => {
+                let people = self.people();
+                let mut members = members.iter();
+                match members.find(|member| !people.accounts.contains_key(*member)) {
+                    Some(member) => Err(Problem::field(
+                        "members",
+                        format!("must be names of accounts; there is no {member}"),
+                    )),
+                    None => Ok(change.clone()),
+                }
+            }
             _ => Ok(change.clone()),
         }
     }
@@ -96,8 +107,8 @@ impl Core {
         found.map_or(Timestamp::MIN, |found| found.summary.time)
     }
 
-    /// Takes devices out of a config of back `then` whose person has gone since, also when somebody else has their name
-    /// by now. Answers which.
+    /// Takes whoever has gone since out of the groups of a config of back `then`, and their devices out of it, also when
+    /// somebody else has their name by now. Answers which devices.
     pub(crate) fn without_strangers(
         &self,
         now: &Config,
@@ -114,6 +125,14 @@ impl Core {
             present.is_none_or(|present| present.username != peer.username)
                 && account.is_none_or(|account| account.created_at > then)
         };
+        for (name, group) in &mut earlier.groups {
+            let present = now.groups.get(name);
+            group.members.retain(|member| {
+                let account = people.accounts.get(member);
+                present.is_some_and(|present| present.members.contains(member))
+                    || account.is_some_and(|account| account.created_at <= then)
+            });
+        }
         let mut gone = Vec::new();
         earlier.peers.retain(|name, peer| {
             let stays = !is_strange(name, peer);

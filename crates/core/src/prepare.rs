@@ -100,6 +100,7 @@ pub(crate) fn config(
         },
         updates: UpdatesConfig::default(),
         services: Default::default(),
+        groups: BTreeMap::new(),
         peers: BTreeMap::new(),
     };
     lint::check(&config, facts, &vpn_interface())?;

@@ -115,7 +115,8 @@ impl Core {
     ) -> Result<Page<OwnServiceView>, Problem> {
         let config = self.config()?;
         let running = config.services.installed.iter();
-        let running = running.filter(|(_, service)| service.enabled);
+        let running = running
+            .filter(|(id, service)| service.enabled && config.may_use(&identity.username, id));
         let items = running.map(|(id, service)| self.view(identity, &config, id, service).into());
         Ok(Page {
             items: items.collect(),
@@ -199,6 +200,7 @@ impl Core {
             version: manifest.version,
             release: manifest.release,
             enabled: service.enabled,
+            groups: service.groups.clone(),
             published: (!manifest.routes.is_empty()).then_some(service.published),
             state: status.0,
             since: status.2,
@@ -346,6 +348,7 @@ fn unreadable(
         release: 0,
         enabled: service.enabled,
         published: None,
+        groups: service.groups.clone(),
         state,
         since,
         detail,

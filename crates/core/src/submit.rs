@@ -473,6 +473,8 @@ fn event_of(change: &Change, identity: &Identity, caller: &Caller) -> AuditEvent
             };
             (action, Some(name.to_string()))
         }
+        Change::PutGroup { name, .. } => ("group.put", Some(name.to_string())),
+        Change::RemoveGroup { name } => ("group.remove", Some(name.to_string())),
         Change::InstallService(form) => ("service.install", Some(form.id.to_string())),
         Change::UpdateService { id } => ("service.update", Some(id.to_string())),
         Change::ChangeService { id, .. } => ("service.change", Some(id.to_string())),

@@ -235,6 +235,14 @@ name!(
 );
 
 name!(
+    GroupName,
+    31,
+    "^[a-z][a-z0-9-]*$",
+    "What a group of people is called: a lower-case letter, then letters, digits and inner hyphens.",
+    lower_label
+);
+
+name!(
     PartName,
     31,
     "^[a-z][a-z0-9-]*$",

@@ -125,6 +125,7 @@ fn config() -> Config {
         },
         updates: UpdatesConfig::default(),
         services: Default::default(),
+        groups: BTreeMap::new(),
         peers: BTreeMap::new(),
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod audit;
 pub(crate) mod dns;
 mod draft;
 pub(crate) mod field;
+pub(crate) mod group;
 pub(crate) mod network;
 pub(crate) mod passkey;
 pub(crate) mod peer;

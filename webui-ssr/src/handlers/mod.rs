@@ -5,6 +5,7 @@ pub(crate) mod api_tokens;
 pub(crate) mod app_passwords;
 pub(crate) mod audit;
 pub(crate) mod dns;
+pub(crate) mod groups;
 pub(crate) mod invites;
 pub(crate) mod network;
 pub(crate) mod overview;

@@ -79,6 +79,7 @@ fn about(frame: &Frame, service: &ServiceView) -> Vec<(&'static str, Markup)> {
     if service.published.is_some() {
         pairs.push(("Reached by", reached_by(frame, service)));
     }
+    pairs.push(("Used by", used_by(frame, service)));
     pairs.push(("Version", version(service)));
     if let Some(failed) = &service.failed_update {
         let failed = html! { "To version " (failed.version) ": taken back. " (failed.reason) };
@@ -99,6 +100,21 @@ fn about(frame: &Frame, service: &ServiceView) -> Vec<(&'static str, Markup)> {
         pairs.push(("Needed by", list(ids)));
     }
     pairs
+}
+
+/// Whose service it is, and where that is changed.
+fn used_by(frame: &Frame, service: &ServiceView) -> Markup {
+    let names = service.groups.iter().flatten();
+    let names: Vec<&str> = names.map(|name| name.as_str()).collect();
+    html! {
+        @match &service.groups {
+            None => "Everybody who has an account.",
+            Some(_) => { "The groups " (names.join(", ")) "." }
+        }
+        @if frame.may_post("/services/{service}/people") {
+            " " a href={ (service_path(&service.id)) "/people" } { "Change who may use it" }
+        }
+    }
 }
 
 /// Who may come, and where that is changed.

@@ -194,6 +194,7 @@ pub(crate) fn concrete(path: &str) -> String {
         .replace("{number}", "7")
         .replace("{service}", "files")
         .replace("{source}", "friends")
+        .replace("{group}", "family")
         .replace("{id}", "0f0f")
 }
 

@@ -162,6 +162,7 @@ fn uri(operation: &Operation) -> String {
         ("{number}", "7"),
         ("{part}", "dns"),
         ("{id}", "0f0f"),
+        ("{group}", "family"),
         ("{service}", "files"),
     ] {
         uri = uri.replace(name, value);

@@ -1,10 +1,12 @@
 //! Services that are installed: how they are, what they use, what they say, what they have left.
 
+use std::collections::BTreeSet;
+
 use cell_control::action::Action;
 use cell_control::change::{Change, ServiceUpdate};
 use cell_control::query::{KeptData, Range, Service, ServiceLogs, Services};
 use cell_control::view::{KeptDataView, Page, ServiceLogLine, ServiceView};
-use cell_model::name::ServiceId;
+use cell_model::name::{GroupName, ServiceId};
 use clap::Subcommand;
 
 use crate::command::Limit;
@@ -61,6 +63,14 @@ pub(crate) enum Command {
     Unpublish {
         /// Its id
         service: ServiceId,
+    },
+    /// Say which groups' people may use a service
+    Allow {
+        /// Its id
+        service: ServiceId,
+        /// Names of groups; everybody when not said
+        #[arg(value_name = "A,B", value_delimiter = ',')]
+        groups: Vec<GroupName>,
     },
     /// Remove a service; what it has kept stays unless it is to be deleted
     Remove {
@@ -123,6 +133,18 @@ impl Command {
                 submit(core, output, change).await?;
             }
             Self::Publish { service } => submit(core, output, publish(service, true)).await?,
+            Self::Allow { service, groups } => {
+                let groups = Some(groups.into_iter().collect());
+                let update = ServiceUpdate {
+                    groups: Some(groups.filter(|groups: &BTreeSet<GroupName>| !groups.is_empty())),
+                    ..ServiceUpdate::default()
+                };
+                let change = Change::ChangeService {
+                    id: service,
+                    update,
+                };
+                submit(core, output, change).await?;
+            }
             Self::Unpublish { service } => submit(core, output, publish(service, false)).await?,
             Self::Remove {
                 service,

@@ -1,6 +1,7 @@
 //! Invites, access, tokens and passkeys.
 
 use cell_control::action::Action;
+use cell_control::change::Change;
 use cell_control::fake::{Call, FakeControl};
 use cell_control::query::Query;
 use cell_model::account::Role;
@@ -87,4 +88,28 @@ fn what_lets_somebody_in_is_listed_and_removed() {
     daemon.only_call();
     daemon.succeed("passkeys remove 0f0f");
     assert!(matches!(act(&daemon), Action::RemovePasskey { id } if id == "0f0f"));
+}
+
+#[test]
+fn groups_are_listed_set_and_given_services() {
+    let daemon = Daemon::ready();
+    assert_eq!(
+        daemon.succeed("groups list"),
+        "NAME    MEMBERS        SERVICES\n\
+         family  member, owner  files\n"
+    );
+    daemon.only_call();
+    daemon.succeed("groups set family anna,ben");
+    let Call::Submit(Change::PutGroup { members, .. }) = daemon.only_call() else {
+        panic!("another call");
+    };
+    assert_eq!(members.len(), 2);
+    for (arguments, expected) in [("", None), (" family,guests", Some(2))] {
+        daemon.succeed(&format!("services allow files{arguments}"));
+        let Call::Submit(Change::ChangeService { update, .. }) = daemon.only_call() else {
+            panic!("another call");
+        };
+        let groups = update.groups.unwrap();
+        assert_eq!(groups.map(|groups| groups.len()), expected);
+    }
 }

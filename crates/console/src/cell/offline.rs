@@ -113,6 +113,7 @@ impl OfflineCell {
             dns: section(documents, "dns")?,
             updates: Default::default(),
             services: Default::default(),
+            groups: BTreeMap::new(),
             peers: BTreeMap::new(),
         })
     }

@@ -27,10 +27,10 @@ use crate::query::{Answer, Query};
 use crate::second_factor::{NewRecoveryCodes, OfferedSecondFactor};
 use crate::view::{
     AccountView, AuditVerifyView, AuditView, AvailableView, CellView, CheckView, ConfigView,
-    DhcpView, DiffEntry, DiffView, FirmwareView, LeaseView, LogLine, LogPage, NetworkView, Page,
-    PartView, PeerView, RefreshView, RevisionView, RootCertificateView, SessionView, SessionsView,
-    SetupView, SlotsView, StatusView, TrialView, UpdateState, UpdateView, VerbosityView,
-    WireGuardPeerView, WireGuardView,
+    DhcpView, DiffEntry, DiffView, FirmwareView, GroupView, LeaseView, LogLine, LogPage,
+    NetworkView, Page, PartView, PeerView, RefreshView, RevisionView, RootCertificateView,
+    SessionView, SessionsView, SetupView, SlotsView, StatusView, TrialView, UpdateState,
+    UpdateView, VerbosityView, WireGuardPeerView, WireGuardView,
 };
 
 use self::services::{kept_data, log_line, offer, service};
@@ -198,6 +198,11 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
         }),
         Query::Accounts(_) => Answer::Accounts(page(account(username(Role::Owner)))),
         Query::Account(question) => Answer::Account(account(question.username)),
+        Query::Groups(_) => Answer::Groups(page(GroupView {
+            name: known("family"),
+            members: BTreeSet::from([username(Role::Owner), username(Role::Member)]),
+            services: BTreeSet::from([known("files")]),
+        })),
         Query::Invites(_) => Answer::Invites(page(invite(username(Role::Member), Role::Member))),
         Query::Invited(_) => Answer::Invited(InvitedView {
             cell_name: known("home"),

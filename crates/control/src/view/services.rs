@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cell_model::Timestamp;
 use cell_model::config::SettingValue;
-use cell_model::name::{ServiceId, SettingKey, SourceName};
+use cell_model::name::{GroupName, ServiceId, SettingKey, SourceName};
 use cell_model::status::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ pub struct ServiceView {
     pub enabled: bool,
     /// Whether the internet reaches its hosts while it runs; `null` when it has none.
     pub published: Option<bool>,
+    /// Groups whose people may use it; `null`: everybody.
+    pub groups: Option<BTreeSet<GroupName>>,
     /// How it is.
     pub state: State,
     /// Since when; `null` while that is not known.

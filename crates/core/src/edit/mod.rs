@@ -1,6 +1,7 @@
 //! Changes applied to a config, purely: what comes out is a config, the secrets that come and go with
 //! it, and words for history and audit.
 
+pub(crate) mod group;
 pub(crate) mod peer;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -71,6 +72,8 @@ pub(crate) fn apply(
         Change::RekeyPeer { name } => peer::rekey(config, name, context),
         Change::FetchPeerFile { name } => peer::fetch(config, name),
         Change::RemovePeer { name } => peer::remove(config, name),
+        Change::PutGroup { name, members } => group::put(config, name, members),
+        Change::RemoveGroup { name } => group::remove(config, name),
         Change::ChangeService { id, update } => services::change(config, id, update),
         Change::RemoveService { id, delete_data } => services::remove(config, id, *delete_data),
         Change::SetUp(_) => Err(already_set_up()),

@@ -192,7 +192,7 @@ pub(super) fn remove(config: &Config, name: &PeerName) -> Result<Edit, Problem> 
     Ok(edit)
 }
 
-/// Whoever goes takes their devices along; `None` when they have none.
+/// Whoever goes takes their devices along, and leaves all groups; `None` when they have and are in none.
 pub(crate) fn remove_all_of(config: &Config, username: &Username) -> Option<Edit> {
     let is_theirs = |peer: &PeerConfig| peer.username.as_ref() == Some(username);
     let (gone, rest) = config
@@ -200,17 +200,23 @@ pub(crate) fn remove_all_of(config: &Config, username: &Username) -> Option<Edit
         .iter()
         .map(|(name, peer)| (name.clone(), Arc::clone(peer)))
         .partition::<BTreeMap<_, _>, _>(|(_, peer)| is_theirs(peer));
-    if gone.is_empty() {
+    let mut after = config.clone();
+    after.peers = rest;
+    for group in after.groups.values_mut() {
+        group.members.remove(username);
+    }
+    if gone.is_empty() && after.groups == config.groups {
         return None;
     }
-    let mut config = config.clone();
-    config.peers = rest;
     let names: Vec<&str> = gone.keys().map(PeerName::as_str).collect();
-    let summary = format!(
-        "Removed the account {username} and its devices: {}",
-        names.join(", ")
-    );
-    let mut edit = Edit::new(config, "account.remove", username.as_str(), summary);
+    let summary = match names.is_empty() {
+        true => format!("Removed the account {username}"),
+        false => format!(
+            "Removed the account {username} and its devices: {}",
+            names.join(", ")
+        ),
+    };
+    let mut edit = Edit::new(after, "account.remove", username.as_str(), summary);
     edit.preshared = gone.into_keys().map(|name| (name, None)).collect();
     Some(edit)
 }

@@ -71,6 +71,7 @@ pub(crate) fn with_peers(names: &[&str]) -> Config {
         },
         updates: UpdatesConfig::default(),
         services: Default::default(),
+        groups: BTreeMap::new(),
         peers: BTreeMap::new(),
     };
     for name in names {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cell_catalogue::{Manifest, SettingKind};
 use cell_control::change::ServiceUpdate;
 use cell_model::config::{Config, ServiceConfig, ServicesConfig, SettingValue};
-use cell_model::name::{ServiceId, SettingKey};
+use cell_model::name::{GroupName, ServiceId, SettingKey};
 use cell_model::problem::Problem;
 use cell_packages::Offer;
 use cell_plan::services::{self, ServiceProblem};
@@ -129,6 +129,10 @@ pub(super) fn change(
     let mut after = ServiceConfig::clone(service);
     after.enabled = update.enabled.unwrap_or(service.enabled);
     after.published = update.published.unwrap_or(service.published);
+    if let Some(groups) = &update.groups {
+        check_groups(config, groups.as_ref())?;
+        after.groups.clone_from(groups);
+    }
     if after.published && manifest.routes.is_empty() {
         return Err(nothing_to_publish(&manifest));
     }
@@ -148,12 +152,14 @@ pub(super) fn change(
         refuse_needed(config, id, &manifest, true)?;
     }
     let name = &manifest.name;
+    let after_groups = after.groups.clone();
     let summary = match (service.enabled, after.enabled) {
         (true, false) => format!("Stopped {name}"),
         (false, true) => format!("Started {name}"),
         _ => match (service.published, after.published) {
             (true, false) => format!("Closed {name} to the internet"),
             (false, true) => format!("Opened {name} to the internet"),
+            _ if service.groups != after_groups => format!("Changed who may use {name}"),
             _ => format!("Changed the settings of {name}"),
         },
     };
@@ -176,9 +182,21 @@ fn closes_alone(update: &ServiceUpdate) -> bool {
     let ServiceUpdate {
         enabled,
         published,
+        groups,
         answers,
     } = update;
-    *published == Some(false) && enabled.is_none() && answers.is_empty()
+    *published == Some(false) && enabled.is_none() && groups.is_none() && answers.is_empty()
+}
+
+fn check_groups(config: &Config, groups: Option<&BTreeSet<GroupName>>) -> Result<(), Problem> {
+    let mut names = groups.into_iter().flatten();
+    match names.find(|name| !config.groups.contains_key(*name)) {
+        Some(name) => Err(Problem::field(
+            "groups",
+            format!("must be names of groups; there is no {name}"),
+        )),
+        None => Ok(()),
+    }
 }
 
 fn nothing_to_publish(manifest: &Manifest) -> Problem {
@@ -251,6 +269,7 @@ pub(super) fn with_settings_of(present: &ServiceConfig, other: &ServiceConfig) -
     }
     service.enabled = other.enabled;
     service.published = other.published;
+    service.groups.clone_from(&other.groups);
     service.answers = other.answers.clone();
     if let Ok(manifest) = Manifest::parse(present.manifest.as_bytes()) {
         keep_fitting(&mut service.answers, &manifest);

@@ -97,6 +97,7 @@ pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Conf
         dns,
         updates,
         services,
+        groups,
         peers,
     } = now;
     let mut undone = Config {
@@ -107,6 +108,7 @@ pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Conf
         dns: unless_touched(dns, &after.dns, &before.dns),
         updates: unless_touched(updates, &after.updates, &before.updates),
         services: undo_services(services, &before.services, &after.services),
+        groups: unless_touched(groups, &after.groups, &before.groups),
         peers: BTreeMap::new(),
     };
     let mut later = Vec::new();

@@ -58,7 +58,8 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
             let username = "some-member".parse().unwrap();
             (Some(Role::Admin), Some(Account { username }.into()))
         }
-        Query::Account(_) => (Some(Role::Admin), Some(Invites.into())),
+        Query::Account(_) => (Some(Role::Admin), Some(Groups.into())),
+        Query::Groups(_) => (Some(Role::Admin), Some(Invites.into())),
         Query::Invites(_) => {
             let code = secret();
             (Some(Role::Admin), Some(Invited { code }.into()))
@@ -138,6 +139,11 @@ fn change_row(change: &Change) -> (Option<Role>, Option<Change>) {
             };
             (Some(Role::Member), Some(Change::InstallService(form)))
         }
+        Change::PutGroup { .. } => {
+            let name = "family".parse().unwrap();
+            (Some(Role::Admin), Some(Change::RemoveGroup { name }))
+        }
+        Change::RemoveGroup { .. } => (Some(Role::Admin), None),
         Change::InstallService(_) => {
             let id = "files".parse().unwrap();
             (Some(Role::Admin), Some(Change::UpdateService { id }))
@@ -157,7 +163,11 @@ fn change_row(change: &Change) -> (Option<Role>, Option<Change>) {
             };
             (Some(Role::Admin), Some(change))
         }
-        Change::RemoveService { .. } => (Some(Role::Admin), None),
+        Change::RemoveService { .. } => {
+            let name = "family".parse().unwrap();
+            let members = Default::default();
+            (Some(Role::Admin), Some(Change::PutGroup { name, members }))
+        }
     }
 }
 

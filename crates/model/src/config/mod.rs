@@ -4,6 +4,7 @@
 //! setting is an error and not a silent default.
 
 mod dns;
+mod group;
 mod network;
 mod peer;
 mod services;
@@ -19,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use dns::{DnsConfig, DnsRecordConfig, RecordData, UpstreamConfig};
+pub use group::GroupConfig;
 pub use network::{AddressingConfig, AddressingError, InterfaceConfig, NetworkConfig};
 pub use peer::{PeerConfig, ServiceToggle};
 pub use services::{
@@ -34,7 +36,9 @@ pub use updates::{
 };
 
 use crate::endpoint::Endpoint;
-use crate::name::{CellName, DnsLabel, Domain, PeerName, TimeZoneName};
+use crate::name::{
+    CellName, DnsLabel, Domain, GroupName, PeerName, ServiceId, TimeZoneName, Username,
+};
 use crate::subnet;
 
 /// The whole config of a box that is set up.
@@ -57,6 +61,9 @@ pub struct Config {
     /// Services that were installed.
     #[serde(default)]
     pub services: ServicesConfig,
+    /// Groups of people by name.
+    #[serde(default)]
+    pub groups: BTreeMap<GroupName, GroupConfig>,
     /// Devices by name. Shared so that a copy of a config with 10,000 peers costs next to nothing.
     #[serde(default)]
     pub peers: BTreeMap<PeerName, Arc<PeerConfig>>,
@@ -127,6 +134,16 @@ impl VpnConfig {
 }
 
 impl Config {
+    /// Whether somebody may use a service that is installed: everybody, unless it is for groups.
+    pub fn may_use(&self, username: &Username, service: &ServiceId) -> bool {
+        let service = self.services.installed.get(service);
+        let groups = service.and_then(|service| service.groups.as_ref());
+        groups.is_none_or(|groups| {
+            let mut groups = groups.iter().filter_map(|name| self.groups.get(name));
+            groups.any(|group| group.members.contains(username))
+        })
+    }
+
     /// The peer that has this DNS label, if any.
     pub fn peer_with_label(&self, label: &DnsLabel) -> Option<&PeerName> {
         self.peers.keys().find(|name| name.label() == *label)

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{OriginConfig, SourceConfig};
-use crate::name::{ServiceId, SettingKey, SourceName};
+use crate::name::{GroupName, ServiceId, SettingKey, SourceName};
 
 /// What is installed, and whose data is still there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +103,9 @@ pub struct ServiceConfig {
     /// Whether the internet reaches its hosts while it runs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub published: bool,
+    /// Whose people may use it; `None`: everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<BTreeSet<GroupName>>,
     /// What was answered; all else is as the manifest says.
     #[serde(default)]
     pub answers: BTreeMap<SettingKey, SettingValue>,
@@ -131,6 +134,7 @@ impl ServiceConfig {
             origin: None,
             enabled: true,
             published: false,
+            groups: None,
             answers,
             next: None,
             former: None,

@@ -154,6 +154,7 @@ pub(super) fn config(hosts: impl IntoIterator<Item = u8>) -> Config {
         (format!("device{host}").parse().unwrap(), Arc::new(peer))
     };
     Config {
+        groups: Default::default(),
         peers: hosts.into_iter().map(peer).collect(),
         cell: CellConfig {
             name: "hut".parse().unwrap(),

@@ -22,6 +22,7 @@ pub(super) fn service() -> ServiceView {
         release: offer.release,
         enabled: true,
         published: Some(false),
+        groups: None,
         state: State::Ok,
         since: Some(NOW),
         detail: "It runs, and is well.".to_owned(),
