@@ -20,13 +20,15 @@ export async function start(more = ['--disable-quic']) {
 }
 
 // Opens a page; how it answered. Chromium gives up a page when an address of its machine becomes usable meanwhile, as
-// happens in a world that was just made; a person's browser loads it again by itself.
+// happens in a world that was just made; a person's browser loads it again by itself. What it shows meanwhile may come in
+// between the next try.
+const PASSING = ['ERR_NETWORK_CHANGED', 'interrupted by another navigation to "chrome-error:'];
 export async function open(page, path) {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return (await page.goto(given.base + path)).status();
     } catch (error) {
-      if (attempt === 5 || !error.message.includes('ERR_NETWORK_CHANGED')) throw error;
+      if (attempt === 5 || !PASSING.some((words) => error.message.includes(words))) throw error;
     }
   }
 }
