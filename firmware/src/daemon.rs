@@ -29,6 +29,7 @@ use crate::control_socket::ControlSocket;
 use crate::options::{RunOptions, SERVICE_LOGS};
 use crate::roles::dns::{DnsLink, MdnsLink};
 use crate::roles::fetch::FetchProcess;
+use crate::roles::handing::Hands;
 use crate::roles::proxy::CaddyHost;
 use crate::roles::web::ProcessListener;
 use crate::roles::wireguard::WireGuardLink;
@@ -38,6 +39,9 @@ use crate::{appliance, logging, ready};
 
 /// What is known of sources of services, below the state directory.
 const SOURCES: &str = "sources";
+
+/// What is handed to services, below podman's `/run`.
+const HANDED: &str = "cell-handed";
 
 /// Looks a state directory over.
 pub(crate) fn check(state_dir: &Path) -> Result<(), Box<dyn Error>> {
@@ -165,11 +169,17 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
             logs: SERVICE_LOGS.into(),
             logs_here: options.service_logs.clone(),
             volumes: options.volumes.clone(),
+            handed: Path::new(SERVICE_LOGS).join(HANDED),
             wanted: options.podman.parent().map(|folder| folder.join("wanted")),
         })),
         library: Arc::new(library(&options.packages).remembering(options.state_dir.join(SOURCES))),
         fetch,
         incoming: options.incoming.clone(),
+        handing: Arc::new(Hands::new(
+            options.service_logs.join(HANDED),
+            core.vault(),
+            Arc::clone(&listener),
+        )),
         proxy: Arc::new(CaddyHost::new(
             &options.volumes,
             core.vault(),

@@ -57,6 +57,7 @@ impl Host {
             logs: "/run".into(),
             logs_here: process.run_folder(),
             volumes: process.volumes(),
+            handed: "/run/cell-handed".into(),
             wanted: None,
         });
         // The first process of a container ends on no signal that it does not ask for.
@@ -106,6 +107,8 @@ impl Host {
                 read_only: false,
             }],
             scratch: vec!["/tmp".parse().unwrap()],
+            hands: BTreeSet::new(),
+            reload: Vec::new(),
             address: Ipv4Addr::new(172, 20, 1, host),
             hosts: BTreeMap::new(),
             resolver: None,
@@ -131,6 +134,10 @@ impl Host {
             volumes: BTreeMap::from([("data".parse().unwrap(), KEPT)]),
             data: 1,
             containers: vec![self.container("web", 2), self.container("second", 3)],
+            names: BTreeSet::new(),
+            certificate_key: None,
+            end: None,
+            remove: None,
         }
     }
 
@@ -467,6 +474,7 @@ fn podman_that_is_not_there_is_told() {
         logs: "/run".into(),
         logs_here: "/run".into(),
         volumes: folder.path().into(),
+        handed: folder.path().into(),
         wanted: None,
     });
     let error = runtime.block_on(podman.observe()).unwrap_err();

@@ -57,6 +57,7 @@ impl Host {
             logs: "/run".into(),
             logs_here: process.run_folder(),
             volumes: process.volumes(),
+            handed: "/run/cell-handed".into(),
             wanted: None,
         });
         Self {
@@ -339,6 +340,8 @@ fn proxy_waits_to_be_told_what_it_answers() {
         },
         mounts: vec![mount("data", "/data"), mount("admin", "/run/caddy")],
         scratch: vec!["/tmp".parse().unwrap()],
+        hands: BTreeSet::new(),
+        reload: Vec::new(),
         address: Ipv4Addr::new(172, 20, 1, 2),
         hosts: BTreeMap::new(),
         resolver: None,
@@ -368,6 +371,10 @@ fn proxy_waits_to_be_told_what_it_answers() {
             .into(),
         data: 1,
         containers: vec![container],
+        names: BTreeSet::new(),
+        certificate_key: None,
+        end: None,
+        remove: None,
     };
     host.run(&service);
     // It listens to nobody yet, where it will and where it never does.

@@ -18,8 +18,8 @@ mod template;
 
 pub use index::{Entry, Index, IndexError};
 pub use manifest::{
-    Accounts, Backend, Container, Edge, Guide, Health, Manifest, Mount, Platform, Port, Probe,
-    Route, Volume, WellKnown,
+    Accounts, Backend, Container, Edge, Guide, Health, LetIn, Manifest, Mount, PersonCommand,
+    Platform, Port, Probe, Route, Volume, WellKnown,
 };
 pub use setting::{Setting, SettingError, SettingKind};
 pub use template::{Template, TemplateError, Values, Variable};

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cell_model::container::{Capability, ContainerPath, ImageDigest, ImageRef, Limits, Protocol};
+use cell_model::container::{
+    Capability, ContainerPath, Hand, ImageDigest, ImageRef, Limits, Protocol,
+};
 use cell_model::name::{PartName, ServiceId};
 use cell_model::toml_text::TomlError;
 
@@ -63,6 +65,12 @@ pub struct Container {
     pub mounts: Vec<Mount>,
     /// Folders it may write to; what is there is gone when it ends.
     pub scratch: Vec<ContainerPath>,
+    /// What the box hands in.
+    pub hands: BTreeSet<Hand>,
+    /// What is run in it when something else is handed in; empty for nothing.
+    pub reload: Vec<Template>,
+    /// Whether it gets the internet that its service has.
+    pub internet: bool,
     /// How it is seen that it is well.
     pub health: Health,
 }
@@ -166,6 +174,19 @@ pub struct Port {
     pub port: u16,
     /// Who answers.
     pub backend: Backend,
+    /// The label of the domain that clients find it by; `None` where any name of the box does.
+    pub host: Option<PartName>,
+    /// Who is let in.
+    pub from: LetIn,
+}
+
+/// Who is let in at a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LetIn {
+    /// People at home and devices, whether the service is published or not.
+    Home,
+    /// Everybody, once the service is published.
+    Internet,
 }
 
 /// What a container may reach of another service.
@@ -179,11 +200,26 @@ pub struct Edge {
     pub to: Backend,
 }
 
-/// How a service learns who somebody is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Accounts {
+/// How a service learns who somebody is, and that somebody is nobody any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accounts {
     /// The box asks for the password before the service sees anything, and says in this header of the request whose it was.
-    Header(String),
+    pub header: Option<String>,
+    /// The service asks the box itself, at a socket that containers are handed.
+    pub socket: bool,
+    /// What ends that somebody is signed in.
+    pub end: Option<PersonCommand>,
+    /// What takes away all that the service has kept of somebody.
+    pub remove: Option<PersonCommand>,
+}
+
+/// What is run about somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonCommand {
+    /// In which container.
+    pub container: PartName,
+    /// What; it has the person's name.
+    pub command: Vec<Template>,
 }
 
 /// What somebody has to do on a kind of device.
@@ -231,6 +267,7 @@ macro_rules! words {
     };
 }
 
+words!(LetIn: Home = "home", Internet = "internet");
 words!(WellKnown: CalDav = "caldav", CardDav = "carddav");
 words!(Platform: Android = "android", Ios = "ios", Linux = "linux", Macos = "macos", Thunderbird = "thunderbird",
     Web = "web", Windows = "windows");

@@ -33,6 +33,7 @@ struct State {
     unwell: bool,
     fleeting: bool,
     full: bool,
+    ran: Vec<String>,
 }
 
 impl FakeContainers {
@@ -76,6 +77,11 @@ impl FakeContainers {
     /// As if this image had been brought before.
     pub fn put_image(&self, digest: ImageDigest) {
         self.state().images.insert(digest);
+    }
+
+    /// What was run in containers since it was last asked: each the container's name and the words.
+    pub fn take_ran(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().ran)
     }
 
     /// Whether this image was brought.
@@ -164,6 +170,23 @@ impl Containers for FakeContainers {
         match found {
             Some(ContainerState::Running) if !state.unwell => Ok(()),
             _ => Err(Unwell::Answer.into()),
+        }
+    }
+
+    async fn run(
+        &self,
+        service: &ServiceId,
+        container: &PartName,
+        command: &[String],
+    ) -> Result<(), ContainersError> {
+        let name = names::container(service, container);
+        let mut state = self.willing()?;
+        match state.seen.containers.get(&name).map(|found| found.state) {
+            Some(ContainerState::Running) => {
+                state.ran.push(format!("{name}: {}", command.join(" ")));
+                Ok(())
+            }
+            _ => Err(Unwell::Command(1).into()),
         }
     }
 

@@ -5,8 +5,8 @@
 //! started before that was read back; a difference touches only the containers it is about; what is kept stays until it
 //! is asked to go; what works on a copy is not started before the copy is whole; where the file system can, no volume is
 //! written into before it has a limit.
-//! Must never: pull an image, open a port, write a packet filter, give a container a folder of the box, or touch a
-//! container, network or volume that is not named by [`names`].
+//! Must never: pull an image, open a port, write a packet filter, give a container a folder of the box but those that
+//! were filled for its service ([`names::handed`]), or touch a container, network or volume that is not named by [`names`].
 //!
 //! Start reading at [`Containers`], then [`Podman`].
 
@@ -64,6 +64,17 @@ pub trait Containers: Send + Sync {
         &self,
         service: &ServiceSpec,
         container: &ContainerSpec,
+    ) -> Result<(), ContainersError>;
+
+    /// Runs a program in a container of a service, with all that confines it, and waits for its end.
+    ///
+    /// # Errors
+    /// [`ContainersError::Unwell`] when it did not end well or in time; anything else when it could not be run.
+    async fn run(
+        &self,
+        service: &ServiceId,
+        container: &PartName,
+        command: &[String],
     ) -> Result<(), ContainersError>;
 
     /// Ends the containers of a service that run, and starts them and those that ended again as they are. What is not

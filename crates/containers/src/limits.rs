@@ -90,6 +90,8 @@ mod tests {
     use cell_model::spec::VolumeSpec;
     use proptest::prelude::*;
 
+    use std::collections::BTreeSet;
+
     use super::*;
 
     const GIB: u64 = 1024 * MIB;
@@ -120,6 +122,10 @@ mod tests {
                 volumes: BTreeMap::from([("data".parse().unwrap(), volume)]),
                 data: 1,
                 containers: Vec::new(),
+                names: BTreeSet::new(),
+                certificate_key: None,
+                end: None,
+                remove: None,
             }
         };
         ContainersSpec {

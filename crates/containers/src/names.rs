@@ -5,10 +5,14 @@
 //! | container | `cell.SERVICE.CONTAINER` |
 //! | network | `cell.SERVICE` |
 //! | volume | `cell.SERVICE.VOLUME.NUMBER` |
+//! | what is handed in | `SERVICE/HAND`, below a folder for all |
 //! | what a volume is limited by (its project) | the number of the inode of its folder |
 //!
 //! Neither a service's name nor a part's holds a dot, so no two of them give the same.
 
+use std::path::{Path, PathBuf};
+
+use cell_model::container::Hand;
 use cell_model::name::{PartName, ServiceId};
 
 /// What all of our names begin with. Labels alone make nothing ours: podman gives those of an image to its containers.
@@ -36,4 +40,9 @@ pub fn container(service: &ServiceId, part: &PartName) -> String {
 /// The name of a volume. Data that was deleted and what came after it never have the same.
 pub fn volume(service: &ServiceId, part: &PartName, number: u32) -> String {
     format!("cell.{service}.{part}.{number}")
+}
+
+/// The folder of what is handed to a service.
+pub fn handed(all: &Path, service: &ServiceId, hand: Hand) -> PathBuf {
+    all.join(service.as_str()).join(hand.word())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use cell_model::container::IdRange;
+use cell_model::container::{Hand, IdRange};
 use cell_model::name::PartName;
 use cell_model::spec::{ContainerSpec, MountSpec, ServiceSpec};
 use data_encoding::HEXLOWER;
@@ -70,6 +70,8 @@ pub(crate) struct Place<'a> {
     pub(crate) log: &'a Path,
     /// Whether limits are set.
     pub(crate) limiting: Limiting,
+    /// Where podman finds what is handed to services.
+    pub(crate) handed: &'a Path,
 }
 
 /// Whether the kernel lets limits be set.
@@ -123,7 +125,10 @@ pub(crate) fn container(
         "hostadd": hosts(service, container),
         // Folders.
         "volumes": volumes(service, container),
-        "mounts": scratch(container),
+        "mounts": scratch(container)
+            .into_iter()
+            .chain(hands(service, container, place.handed))
+            .collect::<Vec<_>>(),
         "image_volume_mode": "ignore",
         "shm_size": SHM_BYTES,
         // Its life. Who ends is started again by us, with pauses.
@@ -196,6 +201,23 @@ fn scratch(container: &ContainerSpec) -> Vec<Value> {
     container.scratch.iter().map(folder).collect()
 }
 
+/// What it is handed, each in a folder that is its service's alone.
+fn hands<'a>(
+    service: &'a ServiceSpec,
+    container: &'a ContainerSpec,
+    handed: &'a Path,
+) -> impl Iterator<Item = Value> {
+    let folder = move |hand: &Hand| {
+        json!({
+            "type": "bind",
+            "source": names::handed(handed, &service.id, *hand),
+            "destination": hand.place(),
+            "options": ["rbind", "ro", "nodev", "nosuid", "noexec"],
+        })
+    };
+    container.hands.iter().map(folder)
+}
+
 /// No swap: a container that wants more than it may have is ended, and does not wear the disk out.
 fn limits(container: &ContainerSpec) -> Value {
     let memory = u64::from(container.limits.memory_mib) * MIB;
@@ -222,6 +244,7 @@ pub(crate) fn container_digest(
     let mut made_from = json!(container);
     if let Some(map) = made_from.as_object_mut() {
         map.remove("health");
+        map.remove("reload");
     }
     let addresses: Map<String, Value> = service
         .containers

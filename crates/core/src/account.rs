@@ -17,7 +17,7 @@ use crate::passkey::remove_passkeys;
 use crate::people::{ACCESS_LIMITS, ACCOUNTS, People};
 use crate::set_up::internal;
 use crate::sign_in::{own_session, remove_sessions};
-use crate::{Core, documents, edit, second_factor, submit};
+use crate::{Core, departure, documents, edit, second_factor, submit};
 
 /// What outlives another password of an account.
 #[derive(Clone, Copy)]
@@ -134,6 +134,9 @@ impl Core {
         ended.remove_from(&mut batch)?;
         let event = submit::event(action, identity, caller).on(account.username.to_string());
         self.commit(batch, event).await?;
+        if !ended.app_passwords.is_empty() {
+            self.dismiss(&account.username);
+        }
         let mut people = self.people();
         ended.end(&mut people);
         if let Outlives::Nothing = outlives {
@@ -159,6 +162,7 @@ impl Core {
         if self.people().accounts.contains_key(&form.username) {
             return Err(taken(&form.username));
         }
+        self.check_departed(&form.username)?;
         let new = Identity::new(form.username.clone(), form.role);
         let mut account = self.make_account(new, form.password.clone()).await?;
         // Somebody else knows the password.
@@ -167,6 +171,7 @@ impl Core {
         if self.people().accounts.contains_key(&form.username) {
             return Err(taken(&form.username));
         }
+        self.check_departed(&form.username)?;
         let limit = form.access_until;
         let limit = limit.map(|until| AccessLimit::new(&account, until));
         // The name has somebody now.
@@ -225,6 +230,10 @@ impl Core {
         let mut ended = self.open_to(username);
         ended.removal = self.people().removed_app_passwords.end_of(username);
         ended.remove_from(&mut batch)?;
+        let departure = Self::departure_of(&config, username);
+        if let Some(departure) = &departure {
+            departure::put(&mut batch, departure)?;
+        }
         let event = submit::event("account.remove", identity, caller).on(username.to_string());
         match devices {
             None => drop(self.commit(batch, event).await?),
@@ -242,7 +251,12 @@ impl Core {
         people.second_factors.remove(username);
         people.offers.remove(username);
         people.code_throttles.remove(username);
+        people
+            .departures
+            .extend(departure.map(|departure| (username.clone(), departure)));
         ended.end(&mut people);
+        drop(people);
+        self.dismiss(username);
         Ok(Outcome::Done)
     }
 

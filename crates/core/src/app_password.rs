@@ -169,6 +169,7 @@ impl Core {
         let event = submit::event(action, identity, caller)
             .on(password.username.to_string())
             .detail(password.device.as_str());
+        self.dismiss(&password.username);
         self.commit(batch, event).await?;
         Ok(Outcome::Done)
     }

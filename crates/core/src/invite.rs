@@ -179,6 +179,7 @@ impl Core {
         if self.people().accounts.contains_key(&account.username) {
             return Err(taken(&account.username));
         }
+        self.check_departed(&account.username)?;
         let username = account.username.to_string();
         let by = Some(account.username.clone());
         let mut batch = Batch::new((self.clock)(), by, "Accepted an invite");

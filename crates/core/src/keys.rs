@@ -1,8 +1,10 @@
 //! Sealed secrets of the store, by name.
 
+use cell_catalogue::Manifest;
 use cell_model::config::Config;
 use cell_model::key::{PresharedKey, PrivateKey};
-use cell_model::name::PeerName;
+use cell_model::name::{PeerName, ServiceId};
+use cell_model::secret::Secret;
 use cell_plan::resolve::Keys;
 use cell_store::{Store, StoreError};
 use cell_vault::{SealError, Sealer};
@@ -37,6 +39,21 @@ pub(crate) fn preshared(name: &PeerName) -> String {
     format!("peer/{name}/preshared_key")
 }
 
+/// The name the key of a service's certificate is kept under.
+pub(crate) fn certificate(service: &ServiceId) -> String {
+    format!("service/{service}/certificate_key")
+}
+
+/// The services whose certificates have names of their own.
+pub(crate) fn with_certificates(config: &Config) -> impl Iterator<Item = &ServiceId> {
+    let installed = config.services.installed.iter();
+    let named = installed.filter(|(_, service)| {
+        let manifest = Manifest::parse(service.manifest.as_bytes());
+        manifest.is_ok_and(|manifest| manifest.ports.iter().any(|port| port.host.is_some()))
+    });
+    named.map(|(id, _)| id)
+}
+
 /// Opens every key the config speaks of. A pre-shared key that is gone is left out.
 pub(crate) fn open(store: &Store, sealer: &Sealer, config: &Config) -> Result<Keys, KeyError> {
     let interface = open_one(store, sealer, INTERFACE)?.ok_or(KeyError::Missing(INTERFACE))?;
@@ -50,19 +67,33 @@ pub(crate) fn open(store: &Store, sealer: &Sealer, config: &Config) -> Result<Ke
                 .insert(name.clone(), PresharedKey::from_bytes(bytes));
         }
     }
+    for id in config.services.installed.keys() {
+        if let Some(key) = open_bytes(store, sealer, &certificate(id))? {
+            keys.certificates.insert(id.clone(), key);
+        }
+    }
     Ok(keys)
 }
 
-fn open_one(store: &Store, sealer: &Sealer, name: &str) -> Result<Option<[u8; 32]>, KeyError> {
+fn open_bytes(
+    store: &Store,
+    sealer: &Sealer,
+    name: &str,
+) -> Result<Option<Secret<Vec<u8>>>, KeyError> {
     let Some(sealed) = store.secret(name)? else {
         return Ok(None);
     };
-    let opened = sealer
-        .open(name, &sealed)
-        .map_err(|source| KeyError::Sealed {
-            name: name.to_owned(),
-            source,
-        })?;
+    let opened = sealer.open(name, &sealed);
+    opened.map(Some).map_err(|source| KeyError::Sealed {
+        name: name.to_owned(),
+        source,
+    })
+}
+
+fn open_one(store: &Store, sealer: &Sealer, name: &str) -> Result<Option<[u8; 32]>, KeyError> {
+    let Some(opened) = open_bytes(store, sealer, name)? else {
+        return Ok(None);
+    };
     let bytes = opened.expose().as_slice().try_into();
     bytes
         .map(Some)

@@ -15,6 +15,7 @@ mod app_password;
 mod authorise;
 mod confirmation;
 mod data_sizes;
+mod departure;
 mod diff;
 mod documents;
 mod edit;
@@ -107,6 +108,8 @@ pub struct Core {
     update: Arc<firmware::Work>,
     offered: Mutex<firmware::Offered>,
     sizes: Arc<data_sizes::DataSizes>,
+    /// What services are to be told of people.
+    dismissals: Arc<departure::Dismissals>,
     /// Held while the channel is looked at.
     looking: tokio::sync::Mutex<()>,
     /// Held while sources of services are asked.
@@ -145,6 +148,7 @@ impl Core {
             self.watch_deleted_data(system);
             self.keep_snapshots();
             self.keep_last_used();
+            self.keep_services_told();
             self.keep_up_to_date();
         }
     }

@@ -99,6 +99,7 @@ impl Core {
             update: Default::default(),
             offered: Default::default(),
             sizes: Default::default(),
+            dismissals: Default::default(),
             looking: Default::default(),
             refreshing: Default::default(),
             asked: Default::default(),

@@ -15,6 +15,7 @@ use cell_model::name::Username;
 use cell_store::{Store, StoreError, Tree};
 use tokio::sync::Semaphore;
 
+use crate::departure::Departure;
 use crate::second_factor::Offer;
 
 /// Accounts by name.
@@ -31,6 +32,8 @@ pub(crate) const INVITES: Tree = Tree::new("invites");
 pub(crate) const API_TOKENS: Tree = Tree::new("api_tokens");
 /// Passkeys by their id.
 pub(crate) const PASSKEYS: Tree = Tree::new("passkeys");
+/// People who have left, and of whom services still have something, by their name.
+pub(crate) const DEPARTURES: Tree = Tree::new("departures");
 /// App passwords by their id.
 pub(crate) const APP_PASSWORDS: Tree = Tree::new("app_passwords");
 /// App passwords that were removed lately, by the id they had.
@@ -66,6 +69,7 @@ pub(crate) struct People {
     pub(crate) api_tokens: ApiTokenTable,
     pub(crate) passkeys: BTreeMap<RecordId, Passkey>,
     pub(crate) challenges: Challenges,
+    pub(crate) departures: BTreeMap<Username, Departure>,
     pub(crate) app_passwords: AppPasswordTable,
     pub(crate) removed_app_passwords: RemovedAppPasswords,
     /// For tries at services. Not shared with the sign-in: a phone that goes on sending an app password that is gone
@@ -98,6 +102,7 @@ impl People {
             api_tokens: ApiTokenTable::default(),
             passkeys: BTreeMap::new(),
             challenges: Challenges::default(),
+            departures: BTreeMap::new(),
             app_passwords: AppPasswordTable::default(),
             removed_app_passwords: RemovedAppPasswords::default(),
             service_throttle: Throttle::default(),
@@ -129,6 +134,7 @@ impl People {
         let invites = store.records::<Invite>(INVITES).scan()?;
         let api_tokens = store.records::<ApiToken>(API_TOKENS).scan()?;
         let passkeys = store.records::<Passkey>(PASSKEYS).scan()?;
+        let departures = store.records::<Departure>(DEPARTURES).scan()?;
         let app_passwords = store.records::<AppPassword>(APP_PASSWORDS).scan()?;
         let removed = store.records::<RemovedAppPassword>(REMOVED_APP_PASSWORDS);
         let removed = removed.scan()?.into_iter().map(|(_, removed)| removed);
@@ -151,6 +157,10 @@ impl People {
         self.access_limits = access_limits
             .into_iter()
             .map(|(_, limit)| (limit.username.clone(), limit))
+            .collect();
+        self.departures = departures
+            .into_iter()
+            .map(|(_, departure)| (departure.username.clone(), departure))
             .collect();
         let invites = invites.into_iter();
         self.invites = invites.map(|(_, invite)| (invite.id, invite)).collect();

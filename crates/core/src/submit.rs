@@ -265,6 +265,7 @@ impl Core {
                 }
             }
         }
+        self.settle_certificates(&mut batch, &mut keys, &edit.config)?;
         let ca = self.authority_for(current.config.as_deref(), &edit.config)?;
         for record in ca.iter().flat_map(PreparedCa::records) {
             batch.set_secret(record.name, record.sealed.clone());
@@ -290,6 +291,34 @@ impl Core {
             keys: Arc::new(keys),
         });
         Ok(revision)
+    }
+
+    /// Makes keys for services that have a certificate of their own, and destroys those of services that are gone.
+    fn settle_certificates(
+        &self,
+        batch: &mut Batch,
+        keys: &mut Keys,
+        config: &Config,
+    ) -> Result<(), Problem> {
+        let installed = &config.services.installed;
+        keys.certificates.retain(|id, _| {
+            let stays = installed.contains_key(id);
+            if !stays {
+                batch.remove_secret(keys::certificate(id));
+            }
+            stays
+        });
+        for id in keys::with_certificates(config) {
+            if keys.certificates.contains_key(id) {
+                continue;
+            }
+            let key = cell_vault::new_certificate_key().map_err(|error| internal(&error))?;
+            let name = keys::certificate(id);
+            let sealed = self.sealer.seal(&name, key.expose());
+            batch.set_secret(name, sealed.map_err(|error| internal(&error))?);
+            keys.certificates.insert(id.clone(), key);
+        }
+        Ok(())
     }
 
     /// Whether the parts a person reaches the box through are as asked. A change that was tried and failed is none that

@@ -10,7 +10,8 @@ use cell_model::config::{AddressingConfig, Config, PeerConfig};
 use cell_model::container::ImageRef;
 use cell_model::facts::{DhcpFacts, NetworkFacts, StartOptions, is_private};
 use cell_model::key::{PresharedKey, PrivateKey};
-use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName};
+use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName, ServiceId};
+use cell_model::secret::Secret;
 use cell_model::spec::{
     BoxSpec, DhcpSpec, DnsSpec, FirewallContainers, FirewallSpec, FirewallVpn, HTTPS_PORT,
     InterfaceSpec, LeafSpec, MdnsSpec, NetworkSpec, OwnAddresses, PeerAccess, Phase, WebSpec,
@@ -51,6 +52,8 @@ pub struct Keys {
     pub interface: Option<PrivateKey>,
     /// Pre-shared keys by peer.
     pub preshared: BTreeMap<PeerName, PresharedKey>,
+    /// Of certificates that services are handed, PKCS #8 DER.
+    pub certificates: BTreeMap<ServiceId, Secret<Vec<u8>>>,
 }
 
 /// Name of the VPN interface.
@@ -99,7 +102,12 @@ fn services(input: &Input<'_>, home: &Home) -> Services {
             .collect(),
         opened_after: input.opened_after,
     });
-    services::of(config, front.as_ref())
+    let mut services = services::of(config, front.as_ref());
+    for service in &mut services.containers.services {
+        let key = input.keys.certificates.get(&service.id);
+        service.certificate_key = key.filter(|_| !service.names.is_empty()).cloned();
+    }
+    services
 }
 
 fn vpn_networks(config: &Config) -> [IpNet; 2] {
@@ -198,7 +206,7 @@ fn firewall(
             .iter()
             .map(|(_, peer)| (peer.address, access(peer)))
             .collect(),
-        services: BTreeSet::new(),
+        services: services.behind.clone(),
         containers: containers(input, services),
     }
 }
@@ -391,10 +399,7 @@ fn dns(
                 vpn: home.vpn.iter().copied().collect(),
                 vpn_sources,
             },
-            services: match services.proxy {
-                Some(_) => services.hosts(),
-                None => BTreeSet::new(),
-            },
+            services: services.hosts(),
             names: names(peers),
             records: config.dns.records.clone(),
         }),

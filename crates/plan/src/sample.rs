@@ -40,7 +40,7 @@ impl Sample {
             config: Some(config()),
             keys: Keys {
                 interface: Some(PrivateKey::from_bytes([7; 32])),
-                preshared: BTreeMap::new(),
+                ..Keys::default()
             },
             now: Timestamp::from_second(1_800_000_000).unwrap(),
             serial: 1,

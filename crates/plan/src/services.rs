@@ -10,20 +10,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use cell_catalogue::{Manifest, Platform, SettingError, Template, Variable, requires};
-use cell_model::config::{Config, DataConfig, ServiceConfig, ServicesConfig, SettingValue};
+use cell_catalogue::{LetIn, Manifest, Platform, SettingError, Template, Variable, requires};
+use cell_model::config::{
+    Config, DataConfig, ServiceConfig, ServiceToggle, ServicesConfig, SettingValue,
+};
 use cell_model::container::ImageRef;
 use cell_model::name::{
     DnsLabel, Domain, InterfaceName, PartName, ServiceId, SettingKey, TimeZoneName, Username,
 };
 use cell_model::spec::{
-    ContainerSpec, ContainersSpec, FlowSpec, PortSpec, ProxySpec, RouteSpec, ServiceSpec,
+    ContainerSpec, ContainersSpec, FlowSpec, PortSpec, ProxySpec, RouteSpec, ServiceAddress,
+    ServiceSpec,
 };
 use ipnet::{IpNet, Ipv4Net};
 
 pub use proxy::container as proxy_container;
 
-use container::{container_spec, values, volumes};
+use container::{container_spec, person_command, values, volumes};
 use ground::Ground;
 use reach::{edges, ports, routes};
 
@@ -73,10 +76,14 @@ pub struct Services {
     pub internet: BTreeSet<Ipv4Addr>,
     /// What Caddy answers.
     pub routes: Vec<RouteSpec>,
+    /// The labels that ports are found by.
+    pub port_hosts: BTreeSet<PartName>,
     /// What the box passes on.
     pub ports: BTreeSet<PortSpec>,
     /// What of that is for the internet too.
     pub public: BTreeSet<PortSpec>,
+    /// What of that is for the devices that were given this kind of service.
+    pub behind: BTreeSet<ServiceAddress>,
     /// What the reverse proxy answers; `None` while there is none.
     pub proxy: Option<ProxySpec>,
     /// Services that cannot be run as they are, and why. Nothing of them is above.
@@ -84,10 +91,35 @@ pub struct Services {
 }
 
 impl Services {
-    /// The labels of the domain that services have.
+    /// The labels of the domain that services have: of what the reverse proxy answers, if there is one, and of ports.
     pub fn hosts(&self) -> BTreeSet<DnsLabel> {
-        let hosts = self.routes.iter().map(|route| label(&route.host));
-        hosts.collect()
+        let proxied = self.proxy.iter().flat_map(|_| &self.routes);
+        let routes = proxied.map(|route| &route.host);
+        routes.chain(&self.port_hosts).map(label).collect()
+    }
+}
+
+impl Services {
+    /// Says who is let in at the ports of a service.
+    fn let_in(&mut self, manifest: &Manifest, is_published: bool) {
+        for port in &manifest.ports {
+            let mut ports = self.ports.iter();
+            let found = ports.find(|spec| (spec.protocol, spec.port) == (port.protocol, port.port));
+            // Of a service that does not run, or on trial.
+            let Some(found) = found.cloned() else {
+                continue;
+            };
+            if let Some(toggle) = ServiceToggle::of(&manifest.id) {
+                self.behind.insert(ServiceAddress {
+                    toggle,
+                    address: (*found.backend.ip()).into(),
+                    port: found.backend.port(),
+                });
+            }
+            if is_published && port.from == LetIn::Internet {
+                self.public.insert(found);
+            }
+        }
     }
 }
 
@@ -190,6 +222,11 @@ pub fn of(config: &Config, front: Option<&Front<'_>>) -> Services {
     services.containers.origins = images::origins(config, &services.containers);
     services.containers.next = images::next(config);
     services.containers.kept_images = images::kept(config, front.map(|front| front.image));
+    services.containers.realm = Some(config.cell.name.clone());
+    let manifests = installed.iter().map(|service| service.manifest);
+    for manifest in manifests {
+        services.let_in(manifest, proxy::is_published(&manifest.id, config));
+    }
     if let Some(front) = front.filter(|_| !services.routes.is_empty()) {
         proxy::add(&mut services, front, config, &place);
     }
@@ -335,10 +372,11 @@ fn add(
             from: address,
             to: edge.to,
         }));
-        if manifest.internet.is_some() {
+        let internet = manifest.internet.is_some() && container.internet;
+        if internet {
             services.internet.insert(address);
         }
-        let resolver = manifest.internet.as_ref().map(|_| place.resolver);
+        let resolver = internet.then_some(place.resolver);
         containers.push(ContainerSpec {
             hosts,
             resolver,
@@ -347,6 +385,12 @@ fn add(
     }
     services.routes.extend(routes);
     services.ports.extend(ports);
+    let accounts = manifest.accounts.as_ref();
+    let hosts: BTreeSet<PartName> = manifest
+        .ports
+        .iter()
+        .filter_map(|port| port.host.clone())
+        .collect();
     services.containers.services.push(ServiceSpec {
         id: manifest.id.clone(),
         bridge: bridge(service.data.slot),
@@ -355,7 +399,16 @@ fn add(
         volumes: volumes(service),
         data: service.data.number,
         containers,
+        names: hosts
+            .iter()
+            .map(|host| format!("{host}.{}", place.domain))
+            .collect(),
+        certificate_key: None,
+        end: accounts.and_then(|accounts| Some(person_command(accounts.end.as_ref()?, &values))),
+        remove: accounts
+            .and_then(|accounts| Some(person_command(accounts.remove.as_ref()?, &values))),
     });
+    services.port_hosts.extend(hosts);
     Ok(())
 }
 

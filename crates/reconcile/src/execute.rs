@@ -1,5 +1,6 @@
 //! Carrying out one step: apply, then verify. Nothing else here changes the system.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, PipeWriter};
@@ -7,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cell_containers::{Containers, ContainersError};
+use cell_containers::{ContainerState, Containers, ContainersError, names};
 use cell_model::Timestamp;
 use cell_model::container::ImageDigest;
 use cell_model::problem::chain;
@@ -72,9 +73,13 @@ pub(crate) async fn execute(
         Step::Containers(spec) => {
             // One that cannot be brought keeps nobody but its own service.
             let brought = bring(parts, spec).await;
+            // Nothing starts before it finds what it is handed.
+            let handed = limited(LIMIT, parts.handing.hand(spec, now)).await;
+            let told = to_tell(parts, spec).await;
             let applied = limited(CONTAINERS_LIMIT, apply(parts, spec, resting)).await;
+            let told = tell(parts, spec, told?).await;
             // Why an image was not brought tells more than that it is not there.
-            brought.and(applied)
+            brought.and(handed).and(applied).and(told)
         }
         Step::Proxy(spec) => limited(PROXY_LIMIT, parts.proxy.apply(spec.as_ref())).await,
     }
@@ -95,6 +100,53 @@ async fn apply(
         }
         applied => applied,
     }
+}
+
+/// The containers that run, and have not been told that they are handed something else.
+async fn to_tell(parts: &Parts, spec: &ContainersSpec) -> Result<BTreeSet<String>, StepError> {
+    let untold = parts.handing.untold();
+    if untold.is_empty() || spec.services.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let seen = match parts.containers.observe().await {
+        // Nothing runs yet.
+        Err(ContainersError::Connect(_)) => return Ok(BTreeSet::new()),
+        seen => seen?,
+    };
+    let running = seen.containers.into_iter();
+    let running = running.filter(|(_, found)| found.state == ContainerState::Running);
+    Ok(running.map(|(name, _)| name).collect())
+}
+
+/// Tells those of these containers that still run what they are handed now. Those that were started since have found it.
+async fn tell(
+    parts: &Parts,
+    spec: &ContainersSpec,
+    running: BTreeSet<String>,
+) -> Result<(), StepError> {
+    let mut first = Ok(());
+    for (id, hand) in parts.handing.untold() {
+        let services = spec.services.iter().filter(|service| service.id == id);
+        let containers = services.flat_map(|service| &service.containers);
+        let mut all = true;
+        for container in containers.filter(|container| container.hands.contains(&hand)) {
+            let runs = running.contains(&names::container(&id, &container.name));
+            if !runs || container.reload.is_empty() {
+                continue;
+            }
+            let command = &container.reload;
+            let told = parts.containers.run(&id, &container.name, command).await;
+            if let Err(error) = told {
+                tracing::warn!(service = %id, container = %container.name, error = chain(&error), "it does not take what it is handed");
+                all = false;
+                first = first.and(Err(chain(&error).into()));
+            }
+        }
+        if all {
+            parts.handing.told(&id, hand);
+        }
+    }
+    first
 }
 
 /// Brings the images that are needed and not there, as far as the box has them. The first failure is told at the end.

@@ -7,6 +7,7 @@
 //! Start reading at [`start`], then `round.rs`.
 
 mod execute;
+mod handing;
 mod images;
 mod in_hand;
 mod items;
@@ -42,6 +43,7 @@ use cell_vault::Vault;
 use cell_wireguard::WireGuard;
 use tokio::sync::{mpsc, watch};
 
+pub use handing::{Handing, HandingError};
 pub use listener::{AdminListener, ListenerError};
 pub use proxy::{ProxyHost, ProxyHostError};
 pub use services::{NextsStatus, ServicesStatus};
@@ -82,6 +84,8 @@ pub struct Parts {
     pub fetch: Arc<dyn FetchLink>,
     /// A folder for what has come of them, on the partition of containers.
     pub incoming: PathBuf,
+    /// What they are handed.
+    pub handing: Arc<dyn Handing>,
     /// The reverse proxy before their pages.
     pub proxy: Arc<dyn ProxyHost>,
 }

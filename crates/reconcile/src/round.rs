@@ -508,9 +508,14 @@ impl Worker {
             }
             Step::Leaf(leaf) => {
                 self.applied.leaf = Some(leaf.clone());
-                // Listener and proxy fetch it anew.
+                // Listener and proxy fetch it anew, and so do services that are handed one of the same authority.
                 self.applied.web = None;
                 self.tell_proxy_again();
+                let mut services = spec.containers.services.iter();
+                if services.any(|service| !service.names.is_empty()) {
+                    self.in_hand.outdate(Part::Containers);
+                    self.applied.containers = None;
+                }
             }
             Step::Dns(_) => self.applied.dns = Some(Arc::clone(&spec.dns)),
             Step::Web(web) => self.applied.web = Some(web.clone()),

@@ -2,6 +2,7 @@
 
 use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// Bytes of DER in one line of PEM: 64 characters (RFC 7468 section 2).
 const LINE_BYTES: usize = 48;
@@ -17,12 +18,22 @@ pub fn fingerprint(der: &[u8]) -> String {
 
 /// A certificate's DER as PEM.
 pub fn pem(der: &[u8]) -> String {
-    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
+    labelled("CERTIFICATE", der)
+}
+
+/// A key's PKCS #8 DER as PEM.
+pub(crate) fn key_pem(der: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(labelled("PRIVATE KEY", der))
+}
+
+/// DER as PEM (RFC 7468).
+fn labelled(label: &str, der: &[u8]) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
     for line in der.chunks(LINE_BYTES) {
         text.push_str(&BASE64.encode(line));
         text.push('\n');
     }
-    text.push_str("-----END CERTIFICATE-----\n");
+    text.push_str(&format!("-----END {label}-----\n"));
     text
 }
 

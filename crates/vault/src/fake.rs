@@ -77,6 +77,20 @@ impl Vault for FakeVault {
         }));
         Ok(info)
     }
+
+    async fn issue_for(
+        &self,
+        key_der: &Secret<Vec<u8>>,
+        spec: &LeafSpec,
+        now: Timestamp,
+    ) -> Result<Leaf, VaultError> {
+        let info = self.ensure_leaf(spec, now).await?;
+        Ok(Leaf {
+            info,
+            chain_der: Vec::new(),
+            key_der: key_der.clone(),
+        })
+    }
 }
 
 #[cfg(test)]

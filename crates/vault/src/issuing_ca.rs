@@ -13,11 +13,12 @@ use cell_model::name::{CellName, Domain};
 use cell_model::secret::Secret;
 use cell_model::spec::LeafSpec;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use rcgen::{CidrSubnet, ExtendedKeyUsagePurpose, GeneralSubtree, NameConstraints};
+use rcgen::{CidrSubnet, ExtendedKeyUsagePurpose, GeneralSubtree, KeyPair, NameConstraints};
 use time::Duration;
 use x509_parser::extensions::GeneralName;
+use zeroize::Zeroizing;
 
-use crate::leaf::{Leaf, Names};
+use crate::leaf::{self, Leaf, Names};
 use crate::root_ca::{self, RootCa};
 use crate::signing::{Authority, CaError, authority_params};
 use crate::validity::Validity;
@@ -98,6 +99,16 @@ impl IssuingCa {
     /// constraints would make clients refuse the whole leaf: who opens the page by such an address is warned,
     /// everybody else is not.
     pub fn issue(&self, spec: &LeafSpec, now: Timestamp) -> Result<Leaf, CaError> {
+        self.issue_for(&leaf::new_key()?, spec, now)
+    }
+
+    /// As [`Self::issue`], for a key that there is already.
+    pub(crate) fn issue_for(
+        &self,
+        key: &Zeroizing<KeyPair>,
+        spec: &LeafSpec,
+        now: Timestamp,
+    ) -> Result<Leaf, CaError> {
         let names = Names {
             dns: spec
                 .names
@@ -113,7 +124,7 @@ impl IssuingCa {
                 .collect(),
         };
         let validity = Validity::of_leaf(now, LEAF_LIFE, self.authority.not_after());
-        Leaf::signed_by(&self.authority, spec, names, validity)
+        Leaf::signed_by(&self.authority, spec, names, validity, key)
     }
 
     /// Whether it may vouch for a name: one of its own or one below.

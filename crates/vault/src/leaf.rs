@@ -62,24 +62,47 @@ impl LeafInfo {
     }
 }
 
+/// A new key: ECDSA on P-256, which every client knows.
+pub(crate) fn new_key() -> Result<Zeroizing<KeyPair>, CaError> {
+    KeyPair::generate()
+        .map(Zeroizing::new)
+        .map_err(CaError::Key)
+}
+
+/// A new key for a certificate that keeps it, PKCS #8 DER.
+///
+/// # Errors
+/// The system gave no random bytes.
+pub fn new_certificate_key() -> Result<Secret<Vec<u8>>, CaError> {
+    Ok(Secret::new(new_key()?.serialize_der()))
+}
+
 impl Leaf {
-    /// A new key with a certificate under an authority.
+    /// Key, certificate and what is above it as PEM, in the order in which Postfix and others read one file.
+    pub fn pem(&self) -> Secret<String> {
+        let key = encoding::key_pem(self.key_der.expose());
+        let chain = self.chain_der.iter();
+        let chain: String = chain.map(|der| encoding::pem(der)).collect();
+        Secret::new(format!("{}{chain}", *key))
+    }
+
+    /// A certificate of this key under an authority.
     pub(crate) fn signed_by(
         authority: &Authority,
         spec: &LeafSpec,
         names: Names,
         validity: Validity,
+        key: &Zeroizing<KeyPair>,
     ) -> Result<Self, CaError> {
         let mut params = params(&names, validity)?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        let key = Zeroizing::new(KeyPair::generate().map_err(CaError::Key)?);
-        let certificate = authority.sign(&params, &key)?;
+        let certificate = authority.sign(&params, key)?;
         let chain_der = vec![
             certificate.der().to_vec(),
             authority.certificate_der().to_vec(),
         ];
-        Ok(Self::of(spec, names, validity, chain_der, &key))
+        Ok(Self::of(spec, names, validity, chain_der, key))
     }
 
     /// A new key with a certificate of its own signature.
@@ -89,7 +112,7 @@ impl Leaf {
         validity: Validity,
     ) -> Result<Self, CaError> {
         let params = params(&names, validity)?;
-        let key = Zeroizing::new(KeyPair::generate().map_err(CaError::Key)?);
+        let key = new_key()?;
         let certificate = params.self_signed(&*key).map_err(CaError::Sign)?;
         let chain_der = vec![certificate.der().to_vec()];
         Ok(Self::of(spec, names, validity, chain_der, &key))

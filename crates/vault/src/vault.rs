@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use cell_model::Timestamp;
 use cell_model::name::{CellName, Domain};
+use cell_model::secret::Secret;
 use cell_model::spec::LeafSpec;
+use rcgen::KeyPair;
+use zeroize::Zeroizing;
 
 use crate::encoding;
 use crate::issuing_ca::IssuingCa;
@@ -32,6 +35,14 @@ pub trait Vault: Send + Sync {
     /// Makes the current leaf one that matches the spec and is not due, and tells what it is. A leaf that is so already
     /// stays.
     async fn ensure_leaf(&self, spec: &LeafSpec, now: Timestamp) -> Result<LeafInfo, VaultError>;
+
+    /// Another leaf under the same authority, of a key that there is already (PKCS #8 DER).
+    async fn issue_for(
+        &self,
+        key_der: &Secret<Vec<u8>>,
+        spec: &LeafSpec,
+        now: Timestamp,
+    ) -> Result<Leaf, VaultError>;
 }
 
 /// A certificate could not be provided.
@@ -284,6 +295,20 @@ impl Vault for CellVault {
         );
         held.leaf = Some(Arc::new(leaf));
         Ok(info)
+    }
+
+    async fn issue_for(
+        &self,
+        key_der: &Secret<Vec<u8>>,
+        spec: &LeafSpec,
+        now: Timestamp,
+    ) -> Result<Leaf, VaultError> {
+        let key = KeyPair::try_from(key_der.expose().as_slice()).map_err(CaError::Key)?;
+        let held = self.held();
+        let authorities = held.authorities.as_ref().ok_or(VaultError::NoCa)?;
+        Ok(authorities
+            .issuing
+            .issue_for(&Zeroizing::new(key), spec, now)?)
     }
 }
 

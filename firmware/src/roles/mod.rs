@@ -4,6 +4,7 @@
 mod confine;
 pub(crate) mod dns;
 pub(crate) mod fetch;
+pub(crate) mod handing;
 mod keeper;
 mod process;
 pub(crate) mod proxy;

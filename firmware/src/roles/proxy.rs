@@ -133,7 +133,7 @@ impl ProxyHost for CaddyHost {
 }
 
 /// The folder is the box's own and only to be read in the container: nothing but these sockets is ever there.
-fn bind(path: &Path) -> io::Result<UnixListener> {
+pub(super) fn bind(path: &Path) -> io::Result<UnixListener> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -12,7 +12,7 @@ use cell_control::Control;
 use cell_control::channel::{Channel, Handler};
 use cell_control::remote::Remote;
 use cell_gate::{Faces, Gate};
-use cell_model::name::CellName;
+use cell_model::name::{CellName, ServiceId};
 use cell_model::secret::{Secret, exposed};
 use cell_model::spec::WebSpec;
 use cell_reconcile::{AdminListener, ListenerError};
@@ -33,11 +33,28 @@ struct Serve {
     chain_der: Vec<Vec<u8>>,
     #[serde(serialize_with = "exposed")]
     key_der: Secret<Vec<u8>>,
+    /// Services that ask who somebody is; two sockets each, after those of the addresses.
+    services: Vec<AskingService>,
     /// Set where there is a reverse proxy; its two sockets come last.
     proxy: Option<Asked>,
 }
 
-/// How the reverse proxy is answered.
+/// How a service is answered that asks who somebody is.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct AskingService {
+    id: ServiceId,
+    asked: Asked,
+}
+
+/// Where a service asks, and nobody else.
+pub(crate) struct PeopleSockets {
+    /// Whose a name and a password are.
+    pub(crate) accounts: UnixListener,
+    /// Where mail goes.
+    pub(crate) tables: UnixListener,
+}
+
+/// How whoever asks is answered.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Asked {
     /// The name clients show.
@@ -70,8 +87,20 @@ struct Wanted {
     sockets: BTreeMap<SocketAddr, TcpListener>,
     /// Where the reverse proxy gets to.
     proxy: Option<(Asked, ProxySockets)>,
-    /// How often it got other sockets.
+    /// Where services get to.
+    services: BTreeMap<ServiceId, (Asked, PeopleSockets)>,
+    /// How often there were other sockets.
     asked: u64,
+}
+
+impl Wanted {
+    fn ask(&mut self, cell: CellName) -> Asked {
+        self.asked += 1;
+        Asked {
+            cell,
+            sockets: self.asked,
+        }
+    }
 }
 
 impl ProcessListener {
@@ -106,15 +135,36 @@ impl ProcessListener {
         if sockets.is_none() && wanted.proxy.is_none() {
             return Ok(());
         }
-        wanted.asked += 1;
-        let number = wanted.asked;
-        wanted.proxy = sockets.map(|(cell, sockets)| {
-            let asked = Asked {
-                cell,
-                sockets: number,
-            };
-            (asked, sockets)
-        });
+        wanted.proxy = sockets.map(|(cell, sockets)| (wanted.ask(cell), sockets));
+        self.hand_over(&wanted).await
+    }
+
+    /// The services that are answered.
+    pub(crate) async fn answered_services(&self) -> Vec<ServiceId> {
+        self.wanted.lock().await.services.keys().cloned().collect()
+    }
+
+    /// Whether somebody answers a service, in the name of this cell.
+    pub(crate) async fn answers_service(&self, id: &ServiceId, cell: &CellName) -> bool {
+        let wanted = self.wanted.lock().await;
+        let service = wanted.services.get(id);
+        service.is_some_and(|(asked, _)| asked.cell == *cell)
+    }
+
+    /// From now on, a service is answered here; `None`: nowhere.
+    pub(crate) async fn answer_service(
+        &self,
+        id: &ServiceId,
+        sockets: Option<(CellName, PeopleSockets)>,
+    ) -> Result<(), ListenerError> {
+        let mut wanted = self.wanted.lock().await;
+        match sockets {
+            Some((cell, sockets)) => {
+                let asked = wanted.ask(cell);
+                wanted.services.insert(id.clone(), (asked, sockets));
+            }
+            None => drop(wanted.services.remove(id)),
+        }
         self.hand_over(&wanted).await
     }
 
@@ -133,14 +183,25 @@ impl ProcessListener {
             hosts: spec.hosts.clone(),
             chain_der: leaf.chain_der.clone(),
             key_der: leaf.key_der.clone(),
+            services: wanted
+                .services
+                .iter()
+                .map(|(id, (asked, _))| AskingService {
+                    id: id.clone(),
+                    asked: asked.clone(),
+                })
+                .collect(),
             proxy: wanted.proxy.as_ref().map(|(asked, _)| asked.clone()),
         };
         let listening = wanted.sockets.values();
         let listening = listening.map(|socket| socket.try_clone().map(OwnedFd::from));
         let proxy = wanted.proxy.iter();
         let proxy = proxy.flat_map(|(_, sockets)| [&sockets.accounts, &sockets.page]);
-        let proxy = proxy.map(|socket| socket.try_clone().map(OwnedFd::from));
-        let sockets: Result<Vec<OwnedFd>, _> = listening.chain(proxy).collect();
+        let services = wanted.services.values();
+        let services = services.flat_map(|(_, sockets)| [&sockets.accounts, &sockets.tables]);
+        let local = services.chain(proxy);
+        let local = local.map(|socket| socket.try_clone().map(OwnedFd::from));
+        let sockets: Result<Vec<OwnedFd>, _> = listening.chain(local).collect();
         let sockets = sockets.map_err(|error| process(&error))?;
         let served: Served = self
             .keeper
@@ -212,6 +273,7 @@ struct Serving {
     tls: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
     listeners: BTreeMap<SocketAddr, watch::Sender<bool>>,
     proxy: Option<(Asked, watch::Sender<bool>)>,
+    services: BTreeMap<ServiceId, (Asked, watch::Sender<bool>)>,
 }
 
 impl Server {
@@ -243,6 +305,17 @@ impl Server {
             }
             None => None,
         };
+        let mut services = Vec::new();
+        // From the end, as they came.
+        for service in serve.services.into_iter().rev() {
+            if let (Some(tables), Some(accounts)) = (sockets.pop(), sockets.pop()) {
+                let sockets = PeopleSockets {
+                    accounts: accounts.into(),
+                    tables: tables.into(),
+                };
+                services.push((service, sockets));
+            }
+        }
         if serve.listen.len() != sockets.len() {
             return Err("sockets and addresses do not match".to_owned());
         }
@@ -282,7 +355,41 @@ impl Server {
             serving.listeners.insert(address, stop);
         }
         self.answer_proxy(&mut serving, proxy);
+        self.answer_services(&mut serving, services);
         Ok(())
+    }
+
+    /// Answers services on these sockets, and on no others from then on.
+    fn answer_services(&self, serving: &mut Serving, wanted: Vec<(AskingService, PeopleSockets)>) {
+        let Some(control) = self.control.get() else {
+            return;
+        };
+        serving.services.retain(|id, (present, stop)| {
+            let mut wanted = wanted.iter();
+            let is_same = wanted.any(|(service, _)| service.id == *id && service.asked == *present);
+            is_same && !stop.is_closed()
+        });
+        for (AskingService { id, asked }, sockets) in wanted {
+            if serving.services.contains_key(&id) {
+                continue;
+            }
+            let (stop, stopped) = watch::channel(false);
+            serving.services.insert(id.clone(), (asked.clone(), stop));
+            let control = Arc::clone(control);
+            tokio::spawn(async move {
+                let people = cell_gate::serve_people(
+                    sockets.accounts,
+                    Arc::clone(&control),
+                    id.clone(),
+                    &asked.cell,
+                    stopped.clone(),
+                );
+                let tables = cell_gate::serve_tables(sockets.tables, control, id.clone(), stopped);
+                if let Err(error) = tokio::try_join!(people, tables) {
+                    tracing::error!(service = %id, %error, "a socket of a service broke");
+                }
+            });
+        }
     }
 
     /// Answers the proxy on these sockets, and on no others from then on.

@@ -1,8 +1,8 @@
 //! The part of a manifest that is about containers: what runs, with which powers, limits and folders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cell_model::container::{ContainerPath, Limits};
+use cell_model::container::{ContainerPath, Hand, Limits};
 use cell_model::name::PartName;
 use cell_model::toml_text::{Field, Reader, Section, field};
 
@@ -22,6 +22,9 @@ const MEMORY: Field = field("memory_mib", "128");
 const CPU: Field = field("cpu_percent", "50");
 const PROCESSES: Field = field("processes", "64");
 const SCRATCH: Field = field("scratch", "[\"/tmp\"]");
+const HANDS: Field = field("hands", "[\"certificate\"]");
+const RELOAD: Field = field("reload", "[\"doveadm\", \"reload\"]");
+const INTERNET: Field = field("internet", "false");
 const VOLUME: Field = field("volume", "\"data\"");
 const PATH: Field = field("path", "\"/var/lib/radicale\"");
 const READ_ONLY: Field = field("read_only", "true");
@@ -77,6 +80,9 @@ fn container(reader: &mut Reader<'_>, section: &Section<'_>, known: &Known) -> O
             "processes",
             "mount",
             "scratch",
+            "hands",
+            "reload",
+            "internet",
             "health",
         ],
     );
@@ -113,6 +119,17 @@ fn container(reader: &mut Reader<'_>, section: &Section<'_>, known: &Known) -> O
             );
         }
     }
+    let hands: BTreeSet<Hand> = distinct(reader, section, HANDS);
+    let reload = words(reader, section, RELOAD, known);
+    if hands.is_empty() && !reload.is_empty() {
+        let at = value_at(section, RELOAD);
+        let message = "must go with hands: it is run when something else is handed in";
+        reader.wrong(section, RELOAD, at, message);
+    }
+    let internet = match section.has(INTERNET.key) {
+        true => reader.flag(section, INTERNET),
+        false => true,
+    };
     let health = match needed(reader, section, HEALTH) {
         true => health(reader, section, known),
         false => None,
@@ -126,6 +143,9 @@ fn container(reader: &mut Reader<'_>, section: &Section<'_>, known: &Known) -> O
         limits: limits?,
         mounts,
         scratch,
+        hands,
+        reload,
+        internet,
         health: health?,
     })
 }
@@ -136,6 +156,17 @@ fn words(
     section: &Section<'_>,
     field: Field,
     known: &Known,
+) -> Vec<Template> {
+    command(reader, section, field, known, For::Container)
+}
+
+/// The words of a command, filled for a container or for somebody.
+pub(super) fn command(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    field: Field,
+    known: &Known,
+    filled_for: For,
 ) -> Vec<Template> {
     let texts = match section.find(field.key) {
         // A shell would take it apart; there is none.
@@ -148,7 +179,7 @@ fn words(
     };
     let mut words = Vec::new();
     for text in texts {
-        words.extend(known.template(reader, (section, field), text, For::Container));
+        words.extend(known.template(reader, (section, field), text, filled_for));
     }
     words
 }

@@ -34,6 +34,9 @@ pub(super) struct Known {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum For {
     Container,
+    /// What is run about somebody.
+    Account,
+    /// What somebody reads.
     Person,
 }
 
@@ -59,7 +62,9 @@ impl Known {
         };
         let volumes = names("volume", "name");
         let containers = names("container", "name").into_keys().collect();
-        let hosts = names("route", "host").into_keys().collect();
+        let mut hosts: BTreeSet<PartName> = names("route", "host").into_keys().collect();
+        let ports = texts(root, "port", "host").into_iter();
+        hosts.extend(ports.filter_map(|(text, ..)| text.parse().ok()));
         let mut settings = BTreeMap::new();
         for (text, at, is_secret) in texts(root, "setting", "key") {
             let Ok(key) = text.parse() else { continue };
@@ -127,7 +132,7 @@ impl Known {
         filled_for: For,
     ) -> Option<Template> {
         let parsed = match filled_for {
-            For::Container => text.parse(),
+            For::Container | For::Account => text.parse(),
             For::Person => Template::for_people(text),
         };
         let template = match parsed {
@@ -140,10 +145,10 @@ impl Known {
         let unknown = template.variables().find_map(|variable| {
             let problem = match variable {
                 Variable::Domain | Variable::TimeZone => return None,
-                Variable::Username if filled_for == For::Person => return None,
-                Variable::Username => "can be told in a [[guide]] only",
+                Variable::Username if filled_for != For::Container => return None,
+                Variable::Username => "can be told in [accounts] or a [[guide]] only",
                 Variable::Host(name) if self.hosts.contains(name) => return None,
-                Variable::Host(_) => "is no host of a [[route]]",
+                Variable::Host(_) => "is no host of a [[route]] or [[port]]",
                 Variable::Setting(key) => match self.settings.get(key) {
                     Some(false) => return None,
                     Some(true) => "is a secret: the container finds it in /run/secrets",

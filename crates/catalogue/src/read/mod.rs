@@ -12,12 +12,13 @@ mod tests;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
+use cell_model::container::Hand;
 use cell_model::name::ServiceId;
 use cell_model::toml_text::{self, Field, Reader, Section, TomlError, field};
 use toml::de::DeValue;
 
 use self::known::Known;
-use crate::manifest::{Manifest, Volume};
+use crate::manifest::{Accounts, Container, Manifest, Port, Volume};
 
 const SCHEMA: Field = field("schema", "1");
 const ID: Field = field("id", "\"calendar\"");
@@ -106,8 +107,12 @@ fn root(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Manifest> {
     let routes = outside::routes(reader, root, &known);
     let ports = outside::ports(reader, root, &known);
     let edges = outside::edges(reader, root, &known);
-    let accounts = people::accounts(reader, root);
-    if accounts.is_some() {
+    let accounts = people::accounts(reader, root, &known);
+    check_hands(reader, &containers, accounts.as_ref(), &ports);
+    if accounts
+        .as_ref()
+        .is_some_and(|accounts| accounts.header.is_some())
+    {
         for port in &ports {
             if routes.iter().any(|route| route.backend == port.backend) {
                 let message = "a [[port]] must not lead to where a [[route]] leads, where there are accounts: whoever \
@@ -141,6 +146,30 @@ fn root(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Manifest> {
         settings,
         guides,
     })
+}
+
+/// What is handed in is about something.
+fn check_hands(
+    reader: &mut Reader<'_>,
+    containers: &[Container],
+    accounts: Option<&Accounts>,
+    ports: &[Port],
+) {
+    let asks = accounts.is_some_and(|accounts| accounts.socket);
+    let named = ports.iter().any(|port| port.host.is_some());
+    let handed = |hand| {
+        let mut all = containers.iter();
+        all.any(|container| container.hands.contains(&hand))
+    };
+    if handed(Hand::People) != asks {
+        let message =
+            "accounts.socket = true and a [[container]] with hands = [\"people\"] go together";
+        reader.report(0, message);
+    }
+    if handed(Hand::Certificate) && !named {
+        let message = "the hand certificate needs a [[port]] with a host: it is of that name";
+        reader.report(0, message);
+    }
 }
 
 fn volumes(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Volume> {

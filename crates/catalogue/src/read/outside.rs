@@ -9,7 +9,7 @@ use cell_model::toml_text::{Field, Reader, Section, field};
 use super::container::is_request_path;
 use super::known::{Known, parse_backend};
 use super::{MAX_PARTS, needed, pairs, value_at};
-use crate::manifest::{Edge, Port, Route, WellKnown};
+use crate::manifest::{Edge, LetIn, Port, Route, WellKnown};
 
 const HOST: Field = field("host", "\"calendar\"");
 const BACKEND: Field = field("backend", "\"radicale:5232\"");
@@ -17,6 +17,7 @@ const MAX_BODY: Field = field("max_body_mib", "100");
 const PROTOCOL: Field = field("protocol", "\"tcp\"");
 const PORT: Field = field("port", "993");
 const FROM: Field = field("from", "\"roundcube\"");
+const LET_IN: Field = field("from", "\"home\"");
 const TO: Field = field("to", "\"mail/dovecot:143\"");
 
 /// Body of a request where the manifest says nothing: a photograph.
@@ -32,12 +33,7 @@ pub(super) fn routes(reader: &mut Reader<'_>, root: &Section<'_>, known: &Known)
     for section in reader.sections(root, "route", "route", MAX_PARTS) {
         reader.only(&section, &["host", "backend", "max_body_mib", "well_known"]);
         let host: Option<PartName> = reader.required(&section, HOST);
-        if host.as_ref().is_some_and(is_reserved) {
-            let at = value_at(&section, HOST);
-            let reserved = DnsLabel::RESERVED.join(", ");
-            let message = format!("is refused: the box keeps {reserved} for itself");
-            reader.wrong(&section, HOST, at, message);
-        }
+        refuse_reserved(reader, &section, host.as_ref());
         let backend = known.backend(reader, &section, BACKEND);
         let max_body_mib = reader.number(&section, MAX_BODY, 1..=MOST_BODY_MIB);
         let well_known = well_known(reader, &section);
@@ -53,8 +49,13 @@ pub(super) fn routes(reader: &mut Reader<'_>, root: &Section<'_>, known: &Known)
     routes
 }
 
-fn is_reserved(host: &PartName) -> bool {
-    DnsLabel::RESERVED.contains(&host.as_str())
+fn refuse_reserved(reader: &mut Reader<'_>, section: &Section<'_>, host: Option<&PartName>) {
+    if host.is_some_and(|host| DnsLabel::RESERVED.contains(&host.as_str())) {
+        let at = value_at(section, HOST);
+        let reserved = DnsLabel::RESERVED.join(", ");
+        let message = format!("is refused: the box keeps {reserved} for itself");
+        reader.wrong(section, HOST, at, message);
+    }
 }
 
 fn well_known(reader: &mut Reader<'_>, section: &Section<'_>) -> BTreeMap<WellKnown, String> {
@@ -79,7 +80,7 @@ pub(super) fn ports(reader: &mut Reader<'_>, root: &Section<'_>, known: &Known) 
     let mut ports = Vec::new();
     let mut taken = BTreeSet::new();
     for section in reader.sections(root, "port", "port", MAX_PARTS) {
-        reader.only(&section, &["protocol", "port", "backend"]);
+        reader.only(&section, &["protocol", "port", "backend", "host", "from"]);
         let protocol = word(reader, &section, PROTOCOL, Protocol::ALL);
         let port = match needed(reader, &section, PORT) {
             true => reader.number(&section, PORT, 1..=u16::MAX.into()),
@@ -87,6 +88,15 @@ pub(super) fn ports(reader: &mut Reader<'_>, root: &Section<'_>, known: &Known) 
         };
         let port = port.and_then(|port| u16::try_from(port).ok());
         let backend = known.backend(reader, &section, BACKEND);
+        let host: Option<PartName> = match section.has(HOST.key) {
+            true => reader.required(&section, HOST),
+            false => None,
+        };
+        refuse_reserved(reader, &section, host.as_ref());
+        let from = match section.has(LET_IN.key) {
+            true => word(reader, &section, LET_IN, LetIn::ALL),
+            false => Some(LetIn::Internet),
+        };
         let (Some(protocol), Some(port), Some(backend)) = (protocol, port, backend) else {
             continue;
         };
@@ -105,6 +115,8 @@ pub(super) fn ports(reader: &mut Reader<'_>, root: &Section<'_>, known: &Known) 
             protocol,
             port,
             backend,
+            host,
+            from: from.unwrap_or(LetIn::Home),
         });
     }
     ports

@@ -2,34 +2,93 @@
 
 use cell_model::toml_text::{Field, Reader, Section, field};
 
+use super::container::command;
 use super::known::{For, Known};
 use super::outside::word;
 use super::value_at;
-use crate::manifest::{Accounts, Guide, Platform};
+use crate::manifest::{Accounts, Guide, PersonCommand, Platform};
+use crate::template::{Template, Variable};
 
 const HEADER: Field = field("header", "\"X-Remote-User\"");
+const SOCKET: Field = field("socket", "true");
+const END: Field = field(
+    "end",
+    "{ container = \"dovecot\", command = [\"doveadm\", \"kick\", \"{username}\"] }",
+);
+const REMOVE: Field = field(
+    "remove",
+    "{ container = \"dovecot\", command = [\"remove\", \"{username}\"] }",
+);
+const CONTAINER: Field = field("container", "\"dovecot\"");
+const COMMAND: Field = field("command", "[\"doveadm\", \"kick\", \"{username}\"]");
 const PLATFORM: Field = field("platform", "\"android\"");
 const STEPS: Field = field("steps", "[\"Open Settings and choose Accounts.\"]");
 
 /// The most steps: whoever has to do more gives up.
 const MAX_STEPS: usize = 20;
 
-pub(super) fn accounts(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Accounts> {
+pub(super) fn accounts(
+    reader: &mut Reader<'_>,
+    root: &Section<'_>,
+    known: &Known,
+) -> Option<Accounts> {
     let section = reader.section(root, "accounts", "accounts")?;
-    reader.only(&section, &["header"]);
+    reader.only(&section, &["header", "socket", "end", "remove"]);
+    let socket = section.has(SOCKET.key) && reader.flag(&section, SOCKET);
+    // Who is who is learnt in one way at least.
+    let header = match section.has(HEADER.key) || !socket {
+        true => header(reader, root, &section),
+        false => None,
+    };
+    Some(Accounts {
+        header,
+        socket,
+        end: person_command(reader, &section, END, "accounts.end", known),
+        remove: person_command(reader, &section, REMOVE, "accounts.remove", known),
+    })
+}
+
+fn header(reader: &mut Reader<'_>, root: &Section<'_>, section: &Section<'_>) -> Option<String> {
     if !root.has("route") {
         reader.report(
             section.at,
-            "accounts needs a [[route]]: the box asks for passwords before it passes a request on",
+            "accounts.header needs a [[route]]: the box asks for passwords before it passes a request on",
         );
     }
-    let (text, at) = reader.require(&section, HEADER)?;
+    let (text, at) = reader.require(section, HEADER)?;
     if !is_own_header(text) {
         let message = "must be a header of letters and hyphens that begins with X- or Remote-";
-        reader.wrong_text(&section, HEADER, at, text, message);
+        reader.wrong_text(section, HEADER, at, text, message);
         return None;
     }
-    Some(Accounts::Header(text.to_owned()))
+    Some(text.to_owned())
+}
+
+fn person_command(
+    reader: &mut Reader<'_>,
+    parent: &Section<'_>,
+    field: Field,
+    path: &'static str,
+    known: &Known,
+) -> Option<PersonCommand> {
+    let section = reader.section(parent, field.key, path)?;
+    reader.only(&section, &["container", "command"]);
+    let container = known.container(reader, &section, CONTAINER);
+    let command = command(reader, &section, COMMAND, known, For::Account);
+    let names_somebody = |word: &Template| word.variables().any(|name| *name == Variable::Username);
+    if !command.iter().any(names_somebody) {
+        let at = value_at(&section, COMMAND);
+        reader.wrong(
+            &section,
+            COMMAND,
+            at,
+            "must say whom it is about, by {username}",
+        );
+    }
+    Some(PersonCommand {
+        container: container?,
+        command,
+    })
 }
 
 /// A header that means nothing to anybody else on the way.

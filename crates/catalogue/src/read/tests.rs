@@ -1,9 +1,10 @@
 //! Manifests that are taken, and every kind that is refused.
 
+use cell_model::container::Hand;
 use cell_model::toml_text::{Finding, TomlError};
 use proptest::prelude::*;
 
-use crate::manifest::{Accounts, Manifest, Probe, WellKnown};
+use crate::manifest::{Accounts, LetIn, Manifest, Probe, WellKnown};
 use crate::setting::SettingKind;
 use crate::template::{Values, Variable};
 
@@ -125,8 +126,11 @@ fn whole_manifest_is_read() {
     assert_eq!(base, "https://calendar.home.cell/dav");
     assert_eq!(manifest.routes[0].well_known[&WellKnown::CalDav], "/");
     assert_eq!(manifest.edges[0].to.container.as_str(), "postfix");
-    let header = Accounts::Header("X-Remote-User".to_owned());
-    assert_eq!(manifest.accounts, Some(header));
+    let accounts = Accounts {
+        header: Some("X-Remote-User".to_owned()),
+        ..Accounts::default()
+    };
+    assert_eq!(manifest.accounts, Some(accounts));
     assert_eq!(manifest.settings[1].kind, SettingKind::Secret);
     assert!(manifest.volumes[0].backup);
 }
@@ -401,7 +405,7 @@ fn what_does_not_fit_together_is_told() {
         (
             "\"{time_zone}\"",
             "\"{username}\"",
-            "can be told in a [[guide]] only",
+            "can be told in [accounts] or a [[guide]] only",
         ),
         ("backup = true\n", "", "volume.backup is missing"),
         (
@@ -486,6 +490,125 @@ fn what_does_not_fit_together_is_told() {
             "{new}: {found:?}"
         );
     }
+}
+
+/// A service that answers at ports, asks who somebody is, and is handed its certificate.
+const PORTS: &str = r#"schema = 1
+id = "mail"
+name = "Mail"
+summary = "A mailbox for everybody"
+version = "1"
+release = 1
+internet = "It sends mail."
+
+[[container]]
+name = "dovecot"
+image = "dovecot@DIGEST"
+memory_mib = 128
+cpu_percent = 50
+processes = 32
+hands = ["people", "certificate"]
+reload = ["doveadm", "reload"]
+internet = false
+health = { port = 10024 }
+
+[[port]]
+protocol = "tcp"
+port = 993
+backend = "dovecot:10993"
+host = "mail"
+
+[[port]]
+protocol = "tcp"
+port = 4190
+backend = "dovecot:14190"
+host = "mail"
+from = "home"
+
+[accounts]
+socket = true
+end = { container = "dovecot", command = ["doveadm", "kick", "{username}"] }
+remove = { container = "dovecot", command = ["remove", "{username}"] }
+
+[[guide]]
+platform = "linux"
+steps = ["The server is {host.mail}."]
+"#;
+
+#[test]
+fn ports_have_a_host_and_people_are_asked_for_at_a_socket() {
+    let manifest = parse(PORTS).unwrap();
+    let dovecot = &manifest.containers[0];
+    let hands: Vec<Hand> = dovecot.hands.iter().copied().collect();
+    assert_eq!(hands, [Hand::People, Hand::Certificate]);
+    assert!(!dovecot.internet && dovecot.reload.len() == 2);
+    let ports = manifest.ports.iter();
+    let doors: Vec<_> = ports.map(|port| (port.port, port.from)).collect();
+    assert_eq!(doors, [(993, LetIn::Internet), (4190, LetIn::Home)]);
+    let accounts = manifest.accounts.unwrap();
+    assert_eq!((accounts.header, accounts.socket), (None, true));
+    let remove = accounts.remove.unwrap();
+    let values = Values::from([(Variable::Username, "anna".to_owned())]);
+    assert_eq!(remove.container.as_str(), "dovecot");
+    assert_eq!(remove.command[1].fill(&values).unwrap(), "anna");
+}
+
+#[test]
+fn what_is_handed_in_and_asked_for_goes_together() {
+    for (old, new, told) in [
+        ("socket = true\n", "", "accounts.header is missing"),
+        ("hands = [\"people\", ", "hands = [", "go together"),
+        ("\"certificate\"]", "\"root\"]", "must be one of: people"),
+        (
+            "hands = [\"people\", \"certificate\"]\n",
+            "",
+            "must go with hands",
+        ),
+        ("\"kick\", \"{username}\"", "\"kick\"", "must say whom"),
+        (
+            "end = { container = \"dovecot\"",
+            "end = { container = \"none\"",
+            "a [[container]] of this service",
+        ),
+        (
+            "\"doveadm\", \"reload\"",
+            "\"doveadm\", \"{username}\"",
+            "can be told in [accounts]",
+        ),
+        ("from = \"home\"", "from = \"moon\"", "must be one of: home"),
+        (
+            "backend = \"dovecot:10993\"\nhost = \"mail\"",
+            "backend = \"dovecot:10993\"\nhost = \"admin\"",
+            "the box keeps",
+        ),
+        ("{host.mail}", "{host.post}", "[[route]] or [[port]]"),
+        (
+            "internet = false",
+            "internet = \"no\"",
+            "must be true or false",
+        ),
+        (
+            "health = { port = 10024 }",
+            "scratch = [\"/run/box/people\"]\nhealth = { port = 10024 }",
+            "/run/box are not for services",
+        ),
+    ] {
+        assert_eq!(PORTS.matches(old).count(), 1, "{old}");
+        let parsed = parse(&PORTS.replace(old, new));
+        let found = parsed.expect_err(new).findings;
+        assert!(
+            found.iter().any(|finding| finding.message.contains(told)),
+            "{new}: {found:?}"
+        );
+    }
+    let nameless = PORTS
+        .replace("host = \"mail\"\n", "")
+        .replace("{host.mail}", "it");
+    let found = parse(&nameless).unwrap_err().findings;
+    assert!(
+        found[0].message.contains("needs a [[port]] with a host"),
+        "{found:?}"
+    );
 }
 
 #[test]

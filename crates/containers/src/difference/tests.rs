@@ -25,6 +25,8 @@ fn service(number: u8, containers: u8, change: u8, network: u8) -> ServiceSpec {
         },
         mounts: Vec::new(),
         scratch: Vec::new(),
+        hands: BTreeSet::new(),
+        reload: Vec::new(),
         address: Ipv4Addr::new(172, 20, network, at + 2),
         hosts: BTreeMap::new(),
         resolver: None,
@@ -47,6 +49,10 @@ fn service(number: u8, containers: u8, change: u8, network: u8) -> ServiceSpec {
         volumes: BTreeMap::from([("data".parse().unwrap(), kept(1, None))]),
         data: 1,
         containers: (0..containers).map(container).collect(),
+        names: BTreeSet::new(),
+        certificate_key: None,
+        end: None,
+        remove: None,
     }
 }
 

@@ -423,10 +423,15 @@ impl Inspected {
             .flatten()
             .filter_map(|bind| bind.split(':').next())
             .collect();
+        let handed = container.hands.iter().map(|hand| {
+            let folder = names::handed(place.handed, &service.id, *hand);
+            folder.display().to_string()
+        });
         let volumes: Vec<String> = container
             .mounts
             .iter()
             .map(|mount| render::mounted(service, mount))
+            .chain(handed)
             .collect();
         let volumes: BTreeSet<&str> = volumes.iter().map(String::as_str).collect();
         let ids = vec![format!("0:{}:{}", service.ids.first, service.ids.size)];
@@ -463,7 +468,7 @@ impl Inspected {
             ),
             (
                 binds == volumes,
-                "its service's volumes alone",
+                "its service's volumes, and what it is handed, alone",
                 format!("{binds:?}"),
             ),
             (

@@ -36,6 +36,8 @@ use crate::{Containers, ContainersError, names, size};
 
 /// How long podman may take to listen: it reads its whole store first.
 const STARTING: Duration = Duration::from_secs(120);
+/// How long a program may take that is run in a container about something.
+const RUNNING: Duration = Duration::from_secs(60);
 /// Time between two looks whether it listens.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -50,6 +52,8 @@ pub struct PodmanOptions {
     pub logs_here: PathBuf,
     /// Where it has volumes, as this process sees them.
     pub volumes: PathBuf,
+    /// Where it finds what is handed to services ([`names::handed`]): a folder in memory.
+    pub handed: PathBuf,
     /// The file that is made to have podman started, by whoever looks after it.
     pub wanted: Option<PathBuf>,
 }
@@ -61,6 +65,7 @@ pub struct Podman {
     logs: PathBuf,
     logs_here: PathBuf,
     volumes: PathBuf,
+    handed: PathBuf,
     wanted: Option<PathBuf>,
     looks: Mutex<Looks>,
     /// Whether it was told that volumes have no limits.
@@ -75,6 +80,7 @@ impl Podman {
             logs: options.logs,
             logs_here: options.logs_here,
             volumes: options.volumes,
+            handed: options.handed,
             wanted: options.wanted,
             looks: Mutex::default(),
             told: AtomicBool::new(false),
@@ -150,6 +156,7 @@ impl Podman {
             image_id: &image.id,
             log: &log,
             limiting,
+            handed: &self.handed,
         };
         let body = render::container(service, container, &place);
         let warnings = api::create_container(&self.client, &name, &body).await?;
@@ -316,6 +323,21 @@ impl Containers for Podman {
                     None => Err(Unwell::TimedOut(limit.as_secs()).into()),
                 }
             }
+        }
+    }
+
+    async fn run(
+        &self,
+        service: &ServiceId,
+        container: &PartName,
+        command: &[String],
+    ) -> Result<(), ContainersError> {
+        let name = names::container(service, container);
+        let ended = api::execute(&self.client, &name, command, RUNNING).await?;
+        match ended {
+            Some(0) => Ok(()),
+            Some(status) => Err(Unwell::Command(status).into()),
+            None => Err(Unwell::TimedOut(RUNNING.as_secs()).into()),
         }
     }
 

@@ -5,7 +5,7 @@ mod update;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cell_catalogue::{Manifest, SettingKind};
+use cell_catalogue::{LetIn, Manifest, Port, SettingKind};
 use cell_control::change::ServiceUpdate;
 use cell_model::config::{Config, ServiceConfig, ServicesConfig, SettingValue};
 use cell_model::name::{GroupName, ServiceId, SettingKey};
@@ -133,7 +133,8 @@ pub(super) fn change(
         check_groups(config, groups.as_ref())?;
         after.groups.clone_from(groups);
     }
-    if after.published && manifest.routes.is_empty() {
+    let from_outside = |port: &Port| port.from == LetIn::Internet;
+    if after.published && manifest.routes.is_empty() && !manifest.ports.iter().any(from_outside) {
         return Err(nothing_to_publish(&manifest));
     }
     for (key, answer) in &update.answers {
@@ -204,7 +205,7 @@ fn nothing_to_publish(manifest: &Manifest) -> Problem {
         "nothing_to_publish",
         "The service has no address for the internet",
         format!(
-            "{} is not reached by a name over HTTPS, so there is nothing to open to the internet.",
+            "{} has neither a name over HTTPS nor a port for others than home, so there is nothing to open to the internet.",
             manifest.name
         ),
     )

@@ -1,6 +1,7 @@
 //! A box in a temporary directory.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -20,15 +21,19 @@ use cell_mdns::fake::FakeMdns;
 use cell_model::Timestamp;
 use cell_model::account::Role;
 use cell_model::config::Config;
+use cell_model::container::Hand;
 use cell_model::facts::{InterfaceFacts, NetworkFacts, StartOptions};
-use cell_model::name::Username;
+use cell_model::name::{ServiceId, Username};
 use cell_model::problem::Problem;
 use cell_model::secret::Secret;
-use cell_model::spec::{ProxySpec, WebSpec};
+use cell_model::spec::{ContainersSpec, ProxySpec, WebSpec};
 use cell_model::status::Part;
 use cell_network::fake::FakeNetwork;
 use cell_packages::Library;
-use cell_reconcile::{AdminListener, ListenerError, Parts, ProxyHost, ProxyHostError, Reconciler};
+use cell_reconcile::{
+    AdminListener, Handing, HandingError, ListenerError, Parts, ProxyHost, ProxyHostError,
+    Reconciler,
+};
 use cell_store::Store;
 use cell_wireguard::fake::FakeWireGuard;
 
@@ -95,6 +100,7 @@ impl Home {
             listener: Arc::new(NoListener),
             mdns: Arc::clone(&mdns) as Arc<dyn cell_mdns::Mdns>,
             containers: Arc::clone(&containers) as Arc<dyn cell_containers::Containers>,
+            handing: Arc::new(NoHanding),
             proxy: Arc::new(NoProxy),
             library: Arc::new(
                 Library::open(&directory.path().join("services"))
@@ -343,6 +349,22 @@ impl ProxyHost for NoProxy {
     async fn verify(&self, _: Option<&ProxySpec>) -> Result<(), ProxyHostError> {
         Ok(())
     }
+}
+
+/// Fills nothing.
+struct NoHanding;
+
+#[async_trait]
+impl Handing for NoHanding {
+    async fn hand(&self, _: &ContainersSpec, _: Timestamp) -> Result<(), HandingError> {
+        Ok(())
+    }
+
+    fn untold(&self) -> BTreeSet<(ServiceId, Hand)> {
+        BTreeSet::new()
+    }
+
+    fn told(&self, _: &ServiceId, _: Hand) {}
 }
 
 /// Listens to nobody.

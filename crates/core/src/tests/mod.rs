@@ -6,6 +6,7 @@ mod api_tokens;
 mod app_passwords;
 mod audited;
 mod confirmation;
+mod departures;
 mod groups;
 mod home;
 mod invites;

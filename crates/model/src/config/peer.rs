@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::key::PublicKey;
-use crate::name::Username;
+use crate::name::{ServiceId, Username};
 
 /// A kind of service a peer may be let in to (PIC's toggles).
 #[derive(
@@ -38,6 +38,14 @@ impl ServiceToggle {
             Self::Files => "files",
             Self::Mail => "mail",
             Self::Webdav => "webdav",
+        }
+    }
+
+    /// The toggle that stands for a service; `None` for one that is every device's.
+    pub fn of(service: &ServiceId) -> Option<Self> {
+        match service.as_str() {
+            "webmail" => Some(Self::Mail),
+            word => Self::ALL.into_iter().find(|toggle| toggle.as_str() == word),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Words of containers: images by what is in them, powers, places, limits.
 
 mod capability;
+mod hand;
 mod image;
 mod path;
 mod registry;
@@ -8,6 +9,7 @@ mod registry;
 use serde::{Deserialize, Serialize};
 
 pub use capability::{Capability, CapabilityError};
+pub use hand::{Hand, HandError};
 pub use image::{ImageDigest, ImageError, ImageName, ImageRef};
 pub use path::{ContainerPath, PathError};
 pub use registry::{Registry, RegistryError};
@@ -73,4 +75,4 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(ImageDigest, ImageRef, Capability, ContainerPath);
+as_text!(ImageDigest, ImageRef, Capability, ContainerPath, Hand);

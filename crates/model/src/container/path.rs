@@ -16,12 +16,14 @@ pub enum PathError {
     )]
     Form,
     /// The kernel's, or one that the box fills.
-    #[error("is refused: /, /proc, /sys, /dev and /run/secrets are not for services to fill")]
+    #[error(
+        "is refused: /, /proc, /sys, /dev, /run/secrets and /run/box are not for services to fill"
+    )]
     Kept,
 }
 
 /// What is not for services.
-const KEPT: [&str; 4] = ["/proc", "/sys", "/dev", "/run/secrets"];
+const KEPT: [&str; 5] = ["/proc", "/sys", "/dev", "/run/secrets", "/run/box"];
 
 impl ContainerPath {
     /// The most characters it may have.

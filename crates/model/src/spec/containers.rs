@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Authorities;
 use crate::container::{
-    Capability, ContainerPath, IdRange, ImageDigest, ImageRef, Limits, Registry,
+    Capability, ContainerPath, Hand, IdRange, ImageDigest, ImageRef, Limits, Registry,
 };
-use crate::name::{InterfaceName, PartName, ServiceId};
+use crate::name::{CellName, Domain, InterfaceName, PartName, ServiceId, Username};
+use crate::secret::Secret;
 use crate::url::SourceUrl;
 
 /// All that shall run. What is not here is taken away, but for what it has kept.
@@ -20,6 +21,11 @@ pub struct ContainersSpec {
     pub services: Vec<ServiceSpec>,
     /// Data that is deleted, by its service and number; nothing that runs has it.
     pub discarded: BTreeSet<(ServiceId, u32)>,
+    /// What the cell is called, where services ask for passwords.
+    pub realm: Option<CellName>,
+    /// What the service of mail is handed.
+    #[serde(skip)]
+    pub mail: MailSpec,
     /// Where the images of services are that did not come with the box.
     pub origins: BTreeMap<ServiceId, OriginSpec>,
     /// What services become once their images are here.
@@ -27,6 +33,28 @@ pub struct ContainersSpec {
     /// Images that stay: of services that are installed, running or not, of what they were and become, and of what the box
     /// itself runs. `None`: not all of them are known, and so all images stay.
     pub kept_images: Option<BTreeSet<ImageDigest>>,
+}
+
+/// What the service of mail is handed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MailSpec {
+    /// Who takes mail for others; `None` for nobody.
+    pub relay: Option<RelaySpec>,
+    /// Keys that mail is signed with, PEM, by their selectors.
+    pub dkim: BTreeMap<String, Secret<String>>,
+    /// The domain and the selector that mail is signed with; `None` for no signature.
+    pub signing: Option<(Domain, String)>,
+}
+
+/// Who takes mail for others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelaySpec {
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The account there, with its password.
+    pub login: Option<(String, Secret<String>)>,
 }
 
 /// What a service becomes.
@@ -107,6 +135,37 @@ pub struct ServiceSpec {
     pub data: u32,
     /// What runs, in the order in which it is started.
     pub containers: Vec<ContainerSpec>,
+    /// Names of the certificate that it is handed.
+    pub names: BTreeSet<String>,
+    /// The certificate's key, PKCS #8 DER: the same for good, since records in DNS may name it (RFC 7671, section 8.1).
+    #[serde(skip)]
+    pub certificate_key: Option<Secret<Vec<u8>>>,
+    /// What ends that somebody is signed in.
+    pub end: Option<PersonCommandSpec>,
+    /// What takes away all that it has kept of somebody.
+    pub remove: Option<PersonCommandSpec>,
+}
+
+/// What is run in a container about somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonCommandSpec {
+    /// In which, by its name within the service.
+    pub container: PartName,
+    /// What, with [`Self::WHO`] for the person's name.
+    pub command: Vec<String>,
+}
+
+impl PersonCommandSpec {
+    /// Stands for the person's name. No template has a brace that stays.
+    pub const WHO: &str = "{}";
+
+    /// What is run about this person.
+    pub fn about(&self, username: &Username) -> Vec<String> {
+        let words = self.command.iter();
+        words
+            .map(|word| word.replace(Self::WHO, username.as_str()))
+            .collect()
+    }
 }
 
 impl ServiceSpec {
@@ -148,6 +207,12 @@ pub struct ContainerSpec {
     pub mounts: Vec<MountSpec>,
     /// Folders in memory.
     pub scratch: Vec<ContainerPath>,
+    /// What it is handed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub hands: BTreeSet<Hand>,
+    /// What is run in it when something else is handed to it; empty for nothing.
+    #[serde(default)]
+    pub reload: Vec<String>,
     /// Its address in the service's network.
     pub address: Ipv4Addr,
     /// Names it can look up besides those of its service.

@@ -20,8 +20,8 @@ use crate::name::ServiceId;
 
 pub use certificate::LeafSpec;
 pub use containers::{
-    ContainerSpec, ContainersSpec, HealthSpec, MountSpec, NextSpec, OriginSpec, ProbeSpec,
-    ServiceSpec, VolumeSpec,
+    ContainerSpec, ContainersSpec, HealthSpec, MailSpec, MountSpec, NextSpec, OriginSpec,
+    PersonCommandSpec, ProbeSpec, RelaySpec, ServiceSpec, VolumeSpec,
 };
 pub use dns::{DnsSpec, OwnAddresses, ZoneSpec};
 pub use firewall::{

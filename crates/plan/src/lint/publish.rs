@@ -1,6 +1,6 @@
 //! Services that the internet is to reach: what that means.
 
-use cell_catalogue::Manifest;
+use cell_catalogue::{LetIn, Manifest, Port};
 use cell_model::config::Config;
 use cell_model::name::ServiceId;
 
@@ -12,17 +12,45 @@ pub(super) fn consequences(before: &Config, after: &Config) -> Vec<String> {
         let service = after.services.installed.get(id)?;
         Manifest::parse(service.manifest.as_bytes()).ok()
     });
-    let mut consequences: Vec<String> =
-        manifests.map(|manifest| opened(&manifest, after)).collect();
+    let manifests: Vec<Manifest> = manifests.collect();
+    let opened = manifests.iter().map(|manifest| opened(manifest, after));
+    let mut consequences: Vec<String> = opened.collect();
     if !consequences.is_empty() {
         let domain = &after.domain.name;
+        let passed_on = passed_on(&manifests);
         consequences.push(format!(
             "Names of {domain} are known at home and in the VPN alone. Visitors need a public DNS record or an entry in \
              their device's hosts file that leads the name to this box, and have to trust its certificate (/ca.pem). A \
-             router before the box has to pass on TCP 80 and 443, and UDP 443."
+             router before the box has to pass on {passed_on}."
         ));
     }
     consequences
+}
+
+/// What a router before the box has to pass on.
+fn passed_on(manifests: &[Manifest]) -> String {
+    let mut ports: Vec<String> = manifests
+        .iter()
+        .flat_map(|manifest| {
+            manifest
+                .ports
+                .iter()
+                .filter(|port| port.from == LetIn::Internet)
+        })
+        .map(named)
+        .collect();
+    if manifests.iter().any(|manifest| !manifest.routes.is_empty()) {
+        ports.extend(["TCP 80 and 443", "UDP 443"].map(str::to_owned));
+    }
+    let last = ports.pop().unwrap_or_default();
+    match ports.is_empty() {
+        true => last,
+        false => format!("{}, and {last}", ports.join(", ")),
+    }
+}
+
+fn named(port: &Port) -> String {
+    format!("{} {}", port.protocol.word().to_uppercase(), port.port)
 }
 
 fn is_open(id: &ServiceId, config: &Config) -> bool {
@@ -33,9 +61,15 @@ fn is_open(id: &ServiceId, config: &Config) -> bool {
 fn opened(manifest: &Manifest, config: &Config) -> String {
     let domain = &config.domain.name;
     let urls = manifest.routes.iter();
-    let urls: Vec<String> = urls
+    let mut doors: Vec<String> = urls
         .map(|route| format!("https://{}.{domain}/", route.host))
         .collect();
+    let ports = manifest.ports.iter();
+    let ports = ports.filter(|port| port.from == LetIn::Internet);
+    let ports: Vec<String> = ports.map(named).collect();
+    if !ports.is_empty() {
+        doors.push(format!("the ports {}", ports.join(", ")));
+    }
     let guard = match &manifest.accounts {
         Some(_) => "Whoever uses it needs an app password, and who guesses has to wait.",
         None => "The box asks nobody who they are there: what the service shows, it shows to all.",
@@ -43,7 +77,7 @@ fn opened(manifest: &Manifest, config: &Config) -> String {
     format!(
         "Everybody on the internet can knock at {}. {guard} Strangers will try what its programs do wrong: keep it up to \
          date, and close it when nobody needs it away from home. Devices that have the VPN do not need this.",
-        urls.join(" and ")
+        doors.join(" and ")
     )
 }
 

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use cell_catalogue::{Container, Probe, Setting, Template, Values, Variable, Volume};
+use cell_catalogue::{
+    Container, PersonCommand, Probe, Setting, Template, Values, Variable, Volume,
+};
 use cell_model::config::DataConfig;
 use cell_model::name::{PartName, SettingKey};
-use cell_model::spec::{ContainerSpec, HealthSpec, MountSpec, ProbeSpec, VolumeSpec};
+use cell_model::spec::{
+    ContainerSpec, HealthSpec, MountSpec, PersonCommandSpec, ProbeSpec, VolumeSpec,
+};
 
 use super::{Installed, Place, ServiceProblem};
 
@@ -54,9 +58,11 @@ pub(super) fn values(service: &Installed<'_>, place: &Place<'_>) -> Result<Value
         (Variable::Domain, place.domain.to_string()),
         (Variable::TimeZone, place.time_zone.to_string()),
     ]);
-    for route in &manifest.routes {
-        let name = format!("{}.{}", route.host, place.domain);
-        values.insert(Variable::Host(route.host.clone()), name);
+    let routes = manifest.routes.iter().map(|route| &route.host);
+    let ports = manifest.ports.iter().filter_map(|port| port.host.as_ref());
+    for host in routes.chain(ports) {
+        let name = format!("{host}.{}", place.domain);
+        values.insert(Variable::Host(host.clone()), name);
     }
     for setting in &manifest.settings {
         let answer = service.answers.get(&setting.key).cloned();
@@ -67,16 +73,29 @@ pub(super) fn values(service: &Installed<'_>, place: &Place<'_>) -> Result<Value
     Ok(values)
 }
 
+/// What is run about somebody, with the name's place kept.
+pub(super) fn person_command(command: &PersonCommand, values: &Values) -> PersonCommandSpec {
+    let mut values = values.clone();
+    values.insert(Variable::Username, PersonCommandSpec::WHO.to_owned());
+    let words = command.command.iter();
+    PersonCommandSpec {
+        container: command.container.clone(),
+        command: words.map(|word| fill(word, &values)).collect(),
+    }
+}
+
+fn fill(template: &Template, values: &Values) -> String {
+    template
+        .fill(values)
+        .expect("a manifest has no template that its service cannot fill")
+}
+
 pub(super) fn container_spec(
     container: &Container,
     address: Ipv4Addr,
     values: &Values,
 ) -> ContainerSpec {
-    let fill = |template: &Template| {
-        template
-            .fill(values)
-            .expect("a manifest has no template that its service cannot fill")
-    };
+    let fill = |template: &Template| fill(template, values);
     ContainerSpec {
         name: container.name.clone(),
         image: container.image.clone(),
@@ -98,6 +117,8 @@ pub(super) fn container_spec(
             })
             .collect(),
         scratch: container.scratch.clone(),
+        hands: container.hands.clone(),
+        reload: container.reload.iter().map(fill).collect(),
         address,
         hosts: BTreeMap::new(),
         resolver: None,

@@ -85,6 +85,8 @@ pub(super) fn add(services: &mut Services, front: &Front<'_>, config: &Config, p
                 mount(DATA, false),
             ],
             scratch: vec![container_path("/tmp")],
+            hands: BTreeSet::new(),
+            reload: Vec::new(),
             address,
             hosts: BTreeMap::new(),
             resolver: None,
@@ -97,6 +99,10 @@ pub(super) fn add(services: &mut Services, front: &Front<'_>, config: &Config, p
                 start_s: 180,
             },
         }],
+        names: BTreeSet::new(),
+        certificate_key: None,
+        end: None,
+        remove: None,
     });
     services.proxy = Some(ProxySpec {
         cell: config.cell.name.clone(),
@@ -154,15 +160,14 @@ fn ports(address: Ipv4Addr) -> [PortSpec; 3] {
     })
 }
 
-fn is_published(service: &ServiceId, config: &Config) -> bool {
+pub(super) fn is_published(service: &ServiceId, config: &Config) -> bool {
     let service = config.services.installed.get(service);
     service.is_some_and(|service| service.published)
 }
 
 /// Devices that were not given this kind of service. One that no toggle stands for is everybody's.
 fn refused(service: &ServiceId, config: &Config) -> BTreeSet<Ipv4Addr> {
-    let mut toggles = ServiceToggle::ALL.into_iter();
-    let Some(toggle) = toggles.find(|toggle| toggle.as_str() == service.as_str()) else {
+    let Some(toggle) = ServiceToggle::of(service) else {
         return BTreeSet::new();
     };
     let peers = config.peers.values();

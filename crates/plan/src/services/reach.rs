@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
-use cell_catalogue::{Accounts, Manifest};
+use cell_catalogue::Manifest;
 use cell_model::name::{PartName, ServiceId};
 use cell_model::spec::{PortSpec, RouteSpec};
 
@@ -29,7 +29,9 @@ pub(super) fn edges(
         let other = all.get(&edge.service);
         let is_guarded = other.is_some_and(|other| {
             let routes = &other.manifest.routes;
-            other.manifest.accounts.is_some() && routes.iter().any(|route| route.backend == edge.to)
+            let accounts = other.manifest.accounts.as_ref();
+            accounts.is_some_and(|accounts| accounts.header.is_some())
+                && routes.iter().any(|route| route.backend == edge.to)
         });
         if is_guarded {
             return Err(ServiceProblem::Guarded {
@@ -84,7 +86,7 @@ pub(super) fn routes(
             account_header: manifest
                 .accounts
                 .as_ref()
-                .map(|Accounts::Header(name)| name.clone()),
+                .and_then(|accounts| accounts.header.clone()),
         });
     }
     Ok(routes)

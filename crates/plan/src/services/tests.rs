@@ -3,19 +3,29 @@
 mod proxy;
 
 use std::net::SocketAddrV4;
+use std::sync::Arc;
+
+use cell_model::secret::Secret;
+use cell_model::spec::FirewallContainers;
 
 use super::ground::{FIRST_ID, IDS};
 use super::*;
+use crate::resolve::resolve as resolve_box;
+use crate::sample::Sample;
 
 const DIGEST: &str = "sha256:0011223344556677889900112233445566778899001122334455667788990011";
 
 /// A manifest with a head, and one container `web` that is as small as can be.
-fn manifest(id: &str, head: &str, rest: &str) -> Manifest {
-    let text = format!(
+fn text(id: &str, head: &str, rest: &str) -> String {
+    format!(
         "schema = 1\nid = \"{id}\"\nname = \"A\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n{head}\n\
          [[container]]\nname = \"web\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
          health = {{ port = 80 }}\n{rest}"
-    );
+    )
+}
+
+fn manifest(id: &str, head: &str, rest: &str) -> Manifest {
+    let text = text(id, head, rest);
     Manifest::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
@@ -82,6 +92,95 @@ fn resolved(installed: &[Installed<'_>]) -> Services {
         resolver: Ipv4Addr::new(10, 31, 7, 1),
     };
     resolve(installed, &place)
+}
+
+/// A box with a service that answers at ports.
+fn with_ports(id: &str) -> Sample {
+    let rest = "hands = [\"people\", \"certificate\"]\ninternet = false\n\
+        [[container]]\nname = \"out\"\nimage = \"a@DIGEST\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
+        health = { port = 25 }\n\
+        [[port]]\nprotocol = \"tcp\"\nport = 25\nbackend = \"out:10025\"\nhost = \"post\"\n\
+        [[port]]\nprotocol = \"tcp\"\nport = 4190\nbackend = \"web:14190\"\nfrom = \"home\"\n\
+        [accounts]\nsocket = true\nend = { container = \"web\", command = [\"kick\", \"{username}\"] }\n";
+    let head = "internet = \"It sends.\"";
+    let text = text(id, head, &rest.replace("DIGEST", DIGEST));
+    let data = DataConfig {
+        slot: 1,
+        number: 1,
+        lasting: 2,
+    };
+    let mut sample = Sample::two_armed();
+    let config = sample.config.as_mut().unwrap();
+    let service = ServiceConfig::new(text, data, BTreeMap::new());
+    let id = id.parse().unwrap();
+    config.services.installed.insert(id, Arc::new(service));
+    sample
+}
+
+#[test]
+fn ports_are_named_vouched_for_and_open_to_the_internet_once_published() {
+    let mut sample = with_ports("mail");
+    let key = Secret::new(vec![1; 8]);
+    let id: ServiceId = "mail".parse().unwrap();
+    sample.keys.certificates.insert(id.clone(), key.clone());
+    let spec = resolve_box(&sample.input());
+    // Without a reverse proxy.
+    let zone = spec.dns.zone.as_ref().unwrap();
+    assert!(zone.services.contains(&"post".parse().unwrap()));
+    let service = &spec.containers.services[0];
+    assert_eq!(service.names, ["post.hut.cell".to_owned()].into());
+    assert_eq!(service.certificate_key.as_ref(), Some(&key));
+    let anna = "anna".parse().unwrap();
+    let end = service.end.as_ref().unwrap();
+    assert_eq!(end.about(&anna), ["kick", "anna"]);
+    let [web, out] = &service.containers[..] else {
+        panic!("{service:?}");
+    };
+    assert_eq!((web.hands.len(), out.hands.len()), (2, 0));
+    assert_eq!((web.resolver, out.resolver.is_some()), (None, true));
+    let containers = &spec.firewall.containers;
+    assert_eq!(containers.internet, [out.address].into());
+    assert_eq!(containers.ports.len(), 2);
+    assert_eq!(containers.public, BTreeSet::new());
+    let behind: Vec<u16> = spec
+        .firewall
+        .services
+        .iter()
+        .map(|door| door.port)
+        .collect();
+    assert_eq!(
+        behind,
+        [14_190, 10_025],
+        "of devices that were given mail alone"
+    );
+
+    let config = sample.config.as_mut().unwrap();
+    let service = config.services.installed.get_mut(&id).unwrap();
+    Arc::make_mut(service).published = true;
+    let spec = resolve_box(&sample.input());
+    let public = spec.firewall.containers.public.iter();
+    let public: Vec<u16> = public.map(|port| port.port).collect();
+    assert_eq!(public, [25], "the other one is for home");
+    let config = sample.config.as_mut().unwrap();
+    let service = config.services.installed.get_mut(&id).unwrap();
+    Arc::make_mut(service).enabled = false;
+    let spec = resolve_box(&sample.input());
+    assert_eq!(
+        spec.firewall.containers,
+        FirewallContainers {
+            resolver: spec.firewall.containers.resolver,
+            ..FirewallContainers::default()
+        }
+    );
+}
+
+#[test]
+fn toggle_of_mail_stands_for_webmail_and_not_for_others() {
+    let behind = |id| {
+        let spec = resolve_box(&with_ports(id).input());
+        spec.firewall.services.len()
+    };
+    assert_eq!((behind("webmail"), behind("chat")), (2, 0));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The loop at work, and configs for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use cell_wireguard::WireGuard;
 use tokio::sync::watch;
 
 use super::world::{World, clock};
-use crate::{AdminListener, Desired, Parts, ProxyHost, Published, Reconciler};
+use crate::{AdminListener, Desired, Handing, Parts, ProxyHost, Published, Reconciler};
 
 /// A loop at work on a world.
 pub(super) struct Running {
@@ -47,6 +47,7 @@ impl Running {
             library: Arc::default(),
             fetch: Arc::clone(&world.fetch) as Arc<dyn FetchLink>,
             incoming: world.incoming.path().to_owned(),
+            handing: Arc::clone(&world) as Arc<dyn Handing>,
             proxy: Arc::clone(&world) as Arc<dyn ProxyHost>,
         };
         let (desired, receiver) = watch::channel(desired);
@@ -117,7 +118,7 @@ pub(super) fn options() -> StartOptions {
 pub(super) fn keys() -> Keys {
     Keys {
         interface: Some(PrivateKey::from_bytes([7; 32])),
-        preshared: BTreeMap::new(),
+        ..Keys::default()
     }
 }
 

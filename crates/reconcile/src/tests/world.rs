@@ -18,9 +18,10 @@ use cell_firewall::{Firewall, FirewallError, FirewallStatus};
 use cell_mdns::fake::FakeMdns;
 use cell_mdns::{Mdns, MdnsError};
 use cell_model::Timestamp;
-use cell_model::container::ImageDigest;
+use cell_model::container::{Hand, ImageDigest};
 use cell_model::facts::{InterfaceFacts, NetworkFacts};
 use cell_model::name::{PartName, ServiceId};
+use cell_model::secret::Secret;
 use cell_model::spec::{
     ContainerSpec, ContainersSpec, LeafSpec, MdnsSpec, NetworkSpec, Phase, ProxySpec, ServiceSpec,
     WebSpec, WireGuardSpec,
@@ -36,7 +37,7 @@ use cell_wireguard::{WireGuard, WireGuardError};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use crate::{AdminListener, ListenerError, ProxyHost, ProxyHostError};
+use crate::{AdminListener, Handing, HandingError, ListenerError, ProxyHost, ProxyHostError};
 
 thread_local! {
     static SECONDS: Cell<i64> = const { Cell::new(1_800_000_000) };
@@ -62,6 +63,9 @@ pub(super) struct World {
     pub(super) fetch: Arc<FakeFetch>,
     pub(super) incoming: TempDir,
     pub(super) web: Mutex<Option<WebSpec>>,
+    /// Services that have a certificate, and how many there were then.
+    handed: Mutex<BTreeMap<ServiceId, usize>>,
+    untold: Mutex<BTreeSet<(ServiceId, Hand)>>,
     log: Mutex<Vec<&'static str>>,
     broken: Mutex<BTreeSet<Part>>,
     hanging: Mutex<BTreeSet<Part>>,
@@ -105,6 +109,8 @@ impl World {
             fetch: Arc::default(),
             incoming: tempfile::tempdir().unwrap(),
             web: Mutex::default(),
+            handed: Mutex::default(),
+            untold: Mutex::default(),
             log: Mutex::default(),
             broken: Mutex::default(),
             hanging: Mutex::default(),
@@ -259,6 +265,15 @@ impl Vault for World {
             false => Err(VaultError::NoCa),
         }
     }
+
+    async fn issue_for(
+        &self,
+        key_der: &Secret<Vec<u8>>,
+        spec: &LeafSpec,
+        now: Timestamp,
+    ) -> Result<Leaf, VaultError> {
+        self.vault.issue_for(key_der, spec, now).await
+    }
 }
 
 #[async_trait]
@@ -319,6 +334,15 @@ impl Containers for World {
         self.containers.probe(service, container).await
     }
 
+    async fn run(
+        &self,
+        service: &ServiceId,
+        container: &PartName,
+        command: &[String],
+    ) -> Result<(), ContainersError> {
+        self.containers.run(service, container, command).await
+    }
+
     async fn restart(&self, service: &ServiceSpec) -> Result<(), ContainersError> {
         self.containers.restart(service).await
     }
@@ -363,6 +387,33 @@ impl Containers for World {
 
     async fn load(&self, archive: File) -> Result<(), ContainersError> {
         self.containers.load(archive).await
+    }
+}
+
+#[async_trait]
+impl Handing for World {
+    async fn hand(&self, spec: &ContainersSpec, _: Timestamp) -> Result<(), HandingError> {
+        let mut handed = self.handed.lock().unwrap();
+        for service in spec
+            .services
+            .iter()
+            .filter(|service| !service.names.is_empty())
+        {
+            let leaf = self.vault.issued().len();
+            if handed.insert(service.id.clone(), leaf) != Some(leaf) {
+                let about = (service.id.clone(), Hand::Certificate);
+                self.untold.lock().unwrap().insert(about);
+            }
+        }
+        Ok(())
+    }
+
+    fn untold(&self) -> BTreeSet<(ServiceId, Hand)> {
+        self.untold.lock().unwrap().clone()
+    }
+
+    fn told(&self, service: &ServiceId, hand: Hand) {
+        self.untold.lock().unwrap().remove(&(service.clone(), hand));
     }
 }
 

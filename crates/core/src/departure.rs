@@ -1,0 +1,285 @@
+//! Services learn that somebody may not use them any more: what they are signed in to ends, and of who has left, what was
+//! kept goes.
+//!
+//! A service with a socket asks at each sign-in, and a sign-in may last for days. So it is told as well: within a moment
+//! of whatever ends a right, and once more when it could not be told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cell_catalogue::Manifest;
+use cell_containers::{ContainerState, names};
+use cell_model::config::Config;
+use cell_model::name::{ServiceId, Username};
+use cell_model::problem::{Problem, chain};
+use cell_model::spec::{PersonCommandSpec, ServiceSpec};
+use cell_store::Batch;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::Core;
+use crate::people::DEPARTURES;
+use crate::set_up::internal;
+
+/// Ends of access come by themselves; what could not be told is told again.
+const LOOK: Duration = Duration::from_secs(15);
+
+/// Somebody who has left, and the services that still have something of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Departure {
+    pub(crate) username: Username,
+    pub(crate) services: BTreeSet<ServiceId>,
+}
+
+/// What services are to be told.
+#[derive(Debug, Default)]
+pub(crate) struct Dismissals {
+    woken: Notify,
+    state: std::sync::Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Whose sign-ins end, with services or all of them.
+    due: BTreeSet<(Option<ServiceId>, Username)>,
+    /// Who could use a service at the last look.
+    admitted: BTreeMap<ServiceId, BTreeSet<Username>>,
+}
+
+impl Core {
+    /// What is open to somebody at services ends: an app password of theirs does not count any more.
+    pub(crate) fn dismiss(&self, username: &Username) {
+        self.dismissals.state().due.insert((None, username.clone()));
+        self.dismissals.woken.notify_one();
+    }
+
+    /// A departure of somebody whom services that have something of them can be told of; `None` if there is none.
+    pub(crate) fn departure_of(config: &Config, username: &Username) -> Option<Departure> {
+        let installed = config.services.installed.iter();
+        let keeping = installed.filter(|(_, service)| {
+            let manifest = Manifest::parse(service.manifest.as_bytes());
+            let accounts = manifest.ok().and_then(|manifest| manifest.accounts);
+            accounts.is_some_and(|accounts| accounts.remove.is_some())
+        });
+        let services: BTreeSet<ServiceId> = keeping.map(|(id, _)| id.clone()).collect();
+        (!services.is_empty()).then(|| Departure {
+            username: username.clone(),
+            services,
+        })
+    }
+
+    /// Refuses a name of which services still have something: whoever has it next would find that.
+    pub(crate) fn check_departed(&self, username: &Username) -> Result<(), Problem> {
+        let people = self.people();
+        let Some(departure) = people.departures.get(username) else {
+            return Ok(());
+        };
+        let services: Vec<&str> = departure.services.iter().map(ServiceId::as_str).collect();
+        let services = services.join(", ");
+        Err(Problem::conflict(
+            "name_departing",
+            "What services have of this name is still being removed",
+            format!(
+                "Somebody called {username} was removed, and {services} may still have what was theirs. It goes as soon as \
+                 that service runs: start it, or choose another name."
+            ),
+        ))
+    }
+
+    /// Tells services from now on.
+    pub(crate) fn keep_services_told(self: &Arc<Self>) {
+        let (core, mut desired) = (Arc::downgrade(self), self.desired.subscribe());
+        let dismissals = Arc::clone(&self.dismissals);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = dismissals.woken.notified() => {}
+                    changed = desired.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                    }
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+                let Some(core) = core.upgrade() else { return };
+                core.tell_services().await;
+            }
+        });
+    }
+
+    pub(crate) async fn tell_services(&self) {
+        let Some(system) = self.system.get() else {
+            return;
+        };
+        let published = system.published.borrow().clone();
+        let Some(spec) = published.spec.as_ref() else {
+            return;
+        };
+        let services = spec.containers.services.iter();
+        let told: Vec<&ServiceSpec> = services
+            .filter(|service| service.end.is_some() || service.remove.is_some())
+            .collect();
+        self.note_dismissed(&told);
+        let due = std::mem::take(&mut self.dismissals.state().due);
+        let departures: Vec<Departure> = self.people().departures.values().cloned().collect();
+        if due.is_empty() && departures.is_empty() {
+            return;
+        }
+        let Ok(seen) = system.parts.containers.observe().await else {
+            // Nothing runs that somebody could be signed in to, or it is told at the next look.
+            self.dismissals.state().due.extend(due);
+            return;
+        };
+        let runs = |service: &ServiceSpec, command: &PersonCommandSpec| {
+            let name = names::container(&service.id, &command.container);
+            let found = seen.containers.get(&name);
+            found.is_some_and(|found| found.state == ContainerState::Running)
+        };
+        for service in &told {
+            let Some(end) = service.end.as_ref().filter(|end| runs(service, end)) else {
+                continue;
+            };
+            let whom = due
+                .iter()
+                .filter(|(id, _)| id.as_ref().is_none_or(|id| *id == service.id));
+            let whom: BTreeSet<&Username> = whom.map(|(_, username)| username).collect();
+            for username in whom {
+                if !self.told(service, end, username).await {
+                    let again = (Some(service.id.clone()), username.clone());
+                    self.dismissals.state().due.insert(again);
+                }
+            }
+        }
+        for departure in departures {
+            let mut left = departure.services.clone();
+            for service in &told {
+                let remove = service
+                    .remove
+                    .as_ref()
+                    .filter(|remove| runs(service, remove));
+                if let Some(remove) = remove.filter(|_| left.contains(&service.id))
+                    && self.told(service, remove, &departure.username).await
+                {
+                    left.remove(&service.id);
+                }
+            }
+            if left != departure.services {
+                self.keep_departure(Departure {
+                    services: left,
+                    ..departure
+                })
+                .await;
+            }
+        }
+    }
+
+    /// Whether a service took what it was told about somebody.
+    async fn told(
+        &self,
+        service: &ServiceSpec,
+        command: &PersonCommandSpec,
+        username: &Username,
+    ) -> bool {
+        let Some(system) = self.system.get() else {
+            return false;
+        };
+        let words = command.about(username);
+        let containers = &system.parts.containers;
+        let ran = containers
+            .run(&service.id, &command.container, &words)
+            .await;
+        if let Err(error) = &ran {
+            let error = chain(error);
+            tracing::warn!(service = %service.id, account = %username, error, "a service does not take that somebody may not use it any more");
+        }
+        ran.is_ok()
+    }
+
+    /// Finds who could use a service at the last look and may not any more.
+    fn note_dismissed(&self, services: &[&ServiceSpec]) {
+        let now = (self.clock)();
+        let desired = self.desired.borrow().clone();
+        let Some(config) = desired.config.as_ref() else {
+            return;
+        };
+        let admitted: BTreeMap<ServiceId, BTreeSet<Username>> = {
+            let people = self.people();
+            let of = |service: &&ServiceSpec| {
+                let accounts = people.accounts.values();
+                let may_use = accounts.filter(|account| {
+                    !people.access_is_over(account, now)
+                        && config.may_use(&account.username, &service.id)
+                });
+                let names = may_use.map(|account| account.username.clone()).collect();
+                (service.id.clone(), names)
+            };
+            services.iter().map(of).collect()
+        };
+        let mut state = self.dismissals.state();
+        let State {
+            due,
+            admitted: before,
+        } = &mut *state;
+        for (id, names) in before.iter() {
+            let Some(now) = admitted.get(id) else {
+                continue;
+            };
+            let gone = names.difference(now).cloned();
+            due.extend(gone.map(|username| (Some(id.clone()), username)));
+        }
+        *before = admitted;
+    }
+
+    /// Notes which services still have something of somebody.
+    async fn keep_departure(&self, departure: Departure) {
+        let _writer = self.writer.lock().await;
+        let username = departure.username.clone();
+        let mut batch = Batch::new(
+            (self.clock)(),
+            None,
+            "a service removed what it had of an account",
+        );
+        batch.urgent();
+        let put = match departure.services.is_empty() {
+            true => {
+                batch.remove(DEPARTURES, username.to_string());
+                Ok(())
+            }
+            false => put(&mut batch, &departure),
+        };
+        if put.is_err() {
+            return;
+        }
+        let store = Arc::clone(&self.store);
+        let kept = tokio::task::spawn_blocking(move || store.commit(batch)).await;
+        match kept {
+            Ok(Ok(_)) => {
+                let mut people = self.people();
+                match departure.services.is_empty() {
+                    true => drop(people.departures.remove(&username)),
+                    false => drop(people.departures.insert(username, departure)),
+                }
+            }
+            // It is removed once more, which changes nothing.
+            Ok(Err(error)) => {
+                tracing::warn!(error = %chain(&error), "that a service removed what it had of an account is not kept");
+                self.recover();
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+impl Dismissals {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+pub(crate) fn put(batch: &mut Batch, departure: &Departure) -> Result<(), Problem> {
+    let put = batch.put(DEPARTURES, departure.username.to_string(), departure);
+    put.map(drop).map_err(|error| internal(&error))
+}

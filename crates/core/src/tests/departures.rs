@@ -1,0 +1,170 @@
+//! What services are told when somebody may not use them any more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cell_containers::{ContainerState, Containers};
+use cell_control::action::{AccountForm, AccountUpdate, Action, Outcome};
+use cell_control::app_password::AppPasswordForm;
+use cell_control::caller::Caller;
+use cell_model::account::Role;
+use cell_model::config::{DataConfig, GroupConfig, ServiceConfig};
+use cell_model::name::ServiceId;
+use cell_model::problem::Problem;
+use cell_model::secret::Secret;
+
+use super::home::{Home, clock, code};
+
+const WEB: &str = "cell.mail.web";
+const DIGEST: &str = "sha256:0011223344556677889900112233445566778899001122334455667788990011";
+/// Longer than what is due takes to be told.
+const A_WHILE: Duration = Duration::from_secs(60);
+
+fn mail() -> ServiceId {
+    "mail".parse().unwrap()
+}
+
+/// Has a service that is told of people, as if it had been in the store.
+async fn install(home: &Home) {
+    let manifest = format!(
+        "schema = 1\nid = \"mail\"\nname = \"Mail\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n\
+         [[container]]\nname = \"web\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
+         hands = [\"people\"]\nhealth = {{ port = 80 }}\n[accounts]\nsocket = true\n\
+         end = {{ container = \"web\", command = [\"kick\", \"{{username}}\"] }}\n\
+         remove = {{ container = \"web\", command = [\"forget\", \"{{username}}\"] }}\n"
+    );
+    let data = DataConfig {
+        slot: 1,
+        number: 1,
+        lasting: 2,
+    };
+    let service = ServiceConfig::new(manifest, data, BTreeMap::new());
+    home.core.desired.send_modify(|desired| {
+        let config = desired.config.as_mut().map(Arc::make_mut).unwrap();
+        config.services.installed.insert(mail(), Arc::new(service));
+    });
+    until(home, |state| state == Some(ContainerState::Running)).await;
+    // Who may use it is known from the next look on.
+    tokio::time::sleep(A_WHILE).await;
+}
+
+async fn until(home: &Home, is_so: impl Fn(Option<ContainerState>) -> bool) {
+    for _ in 0..1_000 {
+        let seen = home.containers.observe().await.unwrap();
+        if is_so(seen.containers.get(WEB).map(|found| found.state)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("the container is not as it should be");
+}
+
+async fn add(home: &Home, name: &str) -> Result<Outcome, Problem> {
+    let form = AccountForm {
+        username: name.parse().unwrap(),
+        role: Role::Member,
+        password: Secret::new("correct horse battery".to_owned()),
+        access_until: None,
+    };
+    home.core
+        .act(&Caller::local(), Action::AddAccount(form))
+        .await
+}
+
+async fn act(home: &Home, action: Action) -> Outcome {
+    home.core.act(&Caller::local(), action).await.unwrap()
+}
+
+async fn remove(home: &Home, name: &str) {
+    let username = name.parse().unwrap();
+    act(home, Action::RemoveAccount { username }).await;
+}
+
+/// What was run in the container since, once nothing more is due.
+async fn told(home: &Home) -> Vec<String> {
+    tokio::time::sleep(A_WHILE).await;
+    home.containers.take_ran()
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_ends_a_right_to_a_service_ends_sign_ins_there() {
+    let home = Home::set_up().await;
+    for name in ["berta", "carl"] {
+        add(&home, name).await.unwrap();
+    }
+    install(&home).await;
+    assert_eq!(told(&home).await, Vec::<String>::new());
+
+    let form = AppPasswordForm {
+        username: Some("berta".parse().unwrap()),
+        device: "Phone".parse().unwrap(),
+        services: None,
+    };
+    let Outcome::AppPasswordAdded(made) = act(&home, Action::AddAppPassword(form)).await else {
+        panic!("no app password");
+    };
+    let id = made.app_password.id;
+    act(&home, Action::RemoveAppPassword { id }).await;
+    assert_eq!(told(&home).await, [format!("{WEB}: kick berta")]);
+
+    // It is for a group from now on that carl is not in.
+    home.core.desired.send_modify(|desired| {
+        let config = desired.config.as_mut().map(Arc::make_mut).unwrap();
+        let group = "family".parse().unwrap();
+        let members = ["anna", "berta"].map(|name| name.parse().unwrap()).into();
+        let family = GroupConfig { members };
+        config.groups.insert(group, family);
+        let service = config.services.installed.get_mut(&mail()).unwrap();
+        Arc::make_mut(service).groups = Some(["family".parse().unwrap()].into());
+    });
+    assert_eq!(told(&home).await, [format!("{WEB}: kick carl")]);
+
+    // The end of access comes by itself.
+    let update = AccountUpdate {
+        access_until: Some(Some(clock() + Duration::from_secs(3_600))),
+        ..AccountUpdate::default()
+    };
+    let username = "berta".parse().unwrap();
+    act(&home, Action::ChangeAccount { username, update }).await;
+    assert_eq!(told(&home).await, Vec::<String>::new());
+    home.let_pass(Duration::from_secs(3_601));
+    assert_eq!(told(&home).await, [format!("{WEB}: kick berta")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_who_was_removed_everything_goes_before_the_name_is_free() {
+    let home = Home::set_up().await;
+    add(&home, "berta").await.unwrap();
+    install(&home).await;
+    home.containers.take_ran();
+    // It does not run, and so cannot be told.
+    home.containers.set_fleeting(true);
+    home.containers.end(WEB, 1);
+    remove(&home, "berta").await;
+    assert_eq!(told(&home).await, Vec::<String>::new());
+    assert_eq!(
+        code(add(&home, "berta").await),
+        (409, "name_departing".to_owned())
+    );
+    add(&home, "carl").await.unwrap();
+
+    // Neither a restart nor its return without the service changes that.
+    let home = home.restart().await;
+    assert_eq!(
+        code(add(&home, "berta").await),
+        (409, "name_departing".to_owned())
+    );
+    install(&home).await;
+    assert_eq!(told(&home).await, [format!("{WEB}: forget berta")]);
+    add(&home, "berta").await.unwrap();
+
+    // One that runs is told at once, first to end and then to forget.
+    tokio::time::sleep(A_WHILE).await;
+    remove(&home, "berta").await;
+    let both = ["kick", "forget"].map(|word| format!("{WEB}: {word} berta"));
+    assert_eq!(told(&home).await, both);
+    add(&home, "berta").await.unwrap();
+    let home = home.restart().await;
+    assert!(home.core.people().departures.is_empty());
+}
