@@ -5,7 +5,7 @@
 //! | Path | What |
 //! |---|---|
 //! | `SERVICE/service.toml` | the manifest, its images pinned |
-//! | `SERVICE/sbom.spdx.json` | what is in its images (SPDX 2.3) |
+//! | `SERVICE/sbom.spdx.json`, `SERVICE/IMAGE/sbom.spdx.json` | what is in its image, or in each of several (SPDX 2.3) |
 //! | `images.json` | the digest of every image by its name |
 //! | `blobs/sha256/HEX` | manifests, configs and layers of images (OCI image specification); what images share is there once |
 //!

@@ -74,7 +74,8 @@ impl Recipe<'_> {
             toolbox,
             &scratch.join("root-modules"),
         )?;
-        certificates(self.tree, root)?;
+        let (bundle, _) = authorities(self.tree)?;
+        files::write(&root.join(CERTIFICATES), bundle, 0o644)?;
         files::copy_below(self.overlay, root)?;
         for program in self.programs {
             let name = program.file_name().unwrap_or_default();
@@ -125,20 +126,23 @@ fn has_applet(program: &[u8], name: &str) -> bool {
     program.windows(wanted.len()).any(|window| window == wanted)
 }
 
-/// The authorities that a program trusts, in one file: what the package's script would have made.
-fn certificates(tree: &Path, root: &Path) -> Result<(), OsError> {
-    let folder = tree.join("usr/share/ca-certificates/mozilla");
+/// Where programs look for the authorities that they trust.
+pub(crate) const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
+
+/// The authorities that a program trusts, in one text: what the script of the package `ca-certificates` would have made;
+/// and the files of `tree` that they are.
+pub(crate) fn authorities(tree: &Path) -> Result<(Vec<u8>, Vec<PathBuf>), OsError> {
+    let folder = Path::new("usr/share/ca-certificates/mozilla");
     let mut bundle = Vec::new();
-    for path in files::below(&folder)? {
-        let path = folder.join(path);
+    let mut sources = Vec::new();
+    for name in files::below(&tree.join(folder))? {
+        let source = folder.join(name);
+        let path = tree.join(&source);
         bundle.extend(fs::read(&path).map_err(error::read(&path))?);
         bundle.push(b'\n');
+        sources.push(source);
     }
-    files::write(
-        &root.join("etc/ssl/certs/ca-certificates.crt"),
-        bundle,
-        0o644,
-    )
+    Ok((bundle, sources))
 }
 
 /// `os-release` (5): what the image is.

@@ -16,30 +16,54 @@ const FOLDERS: &[&str] = &[
     "usr/lib",
 ];
 
-/// Names of the libraries and the dynamic linker's path that an ELF file asks for; empty for any other file.
-fn needs(data: &[u8]) -> Option<(Vec<String>, Option<String>)> {
+/// What an ELF file asks for.
+#[derive(Debug, Default)]
+struct Needs {
+    /// Names of libraries.
+    libraries: Vec<String>,
+    /// Folders where it looks for them first: `DT_RUNPATH`, as far as it is absolute.
+    folders: Vec<PathBuf>,
+    /// The path of the dynamic linker.
+    interpreter: Option<String>,
+}
+
+/// What a file asks for; nothing for any that is not ELF.
+fn needs(data: &[u8]) -> Option<Needs> {
     let file = ElfFile64::<Endianness>::parse(data).ok()?;
     let (header, endian) = (file.elf_header(), file.endian());
     let sections = header.sections(endian, data).ok()?;
-    let mut libraries = Vec::new();
+    let mut needs = Needs::default();
     if let Ok(Some((entries, strings))) = sections.dynamic(endian, data) {
         let strings = sections.strings(endian, data, strings).ok()?;
         for entry in entries {
-            if entry.d_tag.get(endian) == u64::from(elf::DT_NEEDED)
-                && let Ok(offset) = u32::try_from(entry.d_val.get(endian))
-                && let Ok(name) = strings.get(offset)
+            let Ok(offset) = u32::try_from(entry.d_val.get(endian)) else {
+                continue;
+            };
+            let tag = u32::try_from(entry.d_tag.get(endian));
+            if let Ok(tag @ (elf::DT_NEEDED | elf::DT_RUNPATH)) = tag
+                && let Ok(text) = strings.get(offset)
             {
-                libraries.push(String::from_utf8_lossy(name).into_owned());
+                let text = String::from_utf8_lossy(text);
+                match tag {
+                    elf::DT_NEEDED => needs.libraries.push(text.into_owned()),
+                    _ => needs.folders.extend(folders(&text)),
+                }
             }
         }
     }
-    let interpreter = header
+    needs.interpreter = header
         .program_headers(endian, data)
         .ok()?
         .iter()
         .find_map(|segment| segment.interpreter(endian, data).ok().flatten())
         .map(|path| String::from_utf8_lossy(path).into_owned());
-    Some((libraries, interpreter))
+    Some(needs)
+}
+
+/// The folders of a `DT_RUNPATH`, below the tree.
+fn folders(runpath: &str) -> impl Iterator<Item = PathBuf> {
+    let parts = runpath.split(':');
+    parts.filter_map(|part| part.strip_prefix('/').map(PathBuf::from))
 }
 
 /// Every library that `files` (relative to `tree`) need, directly or by way of another, with the dynamic linker.
@@ -58,11 +82,11 @@ pub(super) fn libraries(
             continue;
         }
         let data = fs::read(&path).map_err(error::read(&path))?;
-        let Some((names, interpreter)) = needs(&data) else {
+        let Some(needs) = needs(&data) else {
             continue;
         };
-        for name in names.iter().chain(interpreter.as_ref()) {
-            let library = locate(tree, name).ok_or_else(|| OsError::Absent {
+        for name in needs.libraries.iter().chain(needs.interpreter.as_ref()) {
+            let library = locate(tree, &needs.folders, name).ok_or_else(|| OsError::Absent {
                 path: name.clone(),
                 asked: file.display().to_string(),
             })?;
@@ -76,15 +100,17 @@ pub(super) fn libraries(
     Ok(found)
 }
 
-fn locate(tree: &Path, name: &str) -> Option<PathBuf> {
+fn locate(tree: &Path, folders: &[PathBuf], name: &str) -> Option<PathBuf> {
     if let Some(absolute) = name.strip_prefix('/') {
         // `/lib64/ld-linux…`: packages put it below `/usr`, the root links the one to the other.
         let below = Path::new("usr").join(absolute);
         return tree.join(&below).exists().then_some(below);
     }
-    FOLDERS
+    folders
         .iter()
-        .map(|folder| Path::new(folder).join(name))
+        .map(PathBuf::as_path)
+        .chain(FOLDERS.iter().map(Path::new))
+        .map(|folder| folder.join(name))
         .find(|path| tree.join(path).exists())
 }
 
@@ -128,10 +154,23 @@ mod tests {
     #[test]
     fn this_very_program_needs_libc_and_a_linker() {
         let data = fs::read(std::env::current_exe().unwrap()).unwrap();
-        let (libraries, interpreter) = needs(&data).unwrap();
-        assert!(libraries.contains(&"libc.so.6".to_owned()), "{libraries:?}");
-        assert!(interpreter.unwrap().contains("ld-linux"));
+        let this = needs(&data).unwrap();
+        assert!(this.libraries.contains(&"libc.so.6".to_owned()), "{this:?}");
+        assert!(this.interpreter.unwrap().contains("ld-linux"));
         assert!(needs(b"#!/bin/sh\n").is_none());
+    }
+
+    #[test]
+    fn folder_that_a_program_names_goes_before() {
+        let tree = tempfile::tempdir().unwrap();
+        for path in ["usr/lib/mail/libown.so", "usr/lib/libown.so"] {
+            crate::files::write(&tree.path().join(path), "", 0o644).unwrap();
+        }
+        let named: Vec<PathBuf> = folders("/usr/lib/mail:$ORIGIN/..").collect();
+        assert_eq!(named, [Path::new("usr/lib/mail")]);
+        let found = |folders| locate(tree.path(), folders, "libown.so").unwrap();
+        assert_eq!(found(&named), Path::new("usr/lib/mail/libown.so"));
+        assert_eq!(found(&[]), Path::new("usr/lib/libown.so"));
     }
 
     #[test]

@@ -9,18 +9,19 @@ use serde_json::{Value, json};
 use super::image::{Blob, Blobs};
 use super::layer::Layer;
 use super::pin::pin;
-use super::recipe::{self, ImageRecipe, Placed};
+use super::recipe::{self, FILES, ImageRecipe, Placed};
 use super::stack::{Source, Stack, licences};
 use crate::debian::{Lock, Locked, choose};
 use crate::error::OsError;
+use crate::root::{CERTIFICATES, authorities};
 use crate::{digest, files, sbom};
 
 /// A service's manifest.
 const MANIFEST: &str = "service.toml";
 /// The list of images.
 const IMAGES: &str = "images.json";
-/// What a recipe brings along itself.
-const FILES: &str = "files";
+/// What is in an image, beside its other things.
+const CONTENTS: &str = "sbom.spdx.json";
 /// The time of everything: none, so that the same packages give the same bytes.
 const CREATED: &str = "1970-01-01T00:00:00Z";
 
@@ -75,8 +76,8 @@ impl Services {
     /// What apt says, or that a file cannot be written.
     pub fn refresh(&self, ids: &[String]) -> Result<(), OsError> {
         let mut written: BTreeMap<PathBuf, Lock> = BTreeMap::new();
-        for id in ids {
-            let stack = Placed::read(&self.folder, id)?;
+        for image in self.images(ids)? {
+            let stack = Placed::read(&self.folder, &image)?;
             let mut locks = Vec::new();
             for (number, layer) in stack.iter().enumerate() {
                 let lock = match written.get(&layer.folder) {
@@ -112,12 +113,12 @@ impl Services {
         let blobs = Blobs::new(out)?;
         let mut made = BTreeMap::new();
         let mut images = BTreeMap::new();
-        for id in ids {
-            progress(&format!("making the image of {id}"));
-            let (name, digest) = self.image(id, &blobs, &mut made, out, &mut progress)?;
+        for folder in self.images(ids)? {
+            progress(&format!("making the image of {folder}"));
+            let (name, digest) = self.image(&folder, &blobs, &mut made, out, &mut progress)?;
             if images.insert(name, digest).is_some() {
                 return Err(OsError::Data {
-                    path: self.folder.join(id),
+                    path: self.folder.join(folder),
                     problem: "its image has the name of another one".to_owned(),
                 });
             }
@@ -137,12 +138,26 @@ impl Services {
         write_json(&out.join(IMAGES), &json!({ "images": images }))
     }
 
-    /// A folder with all packages of a service's image and of the layers that it stands on, unpacked.
+    /// The folders of these services' images.
+    fn images(&self, ids: &[String]) -> Result<Vec<String>, OsError> {
+        let mut images = Vec::new();
+        for id in ids {
+            images.extend(recipe::images(&self.folder, id)?);
+        }
+        Ok(images)
+    }
+
+    /// A folder with all packages of an image and of the layers that it stands on, unpacked. `image` is its folder:
+    /// `proxy`, `mail/postfix`.
     ///
     /// # Errors
     /// What could not be fetched, verified or unpacked.
-    pub fn packages(&self, id: &str, mut progress: impl FnMut(&str)) -> Result<PathBuf, OsError> {
-        let placed = Placed::read(&self.folder, id)?;
+    pub fn packages(
+        &self,
+        image: &str,
+        mut progress: impl FnMut(&str),
+    ) -> Result<PathBuf, OsError> {
+        let placed = Placed::read(&self.folder, image)?;
         let mut stack = Stack::default();
         for (number, layer) in placed.iter().enumerate() {
             self.source
@@ -151,16 +166,16 @@ impl Services {
         self.source.unpacked(&stack)
     }
 
-    /// Makes a service's image, and the list of what is in it.
+    /// Makes the image of this folder, and the list of what is in it.
     fn image(
         &self,
-        id: &str,
+        folder: &str,
         blobs: &Blobs,
         made: &mut BTreeMap<PathBuf, Made>,
         out: &Path,
         mut progress: impl FnMut(&str),
     ) -> Result<(ImageName, ImageDigest), OsError> {
-        let layers = Placed::read(&self.folder, id)?;
+        let layers = Placed::read(&self.folder, folder)?;
         let mut stack = Stack::default();
         for (number, layer) in layers.iter().enumerate() {
             self.source
@@ -182,13 +197,13 @@ impl Services {
         // `Placed::read` answers none without it.
         let recipe = recipe.ok_or_else(|| OsError::Absent {
             path: "image".to_owned(),
-            asked: id.to_owned(),
+            asked: folder.to_owned(),
         })?;
         let parts: Vec<Blob> = made.iter().map(|layer| layer.blob).collect();
         let image = blobs.put_image(recipe, &self.source.architecture, &parts)?;
         let packages = made.iter().flat_map(|layer| &layer.packages);
         let list = contents(recipe, &image.digest, packages, &stack);
-        write_json(&out.join(id).join("sbom.spdx.json"), &list)?;
+        write_json(&out.join(folder).join(CONTENTS), &list)?;
         Ok((recipe.name.clone(), image.digest))
     }
 
@@ -224,7 +239,13 @@ impl Services {
         if below.is_empty() {
             layer.put_skeleton();
         }
-        let packages = stack.owners(&chosen.values().cloned().collect())?;
+        let mut sources: BTreeSet<PathBuf> = chosen.values().cloned().collect();
+        if placed.recipe.certificates {
+            let (bundle, those) = authorities(&tree)?;
+            layer.put_text(Path::new(CERTIFICATES), bundle);
+            sources.extend(those);
+        }
+        let packages = stack.owners(&sources)?;
         for (place, file) in licences(&packages, &tree)? {
             layer.put(&place, &file)?;
         }
@@ -285,8 +306,9 @@ mod tests {
         let ids = services.ids().unwrap();
         assert!(ids.contains(&"calendar".to_owned()), "{ids:?}");
         let mut images = BTreeMap::new();
-        for id in &ids {
-            for layer in Placed::read(&services.folder, id).unwrap() {
+        let folders = services.images(&ids).unwrap();
+        for folder in &folders {
+            for layer in Placed::read(&services.folder, folder).unwrap() {
                 for architecture in ["amd64", "arm64"] {
                     let lock = Lock::read(&layer.lock_file(architecture)).unwrap();
                     let is_empty = layer.recipe.packages.is_empty();
@@ -298,7 +320,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(images.len(), ids.len(), "names of images differ");
+        assert_eq!(images.len(), folders.len(), "names of images differ");
         for id in &ids {
             let path = services.folder.join(id).join(MANIFEST);
             if !path.exists() {

@@ -145,6 +145,7 @@ mod tests {
         let recipe = ImageRecipe {
             name: "web".parse().unwrap(),
             user: 7,
+            root: None,
             command: vec!["web".to_owned()],
             environment: [("A".to_owned(), "b".to_owned())].into(),
             folders: Vec::new(),

@@ -33,6 +33,8 @@ pub(super) struct Layer(BTreeMap<PathBuf, Entry>);
 enum Entry {
     /// A file with these bytes; root's, and for everybody to read.
     File(PathBuf),
+    /// The same, of this text.
+    Text(Vec<u8>),
     /// A link to there.
     Link(PathBuf),
     /// A folder of this user's, and of the group of the same number.
@@ -60,6 +62,12 @@ impl Layer {
         self.put_parents(place);
         self.0.insert(place.to_owned(), entry);
         Ok(())
+    }
+
+    /// A file of this text; what was there is replaced.
+    pub(super) fn put_text(&mut self, place: &Path, text: Vec<u8>) {
+        self.put_parents(place);
+        self.0.insert(place.to_owned(), Entry::Text(text));
     }
 
     /// All files and links below `folder`.
@@ -121,6 +129,11 @@ fn append<W: Write>(archive: &mut tar::Builder<W>, place: &Path, entry: &Entry) 
             header.set_size(metadata.len());
             archive.append_data(&mut header, place, file)
         }
+        Entry::Text(text) => {
+            header.set_mode(0o644);
+            header.set_size(text.len() as u64);
+            archive.append_data(&mut header, place, text.as_slice())
+        }
         Entry::Link(target) => {
             header.set_entry_type(tar::EntryType::Symlink);
             header.set_mode(0o777);
@@ -173,6 +186,7 @@ mod tests {
         layer.put_folder(Path::new("var/lib/service"), 1_000);
         layer.put_below(folder.path()).unwrap();
         layer.put_below(&folder.path().join("absent")).unwrap();
+        layer.put_text(Path::new("etc/d"), b"text".to_vec());
         let bytes = written(&layer);
         let mut archive = tar::Archive::new(bytes.as_slice());
         let seen: Vec<(String, u64)> = archive
@@ -189,12 +203,13 @@ mod tests {
             ("etc/a", 0),
             ("etc/a/b", 0),
             ("etc/a/c", 0),
+            ("etc/d", 0),
             ("var", 0),
             ("var/lib", 0),
             ("var/lib/service", 1_000),
         ];
         assert_eq!(seen, expected.map(|(path, owner)| (path.to_owned(), owner)));
         let places: Vec<PathBuf> = layer.places().into_iter().collect();
-        assert_eq!(places, ["etc/a/b", "etc/a/c"].map(PathBuf::from));
+        assert_eq!(places, ["etc/a/b", "etc/a/c", "etc/d"].map(PathBuf::from));
     }
 }
