@@ -397,6 +397,7 @@ fn dns(
             },
             names: names(peers),
             records: config.dns.records.clone(),
+            made: Vec::new(),
         }),
     }
 }
