@@ -16,6 +16,7 @@ mod authorise;
 mod confirmation;
 mod data_sizes;
 mod diff;
+mod dkim;
 mod documents;
 mod edit;
 mod file;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::name::DnsLabel;
+use crate::name::{DnsLabel, Domain};
 use crate::spec::ZoneRecord;
 
 /// A record that mail wants in public DNS.
@@ -84,6 +84,8 @@ impl MailPurpose {
 pub struct DkimKey {
     /// The label its record is found under, before `_domainkey`.
     pub selector: DnsLabel,
+    /// Whose mail is signed with it.
+    pub domain: Domain,
     /// How far it is.
     pub state: DkimState,
     /// Since when.

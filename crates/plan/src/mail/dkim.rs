@@ -137,6 +137,7 @@ mod tests {
     fn key(selector: &str, state: DkimState, since: i64) -> DkimKey {
         DkimKey {
             selector: label(selector),
+            domain: "example.org".parse().unwrap(),
             state,
             since: at(since),
             public: "AAAA".to_owned(),

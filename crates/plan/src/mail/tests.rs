@@ -9,6 +9,7 @@ fn domain(text: &str) -> Domain {
 fn key(selector: &str, state: DkimState) -> DkimKey {
     DkimKey {
         selector: selector.parse().unwrap(),
+        domain: domain("example.org"),
         state,
         since: Timestamp::UNIX_EPOCH,
         public: "MIIBIjANBg==".to_owned(),
