@@ -1,8 +1,8 @@
 //! Configuration profiles: what iPhones, iPads and Macs are told about accounts in one file (Apple, "Profile-Specific
-//! Payload Keys", payloads `com.apple.caldav.account` and `com.apple.carddav.account`). No password is in it: the device
-//! asks for one.
+//! Payload Keys", payloads `com.apple.caldav.account`, `com.apple.carddav.account` and `com.apple.mail.managed`). No password
+//! is in it: the device asks for one.
 
-use cell_control::view::{OwnServiceView, WellKnownView};
+use cell_control::view::{MailServerView, OwnServiceView, WellKnownView};
 use cell_model::name::Username;
 use maud::{Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
@@ -14,6 +14,10 @@ pub(crate) const CONTENT_TYPE: &str = "application/x-apple-aspen-config";
 const VERSION: u32 = 1;
 /// Where services answer.
 const HTTPS: u16 = 443;
+/// Where mailboxes are, encrypted from the first byte (RFC 8314).
+const IMAPS: u16 = 993;
+/// Where mail is sent from, likewise.
+const SUBMISSIONS: u16 = 465;
 
 /// What a payload is for: its type, and what its keys begin with.
 struct Kind {
@@ -36,10 +40,14 @@ impl Kind {
 /// The profile of a person's accounts on a service; `None` where no payload is for it.
 pub(crate) fn of(service: &OwnServiceView, username: &Username) -> Option<String> {
     let found = service.well_known.iter();
-    let accounts: Vec<Markup> = found
+    let mut accounts: Vec<Markup> = found
         .filter_map(|found| Some(account(&Kind::of(found)?, service, found, username)))
         .collect();
-    let host = &service.well_known.first()?.host;
+    let mail = service.mail.iter();
+    accounts.extend(mail.map(|server| mail_account(server, service, username)));
+    let first = service.well_known.first();
+    let mail_host = || Some(service.mail.as_ref()?.host.as_str());
+    let host = first.map(|found| found.host.as_str()).or_else(mail_host)?;
     let identifier = format!("{host}.{}.{username}", service.id);
     let profile = html! {
         plist version="1.0" {
@@ -81,6 +89,35 @@ fn account(
             key { (keys) "UseSSL" }
             (PreEscaped("<true/>"))
             (text(&format!("{keys}Username"), username.as_str()))
+        }
+    }
+}
+
+/// What the person signs in with is their address: programs show it, and the server takes it.
+fn mail_account(server: &MailServerView, service: &OwnServiceView, username: &Username) -> Markup {
+    let MailServerView { domain, host } = server;
+    let identifier = format!("{host}.{}.{username}.mail", service.id);
+    let address = format!("{username}@{domain}");
+    html! {
+        dict {
+            (text("PayloadType", "com.apple.mail.managed"))
+            (number("PayloadVersion", VERSION))
+            (text("PayloadIdentifier", &identifier))
+            (text("PayloadUUID", &uuid(&identifier)))
+            (text("PayloadDisplayName", &service.name))
+            (text("EmailAccountDescription", &address))
+            (text("EmailAccountType", "EmailTypeIMAP"))
+            (text("EmailAddress", &address))
+            @for (direction, port) in [("Incoming", IMAPS), ("Outgoing", SUBMISSIONS)] {
+                (text(&format!("{direction}MailServerAuthentication"), "EmailAuthPassword"))
+                (text(&format!("{direction}MailServerHostName"), host.as_str()))
+                (number(&format!("{direction}MailServerPortNumber"), port))
+                key { (direction) "MailServerUseSSL" }
+                (PreEscaped("<true/>"))
+                (text(&format!("{direction}MailServerUsername"), &address))
+            }
+            key { "OutgoingPasswordSameAsIncomingPassword" }
+            (PreEscaped("<true/>"))
         }
     }
 }

@@ -250,11 +250,27 @@ async fn apple_devices_get_a_profile_without_a_password() {
         ("CardDAVHostName", "<string>files.home.cell</string>"),
         ("CardDAVUsername", "<string>owner</string>"),
         ("CardDAVUseSSL", "<true/>"),
+        ("EmailAddress", "<string>owner@home.cell</string>"),
+        (
+            "IncomingMailServerHostName",
+            "<string>mail.home.cell</string>",
+        ),
+        ("IncomingMailServerPortNumber", "<integer>993</integer>"),
+        ("OutgoingMailServerPortNumber", "<integer>465</integer>"),
+        ("OutgoingMailServerUseSSL", "<true/>"),
+        (
+            "OutgoingMailServerUsername",
+            "<string>owner@home.cell</string>",
+        ),
+        ("OutgoingPasswordSameAsIncomingPassword", "<true/>"),
     ] {
         let pair = format!("<key>{key}</key>{value}");
         assert!(profile.body.contains(&pair), "{pair}: {}", profile.body);
     }
-    assert!(!profile.body.contains("Password"));
+    for secret in ["<key>IncomingPassword", "<key>OutgoingPassword</key>"] {
+        assert!(!profile.body.contains(secret), "{secret}");
+    }
+    assert!(!profile.body.contains("DAVPassword"));
     let again = site.get(OWNER, "/services/files/profile").await.body;
     assert_eq!(again, profile.body, "installed again, it replaces itself");
     // Everybody has their own.

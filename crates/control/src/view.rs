@@ -27,9 +27,10 @@ pub use self::firmware::{
     AvailableView, CheckView, FirmwareView, SlotsView, TrialView, UpdateState, UpdateView,
 };
 pub use self::services::{
-    FailedUpdateView, GuideView, KeptDataView, OfferView, OwnServiceView, RefreshState,
-    RefreshView, ServiceContainerView, ServiceLogLine, ServiceUpdateView, ServiceUsageView,
-    ServiceView, ServiceVolumeView, SettingKindView, SettingView, SourceView, WellKnownView,
+    FailedUpdateView, GuideView, KeptDataView, MailServerView, OfferView, OwnServiceView,
+    RefreshState, RefreshView, ServiceContainerView, ServiceLogLine, ServiceUpdateView,
+    ServiceUsageView, ServiceView, ServiceVolumeView, SettingKindView, SettingView, SourceView,
+    WellKnownView,
 };
 use crate::action::LogLevel;
 use crate::change::Pending;

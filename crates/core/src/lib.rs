@@ -17,6 +17,7 @@ mod confirmation;
 mod data_sizes;
 mod departure;
 mod diff;
+mod dkim;
 mod documents;
 mod edit;
 mod file;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use cell_model::name::{DnsLabel, Domain};
+use cell_model::name::{DnsLabel, Domain, RecordOwner};
 use cell_model::spec::{DnsSpec, ZoneSpec};
 use cell_model::step::DnsStep;
 use hickory_proto::op::{Message, ResponseCode};
@@ -71,8 +71,12 @@ fn name_check(zone: &ZoneSpec, apex: &Name, step: &DnsStep) -> Option<Check> {
             set.or_else(|| remove.iter().next().map(|label| (label, None)))?
         }
     };
-    // The owner may have records of the same name, and the box answers for `admin` by source.
-    if label == &DnsLabel::admin() || zone.records.iter().any(|record| &record.name == label) {
+    // The owner and the plan may have records of the same name, and the box answers for `admin` by source.
+    let shared = |owner: RecordOwner| zone.made.iter().any(|record| record.owner == owner);
+    if label == &DnsLabel::admin()
+        || zone.records.iter().any(|record| &record.name == label)
+        || zone.domain.owner(label.as_str()).is_ok_and(shared)
+    {
         return None;
     }
     let name = apex.prepend_label(label.as_str().as_bytes()).ok()?;
@@ -198,6 +202,7 @@ mod tests {
                 services: Default::default(),
                 names: names.collect(),
                 records: Vec::new(),
+                made: Vec::new(),
             }),
             upstreams: Vec::new(),
         }

@@ -12,6 +12,7 @@ pub mod container;
 pub mod endpoint;
 pub mod facts;
 pub mod key;
+pub mod mail;
 pub mod name;
 pub mod password_hash;
 pub mod problem;

@@ -124,6 +124,26 @@ name!(
 );
 
 name!(
+    RecordOwner,
+    253,
+    "^[a-z0-9_-]+(\\.[a-z0-9_-]+)*$",
+    "The name a DNS record is found under, whole and lower case: unlike a domain it may have '_' (RFC 8552).",
+    |text| {
+        let lower = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+        for part in lower.split('.') {
+            part.parse::<DnsLabel>().map_err(|error| match error {
+                NameError::Empty => NameError::Form("must not have an empty label"),
+                NameError::TooLong(_) => {
+                    NameError::Form("must have labels of at most 63 characters")
+                }
+                other => other,
+            })?;
+        }
+        Ok(lower)
+    }
+);
+
+name!(
     PeerName,
     64,
     "^[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*$",
@@ -343,6 +363,30 @@ impl DnsLabel {
     }
 }
 
+impl From<&Domain> for RecordOwner {
+    fn from(domain: &Domain) -> Self {
+        Self(domain.0.clone())
+    }
+}
+
+impl Domain {
+    /// A name below this one, such as `_25._tcp` or `mail`.
+    ///
+    /// # Errors
+    /// When it is no name, or too long with the domain behind it.
+    pub fn owner(&self, below: &str) -> Result<RecordOwner, NameError> {
+        format!("{below}.{self}").parse()
+    }
+
+    /// A host below this one, such as `mail`.
+    ///
+    /// # Errors
+    /// When it is no host name, or too long with the domain behind it.
+    pub fn host(&self, label: &str) -> Result<Self, NameError> {
+        format!("{label}.{self}").parse()
+    }
+}
+
 /// A strict host name label, either case (RFC 1123 section 2.1).
 fn label(text: &str) -> Result<(), NameError> {
     if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
@@ -429,6 +473,19 @@ mod tests {
         }
         assert!("a".repeat(64).parse::<Domain>().is_err());
         assert!(["a"; 128].join(".").parse::<Domain>().is_err());
+    }
+
+    #[test]
+    fn owner_of_a_record_may_have_underscores_and_is_whole() {
+        let domain: Domain = "home.cell".parse().unwrap();
+        let owner = domain.owner("_25._tcp.Mail").unwrap();
+        assert_eq!(owner.as_str(), "_25._tcp.mail.home.cell");
+        assert_eq!(RecordOwner::from(&domain).as_str(), "home.cell");
+        assert_eq!(domain.host("mail").unwrap().as_str(), "mail.home.cell");
+        assert!(domain.host("_mail").is_err());
+        for bad in ["", "a..b", "ä", "a b", &"a".repeat(64), &"a.".repeat(130)] {
+            assert!(domain.owner(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

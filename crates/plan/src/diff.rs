@@ -293,11 +293,13 @@ fn same_but_names(one: &ZoneSpec, other: &ZoneSpec) -> bool {
         services,
         names: _,
         records,
+        made,
     } = one;
     *domain == other.domain
         && *own == other.own
         && *services == other.services
         && *records == other.records
+        && *made == other.made
 }
 
 #[cfg(test)]

@@ -402,6 +402,7 @@ fn dns(
             services: services.hosts(),
             names: names(peers),
             records: config.dns.records.clone(),
+            made: Vec::new(),
         }),
     }
 }

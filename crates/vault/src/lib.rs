@@ -1,5 +1,5 @@
 //! Keys and certificates: random keys, sealing of secrets at rest, the cell's own certificate authority and the leaf
-//! of the admin listener.
+//! of the admin listener, and the keys that mail is signed with.
 //!
 //! Promises: a secret leaves only sealed, or wrapped in `Secret`; a sealed blob opens only under the name it was sealed
 //! for; the issuing CA can vouch for nothing but the cell's own names and private addresses, and every client checks
@@ -8,6 +8,7 @@
 //! or claim a protection it does not have (see [`Protection`]).
 //! Start reading at [`CellVault`]; [`Sealer`] stands alone.
 
+mod dkim;
 mod encoding;
 pub mod fake;
 mod issuing_ca;
@@ -21,6 +22,7 @@ mod throwaway;
 mod validity;
 mod vault;
 
+pub use dkim::{DkimError, DkimPair};
 pub use encoding::{fingerprint, pem};
 pub use issuing_ca::IssuingCa;
 pub use leaf::{Leaf, LeafInfo, new_certificate_key};

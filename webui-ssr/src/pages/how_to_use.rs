@@ -13,6 +13,7 @@ pub(super) struct Use<'a> {
     id: &'a ServiceId,
     urls: &'a [String],
     well_known: &'a [WellKnownView],
+    has_mail: bool,
     guides: &'a [GuideView],
     /// What does not run has no profile.
     runs: bool,
@@ -24,6 +25,7 @@ impl<'a> From<&'a ServiceView> for Use<'a> {
             id: &service.id,
             urls: &service.urls,
             well_known: &service.well_known,
+            has_mail: service.mail.is_some(),
             guides: &service.guides,
             runs: service.enabled,
         }
@@ -36,6 +38,7 @@ impl<'a> From<&'a OwnServiceView> for Use<'a> {
             id: &service.id,
             urls: &service.urls,
             well_known: &service.well_known,
+            has_mail: service.mail.is_some(),
             guides: &service.guides,
             runs: true,
         }
@@ -59,7 +62,7 @@ pub(super) fn how_to_use(frame: &Frame, service: &Use) -> Markup {
                 (qr_figure(url, "Its address: scan it with the camera of a device that trusts the box"))
             }
         }
-        @if service.runs && !service.well_known.is_empty() {
+        @if service.runs && (service.has_mail || !service.well_known.is_empty()) {
             p {
                 "iPhone, iPad and Mac can be set up by a file that has all but the password: "
                 a href={ (service_path(service.id)) "/profile" } { "profile for Apple devices" }

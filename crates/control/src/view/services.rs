@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cell_model::Timestamp;
 use cell_model::config::SettingValue;
-use cell_model::name::{GroupName, ServiceId, SettingKey, SourceName};
+use cell_model::name::{Domain, GroupName, ServiceId, SettingKey, SourceName};
 use cell_model::status::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub struct ServiceView {
     pub settings: Vec<SettingView>,
     /// What devices find by its name alone.
     pub well_known: Vec<WellKnownView>,
+    /// Where mail programs reach it; `null`: it keeps no mailboxes.
+    pub mail: Option<MailServerView>,
     /// How it is used: what whoever asks has to do on their devices.
     pub guides: Vec<GuideView>,
     /// Whether an update is open. While its next version is fetched (`next`), the service goes on as it is; afterwards
@@ -83,6 +85,8 @@ pub struct OwnServiceView {
     pub published: bool,
     /// What devices find by its name alone.
     pub well_known: Vec<WellKnownView>,
+    /// Where mail programs reach it; `null`: it keeps no mailboxes.
+    pub mail: Option<MailServerView>,
     /// What whoever asks has to do on their devices.
     pub guides: Vec<GuideView>,
 }
@@ -97,6 +101,7 @@ impl From<ServiceView> for OwnServiceView {
             urls: service.urls,
             published: service.published == Some(true),
             well_known: service.well_known,
+            mail: service.mail,
             guides: service.guides,
         }
     }
@@ -129,6 +134,15 @@ pub struct WellKnownView {
     pub name: String,
     /// The host.
     pub host: String,
+}
+
+/// Where mail programs reach a service. Each person's address is their name at the domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MailServerView {
+    /// What is behind the `@`.
+    pub domain: Domain,
+    /// The host: mailboxes on port 993, mail to send on port 465, encrypted from the first byte.
+    pub host: Domain,
 }
 
 /// What has to be done on a kind of device.

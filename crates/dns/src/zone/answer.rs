@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use cell_model::config::RecordData;
-use cell_model::name::{DnsLabel, Domain};
+use cell_model::name::DnsLabel;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::rdata::{CNAME, HINFO, NS, PTR, SOA, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
@@ -101,11 +101,14 @@ struct Node<'a> {
     is_service: bool,
     named: &'a [IpAddr],
     records: &'a [RecordData],
+    made: &'a [RData],
 }
 
 impl<'a> Node<'a> {
     fn find(zone: &'a Zone, name: &Name, source: IpAddr) -> Option<Self> {
         let mut labels = name.iter();
+        let found = zone.made.get(name);
+        let made = found.map_or(&[][..], Vec::as_slice);
         match labels.len() - zone.apex.iter().len() {
             0 => Some(Self {
                 apex: true,
@@ -113,6 +116,7 @@ impl<'a> Node<'a> {
                 is_service: false,
                 named: &[],
                 records: &[],
+                made,
             }),
             1 => {
                 let label = labels.next()?;
@@ -120,27 +124,50 @@ impl<'a> Node<'a> {
                 let own = is_service || label == DnsLabel::admin().as_str().as_bytes();
                 let named = zone.names.get(label);
                 let records = zone.records.get(label);
-                (own || named.is_some() || records.is_some()).then(|| Self {
+                let exists = own || named.is_some() || records.is_some() || found.is_some();
+                exists.then(|| Self {
                     apex: false,
                     own: own.then(|| zone.own_for(source)),
                     is_service,
                     named: named.map_or(&[], |named| named),
                     records: records.map_or(&[], |records| records),
+                    made,
                 })
             }
-            _ => None,
+            _ => found.map(|made| Self {
+                apex: false,
+                own: None,
+                is_service: false,
+                named: &[],
+                records: &[],
+                made,
+            }),
         }
     }
 
     /// The name this one stands for. An alias must be alone (RFC 1034 section 3.6.2): beside
     /// addresses or other records it does not count.
-    fn alias(&self) -> Option<&'a Domain> {
-        match self.records {
-            [RecordData::Cname(target)] if self.own.is_none() && self.named.is_empty() => {
+    fn alias(&self) -> Option<Name> {
+        if self.own.is_some() || !self.named.is_empty() {
+            return None;
+        }
+        match (self.records, self.made) {
+            ([RecordData::Cname(target)], []) => {
+                let mut target = Name::from_ascii(target.as_str().to_ascii_lowercase()).ok()?;
+                target.set_fqdn(true);
                 Some(target)
             }
+            ([], [RData::CNAME(target)]) => Some(target.0.clone()),
             _ => None,
         }
+    }
+
+    /// Whether it is there only because something below it is.
+    fn is_empty(&self) -> bool {
+        self.own.is_none()
+            && self.named.is_empty()
+            && self.records.is_empty()
+            && self.made.is_empty()
     }
 
     fn addresses(&self) -> impl Iterator<Item = IpAddr> {
@@ -155,6 +182,17 @@ impl<'a> Node<'a> {
     }
 
     fn data(&self, zone: &Zone, record_type: RecordType) -> Vec<RData> {
+        let mut data = self.own_data(zone, record_type);
+        let made = self.made.iter().filter(|data| {
+            // An alias beside others does not count.
+            data.record_type() == record_type && record_type != RecordType::CNAME
+        });
+        data.extend(made.cloned());
+        data
+    }
+
+    /// Without what the plan made.
+    fn own_data(&self, zone: &Zone, record_type: RecordType) -> Vec<RData> {
         match record_type {
             RecordType::A | RecordType::AAAA => self
                 .addresses()
@@ -170,7 +208,7 @@ impl<'a> Node<'a> {
                 })
                 .collect(),
             RecordType::NS if self.apex => vec![RData::NS(NS(zone.admin.clone()))],
-            RecordType::ANY => vec![minimal_any()],
+            RecordType::ANY if !self.is_empty() => vec![minimal_any()],
             _ => Vec::new(),
         }
     }
@@ -196,10 +234,8 @@ fn in_zone(zone: &Zone, question: Question<'_>, source: IpAddr) -> Reply {
         }
         let alias = node
             .alias()
-            .filter(|_| question.record_type != RecordType::ANY)
-            .and_then(|target| Name::from_ascii(target.as_str().to_ascii_lowercase()).ok());
-        if let Some(mut target) = alias {
-            target.set_fqdn(true);
+            .filter(|_| question.record_type != RecordType::ANY);
+        if let Some(target) = alias {
             let data = RData::CNAME(CNAME(target.clone()));
             reply.answers.push(Record::from_rdata(owner, TTL, data));
             if question.record_type == RecordType::CNAME {

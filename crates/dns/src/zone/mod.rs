@@ -3,6 +3,7 @@
 //! Start with [`Zone::new`] (from a spec), [`Zone::patch`] (a few names) and [`answer`](answer::answer).
 
 mod answer;
+mod made;
 mod reverse;
 mod special;
 
@@ -17,6 +18,8 @@ use cell_model::spec::{OwnAddresses, ZoneSpec};
 use hickory_proto::rr::rdata::SOA;
 use hickory_proto::rr::{Name, RData, Record};
 use ipnet::IpNet;
+
+use made::Made;
 
 pub(crate) use answer::{Answer, Question, Reply, answer};
 
@@ -56,6 +59,8 @@ pub(crate) struct Zone {
     reverse: BTreeSet<(IpAddr, Label)>,
     /// The owner's records.
     records: HashMap<Label, Vec<RecordData>>,
+    /// The plan's, at any depth.
+    made: Made,
 }
 
 impl Zone {
@@ -69,6 +74,7 @@ impl Zone {
             .prepend_label(DnsLabel::admin().as_str().as_bytes())
             .map_err(|_| too_long())?;
         let mut zone = Self {
+            made: made::made(&apex, &spec.made),
             apex,
             admin,
             serial: spec.serial,

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use cell_model::config::DnsRecordConfig;
+use cell_model::spec::{ZoneData, ZoneRecord};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
@@ -21,6 +22,46 @@ fn label(text: &str) -> DnsLabel {
     text.parse().unwrap()
 }
 
+fn made() -> Vec<ZoneRecord> {
+    let mail = || "mail.home.cell".parse().unwrap();
+    let txt = |text: &str| ZoneData::Txt {
+        text: text.to_owned(),
+    };
+    let srv = |port, target| ZoneData::Srv {
+        priority: 0,
+        weight: 1,
+        port,
+        target,
+    };
+    let mx = ZoneData::Mx {
+        preference: 10,
+        exchange: mail(),
+    };
+    let tlsa = ZoneData::Tlsa {
+        usage: 3,
+        selector: 1,
+        matching: 1,
+        data: vec![0xab; 32],
+    };
+    let records = [
+        ("home.cell", mx),
+        ("home.cell", txt("v=spf1 mx -all")),
+        ("_dmarc.home.cell", txt("v=DMARC1; p=none")),
+        ("c202611._domainkey.home.cell", txt(&"k".repeat(400))),
+        ("_25._tcp.mail.home.cell", tlsa),
+        ("_imaps._tcp.home.cell", srv(993, Some(mail()))),
+        ("_imap._tcp.home.cell", srv(0, None)),
+        ("deep.er.home.cell", ZoneData::Cname { target: mail() }),
+        ("anna.home.cell", txt("made")),
+        ("home.cell.example", txt("of another zone")),
+    ];
+    let record = |(owner, data): (&str, ZoneData)| ZoneRecord {
+        owner: owner.parse().unwrap(),
+        data,
+    };
+    records.map(record).into()
+}
+
 fn spec() -> ZoneSpec {
     let record = |name: &str, kind: &str, value: &str| DnsRecordConfig {
         name: label(name),
@@ -34,7 +75,7 @@ fn spec() -> ZoneSpec {
             vpn: addresses(&["10.31.7.1"]),
             vpn_sources: ["10.31.7.0/24".parse().unwrap()].into(),
         },
-        services: Default::default(),
+        services: [label("mail")].into(),
         names: BTreeMap::from([
             (
                 label("anna"),
@@ -53,6 +94,7 @@ fn spec() -> ZoneSpec {
             record("note", "TXT", "hello"),
             record("anna", "TXT", "her phone"),
         ],
+        made: made(),
     }
 }
 
@@ -106,7 +148,7 @@ fn names_and_owners_records_share_a_label() {
     );
     assert_eq!(
         texts(&ask("anna.home.cell.", RecordType::TXT)),
-        ["her phone"]
+        ["her phone", "made"]
     );
 }
 
@@ -145,6 +187,100 @@ fn missing_type_and_missing_name_are_told_apart() {
     assert_eq!(absence(&ask("bob.home.cell.", RecordType::ANY)), no_name);
     assert_eq!(absence(&ask("x.anna.home.cell.", RecordType::A)), no_name);
     assert_eq!(absence(&ask("*.home.cell.", RecordType::A)), no_name);
+}
+
+#[test]
+fn made_records_are_answered_at_any_depth() {
+    for (name, record_type, values) in [
+        ("home.cell.", RecordType::MX, vec!["10 mail.home.cell."]),
+        ("home.cell.", RecordType::TXT, vec!["v=spf1 mx -all"]),
+        ("home.cell.", RecordType::A, vec!["192.168.1.1"]),
+        ("mail.home.cell.", RecordType::A, vec!["192.168.1.1"]),
+        (
+            "_dmarc.home.cell.",
+            RecordType::TXT,
+            vec!["v=DMARC1; p=none"],
+        ),
+        (
+            "_IMAPS._tcp.home.cell.",
+            RecordType::SRV,
+            vec!["0 1 993 mail.home.cell."],
+        ),
+        ("_imap._tcp.home.cell.", RecordType::SRV, vec!["0 1 0 ."]),
+        (
+            "deep.er.home.cell.",
+            RecordType::A,
+            vec!["mail.home.cell.", "192.168.1.1"],
+        ),
+    ] {
+        let reply = ask(name, record_type);
+        assert_eq!(texts(&reply), values, "{name} {record_type}");
+        assert!(reply.authoritative);
+        assert_eq!(reply.answers[0].name.to_ascii(), name);
+    }
+    let tlsa = ask("_25._tcp.mail.home.cell.", RecordType::TLSA);
+    assert_eq!(texts(&tlsa), [format!("3 1 1 {}", "ab".repeat(32))]);
+}
+
+#[test]
+fn long_text_goes_as_several_strings() {
+    let reply = ask("c202611._domainkey.home.cell.", RecordType::TXT);
+    let RData::TXT(text) = &reply.answers[0].data else {
+        panic!("no text");
+    };
+    let lengths: Vec<usize> = text.txt_data.iter().map(|part| part.len()).collect();
+    assert_eq!((reply.answers.len(), lengths), (1, vec![255, 145]));
+}
+
+#[test]
+fn name_above_a_record_exists_and_holds_nothing() {
+    let nothing = (ResponseCode::NoError, 0, "home.cell.".to_owned());
+    for name in [
+        "_domainkey.home.cell.",
+        "_tcp.home.cell.",
+        "er.home.cell.",
+        "_tcp.mail.home.cell.",
+    ] {
+        for record_type in [RecordType::TXT, RecordType::A, RecordType::ANY] {
+            assert_eq!(absence(&ask(name, record_type)), nothing, "{name}");
+        }
+    }
+    let no_name = (ResponseCode::NXDomain, 0, "home.cell.".to_owned());
+    for name in [
+        "_25.home.cell.",
+        "x._domainkey.home.cell.",
+        "_udp.mail.home.cell.",
+    ] {
+        assert_eq!(absence(&ask(name, RecordType::TXT)), no_name, "{name}");
+    }
+    let elsewhere = ask_from("home.cell.example.", RecordType::TXT, LAN);
+    assert_eq!(elsewhere, Answer::Elsewhere);
+}
+
+#[test]
+fn owners_alias_stays_one_with_records_below_it_only() {
+    let mut spec = spec();
+    let mut add = |owner: &str| {
+        spec.made.push(ZoneRecord {
+            owner: owner.parse().unwrap(),
+            data: ZoneData::Txt {
+                text: "x".to_owned(),
+            },
+        });
+        let asked = Name::from_ascii("files.home.cell.").unwrap();
+        let question = Question {
+            name: &asked,
+            asked: &asked,
+            record_type: RecordType::A,
+        };
+        let zone = Zone::new(&spec).unwrap();
+        match answer(Some(&zone), question, ip(LAN)) {
+            Answer::Here(reply) => reply.answers.len(),
+            Answer::Elsewhere => panic!("passed on"),
+        }
+    };
+    assert_eq!(add("_x.files.home.cell"), 2);
+    assert_eq!(add("files.home.cell"), 0);
 }
 
 #[test]
@@ -279,6 +415,7 @@ fn patch_changes_the_named_and_nothing_else() {
     assert_eq!(zone.names, whole.names);
     assert_eq!(zone.reverse, whole.reverse);
     assert_eq!(zone.records, whole.records);
+    assert_eq!(zone.made, whole.made);
 }
 
 #[test]

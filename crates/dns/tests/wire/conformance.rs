@@ -37,6 +37,30 @@ async fn own_names_are_answered_with_authority_over_both_transports() {
 }
 
 #[tokio::test]
+async fn records_of_mail_are_answered_as_others_read_them() {
+    let (_server, at) = server(spec(&[])).await;
+    for (question, answer) in [
+        ("MX home.cell", "10 mail.home.cell.\n"),
+        ("SRV _imaps._tcp.home.cell", "0 1 993 mail.home.cell.\n"),
+        ("SRV _pop3._tcp.home.cell", "0 1 0 .\n"),
+    ] {
+        assert_eq!(dig(at, &format!("+short {question}")).await, answer);
+    }
+    let tlsa = dig(at, "+short +nosplit TLSA _25._tcp.mail.home.cell").await;
+    assert_eq!(tlsa, format!("3 1 1 {}\n", "AB".repeat(32)));
+    for transport in ["+notcp", "+tcp"] {
+        let options = format!("+short {transport} TXT c202611._domainkey.home.cell");
+        let text = dig(at, &options).await;
+        // One record of two strings, the first of them full.
+        let first = format!("\"v=DKIM1; k=rsa; p={}\"", "A".repeat(237));
+        assert_eq!(text, format!("{first} \"{}\"\n", "A".repeat(155)));
+    }
+    // Something is below it.
+    let above = dig(at, "TXT _domainkey.home.cell").await;
+    assert_has(&above, &["status: NOERROR", "ANSWER: 0", "IN\tSOA"]);
+}
+
+#[tokio::test]
 async fn box_has_the_address_of_the_side_that_asks() {
     let (_server, at) = server(spec(&[])).await;
     for name in ["home.cell", "admin.home.cell"] {

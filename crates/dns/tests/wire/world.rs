@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use cell_dns::{DnsServer, Listen};
 use cell_model::config::{DnsRecordConfig, RecordData};
 use cell_model::name::DnsLabel;
-use cell_model::spec::{DnsSpec, OwnAddresses, ZoneSpec};
+use cell_model::spec::{DnsSpec, OwnAddresses, ZoneData, ZoneRecord, ZoneSpec};
 use cell_model::step::DnsStep;
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::{RData, Record};
@@ -68,9 +68,44 @@ pub(crate) fn spec(upstreams: &[SocketAddr]) -> DnsSpec {
             services: BTreeSet::new(),
             names: BTreeMap::from([(label("anna"), addresses(&["10.31.7.2", "fd12::2"]))]),
             records,
+            made: made(),
         }),
         upstreams: upstreams.to_vec(),
     }
+}
+
+/// What a mail server would have.
+fn made() -> Vec<ZoneRecord> {
+    let mail = || "mail.home.cell".parse().unwrap();
+    let key = format!("v=DKIM1; k=rsa; p={}", "A".repeat(392));
+    let mx = ZoneData::Mx {
+        preference: 10,
+        exchange: mail(),
+    };
+    let srv = |port, target| ZoneData::Srv {
+        priority: 0,
+        weight: 1,
+        port,
+        target,
+    };
+    let tlsa = ZoneData::Tlsa {
+        usage: 3,
+        selector: 1,
+        matching: 1,
+        data: vec![0xab; 32],
+    };
+    let records = [
+        ("home.cell", mx),
+        ("c202611._domainkey.home.cell", ZoneData::Txt { text: key }),
+        ("_25._tcp.mail.home.cell", tlsa),
+        ("_imaps._tcp.home.cell", srv(993, Some(mail()))),
+        ("_pop3._tcp.home.cell", srv(0, None)),
+    ];
+    let record = |(owner, data): (&str, ZoneData)| ZoneRecord {
+        owner: owner.parse().unwrap(),
+        data,
+    };
+    records.map(record).into()
 }
 
 /// A server with this spec, and where it listens.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::DnsRecordConfig;
 use crate::name::{DnsLabel, Domain};
+use crate::spec::ZoneRecord;
 
 /// The name server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub struct ZoneSpec {
     pub names: BTreeMap<DnsLabel, Arc<BTreeSet<IpAddr>>>,
     /// The owner's own records.
     pub records: Vec<DnsRecordConfig>,
+    /// Records that follow from what runs here, such as those of mail. Those outside the zone are not answered.
+    #[serde(default)]
+    pub made: Vec<ZoneRecord>,
 }
 
 /// The box's own addresses, by where the question comes from.

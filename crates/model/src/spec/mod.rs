@@ -7,6 +7,7 @@ mod firewall;
 mod mdns;
 mod network;
 mod proxy;
+mod record;
 mod services;
 mod web;
 mod wireguard;
@@ -30,6 +31,7 @@ pub use firewall::{
 pub use mdns::MdnsSpec;
 pub use network::{DhcpSpec, InterfaceSpec, NetworkSpec};
 pub use proxy::{AdminRouteSpec, ProxyHostSpec, ProxySpec};
+pub use record::{ZoneData, ZoneRecord};
 pub use services::{FlowSpec, HTTP_PORT, HTTPS_PORT, PortSpec, RouteSpec};
 pub use web::WebSpec;
 pub use wireguard::{WireGuardPeerSpec, WireGuardSpec};

@@ -7,9 +7,9 @@ use cell_model::status::State;
 
 use super::{NOW, known};
 use crate::view::{
-    FailedUpdateView, GuideView, KeptDataView, OfferView, RefreshState, ServiceContainerView,
-    ServiceLogLine, ServiceUpdateView, ServiceUsageView, ServiceView, ServiceVolumeView,
-    SettingKindView, SettingView, SourceView, WellKnownView,
+    FailedUpdateView, GuideView, KeptDataView, MailServerView, OfferView, RefreshState,
+    ServiceContainerView, ServiceLogLine, ServiceUpdateView, ServiceUsageView, ServiceView,
+    ServiceVolumeView, SettingKindView, SettingView, SourceView, WellKnownView,
 };
 
 pub(super) fn service() -> ServiceView {
@@ -56,6 +56,10 @@ pub(super) fn service() -> ServiceView {
                 host: "files.home.cell".to_owned(),
             })
             .into(),
+        mail: Some(MailServerView {
+            domain: known("home.cell"),
+            host: known("mail.home.cell"),
+        }),
         guides: vec![GuideView {
             platform: "linux".to_owned(),
             steps: vec!["Open https://files.home.cell/ in the file manager.".to_owned()],

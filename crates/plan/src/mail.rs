@@ -1,0 +1,330 @@
+//! Mail as others see it: records for public DNS ([`records`]), the keys messages are signed with ([`dkim`]) and the
+//! documents that mail programs and servers fetch ([`documents`]).
+//!
+//! Pure. What is here follows from the domain and a few answers of the owner's; whether public DNS has it, the checks
+//! find out.
+
+pub mod dkim;
+pub mod documents;
+mod zone_text;
+
+use std::net::Ipv4Addr;
+
+use cell_model::mail::{DkimKey, DkimState, MailPurpose, MailRecord};
+use cell_model::name::{Domain, NameError, RecordOwner};
+use cell_model::spec::{ZoneData, ZoneRecord};
+
+pub use zone_text::{PUBLIC_TTL, zone_text};
+
+/// Ports of the server (RFC 6409, RFC 8314).
+pub mod port {
+    /// Between servers.
+    pub const SMTP: u16 = 25;
+    /// From mail programs, encrypted from the first byte.
+    pub const SUBMISSIONS: u16 = 465;
+    /// From mail programs, encrypted after STARTTLS.
+    pub const SUBMISSION: u16 = 587;
+    /// Mailboxes, encrypted from the first byte.
+    pub const IMAPS: u16 = 993;
+}
+
+/// What the records follow from.
+#[derive(Debug, Clone)]
+pub struct MailNames<'a> {
+    /// What is behind the `@`.
+    pub domain: &'a Domain,
+    /// The server's name, which it also greets with.
+    pub host: &'a Domain,
+    /// The address others reach it at, where that is known.
+    pub public_address: Option<Ipv4Addr>,
+    /// How mail leaves.
+    pub delivery: Delivery,
+    /// Keys, signing or not.
+    pub dkim: &'a [DkimKey],
+    /// What others shall do with forged mail.
+    pub dmarc: DmarcPolicy,
+    /// The policy of MTA-STS; `None` without a certificate that everybody believes.
+    pub sts: Option<StsMode>,
+    /// SHA-256 of the server's SubjectPublicKeyInfo; `None` while it changes with every certificate.
+    pub key_hash: Option<[u8; 32]>,
+}
+
+/// How mail leaves the box.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// Straight to the servers of the recipients.
+    Direct,
+    /// Through somebody else's server.
+    Relay {
+        /// The domain whose SPF record lists that server's addresses, as its operator says; `None` when it is not known.
+        spf: Option<Domain>,
+    },
+    /// Not at all.
+    ReceiveOnly,
+}
+
+/// What others shall do with mail of the domain that is not from here (RFC 7489 section 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DmarcPolicy {
+    /// Report it.
+    None,
+    /// Treat it with suspicion.
+    Quarantine,
+    /// Turn it away.
+    Reject,
+}
+
+impl DmarcPolicy {
+    fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Quarantine => "quarantine",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+/// How strict the policy of MTA-STS is (RFC 8461 section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StsMode {
+    /// Report what would fail.
+    Testing,
+    /// Do not deliver without proper encryption.
+    Enforce,
+    /// There is no policy any more: for those who remember one.
+    None,
+}
+
+impl StsMode {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Testing => "testing",
+            Self::Enforce => "enforce",
+            Self::None => "none",
+        }
+    }
+}
+
+/// The records, those of greatest weight first. A name that would be too long is left out, and so is what is not known:
+/// without a public address there is none of the server and no name of it.
+pub fn records(names: &MailNames<'_>) -> Vec<MailRecord> {
+    let mut records = Records {
+        domain: names.domain,
+        host: names.host,
+        list: Vec::new(),
+    };
+    receiving(names, &mut records);
+    sending(names, &mut records);
+    encryption(names, &mut records);
+    programs(&mut records);
+    records.list
+}
+
+/// Those of the records that the box's own name server answers. It says the addresses of its host itself, those of the
+/// house, and the name of a public address is for others to say.
+pub fn at_home(records: &[MailRecord]) -> Vec<ZoneRecord> {
+    let answered = records
+        .iter()
+        .filter(|record| !matches!(record.purpose, MailPurpose::Host | MailPurpose::Reverse));
+    answered.map(|record| record.record.clone()).collect()
+}
+
+/// The name under which the PTR record of an address is found (RFC 1035 section 3.5).
+///
+/// # Errors
+/// None that an address can cause.
+pub fn reverse_owner(address: Ipv4Addr) -> Result<RecordOwner, NameError> {
+    let [a, b, c, d] = address.octets();
+    format!("{d}.{c}.{b}.{a}.in-addr.arpa").parse()
+}
+
+struct Records<'a> {
+    domain: &'a Domain,
+    host: &'a Domain,
+    list: Vec<MailRecord>,
+}
+
+#[derive(Clone, Copy)]
+enum Weight {
+    Needed,
+    Better,
+}
+
+impl Records<'_> {
+    fn add(
+        &mut self,
+        weight: Weight,
+        purpose: MailPurpose,
+        owner: Result<RecordOwner, NameError>,
+        data: ZoneData,
+    ) {
+        self.list.extend(owner.ok().map(|owner| MailRecord {
+            record: ZoneRecord { owner, data },
+            purpose,
+            needed: matches!(weight, Weight::Needed),
+        }));
+    }
+
+    fn apex(&self) -> Result<RecordOwner, NameError> {
+        Ok(self.domain.into())
+    }
+
+    fn below(&self, name: &str) -> Result<RecordOwner, NameError> {
+        self.domain.owner(name)
+    }
+}
+
+fn receiving(names: &MailNames<'_>, records: &mut Records<'_>) {
+    let mx = ZoneData::Mx {
+        preference: 10,
+        exchange: records.host.clone(),
+    };
+    records.add(Weight::Needed, MailPurpose::Receive, records.apex(), mx);
+    let Some(address) = names.public_address else {
+        return;
+    };
+    let host = Ok(records.host.into());
+    let data = ZoneData::A { address };
+    records.add(Weight::Needed, MailPurpose::Host, host, data);
+    let weight = match names.delivery {
+        Delivery::Direct => Weight::Needed,
+        Delivery::Relay { .. } | Delivery::ReceiveOnly => Weight::Better,
+    };
+    let name = ZoneData::Ptr {
+        target: records.host.clone(),
+    };
+    let owner = reverse_owner(address);
+    records.add(weight, MailPurpose::Reverse, owner, name);
+}
+
+fn sending(names: &MailNames<'_>, records: &mut Records<'_>) {
+    let sends = names.delivery != Delivery::ReceiveOnly;
+    let weight = if sends {
+        Weight::Needed
+    } else {
+        Weight::Better
+    };
+    let spf = txt(spf(&names.delivery));
+    records.add(weight, MailPurpose::Spf, records.apex(), spf);
+    if names.delivery == Delivery::Direct {
+        // RFC 7208 section 2.3: returned messages have no sender but the name the server greets with.
+        let host = Ok(records.host.into());
+        let only_itself = txt("v=spf1 a -all".to_owned());
+        records.add(Weight::Better, MailPurpose::SpfHost, host, only_itself);
+    }
+    for key in names.dkim {
+        let owner = records.below(&format!("{}._domainkey", key.selector));
+        let (weight, purpose) = match key.state {
+            DkimState::Revoked => (Weight::Better, MailPurpose::DkimRevoked),
+            DkimState::Made | DkimState::Published | DkimState::Signing | DkimState::Retiring => {
+                (weight, MailPurpose::Dkim)
+            }
+        };
+        records.add(weight, purpose, owner, txt(dkim::record_text(key)));
+    }
+    let dmarc = txt(dmarc(names));
+    let owner = records.below("_dmarc");
+    records.add(weight, MailPurpose::Dmarc, owner, dmarc);
+}
+
+/// RFC 7208 section 5.
+fn spf(delivery: &Delivery) -> String {
+    match delivery {
+        Delivery::Direct => "v=spf1 mx -all".to_owned(),
+        Delivery::Relay { spf: Some(relay) } => format!("v=spf1 mx include:{relay} -all"),
+        // Where the relay sends from is not known: others are not told to turn it away.
+        Delivery::Relay { spf: None } => "v=spf1 mx ?all".to_owned(),
+        Delivery::ReceiveOnly => "v=spf1 -all".to_owned(),
+    }
+}
+
+/// RFC 7489 section 6.3. A relay may send and sign under a name below ours, so names need not be equal then.
+fn dmarc(names: &MailNames<'_>) -> String {
+    let policy = match names.delivery {
+        Delivery::ReceiveOnly => DmarcPolicy::Reject,
+        Delivery::Direct | Delivery::Relay { .. } => names.dmarc,
+    };
+    let alignment = match names.delivery {
+        Delivery::Direct => "; adkim=s; aspf=s",
+        Delivery::Relay { .. } | Delivery::ReceiveOnly => "",
+    };
+    let (policy, domain) = (policy.word(), names.domain);
+    format!("v=DMARC1; p={policy}; rua=mailto:postmaster@{domain}{alignment}")
+}
+
+fn encryption(names: &MailNames<'_>, records: &mut Records<'_>) {
+    if let Some(mode) = names.sts {
+        let id = documents::sts_id(&documents::sts_policy(mode, names.host));
+        let sts = txt(format!("v=STSv1; id={id}"));
+        let owner = records.below("_mta-sts");
+        records.add(Weight::Better, MailPurpose::Sts, owner, sts);
+        let owner = records.below("mta-sts");
+        let host = alias(records.host);
+        records.add(Weight::Better, MailPurpose::StsHost, owner, host);
+    }
+    let reports = format!("v=TLSRPTv1; rua=mailto:postmaster@{}", names.domain);
+    let owner = records.below("_smtp._tls");
+    records.add(Weight::Better, MailPurpose::TlsReports, owner, txt(reports));
+    if let Some(hash) = names.key_hash {
+        let owner = records.host.owner(&format!("_{}._tcp", port::SMTP));
+        // RFC 7672 section 3.1.1: DANE-EE(3) SPKI(1) SHA2-256(1).
+        let tlsa = ZoneData::Tlsa {
+            usage: 3,
+            selector: 1,
+            matching: 1,
+            data: hash.to_vec(),
+        };
+        records.add(Weight::Better, MailPurpose::Tlsa, owner, tlsa);
+    }
+}
+
+fn programs(records: &mut Records<'_>) {
+    for (service, port) in [
+        ("imaps", port::IMAPS),
+        ("submissions", port::SUBMISSIONS),
+        ("submission", port::SUBMISSION),
+    ] {
+        let owner = records.below(&format!("_{service}._tcp"));
+        let data = srv(1, port, Some(records.host.clone()));
+        records.add(Weight::Better, MailPurpose::Programs, owner, data);
+    }
+    // RFC 6186 section 3.4: a service that is not there has the root as its host.
+    for service in ["imap", "pop3", "pop3s"] {
+        let owner = records.below(&format!("_{service}._tcp"));
+        let data = srv(0, 0, None);
+        records.add(Weight::Better, MailPurpose::NoPrograms, owner, data);
+    }
+    for label in [documents::AUTOCONFIG, documents::AUTODISCOVER] {
+        let owner = records.below(label);
+        let data = alias(records.host);
+        records.add(Weight::Better, MailPurpose::Settings, owner, data);
+    }
+    // Outlook asks for this one where the domain itself does not answer (MS-OXDISCO section 3.1.5).
+    let owner = records.below("_autodiscover._tcp");
+    if let Ok(host) = records.domain.host(documents::AUTODISCOVER) {
+        let data = srv(1, 443, Some(host));
+        records.add(Weight::Better, MailPurpose::Settings, owner, data);
+    }
+}
+
+fn txt(text: String) -> ZoneData {
+    ZoneData::Txt { text }
+}
+
+fn alias(host: &Domain) -> ZoneData {
+    ZoneData::Cname {
+        target: host.clone(),
+    }
+}
+
+fn srv(weight: u16, port: u16, target: Option<Domain>) -> ZoneData {
+    ZoneData::Srv {
+        priority: 0,
+        weight,
+        port,
+        target,
+    }
+}
+
+#[cfg(test)]
+mod tests;
