@@ -3,12 +3,16 @@
 use cell_model::config::Config;
 use cell_model::key::{PresharedKey, PrivateKey};
 use cell_model::name::PeerName;
+use cell_model::secret::Secret;
 use cell_plan::resolve::Keys;
 use cell_store::{Store, StoreError};
 use cell_vault::{SealError, Sealer};
 
 /// The VPN interface's own key.
 pub(crate) const INTERFACE: &str = "wireguard/private_key";
+
+/// The password of the box at the provider that brings mail on.
+pub(crate) const RELAY_PASSWORD: &str = "mail/relay_password";
 
 /// A secret the config speaks of cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +28,8 @@ pub enum KeyError {
         /// Why.
         source: SealError,
     },
-    /// What was sealed is no key.
-    #[error("the secret {0} is not a key")]
+    /// What was sealed is no key, or no text.
+    #[error("the secret {0} is not what it should be")]
     Length(String),
     /// It is not there.
     #[error("the secret {0} is missing")]
@@ -50,10 +54,41 @@ pub(crate) fn open(store: &Store, sealer: &Sealer, config: &Config) -> Result<Ke
                 .insert(name.clone(), PresharedKey::from_bytes(bytes));
         }
     }
+    let relay = config.mail.relay();
+    if relay.is_some_and(|relay| relay.username.is_some()) {
+        keys.relay_password = open_text(store, sealer, RELAY_PASSWORD)?;
+    }
     Ok(keys)
 }
 
 fn open_one(store: &Store, sealer: &Sealer, name: &str) -> Result<Option<[u8; 32]>, KeyError> {
+    let Some(opened) = open_bytes(store, sealer, name)? else {
+        return Ok(None);
+    };
+    let bytes = opened.expose().as_slice().try_into();
+    bytes
+        .map(Some)
+        .map_err(|_| KeyError::Length(name.to_owned()))
+}
+
+fn open_text(
+    store: &Store,
+    sealer: &Sealer,
+    name: &str,
+) -> Result<Option<Secret<String>>, KeyError> {
+    let Some(opened) = open_bytes(store, sealer, name)? else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(opened.expose());
+    let text = text.map_err(|_| KeyError::Length(name.to_owned()))?;
+    Ok(Some(Secret::new(text.to_owned())))
+}
+
+fn open_bytes(
+    store: &Store,
+    sealer: &Sealer,
+    name: &str,
+) -> Result<Option<Secret<Vec<u8>>>, KeyError> {
     let Some(sealed) = store.secret(name)? else {
         return Ok(None);
     };
@@ -63,8 +98,5 @@ fn open_one(store: &Store, sealer: &Sealer, name: &str) -> Result<Option<[u8; 32
             name: name.to_owned(),
             source,
         })?;
-    let bytes = opened.expose().as_slice().try_into();
-    bytes
-        .map(Some)
-        .map_err(|_| KeyError::Length(name.to_owned()))
+    Ok(Some(opened))
 }

@@ -11,6 +11,7 @@ use cell_model::container::ImageRef;
 use cell_model::facts::{DhcpFacts, NetworkFacts, StartOptions, is_private};
 use cell_model::key::{PresharedKey, PrivateKey};
 use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName};
+use cell_model::secret::Secret;
 use cell_model::spec::{
     BoxSpec, DhcpSpec, DnsSpec, FirewallContainers, FirewallSpec, FirewallVpn, HTTPS_PORT,
     InterfaceSpec, LeafSpec, MdnsSpec, NetworkSpec, OwnAddresses, PeerAccess, Phase, WebSpec,
@@ -51,6 +52,8 @@ pub struct Keys {
     pub interface: Option<PrivateKey>,
     /// Pre-shared keys by peer.
     pub preshared: BTreeMap<PeerName, PresharedKey>,
+    /// The password of the box at the provider that brings mail on; `None` when it has none.
+    pub relay_password: Option<Secret<String>>,
 }
 
 /// Name of the VPN interface.

@@ -41,6 +41,7 @@ impl Sample {
             keys: Keys {
                 interface: Some(PrivateKey::from_bytes([7; 32])),
                 preshared: BTreeMap::new(),
+                relay_password: None,
             },
             now: Timestamp::from_second(1_800_000_000).unwrap(),
             serial: 1,
@@ -126,6 +127,7 @@ fn config() -> Config {
         updates: UpdatesConfig::default(),
         services: Default::default(),
         groups: BTreeMap::new(),
+        mail: Default::default(),
         peers: BTreeMap::new(),
     }
 }

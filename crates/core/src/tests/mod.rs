@@ -9,6 +9,7 @@ mod confirmation;
 mod groups;
 mod home;
 mod invites;
+mod mail;
 mod own_peers;
 mod passkeys;
 mod peers;
