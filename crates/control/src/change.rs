@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cell_model::Timestamp;
 use cell_model::config::{
-    CellConfig, DnsConfig, DomainConfig, DomainMode, NetworkConfig, ServiceToggle,
+    CellConfig, DnsConfig, DomainConfig, DomainMode, MailTarget, NetworkConfig, ServiceToggle,
     ServicesSettings, SettingValue, UpdatesConfig, VpnConfig,
 };
 use cell_model::endpoint::Endpoint;
 use cell_model::key::PublicKey;
 use cell_model::name::{
-    CellName, Domain, GroupName, PeerName, ServiceId, SettingKey, TimeZoneName, Username,
+    CellName, Domain, GroupName, LocalPart, PeerName, ServiceId, SettingKey, TimeZoneName, Username,
 };
 use cell_model::secret::{Secret, exposed, exposed_option};
 use ipnet::Ipv4Net;
@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::mail::MailUpdate;
 use crate::view::PeerView;
 
 /// One change. Serialises with its secrets: between processes of the box only.
@@ -65,6 +66,20 @@ pub enum Change {
     RemoveGroup {
         /// Which.
         name: GroupName,
+    },
+    /// Other settings of mail.
+    Mail(Box<MailUpdate>),
+    /// A further address, as it shall be: new, or for others.
+    PutMailAlias {
+        /// What stands before the `@`.
+        name: LocalPart,
+        /// Who gets what is sent there.
+        targets: BTreeSet<MailTarget>,
+    },
+    /// A further address goes. 409 while another is for it.
+    RemoveMailAlias {
+        /// Which.
+        name: LocalPart,
     },
     /// A service is installed, and those that it needs.
     InstallService(ServiceForm),

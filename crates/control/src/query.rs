@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::api_token::ApiTokenView;
 use crate::app_password::AppPasswordView;
 use crate::invite::{InviteView, InvitedView};
+use crate::mail::{MailTable, MailView, OwnMailView, PersonView};
 use crate::passkey::PasskeyView;
 use crate::view::{
     AccountView, AuditPage, AuditVerifyView, CellView, ConfigView, DiffView, FirmwareView,
@@ -91,6 +92,15 @@ questions! {
     Account -> AccountView;
     /// Groups of people; on one page, since there are few.
     Groups -> Page<GroupView>;
+    /// Mail as it is set.
+    Mail -> Box<MailView>;
+    /// The caller's own addresses; 404 when they have none.
+    OwnMail -> OwnMailView;
+    /// Whoever a service may do something for; 404 when there is nobody of that name who may use it. Needs no sign-in:
+    /// it is asked for each message.
+    Person -> PersonView;
+    /// What a table of the mail service says about a key; `None`: nothing. Needs no sign-in, as above.
+    MailLookup -> Option<String>;
     /// Invites that count, the oldest first; on one page, since there are few.
     Invites -> Page<InviteView>;
     /// What a code invites to. Needs no sign-in; 401 when it is wrong or over.
@@ -264,6 +274,34 @@ pub struct Account {
 /// See [`Query::Groups`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Groups;
+
+/// See [`Query::Mail`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Mail;
+
+/// See [`Query::OwnMail`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OwnMail;
+
+/// See [`Query::Person`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Person {
+    /// The service that asks.
+    pub service: ServiceId,
+    /// The account, with or without the cell's domain.
+    pub name: String,
+}
+
+/// See [`Query::MailLookup`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MailLookup {
+    /// The service that asks.
+    pub service: ServiceId,
+    /// The table.
+    pub table: MailTable,
+    /// What is looked for.
+    pub key: String,
+}
 
 /// See [`Query::Invites`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -159,6 +159,7 @@ impl Core {
         cell_auth::check_password_rules(&form.password, &form.username)
             .map_err(|error| Problem::field("password", error))?;
         self.check_access_until(form.role, form.access_until)?;
+        self.refuse_alias(&form.username)?;
         if self.people().accounts.contains_key(&form.username) {
             return Err(taken(&form.username));
         }
@@ -168,6 +169,7 @@ impl Core {
         // Somebody else knows the password.
         account.must_change_password = true;
         let _writer = self.writer_for(identity, caller).await?;
+        self.refuse_alias(&form.username)?;
         if self.people().accounts.contains_key(&form.username) {
             return Err(taken(&form.username));
         }

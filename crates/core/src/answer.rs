@@ -7,7 +7,7 @@ use std::time::Duration;
 use cell_audit::{AuditError, AuditQuery, AuditRecord};
 use cell_auth::{Account, SessionToken};
 use cell_control::caller::{Caller, Credential, now_since_boot};
-use cell_control::query::{Answer, Audit, Diff, Query, Range, Settings};
+use cell_control::query::{Answer, Audit, Diff, MailLookup, Query, Range, Settings};
 use cell_control::second_factor::SecondFactorView;
 use cell_control::view::{
     AccountView, AuditVerifyView, AuditView, CellView, ConfigView, DhcpView, DiffView, GroupView,
@@ -91,6 +91,20 @@ impl Core {
                 Answer::Account(account_view(&self.people(), &account, (self.clock)()))
             }
             Query::Groups(_) => Answer::Groups(self.groups()?),
+            Query::Mail(_) => Answer::Mail(Box::new(self.mail()?)),
+            Query::OwnMail(_) => {
+                let identity = identity.ok_or_else(sign_in_required)?;
+                Answer::OwnMail(self.own_mail(&identity)?)
+            }
+            Query::Person(query) => Answer::Person(self.person(&query.service, &query.name)?),
+            Query::MailLookup(query) => {
+                let MailLookup {
+                    service,
+                    table,
+                    key,
+                } = query;
+                Answer::MailLookup(self.mail_lookup(&service, table, &key)?)
+            }
             Query::Invites(_) => Answer::Invites(self.invites()),
             Query::Invited(query) => Answer::Invited(self.invited(query.code.expose())?),
             Query::Passkeys(query) => {

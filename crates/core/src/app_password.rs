@@ -17,7 +17,7 @@ use cell_store::Batch;
 use jiff::tz::Offset;
 
 use crate::access::access_over;
-use crate::authorise::{no_accounts, setup_required, wrong_role};
+use crate::authorise::{no_accounts, wrong_role};
 use crate::people::{APP_PASSWORDS, REMOVED_APP_PASSWORDS};
 use crate::set_up::internal;
 use crate::sign_in::{nobody, source, too_often};
@@ -180,16 +180,15 @@ impl Core {
         caller: &Caller,
         sign_in: &ServiceSignIn,
     ) -> Result<Outcome, Problem> {
-        if self.desired.borrow().config.is_none() {
-            return Err(setup_required());
-        }
+        let config = self.config()?;
         let address = source(caller);
-        let username = sign_in.username.parse().unwrap_or_else(|_| nobody());
         let today = day((self.clock)());
         let mut people = self.people();
         if people.accounts.is_empty() {
             return Err(no_accounts());
         }
+        let username = people.named(&sign_in.username, &config);
+        let username = username.unwrap_or_else(nobody);
         people
             .service_throttle
             .admit(address, &username, now_since_boot())
@@ -218,14 +217,9 @@ impl Core {
         let now = (self.clock)();
         let account = people.accounts.get(&username);
         let is_over = account.is_none_or(|account| people.access_is_over(account, now));
-        let may_use = || {
-            let desired = self.desired.borrow();
-            let config = desired.config.as_ref();
-            config.is_none_or(|config| config.may_use(&username, service))
-        };
         match checked {
             _ if is_over => Err(access_over()),
-            _ if !may_use() => Err(not_for_you()),
+            _ if !config.may_use(&username, service) => Err(not_for_you()),
             AppPasswordCheck::Right => Ok(Outcome::Admitted { username }),
             _ => Err(other_service()),
         }

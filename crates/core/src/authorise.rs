@@ -166,16 +166,23 @@ impl Needs {
 pub(crate) fn needs_to_ask(query: &Query) -> Option<Needs> {
     use Role::{Admin, Helper, Member};
     Some(match query {
-        Query::Setup(_) | Query::RootCertificate(_) | Query::Invited(_) => return None,
+        Query::Setup(_)
+        | Query::RootCertificate(_)
+        | Query::Invited(_)
+        | Query::Person(_)
+        | Query::MailLookup(_) => return None,
         Query::CsrfToken(_) | Query::RecentProof(_) | Query::Passkeys(_) | Query::ApiTokens(_) => {
             Needs::person(Member)
         }
         Query::AppPasswords(_) | Query::Sessions(_) => Needs::scoped(Member, Area::People.read()),
         Query::Cell(_) => Needs::scoped(Member, Area::Status.read()),
-        Query::OwnPeers(_) | Query::OwnServices(_) => Needs::scoped(Member, Area::Peers.read()),
+        Query::OwnPeers(_) | Query::OwnServices(_) | Query::OwnMail(_) => {
+            Needs::scoped(Member, Area::Peers.read())
+        }
         Query::Accounts(_) | Query::Account(_) | Query::Groups(_) | Query::Invites(_) => {
             Needs::scoped(Admin, Area::People.read())
         }
+        Query::Mail(_) => Needs::scoped(Helper, Area::Mail.read()),
         Query::TrialLog(_) => Needs::scoped(Admin, Area::Firmware.read()),
         Query::Firmware(_) => Needs::scoped(Helper, Area::Firmware.read()),
         Query::Status(_) | Query::Network(_) | Query::PartDetail(_) => {
@@ -213,6 +220,9 @@ pub(crate) fn needs_to_change(change: &Change) -> Needs {
         | Change::RemovePeer { .. } => Needs::scoped(Role::Admin, Area::Peers.write()),
         Change::PutGroup { .. } | Change::RemoveGroup { .. } => {
             Needs::scoped(Role::Admin, Area::People.write())
+        }
+        Change::Mail(_) | Change::PutMailAlias { .. } | Change::RemoveMailAlias { .. } => {
+            Needs::scoped(Role::Admin, Area::Mail.write())
         }
         Change::InstallService(_)
         | Change::UpdateService { .. }

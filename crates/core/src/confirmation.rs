@@ -20,6 +20,7 @@ use cell_vault::PreparedCa;
 use serde::{Deserialize, Serialize};
 
 use crate::authorise::Needs;
+use crate::edit::mail::loses_relay_password;
 use crate::open::{OpenError, stored};
 use crate::set_up::internal;
 use crate::{Core, System, documents, edit, keys, submit};
@@ -355,6 +356,10 @@ impl Core {
         for (name, _) in &gone {
             batch.remove_secret(keys::preshared(name));
             keys.preshared.remove(name);
+        }
+        if keys.relay_password.is_some() && loses_relay_password(&config, &undone) {
+            self.put_relay_password(&mut batch, None)?;
+            keys.relay_password = None;
         }
         submit::put_documents(&mut batch, documents::changes(Some(&config), &undone))?;
         let ca = self.authority_for(Some(&config), &undone)?;

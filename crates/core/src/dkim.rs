@@ -103,10 +103,7 @@ impl Core {
     ///
     /// # Errors
     /// 428 before setup; when it cannot be kept.
-    pub async fn advance_dkim(
-        &self,
-        seen: &BTreeMap<DnsLabel, DkimSeen>,
-    ) -> Result<bool, Problem> {
+    pub async fn advance_dkim(&self, seen: &BTreeMap<DnsLabel, DkimSeen>) -> Result<bool, Problem> {
         let _writer = self.writer.lock().await;
         let domain = self.config()?.domain.name.clone();
         let keys = self.dkim_keys()?;

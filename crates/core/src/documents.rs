@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cell_model::config::{Config, PeerConfig, ServiceConfig, ServicesConfig};
+use cell_model::config::{Config, MailConfig, PeerConfig, ServiceConfig, ServicesConfig};
 use cell_model::name::{GroupName, PeerName, ServiceId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +16,8 @@ const GROUP: &str = "group/";
 const SERVICE: &str = "service/";
 /// What else there is about services; not there while all of it is as usual, as in configs of before there were any.
 const SERVICES: &str = "services";
+/// Mail; not there while all of it is as usual, as in configs of before there was any.
+const MAIL: &str = "mail";
 
 /// A stored config cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,10 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
         Some(json) => parse(SERVICES, json)?,
         None => ServicesConfig::default(),
     };
+    let mail = match documents.get(MAIL) {
+        Some(json) => parse(MAIL, json)?,
+        None => MailConfig::default(),
+    };
     for (key, json) in documents {
         if let Some(name) = key.strip_prefix(PEER) {
             let name: PeerName = name
@@ -89,13 +95,14 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
         updates: section(documents, "updates")?,
         services,
         groups,
+        mail,
         peers,
     }))
 }
 
 /// Documents that are neither a device nor a service.
-const SECTIONS: [&str; 7] = [
-    "cell", "domain", "network", "vpn", "dns", "updates", SERVICES,
+const SECTIONS: [&str; 8] = [
+    "cell", "domain", "network", "vpn", "dns", "updates", SERVICES, MAIL,
 ];
 
 /// Documents that differ between two configs.
@@ -109,6 +116,7 @@ pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes
         updates,
         services,
         groups,
+        mail,
         peers,
     } = after;
     let mut changes = Changes::new();
@@ -141,6 +149,9 @@ pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes
     let usual = ServicesConfig::default();
     let services_before = before.map_or(&usual, |config| &config.services);
     service_changes(&mut changes, services_before, services)?;
+    let usual = MailConfig::default();
+    let mail_before = before.map_or(&usual, |config| &config.mail);
+    put(&mut changes, MAIL, Some(mail_before), mail)?;
     for (name, group) in groups {
         let old = before.and_then(|config| config.groups.get(name));
         put(&mut changes, &format!("{GROUP}{name}"), old, group)?;

@@ -69,6 +69,7 @@ impl Core {
         let now = (self.clock)();
         self.check_access_until(form.role, form.access_until)?;
         let _writer = self.writer_for(identity, caller).await?;
+        self.refuse_alias(&form.username)?;
         let dropped = {
             let people = self.people();
             if people.accounts.contains_key(&form.username) {
@@ -180,6 +181,7 @@ impl Core {
             return Err(taken(&account.username));
         }
         self.check_departed(&account.username)?;
+        self.refuse_alias(&account.username)?;
         let username = account.username.to_string();
         let by = Some(account.username.clone());
         let mut batch = Batch::new((self.clock)(), by, "Accepted an invite");

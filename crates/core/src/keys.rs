@@ -12,6 +12,9 @@ use cell_vault::{SealError, Sealer};
 /// The VPN interface's own key.
 pub(crate) const INTERFACE: &str = "wireguard/private_key";
 
+/// The password of the box at the provider that brings mail on.
+pub(crate) const RELAY_PASSWORD: &str = "mail/relay_password";
+
 /// A secret the config speaks of cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -26,8 +29,8 @@ pub enum KeyError {
         /// Why.
         source: SealError,
     },
-    /// What was sealed is no key.
-    #[error("the secret {0} is not a key")]
+    /// What was sealed is no key, or no text.
+    #[error("the secret {0} is not what it should be")]
     Length(String),
     /// It is not there.
     #[error("the secret {0} is missing")]
@@ -72,7 +75,34 @@ pub(crate) fn open(store: &Store, sealer: &Sealer, config: &Config) -> Result<Ke
             keys.certificates.insert(id.clone(), key);
         }
     }
+    let relay = config.mail.relay();
+    if relay.is_some_and(|relay| relay.username.is_some()) {
+        keys.relay_password = open_text(store, sealer, RELAY_PASSWORD)?;
+    }
     Ok(keys)
+}
+
+fn open_one(store: &Store, sealer: &Sealer, name: &str) -> Result<Option<[u8; 32]>, KeyError> {
+    let Some(opened) = open_bytes(store, sealer, name)? else {
+        return Ok(None);
+    };
+    let bytes = opened.expose().as_slice().try_into();
+    bytes
+        .map(Some)
+        .map_err(|_| KeyError::Length(name.to_owned()))
+}
+
+fn open_text(
+    store: &Store,
+    sealer: &Sealer,
+    name: &str,
+) -> Result<Option<Secret<String>>, KeyError> {
+    let Some(opened) = open_bytes(store, sealer, name)? else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(opened.expose());
+    let text = text.map_err(|_| KeyError::Length(name.to_owned()))?;
+    Ok(Some(Secret::new(text.to_owned())))
 }
 
 fn open_bytes(
@@ -88,14 +118,4 @@ fn open_bytes(
         name: name.to_owned(),
         source,
     })
-}
-
-fn open_one(store: &Store, sealer: &Sealer, name: &str) -> Result<Option<[u8; 32]>, KeyError> {
-    let Some(opened) = open_bytes(store, sealer, name)? else {
-        return Ok(None);
-    };
-    let bytes = opened.expose().as_slice().try_into();
-    bytes
-        .map(Some)
-        .map_err(|_| KeyError::Length(name.to_owned()))
 }

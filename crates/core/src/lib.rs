@@ -25,6 +25,7 @@ mod firmware;
 mod invite;
 mod keys;
 mod logs;
+mod mail;
 mod open;
 mod own_peers;
 mod passkey;

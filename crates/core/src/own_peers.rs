@@ -97,7 +97,10 @@ impl Core {
                     None => Ok(change.clone()),
                 }
             }
-            _ => Ok(change.clone()),
+            _ => {
+                self.check_mail_names(config, change)?;
+                Ok(change.clone())
+            }
         }
     }
 
@@ -107,7 +110,7 @@ impl Core {
         found.map_or(Timestamp::MIN, |found| found.summary.time)
     }
 
-    /// Takes whoever has gone since out of the groups of a config of back `then`, and their devices out of it, also when
+    /// Takes whoever has gone since out of the mail and the groups of a config of back `then`, and their devices out of it, also when
     /// somebody else has their name by now. Answers which devices.
     pub(crate) fn without_strangers(
         &self,
@@ -115,6 +118,7 @@ impl Core {
         earlier: &mut Config,
         then: Timestamp,
     ) -> Vec<String> {
+        self.without_strangers_in_mail(now, earlier, then);
         let people = self.people();
         let is_strange = |name: &PeerName, peer: &PeerConfig| {
             let Some(username) = &peer.username else {

@@ -101,6 +101,7 @@ pub(crate) fn config(
         updates: UpdatesConfig::default(),
         services: Default::default(),
         groups: BTreeMap::new(),
+        mail: Default::default(),
         peers: BTreeMap::new(),
     };
     lint::check(&config, facts, &vpn_interface())?;

@@ -23,6 +23,7 @@ use cell_vault::PreparedCa;
 use crate::authorise::needs_to_change;
 use crate::confirmation::Confirmation;
 use crate::documents::{Changes, DocumentError};
+use crate::edit::mail::loses_relay_password;
 use crate::edit::{self, Context, Edit};
 use crate::file::Sources;
 use crate::set_up::internal;
@@ -84,6 +85,10 @@ impl Core {
         if edit.config.updates != config.updates {
             self.require_proof(caller)?;
         }
+        // Whoever brings mail on reads all that leaves the box, and signs in as it.
+        if edit.config.mail.delivery != config.mail.delivery || edit.relay_password.is_some() {
+            self.require_proof(caller)?;
+        }
         // What people have put there is gone for good.
         if let Change::RemoveService {
             delete_data: true, ..
@@ -102,7 +107,7 @@ impl Core {
         }
         let changes =
             documents::changes(Some(&config), &edit.config).map_err(|error| internal(&error))?;
-        let revision = if changes.is_empty() && edit.preshared.is_empty() {
+        let revision = if changes.is_empty() && !edit.has_secrets() {
             if edit.peer.is_some() {
                 // Nothing changes, but a file with a shared key in it leaves the box.
                 self.note(event_of(change, identity, caller)).await;
@@ -160,6 +165,7 @@ impl Core {
             now: (self.clock)(),
             own_key: current.keys.interface.as_ref().map(|key| key.public_key()),
             revision: current.revision,
+            relay_password: current.keys.relay_password.is_some(),
             random: &random,
         };
         edit::apply(config, change, &context)
@@ -180,6 +186,10 @@ impl Core {
         let lost = self.without_strangers(config, &mut earlier, self.time_of(number));
         let keys = &current.keys.preshared;
         let mut edit = edit::restore(config, earlier, number, keys);
+        if current.keys.relay_password.is_some() && loses_relay_password(config, &edit.config) {
+            edit.relay_password = Some(None);
+            edit.summary.push_str("; the password of the relay is gone");
+        }
         if !lost.is_empty() {
             edit.summary
                 .push_str("; whose they were has gone, and so stay away ");
@@ -266,6 +276,10 @@ impl Core {
             }
         }
         self.settle_certificates(&mut batch, &mut keys, &edit.config)?;
+        if let Some(password) = &edit.relay_password {
+            self.put_relay_password(&mut batch, password.as_ref())?;
+            keys.relay_password.clone_from(password);
+        }
         let ca = self.authority_for(current.config.as_deref(), &edit.config)?;
         for record in ca.iter().flat_map(PreparedCa::records) {
             batch.set_secret(record.name, record.sealed.clone());
@@ -431,7 +445,7 @@ impl Core {
         let changes =
             documents::changes(Some(&config), &edit.config).map_err(|error| internal(&error))?;
         Ok(Preview {
-            changes_nothing: changes.is_empty() && edit.preshared.is_empty(),
+            changes_nothing: changes.is_empty() && !edit.has_secrets(),
             steps: explain(&steps),
             warnings,
             needs_confirmation: lint::is_risky(&config, &edit.config),
@@ -504,6 +518,9 @@ fn event_of(change: &Change, identity: &Identity, caller: &Caller) -> AuditEvent
         }
         Change::PutGroup { name, .. } => ("group.put", Some(name.to_string())),
         Change::RemoveGroup { name } => ("group.remove", Some(name.to_string())),
+        Change::Mail(_) => ("mail.change", Some("mail".to_owned())),
+        Change::PutMailAlias { name, .. } => ("mail.alias.put", Some(name.to_string())),
+        Change::RemoveMailAlias { name } => ("mail.alias.remove", Some(name.to_string())),
         Change::InstallService(form) => ("service.install", Some(form.id.to_string())),
         Change::UpdateService { id } => ("service.update", Some(id.to_string())),
         Change::ChangeService { id, .. } => ("service.change", Some(id.to_string())),

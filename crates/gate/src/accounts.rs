@@ -11,6 +11,12 @@
 //! - 400: it cannot be read; 503: the core does not answer. Nobody is let in then.
 //!
 //! The socket is the proxy's alone: whoever can connect to it can say where a request comes from.
+//!
+//! A service whose clients do not come through the proxy, such as mail, gets a socket of its own ([`serve_people`]). There
+//! `/check` is about that service whatever the question says, and there is one more:
+//!
+//! `GET /person?name=<name>`, with or without the cell's domain: 200, `X-Account`, and `X-Quota-Mib` with what they may
+//! keep; 404 when nobody of that name may use the service; 400 and 503 as above.
 
 mod question;
 
@@ -22,7 +28,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use cell_control::Control;
 use cell_control::action::{Action, Outcome};
-use cell_model::name::CellName;
+use cell_control::ask;
+use cell_control::caller::{Caller, Credential, now_since_boot};
+use cell_control::query::Person;
+use cell_model::name::{CellName, ServiceId};
 use cell_model::problem::Problem;
 use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode};
@@ -36,6 +45,8 @@ use crate::socket::{self, Limits};
 
 /// The account a request is from, for the service.
 const ACCOUNT: HeaderName = HeaderName::from_static("x-account");
+/// What its person may keep, in MiB.
+const QUOTA: HeaderName = HeaderName::from_static("x-quota-mib");
 /// The proxy has one connection for each request that is being asked about.
 const LIMITS: Limits = Limits {
     connections: 128,
@@ -59,15 +70,28 @@ pub async fn serve(
     realm: &CellName,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let challenge = HeaderValue::from_str(&format!("Basic realm=\"{realm}\", charset=\"UTF-8\""));
-    let challenge = challenge.map_err(io::Error::other)?;
-    socket::serve(listener, LIMITS, Desk { control, challenge }, stop).await
+    let desk = Desk::new(control, realm, None)?;
+    socket::serve(listener, LIMITS, desk, stop).await
 }
 
-/// Where the proxy asks.
+/// As [`serve`], for one service alone: whose sign-ins it asks about, and who there is.
+pub async fn serve_people(
+    listener: UnixListener,
+    control: Arc<dyn Control>,
+    service: ServiceId,
+    realm: &CellName,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let desk = Desk::new(control, realm, Some(service))?;
+    socket::serve(listener, LIMITS, desk, stop).await
+}
+
+/// Where the proxy asks, or a service.
 struct Desk {
     control: Arc<dyn Control>,
     challenge: HeaderValue,
+    /// The one service that asks here.
+    only: Option<ServiceId>,
 }
 
 impl socket::Desk for Desk {
@@ -79,10 +103,25 @@ impl socket::Desk for Desk {
 }
 
 impl Desk {
+    fn new(
+        control: Arc<dyn Control>,
+        realm: &CellName,
+        only: Option<ServiceId>,
+    ) -> io::Result<Self> {
+        let challenge = format!("Basic realm=\"{realm}\", charset=\"UTF-8\"");
+        Ok(Self {
+            control,
+            challenge: HeaderValue::from_str(&challenge).map_err(io::Error::other)?,
+            only,
+        })
+    }
+
     async fn judge<B>(&self, request: &Request<B>) -> Answer {
-        if request.uri().path() != "/check" {
-            return plain(StatusCode::NOT_FOUND);
-        }
+        let asks_for_person = match request.uri().path() {
+            "/check" => None,
+            "/person" if self.only.is_some() => self.only.as_ref(),
+            _ => return plain(StatusCode::NOT_FOUND),
+        };
         if request.method() != Method::GET {
             return with(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -90,11 +129,16 @@ impl Desk {
                 HeaderValue::from_static("GET"),
             );
         }
-        let question = match Question::read(request) {
+        if let Some(service) = asks_for_person {
+            return self
+                .person(service, request.uri().query().unwrap_or_default())
+                .await;
+        }
+        let question = match Question::read(request, self.only.as_ref()) {
             Ok(Some(question)) => question,
             Ok(None) => return self.challenged(),
             Err(error) => {
-                tracing::debug!(%error, "a question of the proxy cannot be read");
+                tracing::debug!(%error, "a question for an account cannot be read");
                 return plain(StatusCode::BAD_REQUEST);
             }
         };
@@ -109,6 +153,36 @@ impl Desk {
             }
             Ok(Err(problem)) => self.refused(&problem),
             Ok(Ok(_)) | Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+
+    async fn person(&self, service: &ServiceId, query: &str) -> Answer {
+        let name = match question::person(query) {
+            Ok(name) => name,
+            Err(error) => {
+                tracing::debug!(%error, "a question for a person cannot be read");
+                return plain(StatusCode::BAD_REQUEST);
+            }
+        };
+        let caller = Caller {
+            credential: Credential::Nobody,
+            address: None,
+            connected_at: now_since_boot(),
+        };
+        let service = service.clone();
+        let asked = ask(self.control.as_ref(), &caller, Person { service, name });
+        match tokio::time::timeout(ANSWER_TIME, asked).await {
+            Ok(Ok(person)) => match HeaderValue::from_str(person.username.as_str()) {
+                Ok(username) => {
+                    let mut answer = with(StatusCode::OK, ACCOUNT, username);
+                    let quota = HeaderValue::from(person.quota_mib);
+                    answer.headers_mut().insert(QUOTA, quota);
+                    answer
+                }
+                Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE),
+            },
+            Ok(Err(problem)) if problem.status == 404 => plain(StatusCode::NOT_FOUND),
+            Ok(Err(_)) | Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 

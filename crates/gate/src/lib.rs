@@ -3,7 +3,8 @@
 //! Promises: every path, known or not, passes the same checks in the same order ([`gate::Gate`]); a refused request
 //! reaches no handler; `HEAD` has no effect; every answer carries the same protective headers; a caller is what the core
 //! says, never what a header says. Our own proxy's word counts, on sockets that it alone can open: behind it is the same
-//! gate ([`front`]), and it asks whose a request to a service is ([`accounts`]).
+//! gate ([`front`]), and it asks whose a request to a service is ([`accounts`]). What a service may know of people, it asks on sockets of its
+//! own ([`accounts::serve_people`], [`tables`]).
 //! Must never: decide who somebody is or what they may do beyond a route's [`route::Access`], keep state about
 //! sessions, or render a page.
 //! Start reading at [`gate::Gate::answer`], then [`route::Route`], [`visit::Visit`] and [`reply::Reply`].
@@ -27,6 +28,7 @@ pub mod serve;
 mod socket;
 pub mod stream;
 mod table;
+pub mod tables;
 pub mod tls;
 mod upload;
 pub mod visit;

@@ -1,4 +1,5 @@
-//! A Unix socket that our own reverse proxy alone opens: what is asked there over HTTP/1.1 is answered.
+//! A Unix socket that our own reverse proxy, or one service, alone opens: what is asked there is answered, mostly over
+//! HTTP/1.1.
 //!
 //! More connections than there is room for wait to be accepted; when it is to stop, requests that are open get their
 //! answer.
@@ -38,6 +39,24 @@ pub(crate) struct Limits {
     pub(crate) end_time: Duration,
 }
 
+/// How many come in, and how they are sent away.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// Connections at a time.
+    pub(crate) connections: usize,
+    /// How long open requests have when it is to stop.
+    pub(crate) end_time: Duration,
+}
+
+impl Limits {
+    fn room(self) -> Room {
+        Room {
+            connections: self.connections,
+            end_time: self.end_time,
+        }
+    }
+}
+
 /// Who answers.
 pub(crate) trait Desk: Send + Sync + 'static {
     /// What answers carry.
@@ -55,25 +74,38 @@ pub(crate) async fn serve<D: Desk>(
     listener: UnixListener,
     limits: Limits,
     desk: D,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let desk = Arc::new(desk);
+    accept(listener, limits.room(), stop, |stream, stop| {
+        converse(stream, limits, Arc::clone(&desk), stop)
+    })
+    .await
+}
+
+/// Takes connections until `stop` says `true` or its sender is gone, each into a task of its own.
+pub(crate) async fn accept<F: Future<Output = ()> + Send + 'static>(
+    listener: UnixListener,
+    room: Room,
     mut stop: watch::Receiver<bool>,
+    converse: impl Fn(UnixStream, watch::Receiver<bool>) -> F,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::UnixListener::from_std(listener)?;
-    let desk = Arc::new(desk);
     let mut connections = JoinSet::new();
     loop {
-        let room = connections.len() < limits.connections;
+        let is_free = connections.len() < room.connections;
         let accepted = tokio::select! {
-            accepted = listener.accept(), if room => accepted,
+            accepted = listener.accept(), if is_free => accepted,
             Some(_) = connections.join_next() => continue,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
             Ok((stream, _)) => {
-                connections.spawn(converse(stream, limits, Arc::clone(&desk), stop.clone()));
+                connections.spawn(converse(stream, stop.clone()));
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection of the proxy could not be accepted");
+                tracing::warn!(%error, "a connection to a socket could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -81,7 +113,7 @@ pub(crate) async fn serve<D: Desk>(
     drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
     // Whatever is left is cut with the set.
-    let _ = tokio::time::timeout(limits.end_time, ended).await;
+    let _ = tokio::time::timeout(room.end_time, ended).await;
     Ok(())
 }
 
@@ -113,6 +145,6 @@ async fn converse<D: Desk>(
 
 fn report(ended: hyper::Result<()>) {
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection of the proxy broke off");
+        tracing::debug!(%error, "a connection to a socket broke off");
     }
 }

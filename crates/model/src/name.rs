@@ -263,6 +263,30 @@ name!(
 );
 
 name!(
+    LocalPart,
+    64,
+    "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?$",
+    "What stands before the @ of an address of the box: letters, digits, '_', '-' and single dots; upper and lower case are the same.",
+    |text| {
+        if !text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+        {
+            return Err(NameError::Alphabet("letters, digits, '_', '-' and '.'"));
+        }
+        if !text.as_bytes()[0].is_ascii_alphanumeric() {
+            return Err(NameError::Form("must start with a letter or digit"));
+        }
+        if text.ends_with('.') || text.contains("..") {
+            return Err(NameError::Form(
+                "must have dots between other characters only",
+            ));
+        }
+        Ok(text.to_ascii_lowercase())
+    }
+);
+
+name!(
     PartName,
     31,
     "^[a-z][a-z0-9-]*$",
@@ -296,6 +320,18 @@ impl ServiceId {
     /// Whether no service of a catalogue may be called so.
     pub fn is_reserved(&self) -> bool {
         *self == Self::proxy()
+    }
+}
+
+impl LocalPart {
+    /// That of somebody's own address; `None` when their name cannot stand before an `@`.
+    pub fn of(username: &Username) -> Option<Self> {
+        username.as_str().parse().ok()
+    }
+
+    /// Whose address it is, when somebody has it as their name.
+    pub fn username(&self) -> Username {
+        Username(self.0.clone())
     }
 }
 

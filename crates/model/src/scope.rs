@@ -18,6 +18,8 @@ pub enum Area {
     Peers,
     /// Services, and where they come from.
     Services,
+    /// Mail: addresses, and how it leaves the box.
+    Mail,
     /// Versions of the system.
     Firmware,
     /// Logs.
@@ -53,11 +55,12 @@ pub struct ScopeError;
 
 impl Area {
     /// Every area, in the order shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Status,
         Self::Config,
         Self::Peers,
         Self::Services,
+        Self::Mail,
         Self::Firmware,
         Self::Logs,
         Self::Audit,
@@ -71,6 +74,7 @@ impl Area {
             Self::Config => "config",
             Self::Peers => "peers",
             Self::Services => "services",
+            Self::Mail => "mail",
             Self::Firmware => "firmware",
             Self::Logs => "logs",
             Self::Audit => "audit",

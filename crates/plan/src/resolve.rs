@@ -54,6 +54,8 @@ pub struct Keys {
     pub preshared: BTreeMap<PeerName, PresharedKey>,
     /// Of certificates that services are handed, PKCS #8 DER.
     pub certificates: BTreeMap<ServiceId, Secret<Vec<u8>>>,
+    /// The password of the box at the provider that brings mail on; `None` when it has none.
+    pub relay_password: Option<Secret<String>>,
 }
 
 /// Name of the VPN interface.

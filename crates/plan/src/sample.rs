@@ -126,6 +126,7 @@ fn config() -> Config {
         updates: UpdatesConfig::default(),
         services: Default::default(),
         groups: BTreeMap::new(),
+        mail: Default::default(),
         peers: BTreeMap::new(),
     }
 }

@@ -114,6 +114,7 @@ impl OfflineCell {
             updates: Default::default(),
             services: Default::default(),
             groups: BTreeMap::new(),
+            mail: Default::default(),
             peers: BTreeMap::new(),
         })
     }

@@ -1,5 +1,6 @@
 //! One plausible value for everything.
 
+mod mail;
 mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -203,6 +204,10 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
             members: BTreeSet::from([username(Role::Owner), username(Role::Member)]),
             services: BTreeSet::from([known("files")]),
         })),
+        Query::Mail(_) => Answer::Mail(Box::new(mail::settings())),
+        Query::OwnMail(_) => Answer::OwnMail(mail::own(role)),
+        Query::Person(_) => Answer::Person(mail::person()),
+        Query::MailLookup(question) => Answer::MailLookup(mail::look_up(&question)),
         Query::Invites(_) => Answer::Invites(page(invite(username(Role::Member), Role::Member))),
         Query::Invited(_) => Answer::Invited(InvitedView {
             cell_name: known("home"),

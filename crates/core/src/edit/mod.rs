@@ -2,6 +2,7 @@
 //! it, and words for history and audit.
 
 pub(crate) mod group;
+pub(crate) mod mail;
 pub(crate) mod peer;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -16,6 +17,7 @@ use cell_model::config::Config;
 use cell_model::key::{PresharedKey, PrivateKey, PublicKey};
 use cell_model::name::PeerName;
 use cell_model::problem::Problem;
+use cell_model::secret::Secret;
 
 pub(crate) use undo::{restore, settle_preshared, undo};
 
@@ -32,6 +34,8 @@ pub(crate) struct Edit {
     pub(crate) object: Option<String>,
     /// A pre-shared key to keep or to destroy, by device.
     pub(crate) preshared: Vec<(PeerName, Option<PresharedKey>)>,
+    /// The password of the box at the relay, to keep or to destroy.
+    pub(crate) relay_password: Option<Option<Secret<String>>>,
     /// A device that was added, given a key or whose file is fetched.
     pub(crate) peer: Option<EditedPeer>,
 }
@@ -55,6 +59,8 @@ pub(crate) struct Context<'a> {
     pub(crate) own_key: Option<PublicKey>,
     /// The latest revision.
     pub(crate) revision: u64,
+    /// Whether there is a password for the relay.
+    pub(crate) relay_password: bool,
     /// 32 fresh random bytes a call.
     pub(crate) random: &'a dyn Fn() -> Result<[u8; 32], Problem>,
 }
@@ -74,6 +80,9 @@ pub(crate) fn apply(
         Change::RemovePeer { name } => peer::remove(config, name),
         Change::PutGroup { name, members } => group::put(config, name, members),
         Change::RemoveGroup { name } => group::remove(config, name),
+        Change::Mail(update) => mail::update(config, update, context),
+        Change::PutMailAlias { name, targets } => mail::put_alias(config, name, targets),
+        Change::RemoveMailAlias { name } => mail::remove_alias(config, name),
         Change::ChangeService { id, update } => services::change(config, id, update),
         Change::RemoveService { id, delete_data } => services::remove(config, id, *delete_data),
         Change::SetUp(_) => Err(already_set_up()),
@@ -99,6 +108,11 @@ pub(crate) fn already_set_up() -> Problem {
 }
 
 impl Edit {
+    /// Whether secrets come or go with it.
+    pub(crate) fn has_secrets(&self) -> bool {
+        !self.preshared.is_empty() || self.relay_password.is_some()
+    }
+
     pub(crate) fn new(
         config: Config,
         action: &'static str,
@@ -111,6 +125,7 @@ impl Edit {
             action,
             object: Some(object.into()),
             preshared: Vec::new(),
+            relay_password: None,
             peer: None,
         }
     }

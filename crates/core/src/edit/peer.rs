@@ -205,7 +205,8 @@ pub(crate) fn remove_all_of(config: &Config, username: &Username) -> Option<Edit
     for group in after.groups.values_mut() {
         group.members.remove(username);
     }
-    if gone.is_empty() && after.groups == config.groups {
+    after.mail.remove_person(username);
+    if gone.is_empty() && after.groups == config.groups && after.mail == config.mail {
         return None;
     }
     let names: Vec<&str> = gone.keys().map(PeerName::as_str).collect();

@@ -41,6 +41,7 @@ pub(crate) fn with_context<T>(act: impl FnOnce(&Context<'_>) -> T) -> T {
         now: now(),
         own_key: Some(own_key()),
         revision: REVISION,
+        relay_password: false,
         random: &random,
     })
 }
@@ -72,6 +73,7 @@ pub(crate) fn with_peers(names: &[&str]) -> Config {
         updates: UpdatesConfig::default(),
         services: Default::default(),
         groups: BTreeMap::new(),
+        mail: Default::default(),
         peers: BTreeMap::new(),
     };
     for name in names {

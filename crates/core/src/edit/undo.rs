@@ -98,6 +98,7 @@ pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Conf
         updates,
         services,
         groups,
+        mail,
         peers,
     } = now;
     let mut undone = Config {
@@ -109,6 +110,7 @@ pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Conf
         updates: unless_touched(updates, &after.updates, &before.updates),
         services: undo_services(services, &before.services, &after.services),
         groups: unless_touched(groups, &after.groups, &before.groups),
+        mail: unless_touched(mail, &after.mail, &before.mail),
         peers: BTreeMap::new(),
     };
     let mut later = Vec::new();

@@ -81,10 +81,15 @@ async fn tries(home: &Home, name: &str, password: &Secret<String>) -> Result<Out
 
 /// A calendar that was installed, whatever it runs.
 async fn with_calendar() -> Home {
+    with_service("calendar").await
+}
+
+/// A box with a service that was installed, whatever it runs.
+pub(super) async fn with_service(id: &str) -> Home {
     let home = Home::set_up().await;
     let digest = format!("sha256:{}", "0".repeat(64));
     let manifest = format!(
-        "schema = 1\nid = \"calendar\"\nname = \"A\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n\
+        "schema = 1\nid = \"{id}\"\nname = \"A\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n\
          [[container]]\nname = \"web\"\nimage = \"a@{digest}\"\nmemory_mib = 64\ncpu_percent = 10\n\
          processes = 8\nhealth = {{ port = 80 }}\n[[route]]\nhost = \"cal\"\nbackend = \"web:80\"\n"
     );
@@ -96,10 +101,10 @@ async fn with_calendar() -> Home {
     let service = Arc::new(ServiceConfig::new(manifest, data, BTreeMap::new()));
     let installed = home.core.change_by_itself(move |config| {
         let mut config = Config::clone(config);
-        let id = "calendar".parse().unwrap();
+        let id = id.parse().unwrap();
         config.services.installed.insert(id, service);
         let summary = "Installed A".to_owned();
-        Some(Edit::new(config, "service.install", "calendar", summary))
+        Some(Edit::new(config, "service.install", "some", summary))
     });
     installed.await.unwrap();
     home

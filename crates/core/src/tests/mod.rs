@@ -10,6 +10,7 @@ mod departures;
 mod groups;
 mod home;
 mod invites;
+mod mail;
 mod own_peers;
 mod passkeys;
 mod peers;

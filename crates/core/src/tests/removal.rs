@@ -15,6 +15,7 @@ use cell_control::change::{Change, OwnPeerChange, PeerForm};
 use cell_control::invite::InviteForm;
 use cell_control::passkey::PasskeyForm;
 use cell_model::account::Role;
+use cell_model::config::MailTarget;
 use cell_model::name::Username;
 use cell_model::problem::Problem;
 use cell_model::scope::Area;
@@ -25,6 +26,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::home::{Home, OWNER, PASSWORD, clock, peer};
+use super::mail::{alias, settings};
 use crate::people::{
     ACCESS_LIMITS, ACCOUNTS, API_TOKENS, APP_PASSWORDS, INVITES, PASSKEYS, SECOND_FACTORS, SESSIONS,
 };
@@ -43,6 +45,7 @@ enum Event {
     AddsDevice,
     IsGivenDevice,
     Invites,
+    HasMail,
     Goes,
 }
 
@@ -66,6 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Event::AddsDevice),
         1 => Just(Event::IsGivenDevice),
         1 => Just(Event::Invites),
+        2 => Just(Event::HasMail),
         3 => Just(Event::Goes),
     ];
     let faults = select(vec![
@@ -104,7 +108,9 @@ async fn happen(home: &Home, step: Step) -> Result<(), Problem> {
     let root = Caller::local();
     let act = async |caller: &Caller, action| home.core.act(caller, action).await.map(drop);
     let own = match step.event {
-        Event::Comes | Event::Goes | Event::IsLimited | Event::IsGivenDevice => None,
+        Event::Comes | Event::Goes | Event::IsLimited | Event::IsGivenDevice | Event::HasMail => {
+            None
+        }
         _ => match session(home, step.name).await {
             Some(caller) => Some(caller),
             None => return Ok(()),
@@ -206,6 +212,20 @@ async fn happen(home: &Home, step: Step) -> Result<(), Problem> {
             };
             act(own, Action::Invite(form)).await
         }
+        Event::HasMail => {
+            let own = format!("{}-shop", step.name);
+            for change in [
+                alias("info", &[step.name, OWNER]),
+                alias(&own, &[step.name]),
+                alias("deep", &[&own]),
+                settings(serde_json::json!({ "quotas": { step.name: 100 } })),
+            ] {
+                home.core.submit(&root, change).await?;
+            }
+            fail();
+            let change = settings(serde_json::json!({ "catch_all": step.name }));
+            home.core.submit(&root, change).await.map(drop)
+        }
         Event::Goes => {
             fail();
             act(&root, Action::RemoveAccount { username }).await
@@ -241,6 +261,16 @@ fn on_disk(home: &Home) -> BTreeSet<(&'static str, Username)> {
             found.insert(("secret", username));
         }
     }
+    let mail = &home.config().mail;
+    let names = mail.aliases.values().flatten();
+    let names = names.filter_map(|target| match target {
+        MailTarget::Name(name) if mail.aliases.contains_key(name) => None,
+        MailTarget::Name(name) => Some(name.username()),
+        MailTarget::Address(_) => None,
+    });
+    let named = names.chain(mail.quotas.keys().cloned());
+    let named = named.chain(mail.catch_all.clone());
+    found.extend(named.map(|username| ("mail", username)));
     for peer in home.config().peers.values() {
         found.extend(peer.username.clone().map(|username| ("device", username)));
     }
@@ -276,6 +306,10 @@ fn check(home: &Home, step: &Step) {
         );
     }
     let config = home.config();
+    for (alias, targets) in &config.mail.aliases {
+        assert!(!targets.is_empty(), "{step:?}: {alias} is for nobody");
+        assert!(!there.contains(&alias.username()), "{step:?}: {alias}");
+    }
     let preshared = home.core.desired.borrow().keys.preshared.clone();
     for name in preshared.keys() {
         assert!(config.peers.contains_key(name), "{step:?}: a key of {name}");
@@ -316,7 +350,9 @@ async fn live(steps: Vec<Step>) {
             .act(&root, Action::RemoveAccount { username })
             .await;
     }
-    let left: BTreeSet<Username> = on_disk(&home).into_iter().map(|(_, name)| name).collect();
+    let owner: Username = OWNER.parse().unwrap();
+    let left = on_disk(&home).into_iter().map(|(_, name)| name);
+    let left: BTreeSet<Username> = left.filter(|name| *name != owner).collect();
     assert!(left.is_empty(), "{left:?}");
     home.sign_in(OWNER, PASSWORD).await.unwrap();
 }

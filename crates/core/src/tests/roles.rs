@@ -11,9 +11,11 @@ use cell_control::app_password::{AppPasswordForm, ServiceSignIn};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, OwnPeerChange, PeerUpdate, ServiceForm, ServiceUpdate};
 use cell_control::invite::{AcceptedInvite, InviteForm};
+use cell_control::mail::MailTable;
 use cell_control::passkey::{PasskeyForm, UsedPasskey};
 use cell_control::query::*;
 use cell_model::account::Role;
+use cell_model::name::ServiceId;
 use cell_model::problem::Problem;
 use cell_model::scope::Area;
 use cell_model::secret::Secret;
@@ -59,7 +61,23 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
             (Some(Role::Admin), Some(Account { username }.into()))
         }
         Query::Account(_) => (Some(Role::Admin), Some(Groups.into())),
-        Query::Groups(_) => (Some(Role::Admin), Some(Invites.into())),
+        Query::Groups(_) => (Some(Role::Admin), Some(Mail.into())),
+        Query::Mail(_) => (Some(Role::Helper), Some(OwnMail.into())),
+        Query::OwnMail(_) => {
+            let (service, name) = (ServiceId::mail(), "anna".to_owned());
+            (Some(Role::Member), Some(Person { service, name }.into()))
+        }
+        Query::Person(_) => {
+            let (table, key) = (MailTable::Mailbox, "x@hut.cell".to_owned());
+            let service = ServiceId::mail();
+            let lookup = MailLookup {
+                service,
+                table,
+                key,
+            };
+            (None, Some(lookup.into()))
+        }
+        Query::MailLookup(_) => (None, Some(Invites.into())),
         Query::Invites(_) => {
             let code = secret();
             (Some(Role::Admin), Some(Invited { code }.into()))
@@ -143,7 +161,18 @@ fn change_row(change: &Change) -> (Option<Role>, Option<Change>) {
             let name = "family".parse().unwrap();
             (Some(Role::Admin), Some(Change::RemoveGroup { name }))
         }
-        Change::RemoveGroup { .. } => (Some(Role::Admin), None),
+        Change::RemoveGroup { .. } => (Some(Role::Admin), Some(Change::Mail(Box::default()))),
+        Change::Mail(_) => {
+            let name = "info".parse().unwrap();
+            let targets = Default::default();
+            let change = Change::PutMailAlias { name, targets };
+            (Some(Role::Admin), Some(change))
+        }
+        Change::PutMailAlias { .. } => {
+            let name = "info".parse().unwrap();
+            (Some(Role::Admin), Some(Change::RemoveMailAlias { name }))
+        }
+        Change::RemoveMailAlias { .. } => (Some(Role::Admin), None),
         Change::InstallService(_) => {
             let id = "files".parse().unwrap();
             (Some(Role::Admin), Some(Change::UpdateService { id }))

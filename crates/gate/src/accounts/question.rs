@@ -19,6 +19,8 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) enum QuestionError {
     #[error("it does not name one service")]
     Service,
+    #[error("it does not name one person")]
+    Person,
     #[error("it does not say where the client is")]
     Source,
     #[error("it has more than one Authorization")]
@@ -36,8 +38,15 @@ pub(super) struct Question {
 
 impl Question {
     /// Reads a question; `None` when the client has shown no name and password yet, or in another way.
-    pub(super) fn read<B>(request: &Request<B>) -> Result<Option<Self>, QuestionError> {
-        let service = service(request.uri().query().unwrap_or_default())?;
+    /// On a socket of one service, it is about that one whatever it says.
+    pub(super) fn read<B>(
+        request: &Request<B>,
+        only: Option<&ServiceId>,
+    ) -> Result<Option<Self>, QuestionError> {
+        let service = match only {
+            Some(service) => service.clone(),
+            None => service(request.uri().query().unwrap_or_default())?,
+        };
         let address = source(request.headers())?;
         let Some(basic) = basic(request.headers())? else {
             return Ok(None);
@@ -55,6 +64,15 @@ impl Question {
                 password: Secret::new(password.to_owned()),
             },
         }))
+    }
+}
+
+/// Whom a question for a person is about.
+pub(super) fn person(query: &str) -> Result<String, QuestionError> {
+    let form = Form::parse(query.as_bytes()).ok_or(QuestionError::Person)?;
+    match form.pairs() {
+        [(name, value)] if name == "name" => Ok(value.clone()),
+        _ => Err(QuestionError::Person),
     }
 }
 
@@ -106,7 +124,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Question::read(&request.body(()).unwrap())
+        Question::read(&request.body(()).unwrap(), None)
     }
 
     fn authorization(text: &str) -> String {
@@ -146,6 +164,31 @@ mod tests {
         ] {
             let asked = read(query, &[("x-forwarded-for", "192.0.2.1")]);
             assert_eq!(asked.err(), Some(QuestionError::Service), "{query}");
+        }
+    }
+
+    #[test]
+    fn on_the_socket_of_a_service_questions_are_about_that_one() {
+        let shown = authorization("anna:a");
+        let request = Request::get("/check?service=dav&x=1")
+            .header("x-forwarded-for", "192.0.2.1")
+            .header("authorization", &shown);
+        let mail = "mail".parse().unwrap();
+        let question = Question::read(&request.body(()).unwrap(), Some(&mail));
+        assert_eq!(question.unwrap().unwrap().sign_in.service, mail);
+    }
+
+    #[test]
+    fn question_for_a_person_names_one() {
+        assert_eq!(person("name=anna%40hut.cell").unwrap(), "anna@hut.cell");
+        for bad in [
+            "",
+            "name=a&name=b",
+            "service=mail",
+            "name=%FF",
+            "name=a&x=1",
+        ] {
+            assert_eq!(person(bad).err(), Some(QuestionError::Person), "{bad}");
         }
     }
 

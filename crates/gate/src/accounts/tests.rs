@@ -221,3 +221,68 @@ async fn stop_ends_resting_connections_and_the_socket() {
     let late = UnixStream::connect(site.folder.path().join("accounts.sock"));
     assert!(late.await.is_err());
 }
+
+/// The socket of the mail service.
+fn start_people(stage: Stage) -> Site {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(folder.path().join("accounts.sock")).unwrap();
+    let control = Arc::new(FakeControl::new(stage));
+    let asked: Arc<dyn Control> = control.clone();
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(async move {
+        let realm = "hut".parse().unwrap();
+        serve_people(listener, asked, ServiceId::mail(), &realm, stopped).await
+    });
+    Site {
+        folder,
+        control,
+        stop,
+        task,
+    }
+}
+
+#[tokio::test]
+async fn socket_of_a_service_answers_for_that_one_alone() {
+    let site = start_people(Stage::Ready);
+    // As Dovecot asks: with the whole address of what it asks for.
+    for target in ["http://box/check?service=dav", "/check"] {
+        let answer = site.speak(&asked(target, &right())).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let calls = site.control.take_calls();
+        let [(_, Call::Act(Action::CheckAppPassword(sign_in)))] = &calls[..] else {
+            panic!("{calls:?}");
+        };
+        assert_eq!(sign_in.service, ServiceId::mail());
+    }
+}
+
+#[tokio::test]
+async fn service_asks_who_there_is_and_the_proxy_does_not() {
+    let site = start_people(Stage::Ready);
+    let person = asked("http://box/person?name=member%40home.cell", "");
+    let answer = site.speak(&person).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    for line in ["x-account: member\r\n", "x-quota-mib: 2048\r\n"] {
+        assert!(answer.contains(line), "{answer}");
+    }
+    for (refusal, status) in [
+        (Problem::not_found("such person"), "404"),
+        (Problem::internal(), "503"),
+        (Problem::new(428, "setup_required", "No", ""), "503"),
+    ] {
+        site.control.refuse(refusal);
+        let answer = site.speak(&person).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")) && !answer.contains("x-account"),
+            "{answer}"
+        );
+    }
+    for bad in ["/person", "/person?name=a&name=b", "/person?service=mail"] {
+        let answer = site.speak(&asked(bad, "")).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{bad}: {answer}");
+    }
+    let answer = Site::start(Stage::Ready).speak(&person).await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    let answer = start_people(Stage::Unreachable).speak(&person).await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+}

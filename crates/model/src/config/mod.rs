@@ -5,6 +5,7 @@
 
 mod dns;
 mod group;
+mod mail;
 mod network;
 mod peer;
 mod services;
@@ -21,6 +22,10 @@ use serde::{Deserialize, Serialize};
 
 pub use dns::{DnsConfig, DnsRecordConfig, RecordData, UpstreamConfig};
 pub use group::GroupConfig;
+pub use mail::{
+    DeliveryConfig, MailAddress, MailConfig, MailTarget, RelayConfig, RelayUsername,
+    is_relay_password,
+};
 pub use network::{AddressingConfig, AddressingError, InterfaceConfig, NetworkConfig};
 pub use peer::{PeerConfig, ServiceToggle};
 pub use services::{
@@ -64,6 +69,9 @@ pub struct Config {
     /// Groups of people by name.
     #[serde(default)]
     pub groups: BTreeMap<GroupName, GroupConfig>,
+    /// Mail.
+    #[serde(default)]
+    pub mail: MailConfig,
     /// Devices by name. Shared so that a copy of a config with 10,000 peers costs next to nothing.
     #[serde(default)]
     pub peers: BTreeMap<PeerName, Arc<PeerConfig>>,

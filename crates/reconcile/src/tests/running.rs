@@ -156,6 +156,7 @@ pub(super) fn config(hosts: impl IntoIterator<Item = u8>) -> Config {
     };
     Config {
         groups: Default::default(),
+        mail: Default::default(),
         peers: hosts.into_iter().map(peer).collect(),
         cell: CellConfig {
             name: "hut".parse().unwrap(),

@@ -1,0 +1,73 @@
+//! Mail.
+
+use std::collections::BTreeMap;
+
+use cell_model::account::Role;
+use cell_model::config::{DeliveryConfig, MailConfig, RelayConfig};
+
+use super::{known, username};
+use crate::mail::{
+    MailAliasView, MailProtocol, MailSecurity, MailServerView, MailTable, MailView, OwnMailView,
+    PersonView,
+};
+use crate::query::MailLookup;
+
+pub(super) fn settings() -> MailView {
+    MailView {
+        domain: known("home.cell"),
+        installed: true,
+        aliases: vec![MailAliasView {
+            name: known("info"),
+            address: "info@home.cell".to_owned(),
+            targets: [known("member"), known("friend@example.org")].into(),
+        }],
+        kept_names: vec![known("abuse"), known("postmaster")],
+        catch_all: Some(username(Role::Owner)),
+        quota_mib: MailConfig::USUAL_QUOTA_MIB,
+        quotas: BTreeMap::from([(username(Role::Member), 4_096)]),
+        delivery: DeliveryConfig::Relay(RelayConfig {
+            host: known("smtp.example.net"),
+            port: 587,
+            username: Some(known("home@example.net")),
+        }),
+        relay_password_set: true,
+    }
+}
+
+pub(super) fn own(role: Role) -> OwnMailView {
+    let server = |protocol, port, security| MailServerView {
+        protocol,
+        host: "mail.home.cell".to_owned(),
+        port,
+        security,
+    };
+    OwnMailView {
+        address: format!("{}@home.cell", username(role)),
+        aliases: vec!["info@home.cell".to_owned()],
+        catches_all: role == Role::Owner,
+        quota_mib: MailConfig::USUAL_QUOTA_MIB,
+        can_send: true,
+        username: username(role),
+        servers: vec![
+            server(MailProtocol::Imap, 993, MailSecurity::Tls),
+            server(MailProtocol::Smtp, 465, MailSecurity::Tls),
+            server(MailProtocol::Smtp, 587, MailSecurity::StartTls),
+        ],
+    }
+}
+
+pub(super) fn person() -> PersonView {
+    PersonView {
+        username: username(Role::Member),
+        quota_mib: MailConfig::USUAL_QUOTA_MIB,
+    }
+}
+
+/// The member's address is known, and no other.
+pub(super) fn look_up(question: &MailLookup) -> Option<String> {
+    let known = question.key.eq_ignore_ascii_case("member@home.cell");
+    match question.table {
+        MailTable::Mailbox | MailTable::Sender if known => Some(username(Role::Member).to_string()),
+        _ => None,
+    }
+}
