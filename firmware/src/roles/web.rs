@@ -377,14 +377,15 @@ impl Server {
             serving.services.insert(id.clone(), (asked.clone(), stop));
             let control = Arc::clone(control);
             tokio::spawn(async move {
-                let people = cell_gate::serve_people(
+                let people = cell_gate::accounts::serve_people(
                     sockets.accounts,
                     Arc::clone(&control),
                     id.clone(),
                     &asked.cell,
                     stopped.clone(),
                 );
-                let tables = cell_gate::serve_tables(sockets.tables, control, id.clone(), stopped);
+                let tables =
+                    cell_gate::tables::serve_tables(sockets.tables, control, id.clone(), stopped);
                 if let Err(error) = tokio::try_join!(people, tables) {
                     tracing::error!(service = %id, %error, "a socket of a service broke");
                 }
