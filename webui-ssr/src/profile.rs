@@ -2,7 +2,7 @@
 //! Payload Keys", payloads `com.apple.caldav.account`, `com.apple.carddav.account` and `com.apple.mail.managed`). No password
 //! is in it: the device asks for one.
 
-use cell_control::view::{MailServerView, OwnServiceView, WellKnownView};
+use cell_control::view::{MailboxesView, OwnServiceView, WellKnownView};
 use cell_model::name::Username;
 use maud::{Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
@@ -94,8 +94,8 @@ fn account(
 }
 
 /// What the person signs in with is their address: programs show it, and the server takes it.
-fn mail_account(server: &MailServerView, service: &OwnServiceView, username: &Username) -> Markup {
-    let MailServerView { domain, host } = server;
+fn mail_account(server: &MailboxesView, service: &OwnServiceView, username: &Username) -> Markup {
+    let MailboxesView { domain, host } = server;
     let identifier = format!("{host}.{}.{username}.mail", service.id);
     let address = format!("{username}@{domain}");
     html! {

@@ -290,6 +290,12 @@ impl Manifest {
         crate::read::manifest(bytes)
     }
 
+    /// Whether anything of it could be reached from outside.
+    pub fn can_be_published(&self) -> bool {
+        let mut ports = self.ports.iter();
+        !self.routes.is_empty() || ports.any(|port| port.from == LetIn::Internet)
+    }
+
     /// The container of a name.
     pub fn container(&self, name: &PartName) -> Option<&Container> {
         self.containers

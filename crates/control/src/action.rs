@@ -2,7 +2,8 @@
 
 use cell_model::Timestamp;
 use cell_model::account::{Identity, Role};
-use cell_model::name::{ServiceId, Username};
+use cell_model::mail::DkimKey;
+use cell_model::name::{DnsLabel, ServiceId, Username};
 use cell_model::secret::{Secret, exposed, exposed_option};
 use cell_model::status::Part;
 use schemars::JsonSchema;
@@ -174,6 +175,14 @@ pub enum Action {
     SetVerbosity(Verbosity),
     /// Asks the sources of services what they offer.
     RefreshStore,
+    /// Makes a key that mail is signed with once its record is seen in public DNS. 404 without the mail service, 409 while
+    /// another waits for that.
+    AddDkimKey,
+    /// Signs mail with a key from now on, whatever public DNS says. 404 when there is none, 409 when its time is over.
+    SignWithDkimKey {
+        /// As listed.
+        selector: DnsLabel,
+    },
     /// Restarts the box: into the version that is to be tried, if there is one.
     Restart,
     /// Drops the version that is to be tried, or stops its trial: the one before it counts.
@@ -372,6 +381,8 @@ pub enum Outcome {
     },
     /// How a test went.
     Tested(TestResult),
+    /// A key that mail will be signed with was made.
+    DkimKeyAdded(Box<DkimKey>),
     /// What the sources of services answered.
     Refreshed(RefreshView),
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use cell_model::config::{DeliveryConfig, MailTarget};
+use cell_model::mail::MailPurpose;
 use cell_model::name::{Domain, LocalPart, Username};
 use cell_model::secret::{Secret, exposed_option};
 use schemars::JsonSchema;
@@ -140,6 +141,35 @@ pub struct MailAliasView {
     pub address: String,
     /// Who gets what is sent there.
     pub targets: BTreeSet<MailTarget>,
+}
+
+/// What mail wants in public DNS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MailRecordsView {
+    /// The records, those of greatest weight first.
+    pub records: Vec<MailRecordView>,
+    /// All of them as lines of a zone file (RFC 1035 section 5).
+    pub zone: String,
+}
+
+/// A record that mail wants in public DNS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MailRecordView {
+    /// Its whole name, without the final dot.
+    pub name: String,
+    /// Its type: `MX`, `TXT` ….
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its value as a zone file has it: names with the final dot, text quoted.
+    pub value: String,
+    /// How long others may remember it, in seconds.
+    pub ttl_s: u32,
+    /// What it is for.
+    pub purpose: MailPurpose,
+    /// The same in words.
+    pub description: String,
+    /// Whether mail fails without it, here or at those it is sent to; otherwise it is only better with it.
+    pub needed: bool,
 }
 
 /// Somebody's own mail: what they tell others, and what they type into a device.

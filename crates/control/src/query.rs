@@ -1,5 +1,6 @@
 //! Questions to the core, each with the answer that belongs to it.
 
+use cell_model::mail::DkimKey;
 use cell_model::name::{PeerName, ServiceId, Username};
 use cell_model::secret::{Secret, exposed};
 use cell_model::status::Part;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::api_token::ApiTokenView;
 use crate::app_password::AppPasswordView;
 use crate::invite::{InviteView, InvitedView};
-use crate::mail::{MailTable, MailView, OwnMailView, PersonView};
+use crate::mail::{MailRecordsView, MailTable, MailView, OwnMailView, PersonView};
 use crate::passkey::PasskeyView;
 use crate::view::{
     AccountView, AuditPage, AuditVerifyView, CellView, ConfigView, DiffView, FirmwareView,
@@ -94,6 +95,10 @@ questions! {
     Groups -> Page<GroupView>;
     /// Mail as it is set.
     Mail -> Box<MailView>;
+    /// The records that mail wants in public DNS; 404 without the mail service.
+    MailRecords -> MailRecordsView;
+    /// Keys that mail is signed with, by selector; on one page, since there are few.
+    DkimKeys -> Page<DkimKey>;
     /// The caller's own addresses; 404 when they have none.
     OwnMail -> OwnMailView;
     /// Whoever a service may do something for; 404 when there is nobody of that name who may use it. Needs no sign-in:
@@ -278,6 +283,14 @@ pub struct Groups;
 /// See [`Query::Mail`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Mail;
+
+/// See [`Query::MailRecords`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MailRecords;
+
+/// See [`Query::DkimKeys`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DkimKeys;
 
 /// See [`Query::OwnMail`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -27,7 +27,7 @@ pub use self::firmware::{
     AvailableView, CheckView, FirmwareView, SlotsView, TrialView, UpdateState, UpdateView,
 };
 pub use self::services::{
-    FailedUpdateView, GuideView, KeptDataView, MailServerView, OfferView, OwnServiceView,
+    FailedUpdateView, GuideView, KeptDataView, MailboxesView, OfferView, OwnServiceView,
     RefreshState, RefreshView, ServiceContainerView, ServiceLogLine, ServiceUpdateView,
     ServiceUsageView, ServiceView, ServiceVolumeView, SettingKindView, SettingView, SourceView,
     WellKnownView,

@@ -132,6 +132,10 @@ impl Core {
             Action::TryOtherSlot => self.try_other_slot(identity, caller).await,
             Action::CheckFirmware => self.check_firmware().await.map(|()| Outcome::Done),
             Action::FetchFirmware(fetch) => self.fetch_firmware(identity, caller, fetch).await,
+            Action::AddDkimKey => self.add_dkim_key(identity, caller).await,
+            Action::SignWithDkimKey { selector } => {
+                self.sign_with_dkim_key(identity, caller, &selector).await
+            }
             Action::RefreshStore => self.refresh_store(identity, caller).await,
             Action::SetVerbosity(verbosity) => {
                 self.set_verbosity(identity, caller, &verbosity).await
@@ -203,6 +207,8 @@ fn keeps_something(action: &Action) -> bool {
             | Action::RemoveApiToken { .. }
             | Action::AddAppPassword(_)
             | Action::RemoveAppPassword { .. }
+            | Action::AddDkimKey
+            | Action::SignWithDkimKey { .. }
             | Action::RefreshStore
     )
 }
@@ -249,6 +255,8 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
         Action::RemoveAppPassword { .. } => ("app_password.remove", None),
         Action::RestartPart { part } => ("part.restart", Some(part.as_str().to_owned())),
         Action::RestartService { id } => ("service.restart", Some(id.to_string())),
+        Action::AddDkimKey => ("mail.dkim.add", None),
+        Action::SignWithDkimKey { selector } => ("mail.dkim.sign", Some(selector.to_string())),
         Action::RefreshStore => ("store.refresh", None),
         Action::SetVerbosity(_) => ("logs.verbosity", None),
         Action::Restart => ("box.restart", None),

@@ -92,6 +92,8 @@ impl Core {
             }
             Query::Groups(_) => Answer::Groups(self.groups()?),
             Query::Mail(_) => Answer::Mail(Box::new(self.mail()?)),
+            Query::MailRecords(_) => Answer::MailRecords(self.mail_records()?),
+            Query::DkimKeys(_) => Answer::DkimKeys(self.dkim_keys()),
             Query::OwnMail(_) => {
                 let identity = identity.ok_or_else(sign_in_required)?;
                 Answer::OwnMail(self.own_mail(&identity)?)

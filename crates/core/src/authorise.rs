@@ -182,7 +182,9 @@ pub(crate) fn needs_to_ask(query: &Query) -> Option<Needs> {
         Query::Accounts(_) | Query::Account(_) | Query::Groups(_) | Query::Invites(_) => {
             Needs::scoped(Admin, Area::People.read())
         }
-        Query::Mail(_) => Needs::scoped(Helper, Area::Mail.read()),
+        Query::Mail(_) | Query::MailRecords(_) | Query::DkimKeys(_) => {
+            Needs::scoped(Helper, Area::Mail.read())
+        }
         Query::TrialLog(_) => Needs::scoped(Admin, Area::Firmware.read()),
         Query::Firmware(_) => Needs::scoped(Helper, Area::Firmware.read()),
         Query::Status(_) | Query::Network(_) | Query::PartDetail(_) => {
@@ -271,6 +273,9 @@ pub(crate) fn needs_to_act(action: &Action) -> Option<Needs> {
         Action::RestartService { .. } | Action::RefreshStore => {
             Needs::scoped(Admin, Area::Services.write())
         }
+        Action::AddDkimKey | Action::SignWithDkimKey { .. } => {
+            Needs::scoped(Admin, Area::Mail.write())
+        }
         Action::SetVerbosity(_) => Needs::scoped(Admin, Area::Logs.write()),
         Action::Restart | Action::CheckFirmware => Needs::scoped(Admin, Area::Firmware.write()),
     })
@@ -318,6 +323,8 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::TestPart { .. }
         | Action::RestartPart { .. }
         | Action::RestartService { .. }
+        | Action::AddDkimKey
+        | Action::SignWithDkimKey { .. }
         | Action::CheckFirmware
         | Action::RefreshStore
         | Action::SetVerbosity(_) => false,

@@ -4,81 +4,98 @@
 //! revision brings none back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use cell_audit::AuditEvent;
+use cell_control::action::Outcome;
+use cell_control::caller::Caller;
+use cell_control::view::Page;
+use cell_model::account::Identity;
+use cell_model::config::Config;
 use cell_model::mail::{DkimKey, DkimState};
-use cell_model::name::{DnsLabel, Domain, Username};
+use cell_model::name::{DnsLabel, Domain, ServiceId, Username};
 use cell_model::problem::Problem;
 use cell_model::secret::Secret;
-use cell_plan::mail::dkim::{self, DkimSeen};
-use cell_store::{Batch, Tree};
-use cell_vault::DkimPair;
+use cell_plan::mail::dkim::{self, DkimNext, DkimSeen};
+use cell_plan::resolve::Keys;
+use cell_store::{Batch, Store, Tree};
+use cell_vault::{DkimPair, Sealer};
 
-use crate::Core;
+use crate::authorise::setup_required;
+use crate::keys::{KeyError, open_text};
 use crate::set_up::internal;
+use crate::{Core, submit};
 
 /// Keys by selector.
 const KEYS: Tree = Tree::new("dkim_keys");
+/// How often is looked whether a key's time has come.
+const LOOK: Duration = Duration::from_secs(600);
 
 /// The name the private half of a key is kept under.
 fn secret_name(selector: &DnsLabel) -> String {
     format!("dkim/{selector}")
 }
 
+/// All keys, and the private halves there are.
+pub(crate) fn open(
+    store: &Store,
+    sealer: &Sealer,
+) -> Result<(Vec<DkimKey>, BTreeMap<DnsLabel, Secret<String>>), KeyError> {
+    let keys = store.records::<DkimKey>(KEYS).scan()?;
+    let keys: Vec<DkimKey> = keys.into_iter().map(|(_, key)| key).collect();
+    let mut private = BTreeMap::new();
+    for key in &keys {
+        if let Some(text) = open_text(store, sealer, &secret_name(&key.selector))? {
+            private.insert(key.selector.clone(), text);
+        }
+    }
+    Ok((keys, private))
+}
+
 impl Core {
     /// All keys, by selector.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn dkim_keys(&self) -> Result<Vec<DkimKey>, Problem> {
-        let keys = self.store.records::<DkimKey>(KEYS).scan();
-        let keys = keys.map_err(|error| internal(&error))?;
-        Ok(keys.into_iter().map(|(_, key)| key).collect())
-    }
-
-    /// The private halves there are, PKCS #8 in PEM, by selector.
-    ///
-    /// # Errors
-    /// When the store cannot be read, or what it holds cannot be opened.
-    pub fn dkim_private(&self) -> Result<BTreeMap<DnsLabel, Secret<String>>, Problem> {
-        let mut halves = BTreeMap::new();
-        for key in self.dkim_keys()? {
-            let name = secret_name(&key.selector);
-            let sealed = self.store.secret(&name).map_err(|error| internal(&error))?;
-            let Some(sealed) = sealed else { continue };
-            let opened = self.sealer.open(&name, &sealed);
-            let opened = opened.map_err(|error| internal(&error))?;
-            let pem = std::str::from_utf8(opened.expose()).map_err(|error| internal(&error))?;
-            halves.insert(key.selector, Secret::new(pem.to_owned()));
+    pub(crate) fn dkim_keys(&self) -> Page<DkimKey> {
+        Page {
+            items: self.desired.borrow().keys.dkim.clone(),
+            next: None,
         }
-        Ok(halves)
     }
 
-    /// Makes a key that takes over once its record is seen in DNS: the first of a box, or the next. `event` says who
-    /// wants it, and `actor` is their name.
-    ///
-    /// # Errors
-    /// 409 `dkim_key_waits` while another waits for that; 428 before setup; when it cannot be made or kept.
-    pub async fn add_dkim_key(
+    /// Makes a key that takes over once its record is seen in DNS.
+    pub(crate) async fn add_dkim_key(
+        &self,
+        identity: &Identity,
+        caller: &Caller,
+    ) -> Result<Outcome, Problem> {
+        let event = submit::event("mail.dkim.add", identity, caller);
+        let key = self.make_dkim_key(event, Some(identity.username.clone()));
+        Ok(Outcome::DkimKeyAdded(Box::new(key.await?)))
+    }
+
+    async fn make_dkim_key(
         &self,
         event: AuditEvent,
-        actor: Option<Username>,
+        by: Option<Username>,
     ) -> Result<DkimKey, Problem> {
-        let domain = self.config()?.domain.name.clone();
-        let refuse = |keys: &[DkimKey]| match dkim::is_coming(&of_domain(keys, &domain)) {
-            true => Err(one_waits()),
-            false => Ok(()),
-        };
-        refuse(&self.dkim_keys()?)?;
+        let domain = self.mail_domain()?;
+        self.refuse_second_key(&domain)?;
         let pair = tokio::task::spawn_blocking(DkimPair::generate).await;
         let pair = pair.map_err(|error| internal(&error))?;
         let pair = pair.map_err(|error| internal(&error))?;
 
         let _writer = self.writer.lock().await;
-        let keys = self.dkim_keys()?;
-        refuse(&keys)?;
+        let domain = self.mail_domain()?;
+        self.refuse_second_key(&domain)?;
+        let mut keys = self.own_keys();
         let now = (self.clock)();
-        let selector = dkim::new_selector(&keys, now).map_err(|error| internal(&error))?;
+        let selector = dkim::new_selector(&keys.dkim, now).map_err(|error| {
+            Problem::conflict(
+                "no_selector",
+                "There have been too many keys this month",
+                format!("A selector {error}. Make the next key in another month."),
+            )
+        })?;
         let key = DkimKey {
             selector,
             domain,
@@ -87,53 +104,172 @@ impl Core {
             public: pair.public,
         };
         let name = secret_name(&key.selector);
-        let sealed = self
-            .sealer
-            .seal(&name, pair.private_pem.expose().as_bytes());
-        let mut batch = Batch::new(now, actor, "Made a key that mail is signed with");
+        let text = pair.private_pem.expose().as_bytes();
+        let sealed = self.sealer.seal(&name, text);
+        let mut batch = Batch::new(now, by, "Made a key that mail is signed with");
         batch.set_secret(name, sealed.map_err(|error| internal(&error))?);
         put(&mut batch, &key)?;
         self.commit(batch, event.on(key.selector.to_string()))
             .await?;
+        keys.dkim_private
+            .insert(key.selector.clone(), pair.private_pem);
+        keys.dkim.push(key.clone());
+        self.publish_dkim(keys);
         Ok(key)
     }
 
-    /// Moves the keys on as far as time and what public DNS was `seen` to say allow; see
-    /// [`dkim::advance`]. Those of a former domain go at once. Answers whether anything has changed.
-    ///
-    /// # Errors
-    /// 428 before setup; when it cannot be kept.
-    pub async fn advance_dkim(&self, seen: &BTreeMap<DnsLabel, DkimSeen>) -> Result<bool, Problem> {
-        let _writer = self.writer.lock().await;
-        let domain = self.config()?.domain.name.clone();
-        let keys = self.dkim_keys()?;
-        let now = (self.clock)();
-        let next = dkim::advance(&of_domain(&keys, &domain), seen, now);
-        let left: BTreeSet<&DnsLabel> = next.keys.iter().map(|key| &key.selector).collect();
-        let gone = keys.iter().filter(|key| !left.contains(&key.selector));
-        let gone: Vec<&DkimKey> = gone.collect();
-        let changed: Vec<&DkimKey> = next.keys.iter().filter(|key| !keys.contains(key)).collect();
-        if gone.is_empty() && changed.is_empty() {
-            return Ok(false);
+    /// Signs with a key from now on, because somebody says that its record is there.
+    pub(crate) async fn sign_with_dkim_key(
+        &self,
+        identity: &Identity,
+        caller: &Caller,
+        selector: &DnsLabel,
+    ) -> Result<Outcome, Problem> {
+        let _writer = self.writer_for(identity, caller).await?;
+        let domain = self.mail_domain()?;
+        let keys = of_domain(&self.own_keys().dkim, &domain);
+        let key = keys.iter().find(|key| key.selector == *selector);
+        let key = key.ok_or_else(|| Problem::not_found(format!("key {selector}")))?;
+        match key.state {
+            DkimState::Signing => return Ok(Outcome::Done),
+            DkimState::Made | DkimState::Published => {}
+            DkimState::Retiring | DkimState::Revoked => return Err(time_is_over(selector)),
         }
-        let mut batch = Batch::new(now, None, "Moved keys on that mail is signed with");
-        let mut event = AuditEvent::new("mail.dkim");
+        let next = dkim::sign_with(&keys, selector, (self.clock)());
+        let event = submit::event("mail.dkim.sign", identity, caller).on(selector.to_string());
+        let by = Some(identity.username.clone());
+        self.keep_dkim(&domain, next, by, event).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// Moves the keys on as far as time and what public DNS was `seen` to say allow; see [`dkim::advance`].
+    pub(crate) async fn advance_dkim(
+        &self,
+        seen: &BTreeMap<DnsLabel, DkimSeen>,
+    ) -> Result<(), Problem> {
+        let _writer = self.writer.lock().await;
+        let domain = self.mail_domain()?;
+        let keys = of_domain(&self.own_keys().dkim, &domain);
+        let next = dkim::advance(&keys, seen, (self.clock)());
+        let event = AuditEvent::new("mail.dkim");
+        self.keep_dkim(&domain, next, None, event).await
+    }
+
+    /// Keeps what has become of the keys. Those of a former domain go.
+    async fn keep_dkim(
+        &self,
+        domain: &Domain,
+        next: DkimNext,
+        by: Option<Username>,
+        mut event: AuditEvent,
+    ) -> Result<(), Problem> {
+        let mut keys = self.own_keys();
+        let left: BTreeSet<&DnsLabel> = next.keys.iter().map(|key| &key.selector).collect();
+        let gone = keys.dkim.iter().map(|key| &key.selector);
+        let gone: BTreeSet<DnsLabel> = gone.filter(|name| !left.contains(name)).cloned().collect();
+        let changed: Vec<&DkimKey> = next
+            .keys
+            .iter()
+            .filter(|key| !keys.dkim.contains(key))
+            .collect();
+        if gone.is_empty() && changed.is_empty() {
+            return Ok(());
+        }
+        let summary = format!("Moved on the keys that mail of {domain} is signed with");
+        let mut batch = Batch::new((self.clock)(), by, summary);
+        let mut told = Vec::new();
         for key in &changed {
             put(&mut batch, key)?;
-            event = event
-                .on(key.selector.to_string())
-                .detail(format!("{:?}", key.state).to_lowercase());
+            let state = format!("{:?}", key.state).to_lowercase();
+            told.push(format!("{}: {state}", key.selector));
         }
-        for key in gone {
-            batch.remove(KEYS, key.selector.to_string());
-            batch.remove_secret(secret_name(&key.selector));
+        for selector in &gone {
+            batch.remove(KEYS, selector.to_string());
+            told.push(format!("{selector}: gone"));
         }
-        for selector in &next.destroy {
+        for selector in gone.iter().chain(&next.destroy) {
             batch.remove_secret(secret_name(selector));
+            keys.dkim_private.remove(selector);
         }
+        event = event.detail(told.join(", "));
         self.commit(batch, event).await?;
-        Ok(true)
+        keys.dkim = next.keys;
+        self.publish_dkim(keys);
+        Ok(())
     }
+
+    /// Has a key made when mail has none, and those that there are moved on, from now on.
+    pub(crate) fn keep_dkim_keys(self: &Arc<Self>) {
+        let (core, mut desired) = (Arc::downgrade(self), self.desired.subscribe());
+        tokio::spawn(async move {
+            desired.mark_changed();
+            loop {
+                tokio::select! {
+                    changed = desired.changed() => if changed.is_err() { return },
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+                let Some(core) = core.upgrade() else { return };
+                if let Err(problem) = core.look_after_dkim().await {
+                    tracing::warn!(%problem, "keys that mail is signed with are not moved on");
+                }
+            }
+        });
+    }
+
+    pub(crate) async fn look_after_dkim(&self) -> Result<(), Problem> {
+        let Ok(domain) = self.mail_domain() else {
+            return Ok(());
+        };
+        // What is kept now is lost when the box goes back to its version of before.
+        if self.refuse_during_trial().is_err() {
+            return Ok(());
+        }
+        if dkim::is_wanted(&of_domain(&self.own_keys().dkim, &domain)) {
+            let event = AuditEvent::new("mail.dkim.add");
+            self.make_dkim_key(event, None).await?;
+        }
+        self.advance_dkim(&BTreeMap::new()).await
+    }
+
+    /// The domain that mail is for; 404 without the mail service.
+    pub(crate) fn mail_domain(&self) -> Result<Domain, Problem> {
+        let desired = self.desired.borrow();
+        let config = desired.config.as_ref().ok_or_else(setup_required)?;
+        match has_mail(config) {
+            true => Ok(config.domain.name.clone()),
+            false => Err(Problem::new(
+                404,
+                "mail_not_installed",
+                "Mail is not installed",
+                "Install the mail service first.",
+            )),
+        }
+    }
+
+    fn own_keys(&self) -> Keys {
+        Keys::clone(&self.desired.borrow().keys)
+    }
+
+    fn publish_dkim(&self, keys: Keys) {
+        self.desired
+            .send_modify(|desired| desired.keys = Arc::new(keys));
+    }
+
+    fn refuse_second_key(&self, domain: &Domain) -> Result<(), Problem> {
+        let keys = of_domain(&self.desired.borrow().keys.dkim, domain);
+        match dkim::is_coming(&keys) {
+            true => Err(Problem::conflict(
+                "dkim_key_waits",
+                "A new key waits already",
+                "Put its record into DNS. Once it signs, another can be made.",
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+fn has_mail(config: &Config) -> bool {
+    config.services.installed.contains_key(&ServiceId::mail())
 }
 
 fn of_domain(keys: &[DkimKey], domain: &Domain) -> Vec<DkimKey> {
@@ -146,10 +282,10 @@ fn put(batch: &mut Batch, key: &DkimKey) -> Result<(), Problem> {
     put.map(drop).map_err(|error| internal(&error))
 }
 
-fn one_waits() -> Problem {
+fn time_is_over(selector: &DnsLabel) -> Problem {
     Problem::conflict(
-        "dkim_key_waits",
-        "A new key waits already",
-        "Put its record into DNS. Once it signs, another can be made.",
+        "dkim_key_over",
+        "The time of this key is over",
+        format!("Nothing is signed with {selector} any more. Make a new key."),
     )
 }

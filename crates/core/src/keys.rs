@@ -7,7 +7,9 @@ use cell_model::name::{PeerName, ServiceId};
 use cell_model::secret::Secret;
 use cell_plan::resolve::Keys;
 use cell_store::{Store, StoreError};
-use cell_vault::{SealError, Sealer};
+use cell_vault::{CaError, SealError, Sealer};
+
+use crate::dkim;
 
 /// The VPN interface's own key.
 pub(crate) const INTERFACE: &str = "wireguard/private_key";
@@ -32,6 +34,9 @@ pub enum KeyError {
     /// What was sealed is no key, or no text.
     #[error("the secret {0} is not what it should be")]
     Length(String),
+    /// What was sealed is no key of a certificate.
+    #[error("a key of a certificate is not what it should be")]
+    Certificate(#[from] CaError),
     /// It is not there.
     #[error("the secret {0} is missing")]
     Missing(&'static str),
@@ -72,9 +77,10 @@ pub(crate) fn open(store: &Store, sealer: &Sealer, config: &Config) -> Result<Ke
     }
     for id in config.services.installed.keys() {
         if let Some(key) = open_bytes(store, sealer, &certificate(id))? {
-            keys.certificates.insert(id.clone(), key);
+            put_certificate(&mut keys, id, key)?;
         }
     }
+    (keys.dkim, keys.dkim_private) = dkim::open(store, sealer)?;
     let relay = config.mail.relay();
     if relay.is_some_and(|relay| relay.username.is_some()) {
         keys.relay_password = open_text(store, sealer, RELAY_PASSWORD)?;
@@ -92,7 +98,19 @@ fn open_one(store: &Store, sealer: &Sealer, name: &str) -> Result<Option<[u8; 32
         .map_err(|_| KeyError::Length(name.to_owned()))
 }
 
-fn open_text(
+/// Puts a certificate's key, PKCS #8 DER, with what is shown of it.
+pub(crate) fn put_certificate(
+    keys: &mut Keys,
+    id: &ServiceId,
+    key: Secret<Vec<u8>>,
+) -> Result<(), CaError> {
+    let hash = cell_vault::key_hash(key.expose())?;
+    keys.certificate_hashes.insert(id.clone(), hash);
+    keys.certificates.insert(id.clone(), key);
+    Ok(())
+}
+
+pub(crate) fn open_text(
     store: &Store,
     sealer: &Sealer,
     name: &str,

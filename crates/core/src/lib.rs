@@ -151,6 +151,7 @@ impl Core {
             self.keep_snapshots();
             self.keep_last_used();
             self.keep_services_told();
+            self.keep_dkim_keys();
             self.keep_up_to_date();
         }
     }

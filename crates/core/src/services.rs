@@ -8,8 +8,9 @@ use cell_catalogue::{Manifest, Route, Setting, SettingKind};
 use cell_control::change::ServiceForm;
 use cell_control::query::Range;
 use cell_control::view::{
-    FailedUpdateView, GuideView, OfferView, OwnServiceView, Page, ServiceContainerView,
-    ServiceUpdateView, ServiceView, SettingKindView, SettingView, WellKnownView,
+    FailedUpdateView, GuideView, MailboxesView, OfferView, OwnServiceView, Page,
+    ServiceContainerView, ServiceUpdateView, ServiceView, SettingKindView, SettingView,
+    WellKnownView,
 };
 use cell_model::account::Identity;
 use cell_model::config::{Config, ServiceConfig};
@@ -193,6 +194,7 @@ impl Core {
         let guides = guides.collect();
         let hosts = manifest.routes.iter();
         let newest = next.as_ref().map_or(manifest.release, |next| next.release);
+        let can_be_published = manifest.can_be_published();
         ServiceView {
             id: id.clone(),
             name: manifest.name,
@@ -201,7 +203,7 @@ impl Core {
             release: manifest.release,
             enabled: service.enabled,
             groups: service.groups.clone(),
-            published: (!manifest.routes.is_empty()).then_some(service.published),
+            published: can_be_published.then_some(service.published),
             state: status.0,
             since: status.2,
             detail: status.1,
@@ -227,7 +229,7 @@ impl Core {
             volumes: Vec::new(),
             settings: settings(&manifest.settings, Some(service)),
             well_known: well_known(config, &manifest.routes),
-            mail: None,
+            mail: mailboxes(config, id),
             guides,
             on_trial: is_updated(service),
             update: self.newer(config, id, newest),
@@ -390,6 +392,16 @@ fn offer_view(config: &Config, offer: &Offer) -> OfferView {
         source: offer.source().cloned(),
         settings: settings(&manifest.settings, installed.map(Arc::as_ref)),
     }
+}
+
+/// Where mail programs reach a service.
+fn mailboxes(config: &Config, id: &ServiceId) -> Option<MailboxesView> {
+    let domain = &config.domain.name;
+    let host = domain.host(cell_plan::mail::HOST).ok()?;
+    (*id == ServiceId::mail()).then(|| MailboxesView {
+        domain: domain.clone(),
+        host,
+    })
 }
 
 fn well_known(config: &Config, routes: &[Route]) -> Vec<WellKnownView> {

@@ -319,6 +319,7 @@ impl Core {
             let stays = installed.contains_key(id);
             if !stays {
                 batch.remove_secret(keys::certificate(id));
+                keys.certificate_hashes.remove(id);
             }
             stays
         });
@@ -330,7 +331,7 @@ impl Core {
             let name = keys::certificate(id);
             let sealed = self.sealer.seal(&name, key.expose());
             batch.set_secret(name, sealed.map_err(|error| internal(&error))?);
-            keys.certificates.insert(id.clone(), key);
+            keys::put_certificate(keys, id, key).map_err(|error| internal(&error))?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Names, keys and findings of mail: what the box tells people to put into public DNS, and what it found there.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
@@ -19,7 +20,9 @@ pub struct MailRecord {
 }
 
 /// What a record is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum MailPurpose {
     /// Leads mail for the domain to the server: MX.
@@ -80,7 +83,7 @@ impl MailPurpose {
 }
 
 /// A key that outgoing messages are signed with, without its private half.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DkimKey {
     /// The label its record is found under, before `_domainkey`.
     pub selector: DnsLabel,
@@ -89,13 +92,16 @@ pub struct DkimKey {
     /// How far it is.
     pub state: DkimState,
     /// Since when.
+    #[schemars(with = "String")]
     pub since: Timestamp,
     /// Its public half as its record has it: SubjectPublicKeyInfo, base64 (RFC 6376 section 3.6.1).
     pub public: String,
 }
 
 /// How far a key is in its life. A key that is gone is not there any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum DkimState {
     /// It exists; its record is to be put into DNS.
@@ -118,7 +124,7 @@ impl DkimState {
 }
 
 /// What a look at one thing found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MailFinding {
     /// What was looked at; stable: `mx`, `dkim:c202611`, `port_25_out` ….
     pub id: String,
@@ -131,7 +137,9 @@ pub struct MailFinding {
 }
 
 /// How something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingState {
     /// As it should be.

@@ -10,9 +10,12 @@ mod zone_text;
 
 use std::net::Ipv4Addr;
 
+use cell_model::config::{Config, DeliveryConfig};
 use cell_model::mail::{DkimKey, DkimState, MailPurpose, MailRecord};
-use cell_model::name::{Domain, NameError, RecordOwner};
-use cell_model::spec::{ZoneData, ZoneRecord};
+use cell_model::name::{Domain, NameError, RecordOwner, ServiceId};
+use cell_model::spec::{MailSpec, RelaySpec, ZoneData, ZoneRecord};
+
+use crate::resolve::Keys;
 
 pub use zone_text::{PUBLIC_TTL, zone_text};
 
@@ -34,13 +37,13 @@ pub struct MailNames<'a> {
     /// What is behind the `@`.
     pub domain: &'a Domain,
     /// The server's name, which it also greets with.
-    pub host: &'a Domain,
+    pub host: Domain,
     /// The address others reach it at, where that is known.
     pub public_address: Option<Ipv4Addr>,
     /// How mail leaves.
     pub delivery: Delivery,
     /// Keys, signing or not.
-    pub dkim: &'a [DkimKey],
+    pub dkim: Vec<&'a DkimKey>,
     /// What others shall do with forged mail.
     pub dmarc: DmarcPolicy,
     /// The policy of MTA-STS; `None` without a certificate that everybody believes.
@@ -105,12 +108,68 @@ impl StsMode {
     }
 }
 
+/// The label of the server in the cell's domain.
+pub const HOST: &str = "mail";
+
+impl<'a> MailNames<'a> {
+    /// As config and keys say; `None` without the service. The public address is not config.
+    pub fn of(
+        config: &'a Config,
+        keys: &'a Keys,
+        public_address: Option<Ipv4Addr>,
+    ) -> Option<Self> {
+        let service = ServiceId::mail();
+        let domain = &config.domain.name;
+        let installed = config.services.installed.contains_key(&service);
+        let host = domain.host(HOST).ok().filter(|_| installed)?;
+        let delivery = match &config.mail.delivery {
+            DeliveryConfig::Direct => Delivery::Direct,
+            DeliveryConfig::Relay(_) => Delivery::Relay { spf: None },
+            DeliveryConfig::ReceiveOnly => Delivery::ReceiveOnly,
+        };
+        let of_domain = keys.dkim.iter().filter(|key| key.domain == *domain);
+        Some(Self {
+            domain,
+            host,
+            public_address,
+            delivery,
+            dkim: of_domain.collect(),
+            dmarc: DmarcPolicy::Quarantine,
+            sts: None,
+            key_hash: keys.certificate_hashes.get(&service).copied(),
+        })
+    }
+}
+
+/// What the service of mail is handed.
+pub(crate) fn handed(config: &Config, keys: &Keys) -> MailSpec {
+    let relay = config.mail.relay().map(|relay| {
+        let username = relay.username.as_ref();
+        let login = username.zip(keys.relay_password.as_ref());
+        RelaySpec {
+            host: relay.host.to_string(),
+            port: relay.port,
+            login: login
+                .map(|(username, password)| (username.as_str().to_owned(), password.clone())),
+        }
+    });
+    let private = keys.dkim_private.iter();
+    let signing = dkim::signing(&keys.dkim, &config.domain.name);
+    MailSpec {
+        relay,
+        dkim: private
+            .map(|(selector, key)| (selector.to_string(), key.clone()))
+            .collect(),
+        signing: signing.map(|key| (key.domain.clone(), key.selector.to_string())),
+    }
+}
+
 /// The records, those of greatest weight first. A name that would be too long is left out, and so is what is not known:
 /// without a public address there is none of the server and no name of it.
 pub fn records(names: &MailNames<'_>) -> Vec<MailRecord> {
     let mut records = Records {
         domain: names.domain,
-        host: names.host,
+        host: &names.host,
         list: Vec::new(),
     };
     receiving(names, &mut records);
@@ -212,7 +271,7 @@ fn sending(names: &MailNames<'_>, records: &mut Records<'_>) {
         let only_itself = txt("v=spf1 a -all".to_owned());
         records.add(Weight::Better, MailPurpose::SpfHost, host, only_itself);
     }
-    for key in names.dkim {
+    for key in &names.dkim {
         let owner = records.below(&format!("{}._domainkey", key.selector));
         let (weight, purpose) = match key.state {
             DkimState::Revoked => (Weight::Better, MailPurpose::DkimRevoked),
@@ -254,7 +313,7 @@ fn dmarc(names: &MailNames<'_>) -> String {
 
 fn encryption(names: &MailNames<'_>, records: &mut Records<'_>) {
     if let Some(mode) = names.sts {
-        let id = documents::sts_id(&documents::sts_policy(mode, names.host));
+        let id = documents::sts_id(&documents::sts_policy(mode, &names.host));
         let sts = txt(format!("v=STSv1; id={id}"));
         let owner = records.below("_mta-sts");
         records.add(Weight::Better, MailPurpose::Sts, owner, sts);

@@ -10,15 +10,17 @@ use cell_model::config::{AddressingConfig, Config, PeerConfig};
 use cell_model::container::ImageRef;
 use cell_model::facts::{DhcpFacts, NetworkFacts, StartOptions, is_private};
 use cell_model::key::{PresharedKey, PrivateKey};
+use cell_model::mail::DkimKey;
 use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName, ServiceId};
 use cell_model::secret::Secret;
 use cell_model::spec::{
     BoxSpec, DhcpSpec, DnsSpec, FirewallContainers, FirewallSpec, FirewallVpn, HTTPS_PORT,
     InterfaceSpec, LeafSpec, MdnsSpec, NetworkSpec, OwnAddresses, PeerAccess, Phase, WebSpec,
-    WireGuardPeerSpec, WireGuardSpec, ZoneSpec,
+    WireGuardPeerSpec, WireGuardSpec, ZoneRecord, ZoneSpec,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use crate::mail::{self, MailNames};
 use crate::services::{self, Front, Services};
 
 /// Payload of an Ethernet frame less the largest WireGuard overhead (IPv6 and UDP headers and its own).
@@ -54,8 +56,14 @@ pub struct Keys {
     pub preshared: BTreeMap<PeerName, PresharedKey>,
     /// Of certificates that services are handed, PKCS #8 DER.
     pub certificates: BTreeMap<ServiceId, Secret<Vec<u8>>>,
+    /// SHA-256 of the public half of each of them (SubjectPublicKeyInfo).
+    pub certificate_hashes: BTreeMap<ServiceId, [u8; 32]>,
     /// The password of the box at the provider that brings mail on; `None` when it has none.
     pub relay_password: Option<Secret<String>>,
+    /// Keys that mail is signed with, whatever has become of them.
+    pub dkim: Vec<DkimKey>,
+    /// Their private halves, PKCS #8 in PEM, as far as they are of use.
+    pub dkim_private: BTreeMap<DnsLabel, Secret<String>>,
 }
 
 /// Name of the VPN interface.
@@ -109,6 +117,7 @@ fn services(input: &Input<'_>, home: &Home) -> Services {
         let key = input.keys.certificates.get(&service.id);
         service.certificate_key = key.filter(|_| !service.names.is_empty()).cloned();
     }
+    services.containers.mail = mail::handed(config, input.keys);
     services
 }
 
@@ -404,9 +413,15 @@ fn dns(
             services: services.hosts(),
             names: names(peers),
             records: config.dns.records.clone(),
-            made: Vec::new(),
+            made: mail_records(config, input.keys),
         }),
     }
+}
+
+/// What the box's own name server says about mail.
+fn mail_records(config: &Config, keys: &Keys) -> Vec<ZoneRecord> {
+    let names = MailNames::of(config, keys, None);
+    names.map_or_else(Vec::new, |names| mail::at_home(&mail::records(&names)))
 }
 
 fn names(peers: &[(&PeerName, &PeerConfig)]) -> BTreeMap<DnsLabel, Arc<BTreeSet<IpAddr>>> {

@@ -6,7 +6,11 @@ use std::net::IpAddr;
 use cell_model::Timestamp;
 use cell_model::secret::Secret;
 use cell_model::spec::LeafSpec;
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType};
+use rcgen::{
+    CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PublicKeyData,
+    SanType,
+};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::encoding;
@@ -75,6 +79,15 @@ pub(crate) fn new_key() -> Result<Zeroizing<KeyPair>, CaError> {
 /// The system gave no random bytes.
 pub fn new_certificate_key() -> Result<Secret<Vec<u8>>, CaError> {
     Ok(Secret::new(new_key()?.serialize_der()))
+}
+
+/// SHA-256 of what is public of a key (SubjectPublicKeyInfo), as TLSA records have it (RFC 6698 section 2.1.3).
+///
+/// # Errors
+/// It is no key.
+pub fn key_hash(pkcs8: &[u8]) -> Result<[u8; 32], CaError> {
+    let key = KeyPair::try_from(pkcs8).map_err(CaError::Key)?;
+    Ok(Sha256::digest(key.subject_public_key_info()).into())
 }
 
 impl Leaf {

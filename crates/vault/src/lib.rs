@@ -25,7 +25,7 @@ mod vault;
 pub use dkim::{DkimError, DkimPair};
 pub use encoding::{fingerprint, pem};
 pub use issuing_ca::IssuingCa;
-pub use leaf::{Leaf, LeafInfo, new_certificate_key};
+pub use leaf::{Leaf, LeafInfo, key_hash, new_certificate_key};
 pub use random::{RandomError, new_preshared_key, new_private_key, random_bytes};
 pub use root_ca::RootCa;
 pub use seal::{SealError, Sealer};

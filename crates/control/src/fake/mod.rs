@@ -253,6 +253,7 @@ impl Control for FakeControl {
             Action::AddSecondFactor { .. } | Action::RenewRecoveryCodes => sample::recovery_codes(),
             Action::AddAppPassword(form) => sample::app_password_added(form),
             Action::CheckAppPassword(check) => return sample::admitted(&check),
+            Action::AddDkimKey => sample::dkim_key_added(),
             Action::RefreshStore => sample::refreshed(),
             Action::TestPart { .. } => Outcome::Tested(TestResult {
                 ok: true,

@@ -11,6 +11,7 @@ use cell_model::config::{
     ServicesSettings, UpdatesConfig, VpnConfig,
 };
 use cell_model::key::PublicKey;
+use cell_model::mail::DkimState;
 use cell_model::name::{CellName, Domain, InterfaceName, PeerName, TimeZoneName, Username};
 use cell_model::problem::Problem;
 use cell_model::scope::Area;
@@ -54,6 +55,10 @@ pub(super) fn username(role: Role) -> Username {
 
 pub(super) fn identity(role: Role) -> Identity {
     Identity::new(username(role), role)
+}
+
+pub(super) fn dkim_key_added() -> Outcome {
+    Outcome::DkimKeyAdded(Box::new(mail::dkim_key(DkimState::Made)))
 }
 
 pub(super) fn signed_in() -> Outcome {
@@ -205,6 +210,8 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
             services: BTreeSet::from([known("files")]),
         })),
         Query::Mail(_) => Answer::Mail(Box::new(mail::settings())),
+        Query::MailRecords(_) => Answer::MailRecords(mail::records()),
+        Query::DkimKeys(_) => Answer::DkimKeys(page(mail::dkim_key(DkimState::Signing))),
         Query::OwnMail(_) => Answer::OwnMail(mail::own(role)),
         Query::Person(_) => Answer::Person(mail::person()),
         Query::MailLookup(question) => Answer::MailLookup(mail::look_up(&question)),

@@ -54,7 +54,7 @@ pub struct ServiceView {
     /// What devices find by its name alone.
     pub well_known: Vec<WellKnownView>,
     /// Where mail programs reach it; `null`: it keeps no mailboxes.
-    pub mail: Option<MailServerView>,
+    pub mail: Option<MailboxesView>,
     /// How it is used: what whoever asks has to do on their devices.
     pub guides: Vec<GuideView>,
     /// Whether an update is open. While its next version is fetched (`next`), the service goes on as it is; afterwards
@@ -86,7 +86,7 @@ pub struct OwnServiceView {
     /// What devices find by its name alone.
     pub well_known: Vec<WellKnownView>,
     /// Where mail programs reach it; `null`: it keeps no mailboxes.
-    pub mail: Option<MailServerView>,
+    pub mail: Option<MailboxesView>,
     /// What whoever asks has to do on their devices.
     pub guides: Vec<GuideView>,
 }
@@ -138,7 +138,7 @@ pub struct WellKnownView {
 
 /// Where mail programs reach a service. Each person's address is their name at the domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct MailServerView {
+pub struct MailboxesView {
     /// What is behind the `@`.
     pub domain: Domain,
     /// The host: mailboxes on port 993, mail to send on port 465, encrypted from the first byte.

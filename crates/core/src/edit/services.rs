@@ -5,7 +5,7 @@ mod update;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cell_catalogue::{LetIn, Manifest, Port, SettingKind};
+use cell_catalogue::{Manifest, SettingKind};
 use cell_control::change::ServiceUpdate;
 use cell_model::config::{Config, ServiceConfig, ServicesConfig, SettingValue};
 use cell_model::name::{GroupName, ServiceId, SettingKey};
@@ -133,8 +133,7 @@ pub(super) fn change(
         check_groups(config, groups.as_ref())?;
         after.groups.clone_from(groups);
     }
-    let from_outside = |port: &Port| port.from == LetIn::Internet;
-    if after.published && manifest.routes.is_empty() && !manifest.ports.iter().any(from_outside) {
+    if after.published && !manifest.can_be_published() {
         return Err(nothing_to_publish(&manifest));
     }
     for (key, answer) in &update.answers {

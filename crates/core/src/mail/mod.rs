@@ -3,19 +3,24 @@
 pub(crate) mod book;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use cell_auth::Account;
 use cell_control::change::Change;
 use cell_control::mail::{
-    MailAliasView, MailProtocol, MailSecurity, MailServerView, MailTable, MailView, OwnMailView,
-    PersonView,
+    MailAliasView, MailProtocol, MailRecordView, MailRecordsView, MailSecurity, MailServerView,
+    MailTable, MailView, OwnMailView, PersonView,
 };
 use cell_model::Timestamp;
 use cell_model::account::{Identity, Role};
 use cell_model::config::{Config, DeliveryConfig, MailTarget};
+use cell_model::endpoint::Host;
+use cell_model::mail::MailRecord;
 use cell_model::name::{LocalPart, ServiceId, Username};
 use cell_model::problem::Problem;
 use cell_model::secret::Secret;
+use cell_plan::mail::{HOST, MailNames, PUBLIC_TTL, records, zone_text};
 use cell_store::Batch;
 
 use self::book::{Book, Holds, KEPT_NAMES};
@@ -23,8 +28,6 @@ use crate::people::People;
 use crate::set_up::internal;
 use crate::{Core, keys};
 
-/// The label of the host that devices find mail at.
-const HOST: &str = "mail";
 /// Where they find it there (RFC 8314 section 3; 587 for devices that know nothing newer).
 const SERVERS: [(MailProtocol, u16, MailSecurity); 3] = [
     (MailProtocol::Imap, 993, MailSecurity::Tls),
@@ -268,6 +271,23 @@ impl Core {
         })
     }
 
+    /// What mail wants in public DNS.
+    pub(crate) fn mail_records(&self) -> Result<MailRecordsView, Problem> {
+        self.mail_domain()?;
+        let (config, keys) = (self.config()?, Arc::clone(&self.desired.borrow().keys));
+        let endpoint = config.cell.endpoint.as_ref();
+        let address = endpoint.and_then(|endpoint| match endpoint.host {
+            Host::Address(IpAddr::V4(address)) => Some(address),
+            Host::Address(IpAddr::V6(_)) | Host::Name(_) => None,
+        });
+        let names = MailNames::of(&config, &keys, address).ok_or_else(no_mail)?;
+        let records = records(&names);
+        Ok(MailRecordsView {
+            zone: zone_text(names.domain, &records),
+            records: records.into_iter().map(record_view).collect(),
+        })
+    }
+
     pub(crate) fn own_mail(&self, identity: &Identity) -> Result<OwnMailView, Problem> {
         let config = self.config()?;
         let service = ServiceId::mail();
@@ -343,6 +363,19 @@ impl People {
             Some((name, _)) => name.parse().ok(),
             None => whole,
         }
+    }
+}
+
+fn record_view(record: MailRecord) -> MailRecordView {
+    let data = &record.record.data;
+    MailRecordView {
+        name: record.record.owner.to_string(),
+        kind: data.type_name().to_owned(),
+        value: data.value(),
+        ttl_s: PUBLIC_TTL,
+        purpose: record.purpose,
+        description: record.purpose.words().to_owned(),
+        needed: record.needed,
     }
 }
 

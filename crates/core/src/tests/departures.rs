@@ -26,7 +26,7 @@ fn mail() -> ServiceId {
 }
 
 /// Has a service that is told of people, as if it had been in the store.
-async fn install(home: &Home) {
+pub(super) async fn install(home: &Home) {
     let manifest = format!(
         "schema = 1\nid = \"mail\"\nname = \"Mail\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n\
          [[container]]\nname = \"web\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\

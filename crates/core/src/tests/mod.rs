@@ -7,6 +7,7 @@ mod app_passwords;
 mod audited;
 mod confirmation;
 mod departures;
+mod dkim;
 mod groups;
 mod home;
 mod invites;

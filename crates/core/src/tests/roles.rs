@@ -62,7 +62,9 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
         }
         Query::Account(_) => (Some(Role::Admin), Some(Groups.into())),
         Query::Groups(_) => (Some(Role::Admin), Some(Mail.into())),
-        Query::Mail(_) => (Some(Role::Helper), Some(OwnMail.into())),
+        Query::Mail(_) => (Some(Role::Helper), Some(MailRecords.into())),
+        Query::MailRecords(_) => (Some(Role::Helper), Some(DkimKeys.into())),
+        Query::DkimKeys(_) => (Some(Role::Helper), Some(OwnMail.into())),
         Query::OwnMail(_) => {
             let (service, name) = (ServiceId::mail(), "anna".to_owned());
             (Some(Role::Member), Some(Person { service, name }.into()))
@@ -372,7 +374,15 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
             (Some(Role::Admin), Some(Action::SetVerbosity(verbosity)))
         }
         Action::SetVerbosity(_) => (Some(Role::Admin), Some(Action::RefreshStore)),
-        Action::RefreshStore => (Some(Role::Admin), Some(Action::CheckFirmware)),
+        Action::RefreshStore => (Some(Role::Admin), Some(Action::AddDkimKey)),
+        Action::AddDkimKey => {
+            let selector = "c202611".parse().unwrap();
+            (
+                Some(Role::Admin),
+                Some(Action::SignWithDkimKey { selector }),
+            )
+        }
+        Action::SignWithDkimKey { .. } => (Some(Role::Admin), Some(Action::CheckFirmware)),
         Action::CheckFirmware => {
             let fetch = FirmwareFetch {
                 from: BundleSource::Stick,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cell_model::Timestamp;
 use cell_model::mail::{DkimKey, DkimState};
-use cell_model::name::{DnsLabel, NameError};
+use cell_model::name::{DnsLabel, Domain, NameError};
 
 /// From being seen to signing, in seconds: an hour, how long the absence of a name is usually remembered (RFC 2308
 /// section 5).
@@ -48,9 +48,10 @@ pub fn record_text(key: &DkimKey) -> String {
     format!("v=DKIM1; k=rsa; p={public}")
 }
 
-/// The key to sign with.
-pub fn signing(keys: &[DkimKey]) -> Option<&DkimKey> {
-    keys.iter().find(|key| key.state == DkimState::Signing)
+/// The key to sign mail of a domain with.
+pub fn signing<'a>(keys: &'a [DkimKey], domain: &Domain) -> Option<&'a DkimKey> {
+    let mut keys = keys.iter();
+    keys.find(|key| key.state == DkimState::Signing && key.domain == *domain)
 }
 
 /// Whether there is no key that signs or ever will.
@@ -60,7 +61,8 @@ pub fn is_wanted(keys: &[DkimKey]) -> bool {
 
 /// Whether a new key should take over from the one that signs, and none is there to do so.
 pub fn is_rotation_due(keys: &[DkimKey], now: Timestamp) -> bool {
-    !is_coming(keys) && signing(keys).is_some_and(|key| age(key, now) >= ROTATION)
+    let is_old = |key: &DkimKey| key.state == DkimState::Signing && age(key, now) >= ROTATION;
+    !is_coming(keys) && keys.iter().any(is_old)
 }
 
 /// Whether a key waits to be published or to sign: until it does, no other can be made.
@@ -85,7 +87,6 @@ pub fn new_selector(keys: &[DkimKey], now: Timestamp) -> Result<DnsLabel, NameEr
 
 /// Moves each key on as far as time and what was `seen` allow. What was not asked or not answered is not in `seen`.
 pub fn advance(keys: &[DkimKey], seen: &BTreeMap<DnsLabel, DkimSeen>, now: Timestamp) -> DkimNext {
-    let mut next = DkimNext::default();
     let mut keys = keys.to_vec();
     let to = |key: &mut DkimKey, state| (key.state, key.since) = (state, now);
     for key in &mut keys {
@@ -99,18 +100,36 @@ pub fn advance(keys: &[DkimKey], seen: &BTreeMap<DnsLabel, DkimSeen>, now: Times
             _ => {}
         }
     }
-    let ready = |key: &DkimKey| key.state == DkimState::Published && age(key, now) >= REST;
-    if let Some(ready) = keys.iter().position(ready) {
-        for key in &mut keys {
-            if key.state == DkimState::Signing {
-                next.destroy.insert(key.selector.clone());
-                to(key, DkimState::Retiring);
-            }
-        }
-        to(&mut keys[ready], DkimState::Signing);
-    }
     keys.retain(|key| key.state != DkimState::Revoked || age(key, now) < REVOCATION);
-    next.keys = keys;
+    let ready = |key: &&DkimKey| key.state == DkimState::Published && age(key, now) >= REST;
+    match keys.iter().find(ready).map(|key| key.selector.clone()) {
+        Some(ready) => sign_with(&keys, &ready, now),
+        None => DkimNext {
+            keys,
+            destroy: BTreeSet::new(),
+        },
+    }
+}
+
+/// Has one of the keys sign from `now` on, in place of the one that does.
+pub fn sign_with(keys: &[DkimKey], selector: &DnsLabel, now: Timestamp) -> DkimNext {
+    let mut next = DkimNext {
+        keys: keys.to_vec(),
+        destroy: BTreeSet::new(),
+    };
+    for key in &mut next.keys {
+        let state = match key.state {
+            _ if key.selector == *selector => DkimState::Signing,
+            DkimState::Signing => DkimState::Retiring,
+            state => state,
+        };
+        if state == DkimState::Retiring && key.state == DkimState::Signing {
+            next.destroy.insert(key.selector.clone());
+        }
+        if state != key.state {
+            (key.state, key.since) = (state, now);
+        }
+    }
     next
 }
 
@@ -167,7 +186,10 @@ mod tests {
         let early = step(&keys, &[("a", DkimSeen::Right)], DAY + REST - 1).keys;
         assert_eq!(states(&early), [("a", DkimState::Published)]);
         let signs = step(&early, &[], DAY + REST).keys;
-        assert_eq!(signing(&signs).unwrap().selector.as_str(), "a");
+        let domain = |text: &str| -> Domain { text.parse().unwrap() };
+        let signing = |text| signing(&signs, &domain(text));
+        assert_eq!(signing("example.org").unwrap().selector.as_str(), "a");
+        assert_eq!(signing("example.net"), None);
     }
 
     #[test]

@@ -37,10 +37,10 @@ impl Sample {
     fn names(&self) -> MailNames<'_> {
         MailNames {
             domain: &self.domain,
-            host: &self.host,
+            host: self.host.clone(),
             public_address: Some(Ipv4Addr::new(203, 0, 113, 9)),
             delivery: Delivery::Direct,
-            dkim: &self.dkim,
+            dkim: self.dkim.iter().collect(),
             dmarc: DmarcPolicy::None,
             sts: Some(StsMode::Testing),
             key_hash: Some([0xab; 32]),

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use cell_model::account::Role;
 use cell_model::config::{DeliveryConfig, MailConfig, RelayConfig};
+use cell_model::mail::{DkimKey, DkimState, MailPurpose};
 
-use super::{known, username};
+use super::{NOW, known, username};
 use crate::mail::{
-    MailAliasView, MailProtocol, MailSecurity, MailServerView, MailTable, MailView, OwnMailView,
-    PersonView,
+    MailAliasView, MailProtocol, MailRecordView, MailRecordsView, MailSecurity, MailServerView,
+    MailTable, MailView, OwnMailView, PersonView,
 };
 use crate::query::MailLookup;
 
@@ -31,6 +32,31 @@ pub(super) fn settings() -> MailView {
             username: Some(known("home@example.net")),
         }),
         relay_password_set: true,
+    }
+}
+
+pub(super) fn records() -> MailRecordsView {
+    MailRecordsView {
+        records: vec![MailRecordView {
+            name: "home.cell".to_owned(),
+            kind: "MX".to_owned(),
+            value: "10 mail.home.cell.".to_owned(),
+            ttl_s: 3_600,
+            purpose: MailPurpose::Receive,
+            description: MailPurpose::Receive.words().to_owned(),
+            needed: true,
+        }],
+        zone: "; Mail of home.cell\nhome.cell. 3600 IN MX 10 mail.home.cell.\n".to_owned(),
+    }
+}
+
+pub(super) fn dkim_key(state: DkimState) -> DkimKey {
+    DkimKey {
+        selector: known("c202611"),
+        domain: known("home.cell"),
+        state,
+        since: NOW,
+        public: "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A".to_owned(),
     }
 }
 

@@ -7,7 +7,7 @@ use cell_model::status::State;
 
 use super::{NOW, known};
 use crate::view::{
-    FailedUpdateView, GuideView, KeptDataView, MailServerView, OfferView, RefreshState,
+    FailedUpdateView, GuideView, KeptDataView, MailboxesView, OfferView, RefreshState,
     ServiceContainerView, ServiceLogLine, ServiceUpdateView, ServiceUsageView, ServiceView,
     ServiceVolumeView, SettingKindView, SettingView, SourceView, WellKnownView,
 };
@@ -56,7 +56,7 @@ pub(super) fn service() -> ServiceView {
                 host: "files.home.cell".to_owned(),
             })
             .into(),
-        mail: Some(MailServerView {
+        mail: Some(MailboxesView {
             domain: known("home.cell"),
             host: known("mail.home.cell"),
         }),
