@@ -21,7 +21,9 @@ use cell_plan::services::guides;
 
 use crate::answer::{cut, parse_cursor};
 use crate::edit::Edit;
-use crate::edit::services::{answer, install, needed_by, not_offered, refuse_taken_ports, update};
+use crate::edit::services::{
+    answer, has_something_to_publish, install, needed_by, not_offered, refuse_taken_ports, update,
+};
 use crate::{Core, sources};
 
 impl Core {
@@ -192,6 +194,7 @@ impl Core {
         });
         let guides = guides.collect();
         let hosts = manifest.routes.iter();
+        let published = has_something_to_publish(&manifest).then_some(service.published);
         let newest = next.as_ref().map_or(manifest.release, |next| next.release);
         ServiceView {
             id: id.clone(),
@@ -201,7 +204,7 @@ impl Core {
             release: manifest.release,
             enabled: service.enabled,
             groups: service.groups.clone(),
-            published: (!manifest.routes.is_empty()).then_some(service.published),
+            published,
             state: status.0,
             since: status.2,
             detail: status.1,

@@ -133,8 +133,7 @@ pub(super) fn change(
         check_groups(config, groups.as_ref())?;
         after.groups.clone_from(groups);
     }
-    let from_outside = |port: &Port| port.from == LetIn::Internet;
-    if after.published && manifest.routes.is_empty() && !manifest.ports.iter().any(from_outside) {
+    if after.published && !has_something_to_publish(&manifest) {
         return Err(nothing_to_publish(&manifest));
     }
     for (key, answer) in &update.answers {
@@ -176,6 +175,12 @@ pub(super) fn change(
         id.to_string(),
         summary,
     ))
+}
+
+/// Whether there is something that the internet could reach.
+pub(crate) fn has_something_to_publish(manifest: &Manifest) -> bool {
+    let from_outside = |port: &Port| port.from == LetIn::Internet;
+    !manifest.routes.is_empty() || manifest.ports.iter().any(from_outside)
 }
 
 /// Whether all that is asked is that the internet does not reach it: nobody has to wait with that.
