@@ -1,5 +1,7 @@
 //! Every operation, one row each. Routes, the OpenAPI description and generated tests come from here.
 
+mod mail;
+
 use cell_control::action::{
     AccountForm, AccountUpdate, FirmwareFetch, PasswordChange, PasswordReset, TestResult, Verbosity,
 };
@@ -61,8 +63,12 @@ const USED_PASSKEY: &str = r#"{"credential_id":"AAAA","client_data":"AAAA","auth
 /// Bytes of the longest bundle: both partitions of a slot, all different, and a header.
 const BUNDLE_LIMIT: usize = 700 << 20;
 
-/// The table.
-pub(crate) static ROWS: &[Row] = &[
+/// All of them.
+pub(crate) fn rows() -> impl Iterator<Item = &'static Row> + Clone {
+    ROWS.iter().chain(mail::ROWS)
+}
+
+static ROWS: &[Row] = &[
     Row::get("/health", "health", handler!(setup::health))
         .is(Access::Open, "Whether the box is up.")
         .answers::<HealthAnswer>(),
