@@ -232,7 +232,7 @@ impl Core {
         let mut ended = self.open_to(username);
         ended.removal = self.people().removed_app_passwords.end_of(username);
         ended.remove_from(&mut batch)?;
-        let departure = Self::departure_of(&config, username);
+        let departure = self.departure_of(&config, username);
         if let Some(departure) = &departure {
             departure::put(&mut batch, departure)?;
         }

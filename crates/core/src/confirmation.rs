@@ -361,6 +361,7 @@ impl Core {
             self.put_relay_password(&mut batch, None)?;
             keys.relay_password = None;
         }
+        self.settle_certificates(&mut batch, &mut keys, &undone)?;
         submit::put_documents(&mut batch, documents::changes(Some(&config), &undone))?;
         let ca = self.authority_for(Some(&config), &undone)?;
         for record in ca.iter().flat_map(PreparedCa::records) {

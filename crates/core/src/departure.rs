@@ -17,13 +17,17 @@ use cell_model::spec::{PersonCommandSpec, ServiceSpec};
 use cell_store::Batch;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use crate::Core;
 use crate::people::DEPARTURES;
 use crate::set_up::internal;
+use crate::{Core, sources};
 
 /// Ends of access come by themselves; what could not be told is told again.
 const LOOK: Duration = Duration::from_secs(15);
+/// What was on its way when somebody's things were removed may have come after that: they are removed once more after this
+/// time, before somebody else can have the name.
+const AFTERMATH: Duration = Duration::from_secs(60);
 
 /// Somebody who has left, and the services that still have something of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +49,8 @@ struct State {
     due: BTreeSet<(Option<ServiceId>, Username)>,
     /// Who could use a service at the last look.
     admitted: BTreeMap<ServiceId, BTreeSet<Username>>,
+    /// Whose things were removed once, and when.
+    removed: BTreeMap<(ServiceId, Username), Instant>,
 }
 
 impl Core {
@@ -54,15 +60,22 @@ impl Core {
         self.dismissals.woken.notify_one();
     }
 
-    /// A departure of somebody whom services that have something of them can be told of; `None` if there is none.
-    pub(crate) fn departure_of(config: &Config, username: &Username) -> Option<Departure> {
+    /// A departure of somebody whom services that have something of them can be told of; `None` if there is none. Services
+    /// that were removed and left their data have something, too.
+    pub(crate) fn departure_of(&self, config: &Config, username: &Username) -> Option<Departure> {
         let installed = config.services.installed.iter();
-        let keeping = installed.filter(|(_, service)| {
+        let installed = installed.filter(|(_, service)| {
             let manifest = Manifest::parse(service.manifest.as_bytes());
-            let accounts = manifest.ok().and_then(|manifest| manifest.accounts);
-            accounts.is_some_and(|accounts| accounts.remove.is_some())
+            manifest.is_ok_and(|manifest| removes_people(&manifest))
         });
-        let services: BTreeSet<ServiceId> = keeping.map(|(id, _)| id.clone()).collect();
+        let library = self.library().ok();
+        let kept = config.services.kept.keys().filter(|id| {
+            let offer = |library: &Arc<_>| sources::offer(library, &config.services, id).ok();
+            let offer = library.as_ref().and_then(offer);
+            offer.is_none_or(|offer| removes_people(&offer.manifest))
+        });
+        let installed = installed.map(|(id, _)| id);
+        let services: BTreeSet<ServiceId> = installed.chain(kept).cloned().collect();
         (!services.is_empty()).then(|| Departure {
             username: username.clone(),
             services,
@@ -81,8 +94,8 @@ impl Core {
             "name_departing",
             "What services have of this name is still being removed",
             format!(
-                "Somebody called {username} was removed, and {services} may still have what was theirs. It goes as soon as \
-                 that service runs: start it, or choose another name."
+                "Somebody called {username} was removed, and {services} may still have what was theirs. It goes within two \
+                 minutes of that service's running: start or install it, delete what it has kept, or choose another name."
             ),
         ))
     }
@@ -153,15 +166,33 @@ impl Core {
         }
         for departure in departures {
             let mut left = departure.services.clone();
+            left.retain(|id| self.has_something(id));
             for service in &told {
                 let remove = service
                     .remove
                     .as_ref()
                     .filter(|remove| runs(service, remove));
-                if let Some(remove) = remove.filter(|_| left.contains(&service.id))
-                    && self.told(service, remove, &departure.username).await
+                let Some(remove) = remove.filter(|_| left.contains(&service.id)) else {
+                    continue;
+                };
+                let about = (service.id.clone(), departure.username.clone());
+                let removed = self.dismissals.state().removed.get(&about).copied();
+                if removed.is_some_and(|removed| removed.elapsed() < AFTERMATH)
+                    || !self.told(service, remove, &departure.username).await
                 {
-                    left.remove(&service.id);
+                    continue;
+                }
+                match removed {
+                    None => drop(
+                        self.dismissals
+                            .state()
+                            .removed
+                            .insert(about, Instant::now()),
+                    ),
+                    Some(_) => {
+                        self.dismissals.state().removed.remove(&about);
+                        left.remove(&service.id);
+                    }
                 }
             }
             if left != departure.services {
@@ -172,6 +203,21 @@ impl Core {
                 .await;
             }
         }
+    }
+
+    /// Whether a service may still have something of people that it removes when it is told.
+    fn has_something(&self, id: &ServiceId) -> bool {
+        let desired = self.desired.borrow();
+        let services = desired.config.as_ref().map(|config| &config.services);
+        services.is_some_and(|services| {
+            let installed = services.installed.get(id);
+            let manifest = installed.map(|service| Manifest::parse(service.manifest.as_bytes()));
+            match manifest {
+                Some(Ok(manifest)) => removes_people(&manifest),
+                Some(Err(_)) => true,
+                None => services.kept.contains_key(id),
+            }
+        })
     }
 
     /// Whether a service took what it was told about somebody.
@@ -203,8 +249,11 @@ impl Core {
         let Some(config) = desired.config.as_ref() else {
             return;
         };
+        let everybody: BTreeSet<Username>;
         let admitted: BTreeMap<ServiceId, BTreeSet<Username>> = {
             let people = self.people();
+            let left = people.departures.keys();
+            everybody = people.accounts.keys().chain(left).cloned().collect();
             let of = |service: &&ServiceSpec| {
                 let accounts = people.accounts.values();
                 let may_use = accounts.filter(|account| {
@@ -220,13 +269,18 @@ impl Core {
         let State {
             due,
             admitted: before,
+            ..
         } = &mut *state;
-        for (id, names) in before.iter() {
-            let Some(now) = admitted.get(id) else {
-                continue;
+        for (id, now) in &admitted {
+            let gone: Vec<Username> = match before.get(id) {
+                Some(names) => names.difference(now).cloned().collect(),
+                // Who was signed in before the box knew of the service, or before it was started, signs in anew.
+                None => everybody.iter().cloned().collect(),
             };
-            let gone = names.difference(now).cloned();
-            due.extend(gone.map(|username| (Some(id.clone()), username)));
+            due.extend(
+                gone.into_iter()
+                    .map(|username| (Some(id.clone()), username)),
+            );
         }
         *before = admitted;
     }
@@ -277,6 +331,11 @@ impl Dismissals {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+fn removes_people(manifest: &Manifest) -> bool {
+    let accounts = manifest.accounts.as_ref();
+    accounts.is_some_and(|accounts| accounts.remove.is_some())
 }
 
 pub(crate) fn put(batch: &mut Batch, departure: &Departure) -> Result<(), Problem> {

@@ -1,7 +1,7 @@
 //! The keys that mail is signed with: a record each, and the private half sealed beside it.
 //!
-//! A private half is destroyed as soon as nothing is signed with it any more. Keys have no history: taking back a
-//! revision brings none back.
+//! A private half is destroyed as soon as nothing is signed with it any more. Keys have no history: taking back a revision
+//! brings none back. Those of a former domain rest, so that a domain that is come back to has its own again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use cell_model::secret::Secret;
 use cell_plan::mail::dkim::{self, DkimNext, DkimSeen};
 use cell_plan::resolve::Keys;
 use cell_store::{Batch, Store, Tree};
-use cell_vault::{DkimPair, Sealer};
+use cell_vault::{DkimPair, Sealer, random_bytes};
 
 use crate::authorise::setup_required;
 use crate::keys::{KeyError, open_text};
@@ -29,6 +29,8 @@ use crate::{Core, submit};
 
 /// Keys by selector.
 const KEYS: Tree = Tree::new("dkim_keys");
+/// Keys of former domains that are kept, the newest of them.
+const FORMER: usize = 8;
 /// How often is looked whether a key's time has come.
 const LOOK: Duration = Duration::from_secs(600);
 
@@ -54,12 +56,12 @@ pub(crate) fn open(
 }
 
 impl Core {
-    /// All keys, by selector.
+    /// Keys of the present domain, by selector.
     pub(crate) fn dkim_keys(&self) -> Page<DkimKey> {
-        Page {
-            items: self.desired.borrow().keys.dkim.clone(),
-            next: None,
-        }
+        let desired = self.desired.borrow();
+        let domain = desired.config.as_ref().map(|config| &config.domain.name);
+        let items = domain.map_or_else(Vec::new, |domain| of_domain(&desired.keys.dkim, domain));
+        Page { items, next: None }
     }
 
     /// Makes a key that takes over once its record is seen in DNS.
@@ -68,34 +70,35 @@ impl Core {
         identity: &Identity,
         caller: &Caller,
     ) -> Result<Outcome, Problem> {
+        let pair = self.new_pair().await?;
+        let _writer = self.writer_for(identity, caller).await?;
         let event = submit::event("mail.dkim.add", identity, caller);
-        let key = self.make_dkim_key(event, Some(identity.username.clone()));
-        Ok(Outcome::DkimKeyAdded(Box::new(key.await?)))
+        let by = Some(identity.username.clone());
+        let key = self.keep_new_key(pair, event, by).await?;
+        Ok(Outcome::DkimKeyAdded(Box::new(key)))
     }
 
-    async fn make_dkim_key(
+    /// Takes seconds, and so the writer does not wait for it.
+    async fn new_pair(&self) -> Result<DkimPair, Problem> {
+        self.refuse_second_key(&self.mail_domain()?)?;
+        let pair = tokio::task::spawn_blocking(DkimPair::generate).await;
+        let pair = pair.map_err(|error| internal(&error))?;
+        pair.map_err(|error| internal(&error))
+    }
+
+    async fn keep_new_key(
         &self,
+        pair: DkimPair,
         event: AuditEvent,
         by: Option<Username>,
     ) -> Result<DkimKey, Problem> {
         let domain = self.mail_domain()?;
         self.refuse_second_key(&domain)?;
-        let pair = tokio::task::spawn_blocking(DkimPair::generate).await;
-        let pair = pair.map_err(|error| internal(&error))?;
-        let pair = pair.map_err(|error| internal(&error))?;
-
-        let _writer = self.writer.lock().await;
-        let domain = self.mail_domain()?;
-        self.refuse_second_key(&domain)?;
         let mut keys = self.own_keys();
         let now = (self.clock)();
-        let selector = dkim::new_selector(&keys.dkim, now).map_err(|error| {
-            Problem::conflict(
-                "no_selector",
-                "There have been too many keys this month",
-                format!("A selector {error}. Make the next key in another month."),
-            )
-        })?;
+        let chance = random_bytes().map_err(|error| internal(&error))?;
+        let selector = dkim::new_selector(&keys.dkim, now, u16::from_ne_bytes(chance));
+        let selector = selector.map_err(|error| internal(&error))?;
         let key = DkimKey {
             selector,
             domain,
@@ -155,7 +158,7 @@ impl Core {
         self.keep_dkim(&domain, next, None, event).await
     }
 
-    /// Keeps what has become of the keys. Those of a former domain go.
+    /// Keeps what has become of the keys of a domain.
     async fn keep_dkim(
         &self,
         domain: &Domain,
@@ -164,7 +167,12 @@ impl Core {
         mut event: AuditEvent,
     ) -> Result<(), Problem> {
         let mut keys = self.own_keys();
-        let left: BTreeSet<&DnsLabel> = next.keys.iter().map(|key| &key.selector).collect();
+        let others = keys.dkim.iter().filter(|key| key.domain != *domain);
+        let mut others: Vec<DkimKey> = others.cloned().collect();
+        others.sort_by_key(|key| std::cmp::Reverse(key.since));
+        others.truncate(FORMER);
+        let kept = [next.keys.as_slice(), others.as_slice()].concat();
+        let left: BTreeSet<&DnsLabel> = kept.iter().map(|key| &key.selector).collect();
         let gone = keys.dkim.iter().map(|key| &key.selector);
         let gone: BTreeSet<DnsLabel> = gone.filter(|name| !left.contains(name)).cloned().collect();
         let changed: Vec<&DkimKey> = next
@@ -193,7 +201,8 @@ impl Core {
         }
         event = event.detail(told.join(", "));
         self.commit(batch, event).await?;
-        keys.dkim = next.keys;
+        keys.dkim = kept;
+        keys.dkim.sort_by(|a, b| a.selector.cmp(&b.selector));
         self.publish_dkim(keys);
         Ok(())
     }
@@ -220,13 +229,17 @@ impl Core {
         let Ok(domain) = self.mail_domain() else {
             return Ok(());
         };
-        // What is kept now is lost when the box goes back to its version of before.
-        if self.refuse_during_trial().is_err() {
+        // What is kept now is lost when the box goes back to its version of before; and a domain that nobody has confirmed
+        // may be gone in a moment.
+        if self.refuse_during_trial().is_err() || self.confirmation().is_some() {
             return Ok(());
         }
-        if dkim::is_wanted(&of_domain(&self.own_keys().dkim, &domain)) {
+        let keys = of_domain(&self.own_keys().dkim, &domain);
+        if dkim::is_wanted(&keys) || dkim::is_rotation_due(&keys, (self.clock)()) {
+            let pair = self.new_pair().await?;
+            let _writer = self.writer.lock().await;
             let event = AuditEvent::new("mail.dkim.add");
-            self.make_dkim_key(event, None).await?;
+            self.keep_new_key(pair, event, None).await?;
         }
         self.advance_dkim(&BTreeMap::new()).await
     }

@@ -308,7 +308,7 @@ impl Core {
     }
 
     /// Makes keys for services that have a certificate of their own, and destroys those of services that are gone.
-    fn settle_certificates(
+    pub(crate) fn settle_certificates(
         &self,
         batch: &mut Batch,
         keys: &mut Keys,

@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 
 use cell_model::config::{Config, DeliveryConfig};
 use cell_model::mail::{DkimKey, DkimState, MailPurpose, MailRecord};
-use cell_model::name::{Domain, NameError, RecordOwner, ServiceId};
+use cell_model::name::{DnsLabel, Domain, NameError, RecordOwner, ServiceId};
 use cell_model::spec::{MailSpec, RelaySpec, ZoneData, ZoneRecord};
 
 use crate::resolve::Keys;
@@ -153,7 +153,12 @@ pub(crate) fn handed(config: &Config, keys: &Keys) -> MailSpec {
                 .map(|(username, password)| (username.as_str().to_owned(), password.clone())),
         }
     });
+    let present = |selector: &DnsLabel| {
+        let mut keys = keys.dkim.iter();
+        keys.any(|key| key.selector == *selector && key.domain == config.domain.name)
+    };
     let private = keys.dkim_private.iter();
+    let private = private.filter(|(selector, _)| present(selector));
     let signing = dkim::signing(&keys.dkim, &config.domain.name);
     MailSpec {
         relay,

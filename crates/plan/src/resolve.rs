@@ -410,7 +410,7 @@ fn dns(
                 vpn: home.vpn.iter().copied().collect(),
                 vpn_sources,
             },
-            services: services.hosts(),
+            services: services.answered_hosts(),
             names: names(peers),
             records: config.dns.records.clone(),
             made: mail_records(config, input.keys),

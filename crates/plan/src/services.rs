@@ -76,8 +76,8 @@ pub struct Services {
     pub internet: BTreeSet<Ipv4Addr>,
     /// What Caddy answers.
     pub routes: Vec<RouteSpec>,
-    /// The labels that ports are found by.
-    pub port_hosts: BTreeSet<PartName>,
+    /// The labels that ports are found by, and whose they are.
+    pub port_hosts: BTreeMap<PartName, ServiceId>,
     /// What the box passes on.
     pub ports: BTreeSet<PortSpec>,
     /// What of that is for the internet too.
@@ -91,11 +91,32 @@ pub struct Services {
 }
 
 impl Services {
-    /// The labels of the domain that services have: of what the reverse proxy answers, if there is one, and of ports.
+    /// The labels of the domain that services have.
     pub fn hosts(&self) -> BTreeSet<DnsLabel> {
-        let proxied = self.proxy.iter().flat_map(|_| &self.routes);
-        let routes = proxied.map(|route| &route.host);
-        routes.chain(&self.port_hosts).map(label).collect()
+        let routes = self.routes.iter().map(|route| &route.host);
+        routes.chain(self.port_hosts.keys()).map(label).collect()
+    }
+
+    /// Those of them that lead somewhere: what the reverse proxy is to answer does not while there is none.
+    pub fn answered_hosts(&self) -> BTreeSet<DnsLabel> {
+        match self.proxy {
+            Some(_) => self.hosts(),
+            None => self.port_hosts.keys().map(label).collect(),
+        }
+    }
+
+    /// Refuses a host that another service has.
+    fn refuse_taken_host(&self, host: &PartName) -> Result<(), ServiceProblem> {
+        let mut routes = self.routes.iter();
+        let route = routes.find(|route| route.host == *host);
+        let port = self.port_hosts.get(host);
+        match route.map(|route| &route.service).or(port) {
+            Some(other) => Err(ServiceProblem::Taken {
+                what: format!("the host {host}"),
+                other: other.clone(),
+            }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -408,6 +429,7 @@ fn add(
         remove: accounts
             .and_then(|accounts| Some(person_command(accounts.remove.as_ref()?, &values))),
     });
+    let hosts = hosts.into_iter().map(|host| (host, manifest.id.clone()));
     services.port_hosts.extend(hosts);
     Ok(())
 }

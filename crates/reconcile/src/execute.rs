@@ -73,11 +73,14 @@ pub(crate) async fn execute(
         Step::Containers(spec) => {
             // One that cannot be brought keeps nobody but its own service.
             let brought = bring(parts, spec).await;
-            // Nothing starts before it finds what it is handed.
+            // What starts finds what it is handed; what is not so far fails, and is started again.
             let handed = limited(LIMIT, parts.handing.hand(spec, now)).await;
-            let told = to_tell(parts, spec).await;
+            let running = in_time(LIMIT, to_tell(parts, spec)).await;
             let applied = limited(CONTAINERS_LIMIT, apply(parts, spec, resting)).await;
-            let told = tell(parts, spec, told?).await;
+            let told = match running {
+                Ok(running) => in_time(CONTAINERS_LIMIT, tell(parts, spec, running)).await,
+                Err(error) => Err(error),
+            };
             // Why an image was not brought tells more than that it is not there.
             brought.and(handed).and(applied).and(told)
         }
@@ -222,9 +225,17 @@ pub(crate) async fn limited<T, E: Error + Send + Sync + 'static>(
     limit: Duration,
     act: impl Future<Output = Result<T, E>>,
 ) -> Result<T, StepError> {
-    match tokio::time::timeout(limit, act).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(chain(&error).into()),
-        Err(_) => Err(format!("no end within {} s", limit.as_secs()).into()),
-    }
+    in_time(limit, async {
+        act.await.map_err(|error| chain(&error).into())
+    })
+    .await
+}
+
+/// As [`limited`], for what knows itself how to say what went wrong.
+async fn in_time<T>(
+    limit: Duration,
+    act: impl Future<Output = Result<T, StepError>>,
+) -> Result<T, StepError> {
+    let ended = tokio::time::timeout(limit, act).await;
+    ended.unwrap_or_else(|_| Err(format!("no end within {} s", limit.as_secs()).into()))
 }

@@ -88,7 +88,9 @@ impl Hands {
         now: Timestamp,
     ) -> Result<(), String> {
         let folder = names::handed(&self.folder, &service.id, hand);
-        make_folder(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        make_folder(&self.folder, 0o700)
+            .and_then(|()| make_folder(&folder, 0o755))
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
         match hand {
             Hand::People => {
                 let realm = spec.realm.clone().unwrap_or_else(CellName::before_setup);
@@ -184,34 +186,54 @@ impl Hands {
         Ok(())
     }
 
-    /// Takes away what was handed to services that are gone.
+    /// Takes away what is handed to nobody any more, whoever it was that put it there.
     async fn forget(&self, spec: &ContainersSpec) {
-        let known = |id: &ServiceId| spec.services.iter().any(|service| service.id == *id);
+        let is_handed = |id: &str, hand: &str| {
+            let mut services = spec.services.iter();
+            let service = services.find(|service| service.id.as_str() == id);
+            service.is_some_and(|service| hands_of(service).iter().any(|own| own.word() == hand))
+        };
         for id in self.listener.answered_services().await {
-            if !known(&id)
+            if !is_handed(id.as_str(), Hand::People.word())
                 && let Err(error) = self.listener.answer_service(&id, None).await
             {
                 tracing::warn!(service = %id, %error, "sockets of a service are still answered");
             }
         }
-        let mut held = self.held();
-        let gone: Vec<_> = held
-            .files
-            .keys()
-            .filter(|(id, _)| !known(id))
-            .cloned()
-            .collect();
-        for about in gone {
-            let folder = names::handed(&self.folder, &about.0, about.1);
-            if let Err(error) = keep_only(&folder, |_| false) {
-                tracing::warn!(folder = %folder.display(), %error, "what a service was handed is still there");
+        for folder in folders(&self.folder).iter().flat_map(|path| folders(path)) {
+            let mut words = folder
+                .components()
+                .rev()
+                .filter_map(|part| part.as_os_str().to_str());
+            let (hand, id) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+            if is_handed(id, hand) {
                 continue;
             }
-            held.files.remove(&about);
-            held.certificates.remove(&about.0);
-            held.untold.remove(&about);
+            if let Err(error) = keep_only(&folder, |_| false) {
+                tracing::warn!(folder = %folder.display(), %error, "what a service was handed is still there");
+            }
         }
+        let is_held = |id: &ServiceId, hand: Hand| is_handed(id.as_str(), hand.word());
+        let mut held = self.held();
+        held.files.retain(|(id, hand), _| is_held(id, *hand));
+        held.certificates
+            .retain(|id, _| is_held(id, Hand::Certificate));
+        held.untold.retain(|(id, hand)| is_held(id, *hand));
     }
+}
+
+/// What any container of a service is handed.
+fn hands_of(service: &ServiceSpec) -> BTreeSet<Hand> {
+    let containers = service.containers.iter();
+    let hands = containers.flat_map(|container| container.hands.iter().copied());
+    hands.collect()
+}
+
+/// The folders in a folder; none where it is not there.
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    folders.map(|entry| entry.path()).collect()
 }
 
 #[async_trait]
@@ -220,11 +242,7 @@ impl Handing for Hands {
         self.forget(spec).await;
         let mut first = Ok(());
         for service in &spec.services {
-            let containers = service.containers.iter();
-            let hands: BTreeSet<Hand> = containers
-                .flat_map(|container| container.hands.iter().copied())
-                .collect();
-            for hand in hands {
+            for hand in hands_of(service) {
                 if let Err(problem) = self.fill(service, hand, spec, now).await {
                     tracing::warn!(service = %service.id, %hand, problem, "a service is not handed what it needs");
                     first = first.and(Err(HandingError {
@@ -272,9 +290,9 @@ fn login(mail: &MailSpec) -> Files {
     Files::from([(LOGIN.to_owned(), Secret::new(line.unwrap_or_default()))])
 }
 
-/// Whoever it is outside passes through the folders above, and cannot look around.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o755).create(folder)
+/// Nobody but root gets to the one of all services; what is in it is bound into their containers.
+fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(mode).create(folder)
 }
 
 /// Puts a file in its place whole.

@@ -108,7 +108,7 @@ fn root(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Manifest> {
     let ports = outside::ports(reader, root, &known);
     let edges = outside::edges(reader, root, &known);
     let accounts = people::accounts(reader, root, &known);
-    check_hands(reader, &containers, accounts.as_ref(), &ports);
+    check_hands(reader, id.as_ref(), &containers, accounts.as_ref(), &ports);
     if accounts
         .as_ref()
         .is_some_and(|accounts| accounts.header.is_some())
@@ -151,6 +151,7 @@ fn root(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Manifest> {
 /// What is handed in is about something.
 fn check_hands(
     reader: &mut Reader<'_>,
+    id: Option<&ServiceId>,
     containers: &[Container],
     accounts: Option<&Accounts>,
     ports: &[Port],
@@ -165,6 +166,12 @@ fn check_hands(
         let message =
             "accounts.socket = true and a [[container]] with hands = [\"people\"] go together";
         reader.report(0, message);
+    }
+    for hand in [Hand::Dkim, Hand::Relay] {
+        if handed(hand) && id.is_some_and(|id| *id != ServiceId::mail()) {
+            let message = format!("the hand {hand} is for the service mail alone");
+            reader.report(0, message);
+        }
     }
     if handed(Hand::Certificate) && !named {
         let message = "the hand certificate needs a [[port]] with a host: it is of that name";

@@ -492,6 +492,19 @@ fn what_does_not_fit_together_is_told() {
     }
 }
 
+#[test]
+fn what_mail_is_sent_with_is_handed_to_mail_alone() {
+    for hand in ["dkim", "relay"] {
+        let more = PORTS.replace("\"certificate\"]", &format!("\"certificate\", \"{hand}\"]"));
+        assert!(parse(&more).is_ok(), "{hand}");
+        let other = more.replace("id = \"mail\"", "id = \"post\"");
+        let findings = parse(&other).expect_err(hand).findings;
+        let told = format!("the hand {hand} is for the service mail alone");
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].message, told);
+    }
+}
+
 /// A service that answers at ports, asks who somebody is, and is handed its certificate.
 const PORTS: &str = r#"schema = 1
 id = "mail"

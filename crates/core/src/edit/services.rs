@@ -43,7 +43,7 @@ pub(crate) fn install(
         };
         add(&mut after, offer, answers)?;
     }
-    check(&after, offers.iter().map(|offer| &offer.manifest))?;
+    check(config, &after, offers.iter().map(|offer| &offer.manifest))?;
     let with = match needed {
         [] => String::new(),
         needed => {
@@ -168,7 +168,7 @@ pub(super) fn change(
         .services
         .installed
         .insert(id.clone(), Arc::new(after));
-    check(&changed, [&manifest])?;
+    check(config, &changed, [&manifest])?;
     Ok(Edit::new(
         changed,
         "service.change",
@@ -363,11 +363,12 @@ pub(crate) fn needed_by(
 
 /// Refuses services that could not run beside what is there.
 fn check<'a>(
-    config: &Config,
+    before: &Config,
+    after: &Config,
     services: impl IntoIterator<Item = &'a Manifest>,
 ) -> Result<(), Problem> {
     let manifests: Vec<&Manifest> = services.into_iter().collect();
-    let mut running = config.clone();
+    let mut running = after.clone();
     for manifest in &manifests {
         // What is wrong with one that does not run would be found when it is to run, and nobody looks then.
         // Nor would somebody see who has no port while its update is on trial.
@@ -377,12 +378,15 @@ fn check<'a>(
         }
     }
     let found = services::of(&running, None);
-    for manifest in manifests {
+    for manifest in &manifests {
         if let Some(problem) = found.problems.get(&manifest.id) {
             return Err(problem_of(manifest, problem));
         }
     }
-    Ok(())
+    let last = manifests.last();
+    last.map_or(Ok(()), |last| {
+        update::refuse_to_stop(before, &found.problems, last)
+    })
 }
 
 fn problem_of(manifest: &Manifest, problem: &ServiceProblem) -> Problem {

@@ -10,7 +10,7 @@ use cell_control::app_password::AppPasswordForm;
 use cell_control::caller::Caller;
 use cell_model::account::Role;
 use cell_model::config::{DataConfig, GroupConfig, ServiceConfig};
-use cell_model::name::ServiceId;
+use cell_model::name::{ServiceId, Username};
 use cell_model::problem::Problem;
 use cell_model::secret::Secret;
 
@@ -18,8 +18,15 @@ use super::home::{Home, clock, code};
 
 const WEB: &str = "cell.mail.web";
 const DIGEST: &str = "sha256:0011223344556677889900112233445566778899001122334455667788990011";
+const DATA: DataConfig = DataConfig {
+    slot: 1,
+    number: 1,
+    lasting: 2,
+};
 /// Longer than what is due takes to be told.
-const A_WHILE: Duration = Duration::from_secs(60);
+const A_WHILE: Duration = Duration::from_secs(50);
+/// Longer than whatever comes late is waited for.
+const LONGER: Duration = Duration::from_secs(40);
 
 fn mail() -> ServiceId {
     "mail".parse().unwrap()
@@ -34,19 +41,29 @@ pub(super) async fn install(home: &Home) {
          end = {{ container = \"web\", command = [\"kick\", \"{{username}}\"] }}\n\
          remove = {{ container = \"web\", command = [\"forget\", \"{{username}}\"] }}\n"
     );
-    let data = DataConfig {
-        slot: 1,
-        number: 1,
-        lasting: 2,
-    };
-    let service = ServiceConfig::new(manifest, data, BTreeMap::new());
+    let service = ServiceConfig::new(manifest, DATA, BTreeMap::new());
     home.core.desired.send_modify(|desired| {
         let config = desired.config.as_mut().map(Arc::make_mut).unwrap();
+        config.services.kept.remove(&mail());
         config.services.installed.insert(mail(), Arc::new(service));
     });
     until(home, |state| state == Some(ContainerState::Running)).await;
-    // Who may use it is known from the next look on.
+    // Who may use it is known from the next look on; before that, all who might be signed in are told of.
     tokio::time::sleep(A_WHILE).await;
+    home.containers.take_ran();
+}
+
+fn name(text: &str) -> Username {
+    text.parse().unwrap()
+}
+
+/// Removes the service, and leaves what it has kept.
+fn leave_data(home: &Home) {
+    home.core.desired.send_modify(|desired| {
+        let config = desired.config.as_mut().map(Arc::make_mut).unwrap();
+        config.services.installed.remove(&mail());
+        config.services.kept.insert(mail(), DATA);
+    });
 }
 
 async fn until(home: &Home, is_so: impl Fn(Option<ContainerState>) -> bool) {
@@ -149,21 +166,47 @@ async fn of_who_was_removed_everything_goes_before_the_name_is_free() {
     );
     add(&home, "carl").await.unwrap();
 
-    // Neither a restart nor its return without the service changes that.
+    // Neither a restart changes that, nor its removal, as long as it left its data.
     let home = home.restart().await;
+    assert!(home.core.people().departures.contains_key(&name("berta")));
+    leave_data(&home);
+    tokio::time::sleep(A_WHILE).await;
     assert_eq!(
         code(add(&home, "berta").await),
         (409, "name_departing".to_owned())
     );
     install(&home).await;
-    assert_eq!(told(&home).await, [format!("{WEB}: forget berta")]);
+    // What was on its way goes too, before the name is free.
+    let forget = [format!("{WEB}: forget berta")];
+    assert_eq!(
+        code(add(&home, "berta").await),
+        (409, "name_departing".to_owned())
+    );
+    tokio::time::sleep(LONGER).await;
+    assert_eq!(home.containers.take_ran(), forget);
     add(&home, "berta").await.unwrap();
+
+    // Somebody removed while only data was left; it is deleted then.
+    leave_data(&home);
+    remove(&home, "carl").await;
+    assert_eq!(
+        code(add(&home, "carl").await),
+        (409, "name_departing".to_owned())
+    );
+    home.core.desired.send_modify(|desired| {
+        let config = desired.config.as_mut().map(Arc::make_mut).unwrap();
+        config.services.kept.clear();
+    });
+    tokio::time::sleep(A_WHILE).await;
+    add(&home, "carl").await.unwrap();
+    install(&home).await;
 
     // One that runs is told at once, first to end and then to forget.
     tokio::time::sleep(A_WHILE).await;
     remove(&home, "berta").await;
     let both = ["kick", "forget"].map(|word| format!("{WEB}: {word} berta"));
     assert_eq!(told(&home).await, both);
+    tokio::time::sleep(LONGER).await;
     add(&home, "berta").await.unwrap();
     let home = home.restart().await;
     assert!(home.core.people().departures.is_empty());

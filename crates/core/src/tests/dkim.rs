@@ -1,6 +1,7 @@
 //! Keys that mail is signed with: made by themselves, shown, taken into use, destroyed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cell_control::action::{Action, Outcome};
@@ -126,10 +127,14 @@ async fn keys_come_sign_and_go() {
         panic!("no key: {made:?}");
     };
     sign_with(&home, &second.selector).await.unwrap();
-    assert_eq!(
-        states(&keys(&home).await),
-        [DkimState::Retiring, DkimState::Signing]
-    );
+    for (selector, state) in [
+        (&first.selector, DkimState::Retiring),
+        (&second.selector, DkimState::Signing),
+    ] {
+        let keys = keys(&home).await;
+        let key = keys.iter().find(|key| key.selector == *selector);
+        assert_eq!(key.map(|key| key.state), Some(state));
+    }
     let next = second.selector.to_string();
     until_handed(&home, (vec![next.clone()], Some(next.clone()))).await;
     assert_eq!(
@@ -147,6 +152,37 @@ async fn keys_come_sign_and_go() {
         (desired.keys.dkim_private.clone(), desired.keys.dkim.clone())
     };
     let opened = crate::dkim::open(&home.core.store, &home.core.sealer).unwrap();
-    assert_eq!(opened, (present, private));
+    assert_eq!(opened.1, private);
+    let selectors = |keys: &[DkimKey]| -> BTreeSet<DnsLabel> {
+        keys.iter().map(|key| key.selector.clone()).collect()
+    };
+    assert_eq!(selectors(&opened.0), selectors(&present));
     assert!(opened.1.contains_key(&second.selector));
+}
+
+#[tokio::test(start_paused = true)]
+async fn domain_that_is_tried_takes_no_key_away() {
+    let home = Home::set_up().await;
+    install(&home).await;
+    let key = first_key(&home).await;
+    sign_with(&home, &key.selector).await.unwrap();
+    let rename = |name: &str| {
+        home.core.desired.send_modify(|desired| {
+            let config = desired.config.as_mut().map(Arc::make_mut).unwrap();
+            config.domain.name = name.parse().unwrap();
+        });
+    };
+
+    // Another domain has another key, and the one of before is neither shown nor handed to anybody.
+    rename("cabin.cell");
+    let other = first_key(&home).await;
+    assert_eq!(other.domain.as_str(), "cabin.cell");
+    assert_ne!(other.selector, key.selector);
+    until_handed(&home, (vec![other.selector.to_string()], None)).await;
+
+    // Whoever comes back has theirs again.
+    rename("hut.cell");
+    let name = key.selector.to_string();
+    until_handed(&home, (vec![name.clone()], Some(name))).await;
+    assert_eq!(states(&keys(&home).await), [DkimState::Signing]);
 }

@@ -71,18 +71,17 @@ pub fn is_coming(keys: &[DkimKey]) -> bool {
     keys.any(|key| matches!(key.state, DkimState::Made | DkimState::Published))
 }
 
-/// The selector of a new key: `c` with year and month, and a letter where that is taken.
+/// The selector of a new key: `c` with year and month, and four digits of chance, so that it was never another one's, of a
+/// box before this one either: others remember records for days.
 ///
 /// # Errors
-/// When 27 keys were made in a month.
-pub fn new_selector(keys: &[DkimKey], now: Timestamp) -> Result<DnsLabel, NameError> {
-    let month = now.strftime("c%Y%m").to_string();
-    let names = std::iter::once(month.clone())
-        .chain(('a'..='z').map(|letter| format!("{month}{letter}")))
-        .find(|name| !keys.iter().any(|key| key.selector.as_str() == name));
-    names
-        .ok_or(NameError::Form("has no free name this month"))?
-        .parse()
+/// None that a time of this era can cause.
+pub fn new_selector(keys: &[DkimKey], now: Timestamp, chance: u16) -> Result<DnsLabel, NameError> {
+    let month = now.strftime("c%Y%m");
+    let is_taken = |name: &str| keys.iter().any(|key| key.selector.as_str() == name);
+    let names = (0..=u16::MAX).map(|step| format!("{month}-{:04x}", chance.wrapping_add(step)));
+    let mut free = names.filter(|name| !is_taken(name));
+    free.next().unwrap_or_default().parse()
 }
 
 /// Moves each key on as far as time and what was `seen` allow. What was not asked or not answered is not in `seen`.
@@ -254,10 +253,9 @@ mod tests {
     #[test]
     fn selector_says_the_month_and_is_never_taken() {
         let now = at(0);
-        assert_eq!(new_selector(&[], now).unwrap().as_str(), "c202611");
-        let mut keys = vec![key("c202611", DkimState::Signing, 0)];
-        assert_eq!(new_selector(&keys, now).unwrap().as_str(), "c202611a");
-        keys.extend(('a'..='z').map(|l| key(&format!("c202611{l}"), DkimState::Revoked, 0)));
-        assert!(new_selector(&keys, now).is_err());
+        let name = |keys: &[DkimKey], chance| new_selector(keys, now, chance).unwrap().to_string();
+        assert_eq!(name(&[], 0x2a), "c202611-002a");
+        let keys = ["c202611-ffff", "c202611-0000"].map(|name| key(name, DkimState::Revoked, 0));
+        assert_eq!(name(&keys, u16::MAX), "c202611-0001");
     }
 }

@@ -62,16 +62,7 @@ pub(super) fn routes(
 ) -> Result<Vec<RouteSpec>, ServiceProblem> {
     let mut routes = Vec::new();
     for route in &manifest.routes {
-        if let Some(other) = services
-            .routes
-            .iter()
-            .find(|other| other.host == route.host)
-        {
-            return Err(ServiceProblem::Taken {
-                what: format!("the host {}", route.host),
-                other: other.service.clone(),
-            });
-        }
+        services.refuse_taken_host(&route.host)?;
         let backend = ground.backend(manifest, &route.backend);
         routes.push(RouteSpec {
             service: manifest.id.clone(),
@@ -99,6 +90,9 @@ pub(super) fn ports(
 ) -> Result<Vec<PortSpec>, ServiceProblem> {
     let mut ports = Vec::new();
     for port in &manifest.ports {
+        if let Some(host) = &port.host {
+            services.refuse_taken_host(host)?;
+        }
         let is_same =
             |other: &&PortSpec| (other.protocol, other.port) == (port.protocol, port.port);
         if let Some(other) = services.ports.iter().find(is_same) {

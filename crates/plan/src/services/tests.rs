@@ -118,6 +118,35 @@ fn with_ports(id: &str) -> Sample {
 }
 
 #[test]
+fn no_device_and_no_record_has_the_name_of_a_service() {
+    let rest = "[[route]]\nhost = \"files\"\nbackend = \"web:80\"\n";
+    let data = DataConfig {
+        slot: 2,
+        number: 3,
+        lasting: 4,
+    };
+    let files = ServiceConfig::new(text("files", "", rest), data, BTreeMap::new());
+    let files = Arc::new(files);
+    for (name, code) in [
+        ("files", "name_taken"),
+        ("post", "name_taken"),
+        ("phone", ""),
+    ] {
+        let mut sample = with_ports("mail");
+        let config = sample.config.as_mut().unwrap();
+        let installed = &mut config.services.installed;
+        installed.insert("files".parse().unwrap(), Arc::clone(&files));
+        sample.add_peer(name, 2);
+        let config = sample.config.as_ref().unwrap();
+        let verdict = crate::lint::check(config, &sample.facts, &crate::resolve::vpn_interface());
+        let found = verdict
+            .err()
+            .map_or_else(String::new, |problem| problem.code.into_owned());
+        assert_eq!(found, code, "{name}");
+    }
+}
+
+#[test]
 fn ports_are_named_vouched_for_and_open_to_the_internet_once_published() {
     let mut sample = with_ports("mail");
     let key = Secret::new(vec![1; 8]);

@@ -230,6 +230,54 @@ fn update_leaves_a_service_open_and_keeps_nobody_from_closing_it() {
 }
 
 #[test]
+fn update_of_what_is_reached_by_ports_leaves_it_open_and_to_whom_it_was() {
+    let post = "[[port]]\nprotocol = \"tcp\"\nport = 25\nbackend = \"web:80\"\n";
+    let post = offer("files", "", post);
+    let mut open = submit(&with(std::slice::from_ref(&post)), &published(true))
+        .unwrap()
+        .config;
+    let service = open.services.installed.get_mut(&id("files")).unwrap();
+    Arc::make_mut(service).groups = Some(["family".parse().unwrap()].into());
+    let text = post.text.replace("release = 1", "release = 2");
+    let newer = Offer {
+        manifest: Manifest::parse(text.as_bytes()).unwrap(),
+        text,
+        origin: None,
+    };
+    let updated = update(&open, &[newer]).unwrap().config;
+    let back = take_back_update(&updated, &id("files"), "It ended.").unwrap();
+    let was = &open.services.installed[&id("files")];
+    for config in [&updated, &back.config] {
+        let service = &config.services.installed[&id("files")];
+        assert!(service.published);
+        assert_eq!(service.groups, was.groups);
+    }
+}
+
+#[test]
+fn host_of_a_port_is_nobody_elses() {
+    let port = |id: &str, number: u16, host: &str| {
+        let rest = format!(
+            "[[port]]\nprotocol = \"tcp\"\nport = {number}\nbackend = \"web:80\"\nhost = \"{host}\"\n"
+        );
+        offer(id, "", &rest)
+    };
+    let config = with(&[files(), port("post", 25, "post")]);
+    for other in [
+        port("other", 26, "files"),
+        port("other", 26, "post"),
+        offer(
+            "other",
+            "",
+            "[[route]]\nhost = \"post\"\nbackend = \"web:80\"\n",
+        ),
+    ] {
+        let refused = install(&config, &[other], &BTreeMap::new()).unwrap_err();
+        assert_eq!(refused.code, "service_clash");
+    }
+}
+
+#[test]
 fn service_without_a_name_cannot_be_opened_to_the_internet() {
     let nameless = offer("files", "", "");
     let refused = submit(&with(&[nameless]), &published(true)).unwrap_err();

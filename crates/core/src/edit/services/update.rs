@@ -8,7 +8,7 @@ use cell_model::config::{Config, FailedUpdateConfig, FormerConfig, NextConfig, S
 use cell_model::name::ServiceId;
 use cell_model::problem::Problem;
 use cell_packages::Offer;
-use cell_plan::services;
+use cell_plan::services::{self, ServiceProblem};
 
 use crate::sources::refuse_stranger;
 
@@ -48,7 +48,7 @@ pub(crate) fn update(config: &Config, offers: &[Offer]) -> Result<Edit, Problem>
         origin: wanted.origin.clone(),
     };
     let tried = on_trial(&after, id, &next)?;
-    check(&tried, offers.iter().map(|offer| &offer.manifest))?;
+    check(config, &tried, offers.iter().map(|offer| &offer.manifest))?;
     let is_here = needed.is_empty() && new.images().is_subset(&old.images());
     match is_here {
         true => after = tried,
@@ -70,7 +70,7 @@ pub(crate) fn try_update(config: &Config, id: &ServiceId) -> Option<Edit> {
     let tried = manifest(id, &next.manifest).and_then(|manifest| {
         let after = on_trial(config, id, next)?;
         // What came since may be in its way.
-        check(&after, [&manifest])?;
+        check(config, &after, [&manifest])?;
         Ok((after, manifest))
     });
     let (after, manifest) = match tried {
@@ -111,7 +111,8 @@ fn on_trial(config: &Config, id: &ServiceId, next: &NextConfig) -> Result<Config
     let mut updated = ServiceConfig::new(next.manifest.clone(), service.data, answers);
     updated.data.number = number;
     updated.origin = next.origin.clone();
-    updated.published = service.published && !new.routes.is_empty();
+    updated.published = service.published && new.can_be_published();
+    updated.groups.clone_from(&service.groups);
     updated.former = Some(FormerConfig {
         manifest: service.manifest.clone(),
         number: service.data.number,
@@ -129,8 +130,16 @@ fn on_trial(config: &Config, id: &ServiceId, next: &NextConfig) -> Result<Config
 fn refuse_in_the_way(before: &Config, after: &Config, new: &Manifest) -> Result<(), Problem> {
     let mut stays = after.clone();
     replace(&mut stays, &new.id, |service| service.former = None);
+    refuse_to_stop(before, &services::of(&stays, None).problems, new)
+}
+
+/// 409 when a service that could run before has a problem now.
+pub(super) fn refuse_to_stop(
+    before: &Config,
+    found: &BTreeMap<ServiceId, ServiceProblem>,
+    new: &Manifest,
+) -> Result<(), Problem> {
     let known = services::of(before, None).problems;
-    let found = services::of(&stays, None).problems;
     let mut others = found.iter().filter(|(id, _)| **id != new.id);
     match others.find(|(id, _)| !known.contains_key(*id)) {
         None => Ok(()),
@@ -184,6 +193,7 @@ pub(crate) fn take_back_update(config: &Config, id: &ServiceId, reason: &str) ->
     back.origin = former.origin.clone();
     back.enabled = service.enabled;
     back.published = service.published;
+    back.groups.clone_from(&service.groups);
     back.failed_update = failed(&service.manifest, reason);
     let mut after = config.clone();
     discard(&mut after.services, id, [service.data.number].into_iter());
