@@ -18,6 +18,8 @@ const SCOPES: &[Choice] = &[
     ("peers:write", "Add, change and remove devices"),
     ("services:read", "See services"),
     ("services:write", "Install, change and remove services"),
+    ("mail:read", "See addresses, records and keys of mail"),
+    ("mail:write", "Change addresses and room of mail, make keys"),
     ("firmware:read", "See versions of the system"),
     ("firmware:write", "Look for versions, restart the box"),
     ("logs:read", "Read logs"),
