@@ -41,6 +41,8 @@ fn path(operation: &Operation) -> String {
         ("{part}", "dns"),
         ("{id}", "none"),
         ("{group}", "none"),
+        ("{alias}", "none"),
+        ("{selector}", "none"),
     ];
     names
         .iter()

@@ -156,6 +156,9 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
     let group = json!({ "members": ["member", "owner"] });
     let reply = owner.put("/api/groups/family", &group).unwrap();
     assert_eq!(reply.status, 200, "{}", reply.text());
+    let alias = json!({ "targets": ["member", "owner", "somebody@example.org"] });
+    let reply = owner.put("/api/mail/aliases/info", &alias).unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.text());
     let invite = json!({ "username": LONG_NAME, "role": "member" });
     let invite = owner.post("/api/auth/invites", &invite).unwrap().json();
     let code = invite["code"].as_str().unwrap();
@@ -210,6 +213,9 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
         ),
         sent("/people/member/app-passwords/new", &json!({}), 422),
         sent("/dns/records/new", &json!({ "name": "a b" }), 422),
+        sent("/mail/aliases/new", &json!({ "name": "a b" }), 422),
+        sent("/mail/room", &json!({ "quotas": "nobody 2 GiB" }), 422),
+        sent("/mail/delivery", &json!({ "delivery.mode": "relay" }), 422),
         sent("/network/addresses", &json!({}), 200),
         sent("/account/second-factor", &json!({}), 200),
         sent("/people/invite", &json!({ "username": "carla" }), 200),
@@ -307,14 +313,15 @@ fn pages_of(role: Role, own: &Has, members: &Has) -> Vec<Value> {
         ("{part}", "dns"),
         ("{source}", "friends"),
         ("{group}", "family"),
+        ("{alias}", "info"),
     ];
     PAGES
         .iter()
         .filter(|page| {
             page.access.admits(role) && page.path != "/sign-in" && page.path != "/sign-in/passkey"
         })
-        // No service is installed here: `netns: clients` has some.
-        .filter(|page| !page.path.contains("{service}"))
+        // No service is installed here, and so no key of mail is there: `netns: clients` has some.
+        .filter(|page| !page.path.contains("{service}") && !page.path.contains("{selector}"))
         .map(|shown| {
             let id = match shown.path {
                 path if path.starts_with("/people") => &members.app_password,

@@ -20,6 +20,8 @@ fn path(path: &str) -> String {
         ("{part}", "dns"),
         ("{id}", "none"),
         ("{group}", "none"),
+        ("{alias}", "none"),
+        ("{selector}", "none"),
     ];
     names
         .iter()

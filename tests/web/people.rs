@@ -175,6 +175,8 @@ fn token_gets_to_what_it_is_good_for_and_to_nothing_else() {
             .replace("{username}", "nobody")
             .replace("{service}", "nowhere")
             .replace("{group}", "nowhere")
+            .replace("{alias}", "nowhere")
+            .replace("{selector}", "nowhere")
             .replace("{id}", "nowhere");
         for (scope, token) in &tokens {
             let mut request = with_token(operation.method.as_str(), &path, token);

@@ -25,10 +25,11 @@ pub(crate) enum Done {
     ServiceRestarted,
     Updating,
     Asked,
+    KeyMade,
 }
 
 impl Done {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Saved,
         Self::Added,
         Self::Removed,
@@ -50,6 +51,7 @@ impl Done {
         Self::ServiceRestarted,
         Self::Updating,
         Self::Asked,
+        Self::KeyMade,
     ];
 
     /// The word in the address.
@@ -76,6 +78,7 @@ impl Done {
             Self::ServiceRestarted => "service-restarted",
             Self::Updating => "updating",
             Self::Asked => "asked",
+            Self::KeyMade => "key-made",
         }
     }
 
@@ -112,6 +115,7 @@ impl Done {
             Self::ServiceRestarted => "The service was started anew.",
             Self::Updating => "The service is being updated. That takes a minute or two.",
             Self::Asked => "The sources were asked. What they answered is below.",
+            Self::KeyMade => "The key is made. Its record goes into public DNS now.",
         }
     }
 }

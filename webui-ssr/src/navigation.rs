@@ -2,7 +2,7 @@
 
 use cell_control::view::ServiceView;
 use cell_model::account::Role;
-use cell_model::name::{GroupName, ServiceId, SourceName, Username};
+use cell_model::name::{DnsLabel, GroupName, LocalPart, ServiceId, SourceName, Username};
 use cell_model::status::Part;
 use http::Method;
 
@@ -156,6 +156,16 @@ pub(crate) fn service_path(id: &ServiceId) -> String {
 /// The page of a group; see [`peer_path`].
 pub(crate) fn group_path(name: &GroupName) -> String {
     format!("/groups/{}", escaped_first(name.as_str()))
+}
+
+/// The page of a further address for mail; see [`peer_path`].
+pub(crate) fn mail_alias_path(name: &LocalPart) -> String {
+    format!("/mail/aliases/{}", escaped_first(name.as_str()))
+}
+
+/// The page on which a key is made the one that signs.
+pub(crate) fn mail_key_path(selector: &DnsLabel) -> String {
+    format!("/mail/keys/{selector}/sign")
 }
 
 /// The pages of a source; see [`peer_path`].

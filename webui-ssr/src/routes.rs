@@ -10,10 +10,10 @@ use http::Method;
 use crate::assets;
 use crate::forms::{self, Field};
 use crate::handlers::{
-    account, api_tokens, app_passwords, audit, dns, groups, invites, network, overview, own_peers,
-    own_services, parts, passkeys, peers, people, revisions, second_factor, service_data,
-    service_internet, service_profile, service_settings, services, settings, setup, sign_in,
-    sources, system,
+    account, api_tokens, app_passwords, audit, dns, groups, invites, mail, network, overview,
+    own_mail, own_peers, own_services, parts, passkeys, peers, people, revisions, second_factor,
+    service_data, service_internet, service_profile, service_settings, services, settings, setup,
+    sign_in, sources, system,
 };
 
 /// One page and the forms that are sent from it.
@@ -192,6 +192,30 @@ pub static PAGES: &[Page] = &[
     page!("/services/{service}/data", "Delete the data of {service}", None, ADMIN, service_data::ask_delete, [
         post!(dangerous "/services/{service}/data", ADMIN, &[], service_data::delete)
     ]),
+    page!("/mail", "Mail", Some(Group::Cell), HELPER, mail::show, []),
+    page!("/mail/aliases/new", "Add an address", None, ADMIN, mail::new_alias, [
+        post!("/mail/aliases/new", ADMIN, forms::mail::NEW_ALIAS, mail::add_alias)
+    ]),
+    page!("/mail/aliases/{alias}", "Address {alias}", None, ADMIN, mail::show_alias, [
+        post!("/mail/aliases/{alias}", ADMIN, forms::mail::ALIAS, mail::change_alias),
+        post!("/mail/aliases/{alias}/remove", ADMIN, &[], mail::remove_alias)
+    ]),
+    page!("/mail/rest", "Mail for nobody", None, ADMIN, mail::ask_rest, [
+        post!("/mail/rest", ADMIN, forms::mail::REST, mail::set_rest)
+    ]),
+    page!("/mail/room", "Room for mail", None, ADMIN, mail::ask_room, [
+        post!("/mail/room", ADMIN, forms::mail::ROOM, mail::set_room)
+    ]),
+    page!(dangerous "/mail/delivery", "How mail leaves the box", None, ADMIN, mail::ask_delivery, [
+        post!(dangerous "/mail/delivery", ADMIN, forms::mail::DELIVERY, mail::set_delivery)
+    ]),
+    page!("/mail/records", "DNS records", None, HELPER, mail::records, []),
+    page!("/mail/keys", "Signing keys", None, HELPER, mail::list_keys, [
+        post!("/mail/keys", ADMIN, &[], mail::add_key)
+    ]),
+    page!("/mail/keys/{selector}/sign", "Sign with {selector}", None, ADMIN, mail::ask_sign, [
+        post!("/mail/keys/{selector}/sign", ADMIN, &[], mail::sign)
+    ]),
     page!("/sources", "Sources", Some(Group::Cell), HELPER, sources::list, [
         post!("/sources/refresh", ADMIN, &[], sources::refresh)
     ]),
@@ -329,6 +353,7 @@ pub static PAGES: &[Page] = &[
         post!("/account/devices/{name}/remove", Access::SignedIn, &[], own_peers::remove)
     ]),
     page!("/account/services", "My services", None, Access::SignedIn, own_services::list, []),
+    page!("/account/mail", "My mail", None, Access::SignedIn, own_mail::show, []),
     page!("/account/app-passwords", "App passwords", None, Access::SignedIn, app_passwords::list, []),
     page!(dangerous "/account/app-passwords/new", "Add an app password", None, Access::SignedIn, app_passwords::new, [
         post!(dangerous "/account/app-passwords/new", Access::SignedIn, forms::app_password::NEW, app_passwords::add)

@@ -1,15 +1,13 @@
 //! Groups of people, and the services that are for them.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
-use std::str::FromStr;
 
 use cell_control::change::{Change, ServiceUpdate};
 use cell_control::view::{GroupView, ServiceView};
 use cell_model::name::{GroupName, ServiceId};
 
-use super::Draft;
 use super::field::Field;
+use super::{Draft, lines, names};
 
 const MEMBERS: Field = Field::lines("members", "Who is in it")
     .hint("Names of accounts, one a line.")
@@ -65,21 +63,6 @@ pub(crate) fn parse_users(draft: &mut Draft, id: ServiceId) -> Option<Change> {
         ..ServiceUpdate::default()
     };
     draft.accept(Some(Change::ChangeService { id, update }))
-}
-
-fn lines<T: ToString>(names: &BTreeSet<T>) -> String {
-    let lines: Vec<String> = names.iter().map(ToString::to_string).collect();
-    lines.join("\n")
-}
-
-fn names<T: FromStr<Err: Display> + Ord>(draft: &mut Draft, field: &str) -> Option<BTreeSet<T>> {
-    let names = draft.maybe_with(field, |text| {
-        let lines = text.lines().map(str::trim);
-        let names = lines.filter(|line| !line.is_empty());
-        let names = names.map(|line| line.parse().map_err(|error: T::Err| error.to_string()));
-        names.collect()
-    });
-    names.map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub(crate) mod dns;
 mod draft;
 pub(crate) mod field;
 pub(crate) mod group;
+pub(crate) mod mail;
 pub(crate) mod network;
 pub(crate) mod passkey;
 pub(crate) mod peer;
@@ -18,6 +19,10 @@ pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod source;
 pub(crate) mod updates;
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::str::FromStr;
 
 pub(crate) use draft::Draft;
 pub(crate) use field::Field;
@@ -33,4 +38,21 @@ fn revision(draft: &mut Draft) -> Option<u64> {
         text.parse()
             .map_err(|_| "must be the number of a revision".to_owned())
     })
+}
+
+/// Names as a field of lines has them.
+fn lines<T: ToString>(names: &BTreeSet<T>) -> String {
+    let lines: Vec<String> = names.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// Reads names, one a line.
+fn names<T: FromStr<Err: Display> + Ord>(draft: &mut Draft, field: &str) -> Option<BTreeSet<T>> {
+    let names = draft.maybe_with(field, |text| {
+        let lines = text.lines().map(str::trim);
+        let names = lines.filter(|line| !line.is_empty());
+        let names = names.map(|line| line.parse().map_err(|error: T::Err| error.to_string()));
+        names.collect()
+    });
+    names.map(Option::unwrap_or_default)
 }

@@ -35,6 +35,7 @@ pub(crate) fn render(frame: &Frame, view: &SessionsView) -> Markup {
             (link("/account/tokens", "Tokens", Look::Plain))
             (link("/account/devices", "My devices", Look::Plain))
             (link("/account/services", "My services", Look::Plain))
+            (link("/account/mail", "My mail", Look::Plain))
             (button(frame, "/sign-out", "Sign out", Look::Plain, &[]))
         }
         section {

@@ -8,6 +8,9 @@ use crate::frame::Frame;
 use crate::navigation::service_path;
 use crate::parts::text::qr_figure;
 
+/// The page of one's own mail, which has all of this too.
+const OWN_MAIL: &str = "/account/mail";
+
 /// What of a service is used.
 pub(super) struct Use<'a> {
     id: &'a ServiceId,
@@ -48,6 +51,9 @@ impl<'a> From<&'a OwnServiceView> for Use<'a> {
 /// What whoever reads this has to do on their devices.
 pub(super) fn how_to_use(frame: &Frame, service: &Use) -> Markup {
     html! {
+        @if service.has_mail && frame.path != OWN_MAIL {
+            p { "Your addresses, and what a mail program asks for: " a href=(OWN_MAIL) { "my mail" } "." }
+        }
         @if !service.guides.is_empty() {
             p {
                 "Your name here is " strong { (frame.identity.as_ref().map_or("", |identity| identity.username.as_str())) }

@@ -56,6 +56,9 @@ pub(crate) fn render(
             }
             div.buttons {
                 (link("/account/services", "How to use them", Look::Plain))
+                @if services.iter().any(|service| service.mail.is_some()) {
+                    (link("/account/mail", "My mail", Look::Plain))
+                }
                 (link("/account/app-passwords", "App passwords", Look::Plain))
             }
         }

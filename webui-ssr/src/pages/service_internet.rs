@@ -32,6 +32,9 @@ fn open(frame: &Frame, service: &ServiceView, draft: &Draft, page_path: &str) ->
         ul {
             li { "Anybody on the internet can ask it for an answer. You see first what that means, and can close it at any time." }
             li { "Only this service is opened, and nothing else of the box; the admin page never is." }
+            @if service.mail.is_some() {
+                li { "Other servers bring mail then, and devices reach their mailboxes from anywhere. Point the public names at the box too: " a href="/mail/records" { "DNS records" } "." }
+            }
             li { "Visitors have to find its name and trust the cell's certificate: the next page says how, until the cell has a public name." }
             li { "While it is stopped it is closed, and open again once it is started." }
         }
@@ -41,11 +44,20 @@ fn open(frame: &Frame, service: &ServiceView, draft: &Draft, page_path: &str) ->
 
 fn close(frame: &Frame, service: &ServiceView, page_path: &str) -> Markup {
     html! {
-        p.lead { "The internet reaches " strong { (service.name) } " at ports 80 and 443 of the box." }
+        p.lead { "The internet reaches " strong { (service.name) } " at ports " (ports(service)) " of the box." }
         p { "Once it is closed, only people at home and devices of the VPN reach it." }
         div.buttons {
             (button(frame, &format!("{page_path}/internet/close"), "Close it to the internet", Look::Main, &[]))
             (link(page_path, "Leave it open", Look::Plain))
         }
+    }
+}
+
+/// Those that are open: the ones of mail, and of what has pages.
+fn ports(service: &ServiceView) -> &'static str {
+    match (service.mail.is_some(), service.urls.is_empty()) {
+        (true, true) => "25, 465, 587 and 993",
+        (true, false) => "25, 80, 443, 465, 587 and 993",
+        (false, _) => "80 and 443",
     }
 }

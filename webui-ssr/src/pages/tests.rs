@@ -1,5 +1,7 @@
 //! Pages of views that a box without trouble does not give.
 
+mod mail;
+
 use cell_control::ask;
 use cell_control::caller::{Caller, Credential};
 use cell_control::change::{Change, PeerReceipt, Pending, Preview};

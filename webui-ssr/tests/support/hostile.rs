@@ -150,6 +150,26 @@ impl Control for Hostile {
                 line.container = text();
                 line.message = text();
             }),
+            Answer::Mail(mail) => mail
+                .aliases
+                .iter_mut()
+                .for_each(|alias| alias.address = text()),
+            Answer::MailRecords(view) => {
+                view.zone = text();
+                view.records.iter_mut().for_each(|record| {
+                    record.name = text();
+                    record.kind = text();
+                    record.value = text();
+                    record.description = text();
+                });
+            }
+            Answer::OwnMail(mail) => {
+                mail.address = text();
+                mail.aliases = vec![text()];
+                mail.servers
+                    .iter_mut()
+                    .for_each(|server| server.host = text());
+            }
             Answer::KeptData(page) => page.items.iter_mut().for_each(|data| data.name = text()),
             Answer::TrialLog(log) => *log = text(),
             Answer::WireGuard(wireguard) => wireguard.interface = text(),
