@@ -20,7 +20,7 @@ const NAME_IT: &str = "Ask whoever provides the internet connection to give the 
 /// Whether public DNS knows the domain at all.
 pub(crate) async fn domain(asker: &Asker, command: &Command) -> Verdict {
     let domain = &command.domain;
-    match asker.ask(domain.as_str(), RecordType::SOA).await {
+    match asker.ask(domain.as_str(), RecordType::NS).await {
         Answer::Values(_) | Answer::NoValue => {
             Verdict::ok(format!("Public DNS knows the domain {domain}."))
         }

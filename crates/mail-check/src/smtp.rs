@@ -96,6 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
     /// Leaves; whether the other end hears it does not matter.
     pub(crate) async fn leave(mut self) {
         let _ = self.stream.write_all(b"QUIT\r\n").await;
+        let _ = self.stream.flush().await;
         let _ = self.stream.shutdown().await;
     }
 

@@ -75,7 +75,8 @@ fn fault(error: &io::Error) -> Fault {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 Fault::OtherName
             }
-            CertificateError::UnknownIssuer => Fault::Stranger,
+            // Bad: by an authority of the same name.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Fault::Stranger,
             error => other(error),
         },
         _ => other(error),

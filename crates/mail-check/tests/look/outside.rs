@@ -34,7 +34,7 @@ async fn servers_of_others_are_greeted_and_left() {
     direct(&mut command, &["big.example"], server.address.port(), &[]);
     let greeted = report(&command).await;
     assert_found(&greeted, "port_25_out", Ok, "mx.big.example");
-    assert_eq!(server.said(), ["QUIT"]);
+    assert_eq!(server.said().await, ["QUIT"]);
 
     direct(&mut command, &["big.example"], closed_port().await, &[]);
     let closed = report(&command).await;

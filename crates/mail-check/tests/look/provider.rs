@@ -58,7 +58,7 @@ async fn provider_proves_who_it_is_and_offers_to_sign_in() {
             true => &[hello, "QUIT"],
             false => &[hello, "STARTTLS", hello, "QUIT"],
         };
-        assert_eq!(server.said(), told);
+        assert_eq!(server.said().await, told);
     }
 }
 

@@ -299,9 +299,16 @@ impl Server {
         Self { address, said }
     }
 
-    /// Everything that it was told, line by line.
-    pub(crate) fn said(&self) -> Vec<String> {
-        self.said.lock().unwrap().clone()
+    /// Everything that it was told, line by line, until it was left.
+    pub(crate) async fn said(&self) -> Vec<String> {
+        for _ in 0..1_000 {
+            let said = self.said.lock().unwrap().clone();
+            if said.last().is_some_and(|line| line == "QUIT") {
+                return said;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it was not left: {:?}", self.said.lock().unwrap());
     }
 }
 
