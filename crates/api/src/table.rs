@@ -9,6 +9,7 @@ use cell_control::change::{
     OwnPeerForm, PeerForm, PeerUpdate, Preview, ServiceUpdate, SettingsUpdate, SetupForm,
 };
 use cell_control::invite::{AcceptedInvite, InviteForm, InviteView};
+use cell_control::mail::{MailCheckForm, MailFindingsView};
 use cell_control::passkey::{
     OfferedPasskey, PasskeyChallenge, PasskeyForm, PasskeyView, UsedPasskey,
 };
@@ -33,8 +34,8 @@ use crate::routes::auth::{CodeForm, LoginForm, ReauthenticationForm};
 use crate::routes::groups::GroupForm;
 use crate::routes::setup::StepForm;
 use crate::routes::{
-    api_tokens, app_passwords, audit, auth, config, firmware, groups, invites, own_peers, parts,
-    passkeys, peers, services, setup,
+    api_tokens, app_passwords, audit, auth, config, firmware, groups, invites, mail_check,
+    own_peers, parts, passkeys, peers, services, setup,
 };
 use crate::row::{CHANGE, OWN, READ, Row, handler};
 
@@ -963,4 +964,18 @@ pub(crate) static ROWS: &[Row] = &[
     .is(CHANGE, "How much a part says, until the next start.")
     .takes::<Verbosity>(r#"{"part":"dns","level":"debug"}"#)
     .answers::<VerbosityView>(),
+    // Mail as others see it.
+    Row::get("/api/mail/check", "mailFindings", handler!(mail_check::show))
+        .is(READ, "What was found when mail was looked at last.")
+        .answers::<MailFindingsView>()
+        .refuses(&[404]),
+    Row::post("/api/mail/check", "checkMail", handler!(mail_check::check))
+        .is(
+            READ,
+            "Look at mail as others see it: public DNS, the ways in and out, block lists, certificates. It takes up to 40 \
+             seconds, and asks servers of others, which are sent no message.",
+        )
+        .takes::<MailCheckForm>(r#"{"greet":"example.net"}"#)
+        .answers::<MailFindingsView>()
+        .refuses(&[404, 409]),
 ];

@@ -12,9 +12,9 @@ use cell_control::mail::{MailCheckForm, MailFindingsView};
 use cell_mail_check::{Command, LONGEST, Leaves, ProviderSpec, Report, Scope, ServedPort};
 use cell_model::account::Identity;
 use cell_model::config::{Config, DeliveryConfig};
+use cell_model::container::Protocol;
 use cell_model::mail::{FindingState, MailFinding};
 use cell_model::name::Domain;
-use cell_model::peer::Protocol;
 use cell_model::problem::{Problem, chain};
 use cell_model::spec::BoxSpec;
 use cell_plan::mail::{MailNames, dkim, port, records};
@@ -38,7 +38,7 @@ const SERVED: [u16; 3] = [port::SMTP, port::SUBMISSIONS, port::IMAPS];
 #[derive(Default)]
 pub(crate) struct MailLook {
     /// Held while one is under way that somebody wanted.
-    under_way: tokio::sync::Mutex<()>,
+    pub(crate) under_way: tokio::sync::Mutex<()>,
     /// What the last one found, and of which domain.
     found: Mutex<Option<(Domain, MailFindingsView)>>,
 }
