@@ -6,7 +6,7 @@ use cell_model::scope::{Area, Scope};
 use crate::row::Row;
 
 /// Areas by what paths start with; the first that fits counts.
-const AREAS: [(&str, Area); 19] = [
+const AREAS: [(&str, Area); 20] = [
     ("/api/openapi.json", Area::Status),
     ("/api/status", Area::Status),
     ("/api/parts", Area::Status),
@@ -15,6 +15,7 @@ const AREAS: [(&str, Area); 19] = [
     ("/api/groups", Area::People),
     ("/api/peers", Area::Peers),
     ("/api/peer/", Area::Peers),
+    ("/api/mail", Area::Mail),
     ("/api/wireguard", Area::Peers),
     ("/api/config", Area::Config),
     ("/api/services", Area::Services),
