@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cell_containers::{
-    ContainerState, Containers, ContainersError, ContainersSeen, Podman, PodmanOptions,
+    ContainerState, Containers, ContainersError, ContainersSeen, Podman, PodmanOptions, names,
 };
-use cell_model::container::{Capability, IdRange, ImageRef, Limits};
+use cell_model::container::{Capability, Hand, IdRange, ImageRef, Limits};
 use cell_model::spec::{
     ContainerSpec, ContainersSpec, HealthSpec, MountSpec, ProbeSpec, ServiceSpec, VolumeSpec,
 };
@@ -463,6 +463,84 @@ fn container_is_well_when_it_does_what_it_is_there_for() {
         let unwell = probe(asked, timeout_s).unwrap_err();
         assert!(unwell.contains(told), "{told}: {unwell}");
     }
+}
+
+#[test]
+fn container_finds_what_it_is_handed_and_cannot_change_it() {
+    let host = Host::start();
+    let mut service = host.service();
+    service.containers[0].hands = BTreeSet::from([Hand::Relay]);
+    let all = host.process.run_folder().join("cell-handed");
+    let folder = |hand| names::handed(&all, &service.id, hand);
+    let put = |folder: &Path, text: &str| {
+        fs::write(folder.join(".new"), text).unwrap();
+        fs::rename(folder.join(".new"), folder.join("login")).unwrap();
+    };
+    for hand in [Hand::Relay, Hand::Dkim] {
+        fs::create_dir_all(folder(hand)).unwrap();
+        put(&folder(hand), "first");
+    }
+    host.apply(&only(service.clone())).unwrap();
+    let web = |line: &str| host.inside("cell.files.web", line);
+    assert_eq!(web("cat /run/box/relay/login"), (true, "first".to_owned()));
+    put(&folder(Hand::Relay), "second");
+    assert_eq!(web("cat /run/box/relay/login"), (true, "second".to_owned()));
+    for line in [
+        "echo mine > /run/box/relay/login",
+        "touch /run/box/relay/more",
+        "rm /run/box/relay/login",
+        "touch /run/box/more",
+        // What it was not given.
+        "ls /run/box/dkim",
+    ] {
+        let (done, said) = web(line);
+        assert!(!done, "{line}: {said}");
+    }
+    let (done, said) = host.inside("cell.files.second", "ls /run/box");
+    assert!(!done, "{said}");
+
+    // It is given another one: that is another container.
+    let before = [host.id("cell.files.web"), host.id("cell.files.second")];
+    service.containers[0].hands = BTreeSet::from([Hand::Relay, Hand::Dkim]);
+    host.apply(&only(service.clone())).unwrap();
+    assert_ne!(before[0], host.id("cell.files.web"));
+    assert_eq!(before[1], host.id("cell.files.second"));
+    let found = host.inside("cell.files.web", "ls /run/box").1;
+    assert_eq!(found, "dkim\nrelay");
+}
+
+#[test]
+fn program_that_is_run_in_a_container_is_waited_for() {
+    let host = Host::start();
+    let service = host.service();
+    host.apply(&only(service.clone())).unwrap();
+    let run = |container: &str, words: &[&str]| {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let container = container.parse().unwrap();
+        let run = host.podman.run(&service.id, &container, &words);
+        host.runtime.block_on(run)
+    };
+    // Its words are no shell's.
+    let write = ["sh", "-c", "echo \"$0\" > /data/words"];
+    run("web", &[&write[..], &["a; touch /data/b"]].concat()).unwrap();
+    run("web", &["sh", "-c", "sleep 1; touch /data/done"]).unwrap();
+    let found = host.inside("cell.files.web", "ls /data; cat /data/words").1;
+    assert_eq!(found, "done\nwords\na; touch /data/b");
+
+    let status = |words: &[&str]| match run("web", words) {
+        Err(ContainersError::Unwell(error)) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert!(status(&["sh", "-c", "exit 3"]).contains("status 3"));
+    // Confined as the container is.
+    assert!(status(&["sh", "-c", "touch /etc/a"]).contains("status 1"));
+    let absent = run("web", &["there-is-no-such-program"]);
+    assert!(absent.is_err(), "{absent:?}");
+    let unknown = run("third", &["true"]);
+    assert!(
+        matches!(unknown, Err(ContainersError::Refused { status: 404, .. })),
+        "{unknown:?}"
+    );
 }
 
 #[test]

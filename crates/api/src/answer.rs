@@ -2,6 +2,7 @@
 
 use cell_control::change::{Pending, Receipt};
 use cell_control::invite::InviteView;
+use cell_control::mail::MailAliasView;
 use cell_control::passkey::PasskeyView;
 use cell_control::query::Range;
 use cell_control::second_factor::SecondFactorView;
@@ -199,6 +200,13 @@ pub(crate) struct AccountAnswer {
 pub(crate) struct GroupAnswer {
     /// It.
     pub(crate) group: GroupView,
+}
+
+/// A further address for mail.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct MailAliasAnswer {
+    /// It.
+    pub(crate) alias: MailAliasView,
 }
 
 /// A passkey.

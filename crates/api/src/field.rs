@@ -131,9 +131,15 @@ fn misplaced(
             .iter()
             .enumerate()
             .find_map(|(at, item)| within(at.to_string(), &schema["items"], item)),
-        Value::Object(map) => map
-            .iter()
-            .find_map(|(name, value)| within(name.clone(), schema["properties"].get(name)?, value)),
+        Value::Object(map) => {
+            let variants = schema["oneOf"].as_array().into_iter().flatten();
+            let mut shapes = std::iter::once(schema).chain(variants);
+            shapes.find_map(|shape| {
+                map.iter().find_map(|(name, value)| {
+                    within(name.clone(), shape["properties"].get(name)?, value)
+                })
+            })
+        }
         _ => None,
     }
 }

@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::Value;
 
 use crate::field::{self, Field, Kind};
-use crate::table::ROWS;
+use crate::table::rows;
 
 /// What an operation takes, for tests that are generated from it.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ pub struct Operation {
 }
 
 static ROUTES: LazyLock<Vec<Route>> =
-    LazyLock::new(|| ROWS.iter().map(crate::row::Row::route).collect());
+    LazyLock::new(|| rows().map(crate::row::Row::route).collect());
 
 /// Routes for [`cell_gate::Faces::api`].
 pub fn routes() -> &'static [Route] {
@@ -48,7 +48,7 @@ pub fn routes() -> &'static [Route] {
 /// Every operation, in the order of the table.
 pub fn operations() -> Vec<Operation> {
     let mut generator = field::generator();
-    ROWS.iter()
+    rows()
         .map(|row| {
             let fields = row.request.map(|request| {
                 let schema = (request.shape)(&mut generator);

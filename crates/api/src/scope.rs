@@ -65,22 +65,22 @@ pub(crate) fn of(row: &Row) -> Option<Scope> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::ROWS;
+    use crate::table::rows;
 
     #[test]
     fn every_path_has_its_area() {
-        for row in ROWS {
+        for row in rows() {
             let known = AREAS.iter().any(|(prefix, _)| row.path.starts_with(prefix));
             assert!(known, "{}", row.path);
         }
         for id in OF_SESSIONS.iter().chain(&CHANGE_ALL_THE_SAME) {
-            assert!(ROWS.iter().any(|row| row.id == *id), "{id}");
+            assert!(rows().any(|row| row.id == *id), "{id}");
         }
     }
 
     #[test]
     fn no_token_is_good_for_what_is_dangerous() {
-        for row in ROWS.iter().filter(|row| row.dangerous) {
+        for row in rows().filter(|row| row.dangerous) {
             assert_eq!(of(row), None, "{}", row.id);
         }
     }

@@ -1,5 +1,7 @@
 //! Every operation, one row each. Routes, the OpenAPI description and generated tests come from here.
 
+mod mail;
+
 use cell_control::action::{
     AccountForm, AccountUpdate, FirmwareFetch, PasswordChange, PasswordReset, TestResult, Verbosity,
 };
@@ -9,7 +11,6 @@ use cell_control::change::{
     OwnPeerForm, PeerForm, PeerUpdate, Preview, ServiceUpdate, SettingsUpdate, SetupForm,
 };
 use cell_control::invite::{AcceptedInvite, InviteForm, InviteView};
-use cell_control::mail::{MailCheckForm, MailFindingsView};
 use cell_control::passkey::{
     OfferedPasskey, PasskeyChallenge, PasskeyForm, PasskeyView, UsedPasskey,
 };
@@ -34,8 +35,8 @@ use crate::routes::auth::{CodeForm, LoginForm, ReauthenticationForm};
 use crate::routes::groups::GroupForm;
 use crate::routes::setup::StepForm;
 use crate::routes::{
-    api_tokens, app_passwords, audit, auth, config, firmware, groups, invites, mail_check,
-    own_peers, parts, passkeys, peers, services, setup,
+    api_tokens, app_passwords, audit, auth, config, firmware, groups, invites, own_peers, parts,
+    passkeys, peers, services, setup,
 };
 use crate::row::{CHANGE, OWN, READ, Row, handler};
 
@@ -62,8 +63,12 @@ const USED_PASSKEY: &str = r#"{"credential_id":"AAAA","client_data":"AAAA","auth
 /// Bytes of the longest bundle: both partitions of a slot, all different, and a header.
 const BUNDLE_LIMIT: usize = 700 << 20;
 
-/// The table.
-pub(crate) static ROWS: &[Row] = &[
+/// All of them.
+pub(crate) fn rows() -> impl Iterator<Item = &'static Row> + Clone {
+    ROWS.iter().chain(mail::ROWS)
+}
+
+static ROWS: &[Row] = &[
     Row::get("/health", "health", handler!(setup::health))
         .is(Access::Open, "Whether the box is up.")
         .answers::<HealthAnswer>(),
@@ -964,18 +969,4 @@ pub(crate) static ROWS: &[Row] = &[
     .is(CHANGE, "How much a part says, until the next start.")
     .takes::<Verbosity>(r#"{"part":"dns","level":"debug"}"#)
     .answers::<VerbosityView>(),
-    // Mail as others see it.
-    Row::get("/api/mail/check", "mailFindings", handler!(mail_check::show))
-        .is(READ, "What was found when mail was looked at last.")
-        .answers::<MailFindingsView>()
-        .refuses(&[404]),
-    Row::post("/api/mail/check", "checkMail", handler!(mail_check::check))
-        .is(
-            READ,
-            "Look at mail as others see it: public DNS, the ways in and out, block lists, certificates. It takes up to 40 \
-             seconds, and asks servers of others, which are sent no message.",
-        )
-        .takes::<MailCheckForm>(r#"{"greet":"example.net"}"#)
-        .answers::<MailFindingsView>()
-        .refuses(&[404, 409]),
 ];

@@ -25,7 +25,7 @@ pub enum Unwell {
     #[error("its answer is not understood")]
     Answer,
     /// Its own test says so.
-    #[error("its test ended with the status {0}")]
+    #[error("a program in it ended with the status {0}")]
     Command(i64),
 }
 

@@ -106,7 +106,7 @@ pub struct MailUpdate {
     /// The password of the box at the provider that brings mail on. It is kept sealed and never shown; when none is
     /// given, the one that is there stays for as long as host and user name do.
     #[serde(default, serialize_with = "exposed_option")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", length(max = 255), extend("writeOnly" = true))]
     pub relay_password: Option<Secret<String>>,
 }
 

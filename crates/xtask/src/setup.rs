@@ -104,6 +104,18 @@ const TOOLS: &[Tool] = &[
     tool(Need::Test, "rclone", "rclone", "keeps files as others do"),
     tool(
         Need::Test,
+        "/usr/lib/python3/dist-packages/dkim/__init__.py",
+        "python3-dkim",
+        "checks signatures of mail as others do",
+    ),
+    tool(
+        Need::Test,
+        "/usr/lib/python3/dist-packages/dnslib/__init__.py",
+        "python3-dnslib",
+        "answers for names of an internet in tests",
+    ),
+    tool(
+        Need::Test,
         "litmus",
         "litmus",
         "asks for files in every way that WebDAV knows",

@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod firmware;
 pub(crate) mod groups;
 pub(crate) mod invites;
+pub(crate) mod mail;
 pub(crate) mod mail_check;
 pub(crate) mod own_peers;
 pub(crate) mod parts;

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod happy;
+mod mail;
 mod refusals;
 
 use std::collections::BTreeSet;
@@ -164,6 +165,8 @@ fn uri(operation: &Operation) -> String {
         ("{id}", "0f0f"),
         ("{group}", "family"),
         ("{service}", "files"),
+        ("{alias}", "info"),
+        ("{selector}", "c202611"),
     ] {
         uri = uri.replace(name, value);
     }

@@ -309,7 +309,7 @@ pub(super) async fn execute(
     struct Made {
         id: String,
     }
-    let what = format!("try whether {name} is well");
+    let what = format!("run a program in {name}");
     let call = Call::post(format!("/containers/{name}/exec"), &what);
     let made: Made = client.read(call.json(&json!({ "Cmd": words }))).await?;
     let session = format!("/exec/{}", made.id);

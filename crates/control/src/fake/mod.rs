@@ -130,6 +130,9 @@ impl FakeControl {
 
     /// Notes a call, and refuses it if that is its turn.
     fn note(&self, caller: &Caller, call: Call) -> Result<(), Problem> {
+        if let Stage::Unreachable = self.stage {
+            return Err(Problem::unavailable());
+        }
         let mut script = self.script();
         script.calls.push((caller.clone(), call));
         script.refusals.pop_front().map_or(Ok(()), Err)

@@ -93,6 +93,13 @@ pub(super) fn input(chains: &mut Chains, spec: &FirewallSpec) {
 pub(super) fn forward(chains: &mut Chains, spec: &FirewallSpec) {
     const CHAIN: &str = "service_forward";
     chains.chain(CHAIN);
+    // Containers of one service are on one wire. Where the kernel has br_netfilter, it asks here all the same.
+    for bridge in spec.containers.networks.keys() {
+        chains.rule(
+            CHAIN,
+            [arrives(name(bridge)), leaves(name(bridge)), accept()],
+        );
+    }
     if spec.phase == Phase::Open {
         let flows = spec.containers.flows.iter().map(|flow| {
             together([

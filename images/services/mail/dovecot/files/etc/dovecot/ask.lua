@@ -38,8 +38,9 @@ local function ask(path, headers)
 end
 
 function auth_password_verify(request, password)
+  -- As it was typed: whose `name@domain` is, the box says.
   local status, response = ask("/check?service=mail", {
-    { "Authorization", "Basic " .. base64(request.user .. ":" .. password) },
+    { "Authorization", "Basic " .. base64(request.original_user .. ":" .. password) },
     { "X-Forwarded-For", request.remote_ip or "" },
   })
   if status == 200 then

@@ -1,0 +1,181 @@
+//! Mail, as people and as other servers use it: taken, kept and shown to whom it is for, and to nobody else.
+#![expect(
+    clippy::unwrap_used,
+    reason = "code of tests: what goes wrong ends the test"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cell_control::Control;
+use cell_control::caller::Caller;
+use cell_control::change::Change;
+use cell_control::remote::Remote;
+use cell_model::config::MailConfig;
+use cell_testkit::celld::PATIENCE;
+use cell_testkit::world::HOME_GATEWAY;
+use cell_testkit::{Namespace, wait_for};
+use cell_tests::services::{AppPassword, ServiceHost};
+use cell_tests::{DOMAIN, PASSWORD, expect_status};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+/// A program of people.
+const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/netns/mail_client.py");
+/// What the box is called that has the mail.
+const HOST: &str = "mail.home.cell";
+/// Seconds that a story may take.
+const LIMIT: &str = "120";
+
+/// A box with mail for Anna, who owns it, and Ben.
+struct Post {
+    host: ServiceHost,
+    passwords: BTreeMap<&'static str, AppPassword>,
+}
+
+impl Post {
+    fn start() -> Self {
+        let host = ServiceHost::with_own_services();
+        let ben = json!({ "username": "ben", "password": "another long river", "role": "member" });
+        host.post("/api/auth/users", &ben, 201);
+        host.install("mail");
+        host.wait("mail", "ok");
+        // Everything at home asks the box for names.
+        let laptop = &host.cell.world.laptop;
+        laptop.set_resolvers(&[HOME_GATEWAY.into()]).unwrap();
+        let made = |name: &str, service| {
+            let form = json!({ "device": "laptop", "username": name, "services": [service] });
+            host.app_password_with(&form)
+        };
+        let passwords = BTreeMap::from([
+            ("anna", made("anna", "mail")),
+            ("ben", made("ben", "mail")),
+            ("other", made("anna", "calendar")),
+        ]);
+        Self { host, passwords }
+    }
+
+    /// A program that knows all passwords, on a computer somewhere.
+    fn program(&self, from: &Namespace, script: &str, address: &str, words: &[&str]) -> Command {
+        let mut known: BTreeMap<&str, &str> = BTreeMap::from([("account", PASSWORD)]);
+        known.extend(
+            self.passwords
+                .iter()
+                .map(|(name, made)| (*name, &*made.text)),
+        );
+        let mut program = from.command("timeout");
+        program
+            .args([LIMIT, "/usr/bin/python3", "-B", script, address])
+            .arg(HOST)
+            .arg(self.host.cell.celld.ca_pem())
+            .args(words)
+            .env("PASSWORDS", serde_json::to_string(&known).unwrap());
+        program
+    }
+
+    /// A story of people at home; what it says.
+    #[track_caller]
+    fn at_home(&self, words: &[&str]) -> String {
+        let laptop = &self.host.cell.world.laptop;
+        self.told(self.program(laptop, CLIENT, HOST, words))
+    }
+
+    /// Runs a program to its good end.
+    #[track_caller]
+    fn told(&self, mut program: Command) -> String {
+        let begun = Instant::now();
+        let output = program.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        println!("{:?} {:?}", begun.elapsed(), program.get_args().last());
+        assert!(output.status.success(), "{said}\n{}", self.logs());
+        said
+    }
+
+    /// Other settings of mail.
+    fn set(&self, update: Value) {
+        let update = serde_json::from_value(update).unwrap();
+        self.submit(Change::Mail(Box::new(update)));
+    }
+
+    fn submit(&self, change: Change) {
+        let socket = self.host.cell.celld.control_socket();
+        let submitted = Runtime::new().unwrap().block_on(async {
+            let remote = Remote::connect(&socket).await.unwrap();
+            remote.submit(&Caller::local(), change).await
+        });
+        submitted.unwrap();
+    }
+
+    /// Where somebody's mail is kept.
+    fn mailbox(&self, name: &str) -> PathBuf {
+        let volumes = fs::read_dir(self.host.process.volumes()).unwrap();
+        let mut volumes = volumes.map(|volume| volume.unwrap().path());
+        let mail = volumes.find(|path| path.to_str().unwrap().contains("cell.mail.mail."));
+        mail.unwrap().join("_data").join(name)
+    }
+
+    fn logs(&self) -> String {
+        let of = |name| self.host.log(&format!("cell.mail.{name}"));
+        ["dovecot", "postfix", "rspamd"].map(of).join("\n")
+    }
+}
+
+#[test]
+fn people_write_to_each_other_until_they_leave() {
+    let post = Post::start();
+    post.at_home(&["everyday"]);
+    post.set(json!({ "quotas": { "ben": MailConfig::MIN_QUOTA_MIB } }));
+    for name in ["family", "sales"] {
+        let targets = BTreeSet::from(["ben".parse().unwrap()]);
+        post.submit(Change::PutMailAlias {
+            name: name.parse().unwrap(),
+            targets,
+        });
+    }
+    post.at_home(&["aliases", "family", "sales"]);
+    post.at_home(&["fill", "ben", "62"]);
+    post.at_home(&["full", "ben"]);
+    lost_device(&post);
+    removed_person(&post);
+}
+
+/// What a device of Ben's is signed in to ends with its password.
+fn lost_device(post: &Post) {
+    let laptop = &post.host.cell.world.laptop;
+    let mut device = post.program(laptop, CLIENT, HOST, &["idle", "ben"]);
+    let mut device = device.stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(device.stdout.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert_eq!(line, "idle\n", "{}", post.logs());
+    let lost = Instant::now();
+    post.host.remove_app_password(&post.passwords["ben"].id);
+    line.clear();
+    said.read_to_string(&mut line).unwrap();
+    assert!(line.ends_with("ended\n"), "{line}");
+    assert!(device.wait().unwrap().success());
+    assert!(
+        lost.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        lost.elapsed()
+    );
+    post.at_home(&["out", "ben"]);
+}
+
+/// Nothing of Ben stays.
+fn removed_person(post: &Post) {
+    let mailbox = post.mailbox("ben");
+    assert!(mailbox.join("Maildir").is_dir(), "{}", mailbox.display());
+    let removed = post.host.cell.owner.delete("/api/auth/users/ben");
+    expect_status(&removed.unwrap(), 204);
+    let gone = wait_for(PATIENCE, || (!mailbox.exists()).then_some(()));
+    assert!(gone.is_some(), "{}", post.logs());
+    assert!(post.mailbox("anna").is_dir());
+    let addresses = ["ben", "family"].map(|name| format!("{name}@{DOMAIN}"));
+    post.at_home(&["out", "ben", &addresses[0], &addresses[1]]);
+}

@@ -1,0 +1,285 @@
+//! Two boxes write to each other, over an internet that has what their pages say about them; and strangers try.
+//!
+//! ```text
+//! owner ── box alpha ── 203.0.113.0/24 ── names and strangers ── 198.51.100.0/24 ── box beta ── owner
+//! ```
+#![expect(
+    clippy::unwrap_used,
+    reason = "code of tests: what goes wrong ends the test"
+)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use cell_testkit::vm::{Forward, Nic};
+use cell_testkit::{Namespace, wait_for};
+use cell_tests::vm::{Appliance, BOOTS, seeded_image};
+use cell_tests::{DOMAIN, OWNER, expect_status, seed_answers};
+use serde_json::{Value, json};
+
+/// What is neither of the boxes, and nothing they are made of.
+const OTHERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vm/mail.py");
+/// Where the owners' programs reach their boxes.
+const HOME: &str = "127.0.0.1";
+/// What the internet's side of a box is called.
+const CABLE: &str = "cable";
+/// MiB of memory: mail has room for a GiB, of which it uses a third.
+const MEMORY: u32 = 1_536;
+
+/// A box, with the domain that it has mail for.
+struct Post {
+    appliance: Appliance,
+    domain: String,
+    address: Ipv4Addr,
+    folder: tempfile::TempDir,
+    password: String,
+}
+
+impl Post {
+    fn start(internet: &Namespace, name: &str, address: Ipv4Addr) -> Self {
+        let domain = format!("{name}.example");
+        let folder = tempfile::tempdir().unwrap();
+        let router = router(address);
+        let seed = format!(
+            "hostname = \"{name}\"\n[network]\nwan = \"eth1\"\nlan = \"eth0\"\nlan_addressing = \"dhcp\"\n\
+             wan_addressing = {{ address = \"{address}/24\", gateway = \"{router}\" }}\n{}endpoint = \"{address}\"\n",
+            seed_answers().replace(DOMAIN, &domain)
+        );
+        let appliance = Appliance::start_with(|options| {
+            options.disk = seeded_image(folder.path(), &seed);
+            options.memory = MEMORY;
+            if let Some(Nic::User(forwards)) = options.nics.first_mut() {
+                forwards.extend([465, 993].map(|port| Forward {
+                    protocol: "tcp",
+                    outside: format!("{HOME}:{port}").parse().unwrap(),
+                    inside: port,
+                }));
+            }
+            connect(options.namespace.as_ref().unwrap(), internet, name, router);
+            options.nics.push(Nic::Tap(CABLE.to_owned()));
+        });
+        Self {
+            appliance,
+            domain,
+            address,
+            folder,
+            password: String::new(),
+        }
+    }
+
+    /// Installs mail, has it reached from outside, and has names asked where those of the internet are.
+    fn set_up(&mut self, names: Ipv4Addr) {
+        self.appliance.sign_in();
+        let owner = &self.appliance.owner;
+        let installed = owner.post("/api/store/mail/install", &json!({})).unwrap();
+        expect_status(&installed, 201);
+        let mut config = self.appliance.get("/api/config");
+        config["dns"]["upstreams"] = json!([{ "address": names.to_string() }]);
+        let reply = owner.put("/api/config", &config).unwrap();
+        assert!(reply.status < 300, "{}", reply.text());
+        let ca = owner.get("/ca.pem").unwrap().text();
+        fs::write(self.authority(), ca).unwrap();
+    }
+
+    fn authority(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    fn wait_mail(&mut self) {
+        let mail = || self.appliance.get("/api/services/active/mail")["service"].clone();
+        let well = wait_for(BOOTS, || (mail()["state"] == "ok").then_some(()));
+        assert!(well.is_some(), "{}", mail());
+        self.appliance.prove_password();
+        let owner = &self.appliance.owner;
+        let published = owner.put("/api/services/active/mail", &json!({ "published": true }));
+        expect_status(&published.unwrap(), 200);
+        let form = json!({ "device": "laptop" });
+        let made = owner.post("/api/app-passwords", &form).unwrap();
+        expect_status(&made, 201);
+        self.password = made.json()["password"].as_str().unwrap().to_owned();
+    }
+
+    /// What the box says the internet should know of it, as a file.
+    fn zone(&self) -> PathBuf {
+        let records = self.appliance.get("/api/mail/records");
+        let path = self.folder.path().join("zone");
+        let zone = records["zone"].as_str().unwrap();
+        // Whoever owns the network would take the line over by hand.
+        fs::write(&path, zone).unwrap();
+        path
+    }
+
+    /// Has mail signed with the only key.
+    fn sign(&self) {
+        let keys = self.appliance.get("/api/mail/dkim");
+        let selector = keys["items"][0]["selector"].as_str().unwrap();
+        let path = format!("/api/mail/dkim/{selector}/sign");
+        let reply = self.appliance.owner.post(&path, &Value::Null).unwrap();
+        assert!(reply.status < 300, "{}", reply.text());
+    }
+
+    fn own(&self) -> String {
+        format!("{OWNER}@{}", self.domain)
+    }
+
+    fn host(&self) -> String {
+        format!("mail.{}", self.domain)
+    }
+
+    /// A program of the owner's.
+    fn program(&self, story: &str, words: &[&str]) -> String {
+        let mut program = others(&self.appliance.host);
+        program
+            .args([story, HOME, &self.host()])
+            .arg(self.authority())
+            .args(words)
+            .env("PASSWORD", &self.password);
+        said(&mut program)
+    }
+
+    fn send(&self, to: &Self, subject: &str) {
+        self.program("send", &[&self.own(), &to.own(), subject]);
+    }
+
+    fn fetch(&self, subject: &str) -> String {
+        self.program("fetch", &[OWNER, subject])
+    }
+}
+
+/// The internet's own address on the cable of a box.
+fn router(address: Ipv4Addr) -> Ipv4Addr {
+    let [a, b, c, _] = address.octets();
+    Ipv4Addr::new(a, b, c, 1)
+}
+
+/// Leads a cable from where a box runs to the internet.
+fn connect(host: &Namespace, internet: &Namespace, name: &str, router: Ipv4Addr) {
+    host.ip(&format!(
+        "tuntap add dev {CABLE} mode tap\nlink add bridge type bridge\nlink set {CABLE} master bridge\n\
+         link add to-internet type veth peer name {name} netns {}\nlink set to-internet master bridge\n\
+         link set bridge up\nlink set to-internet up\nlink set {CABLE} up",
+        internet.name()
+    ))
+    .unwrap();
+    internet
+        .ip(&format!(
+            "addr add {router}/24 dev {name}\nlink set {name} up"
+        ))
+        .unwrap();
+}
+
+fn others(namespace: &Namespace) -> Command {
+    let mut program = namespace.command("/usr/bin/python3");
+    program.args(["-B", OTHERS]);
+    program
+}
+
+/// What a program says that ends well.
+#[track_caller]
+fn said(program: &mut Command) -> String {
+    let output = program.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program:?}\n{text}\n{errors}");
+    text
+}
+
+/// Names of the internet; ends when dropped.
+struct Names(Child);
+
+impl Names {
+    fn start(internet: &Namespace, address: Ipv4Addr, zones: &[&Path]) -> Self {
+        let mut server = others(internet)
+            .args(["names", &address.to_string()])
+            .args(zones)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = server.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let names = Self(server);
+        assert_eq!(line, "ready\n");
+        names
+    }
+}
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whether a message's signature holds, for a program that is not ours.
+fn verify(internet: &Namespace, names: Ipv4Addr, message: &str) -> String {
+    let mut program = others(internet);
+    program.args(["verify", &names.to_string()]);
+    let mut child = program
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(message.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{message}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "boots two boxes with mail; run by `cargo xtask test --long vm_long_mail`"]
+fn vm_long_mail_goes_from_box_to_box_signed_and_no_stranger_is_served() {
+    let internet = Namespace::create("internet").unwrap();
+    internet.ip("link set lo up").unwrap();
+    internet.set_sysctl("net.ipv4.ip_forward", "1").unwrap();
+    let mut alpha = Post::start(&internet, "alpha", Ipv4Addr::new(203, 0, 113, 10));
+    let mut beta = Post::start(&internet, "beta", Ipv4Addr::new(198, 51, 100, 10));
+    let resolver = router(alpha.address);
+    for post in [&mut alpha, &mut beta] {
+        post.set_up(resolver);
+    }
+    for post in [&mut alpha, &mut beta] {
+        post.wait_mail();
+    }
+    let zones = [alpha.zone(), beta.zone()];
+    let _names = Names::start(&internet, resolver, &zones.each_ref().map(PathBuf::as_path));
+    for post in [&alpha, &beta] {
+        post.sign();
+    }
+
+    for (from, to) in [(&alpha, &beta), (&beta, &alpha)] {
+        let subject = format!("from {}", from.domain);
+        from.send(to, &subject);
+        let message = to.fetch(&subject);
+        assert!(message.starts_with("X-Folder: INBOX\n"), "{message}");
+        // What the receiving box found, and where it saw the message come from.
+        for word in ["dkim=pass", "spf=pass", "dmarc=pass"] {
+            assert!(message.contains(word), "{word}: {message}");
+        }
+        assert!(
+            message.contains(&format!("[{}]", from.address)),
+            "{message}"
+        );
+        let signed = verify(&internet, resolver, &message);
+        assert_eq!(signed, format!("signed by {}\n", from.domain));
+    }
+
+    // Strangers have nothing brought on, and the real address of who tried is kept.
+    let mut stranger = others(&internet);
+    stranger.args(["relay", &beta.address.to_string(), &beta.domain]);
+    assert_eq!(said(&mut stranger), "refused 54\n");
+    let logs = beta
+        .appliance
+        .get("/api/services/active/mail/logs?limit=1000")
+        .to_string();
+    let address = format!("[{}]", router(beta.address));
+    assert!(logs.contains(&address), "{logs}");
+}
