@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::answer::{Answer, Asker};
 use crate::finding::Verdict;
+use crate::record::silent;
 use crate::smtp::{Dialogue, Reply, SmtpError};
 use crate::text::short;
 use crate::tls::{Fault, Trusted, secure};
@@ -106,8 +107,12 @@ async fn servers(asker: &Asker, domain: &Domain) -> Vec<(String, Ipv4Addr)> {
     exchanges.sort();
     let mut found = Vec::new();
     for (_, host) in exchanges.into_iter().take(MOST_SERVERS) {
-        let first = asker.addresses(&host).await.into_iter().next();
-        found.extend(first.map(|address| (host, address)));
+        // Whoever names a domain shall not look around at home with it.
+        let addresses = asker.addresses(&host).await;
+        let mut public = addresses
+            .into_iter()
+            .filter(|address| !address.is_private());
+        found.extend(public.next().map(|address| (host, address)));
     }
     found
 }
@@ -166,10 +171,15 @@ impl From<SmtpError> for Trouble {
 /// Whether the provider is there, is who it should be, and lets the box sign in.
 pub(crate) async fn provider(asker: &Asker, command: &Command, provider: &ProviderSpec) -> Verdict {
     let (host, port) = (&provider.host, provider.port);
-    let Some(address) = asker.addresses(host.as_str()).await.into_iter().next() else {
+    let answer = asker.ask(host.as_str(), RecordType::A).await;
+    if answer == Answer::Silence {
+        return silent(&format!("the address of {host}"));
+    }
+    let mut addresses = answer.values().iter();
+    let Some(address) = addresses.find_map(|value| value.parse::<Ipv4Addr>().ok()) else {
         return Verdict::failed(
             format!("Public DNS has no address of {host}, which is to bring your mail on."),
-            "Look at how the provider writes its name, and at the box's connection to the internet.",
+            "Look at how the provider writes its name.",
         );
     };
     if address.is_private() {

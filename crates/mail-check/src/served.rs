@@ -149,7 +149,9 @@ async fn certificate(command: &Command, port: &ServedPort) -> Verdict {
     let mend = "Start the mail service anew. If that does not help, look at its log.";
     match shown {
         Shown::ForDays(days) if days < LAST_DAYS => Verdict::warning(
-            format!("The certificate of {host} at port {number} is over in {days} days."),
+            format!(
+                "The certificate of {host} at port {number} is over in less than {LAST_DAYS} days."
+            ),
             mend,
         ),
         Shown::ForDays(days) => Verdict::ok(format!(

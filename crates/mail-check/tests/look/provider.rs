@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use cell_mail_check::{Leaves, ProviderSpec, Report};
-use cell_model::mail::FindingState::{Failed, Ok};
+use cell_model::mail::FindingState::{Failed, Ok, Unknown};
 
 use crate::world::{Authority, Manner, Names, Server, assert_found, command, report};
 
@@ -125,7 +125,7 @@ async fn provider_that_is_not_what_it_should_be_is_said_to_be() {
 }
 
 #[tokio::test]
-async fn provider_that_is_nowhere_or_at_home_is_refused() {
+async fn provider_that_is_nowhere_or_at_home_is_no_provider() {
     let provider = Provider::new().await;
     let server = Server::start(provider.manner(false)).await;
     provider.names.clear(PROVIDER);
@@ -134,4 +134,7 @@ async fn provider_that_is_nowhere_or_at_home_is_refused() {
     provider.names.a(PROVIDER, [192, 168, 1, 9]);
     let report = provider.look(&server, false).await;
     assert_found(&report, "relay", Failed, "of a home network");
+    provider.names.fail_at(PROVIDER);
+    let report = provider.look(&server, false).await;
+    assert_found(&report, "relay", Unknown, "No name server answered");
 }
