@@ -30,6 +30,7 @@ use crate::options::{RunOptions, SERVICE_LOGS};
 use crate::roles::dns::{DnsLink, MdnsLink};
 use crate::roles::fetch::FetchProcess;
 use crate::roles::handing::Hands;
+use crate::roles::mail_check::MailCheckProcess;
 use crate::roles::proxy::CaddyHost;
 use crate::roles::web::ProcessListener;
 use crate::roles::wireguard::WireGuardLink;
@@ -231,6 +232,7 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         next: reconciler.next.clone(),
         nudge: reconciler.nudge.clone(),
         processes: Arc::new(RoleProcesses(keepers.clone())),
+        mail_check: Arc::new(MailCheckProcess::new(logs)),
     });
     let socket = ControlSocket::bind(&options.runtime_dir)?;
 

@@ -13,6 +13,7 @@ use crate::api_token::{ApiTokenForm, NewApiToken};
 use crate::app_password::{AppPasswordForm, NewAppPassword, ServiceSignIn};
 use crate::change::present;
 use crate::invite::{AcceptedInvite, InviteForm, NewInvite};
+use crate::mail::{MailCheckForm, MailFindingsView};
 use crate::passkey::{OfferedPasskey, PasskeyChallenge, PasskeyForm, PasskeyView, UsedPasskey};
 use crate::second_factor::{NewRecoveryCodes, OfferedSecondFactor};
 use crate::view::RefreshView;
@@ -183,6 +184,9 @@ pub enum Action {
         /// As listed.
         selector: DnsLabel,
     },
+    /// Looks at mail as others see it: public DNS, the ways in and out, block lists, certificates. Takes up to 40 s. 404
+    /// without the mail service, 409 while another look is under way.
+    CheckMail(MailCheckForm),
     /// Restarts the box: into the version that is to be tried, if there is one.
     Restart,
     /// Drops the version that is to be tried, or stops its trial: the one before it counts.
@@ -383,6 +387,8 @@ pub enum Outcome {
     Tested(TestResult),
     /// A key that mail will be signed with was made.
     DkimKeyAdded(Box<DkimKey>),
+    /// What was found when mail was looked at.
+    MailChecked(Box<MailFindingsView>),
     /// What the sources of services answered.
     Refreshed(RefreshView),
 }

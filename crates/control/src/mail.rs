@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use cell_model::Timestamp;
 use cell_model::config::{DeliveryConfig, MailTarget};
-use cell_model::mail::MailPurpose;
+use cell_model::mail::{MailFinding, MailPurpose};
 use cell_model::name::{Domain, LocalPart, Username};
 use cell_model::secret::{Secret, exposed_option};
 use schemars::JsonSchema;
@@ -170,6 +171,26 @@ pub struct MailRecordView {
     pub description: String,
     /// Whether mail fails without it, here or at those it is sent to; otherwise it is only better with it.
     pub needed: bool,
+}
+
+/// What a look at mail is to include.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MailCheckForm {
+    /// A domain whose mail servers are greeted, to see whether the box can reach others; those of some large providers
+    /// when not said. They are sent no message.
+    #[serde(default)]
+    pub greet: Option<Domain>,
+}
+
+/// What was found when mail was looked at last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MailFindingsView {
+    /// When that was; `null`: not since the box started.
+    #[schemars(with = "Option<String>")]
+    pub checked_at: Option<Timestamp>,
+    /// What was found, in the order in which things are best mended.
+    pub findings: Vec<MailFinding>,
 }
 
 /// Somebody's own mail: what they tell others, and what they type into a device.

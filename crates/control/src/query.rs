@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::api_token::ApiTokenView;
 use crate::app_password::AppPasswordView;
 use crate::invite::{InviteView, InvitedView};
-use crate::mail::{MailRecordsView, MailTable, MailView, OwnMailView, PersonView};
+use crate::mail::{
+    MailFindingsView, MailRecordsView, MailTable, MailView, OwnMailView, PersonView,
+};
 use crate::passkey::PasskeyView;
 use crate::view::{
     AccountView, AuditPage, AuditVerifyView, CellView, ConfigView, DiffView, FirmwareView,
@@ -99,6 +101,8 @@ questions! {
     MailRecords -> MailRecordsView;
     /// Keys that mail is signed with, by selector; on one page, since there are few.
     DkimKeys -> Page<DkimKey>;
+    /// What was found when mail was looked at last; 404 without the mail service.
+    MailFindings -> MailFindingsView;
     /// The caller's own addresses; 404 when they have none.
     OwnMail -> OwnMailView;
     /// Whoever a service may do something for; 404 when there is nobody of that name who may use it. Needs no sign-in:
@@ -291,6 +295,10 @@ pub struct MailRecords;
 /// See [`Query::DkimKeys`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DkimKeys;
+
+/// See [`Query::MailFindings`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MailFindings;
 
 /// See [`Query::OwnMail`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

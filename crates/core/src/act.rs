@@ -136,6 +136,7 @@ impl Core {
             Action::SignWithDkimKey { selector } => {
                 self.sign_with_dkim_key(identity, caller, &selector).await
             }
+            Action::CheckMail(form) => self.check_mail(identity, caller, form).await,
             Action::RefreshStore => self.refresh_store(identity, caller).await,
             Action::SetVerbosity(verbosity) => {
                 self.set_verbosity(identity, caller, &verbosity).await
@@ -257,6 +258,7 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
         Action::RestartService { id } => ("service.restart", Some(id.to_string())),
         Action::AddDkimKey => ("mail.dkim.add", None),
         Action::SignWithDkimKey { selector } => ("mail.dkim.sign", Some(selector.to_string())),
+        Action::CheckMail(_) => ("mail.check", None),
         Action::RefreshStore => ("store.refresh", None),
         Action::SetVerbosity(_) => ("logs.verbosity", None),
         Action::Restart => ("box.restart", None),

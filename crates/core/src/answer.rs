@@ -94,6 +94,7 @@ impl Core {
             Query::Mail(_) => Answer::Mail(Box::new(self.mail()?)),
             Query::MailRecords(_) => Answer::MailRecords(self.mail_records()?),
             Query::DkimKeys(_) => Answer::DkimKeys(self.dkim_keys()),
+            Query::MailFindings(_) => Answer::MailFindings(self.mail_findings()?),
             Query::OwnMail(_) => {
                 let identity = identity.ok_or_else(sign_in_required)?;
                 Answer::OwnMail(self.own_mail(&identity)?)

@@ -182,7 +182,7 @@ pub(crate) fn needs_to_ask(query: &Query) -> Option<Needs> {
         Query::Accounts(_) | Query::Account(_) | Query::Groups(_) | Query::Invites(_) => {
             Needs::scoped(Admin, Area::People.read())
         }
-        Query::Mail(_) | Query::MailRecords(_) | Query::DkimKeys(_) => {
+        Query::Mail(_) | Query::MailRecords(_) | Query::DkimKeys(_) | Query::MailFindings(_) => {
             Needs::scoped(Helper, Area::Mail.read())
         }
         Query::TrialLog(_) => Needs::scoped(Admin, Area::Firmware.read()),
@@ -276,6 +276,7 @@ pub(crate) fn needs_to_act(action: &Action) -> Option<Needs> {
         Action::AddDkimKey | Action::SignWithDkimKey { .. } => {
             Needs::scoped(Admin, Area::Mail.write())
         }
+        Action::CheckMail(_) => Needs::scoped(Helper, Area::Mail.write()),
         Action::SetVerbosity(_) => Needs::scoped(Admin, Area::Logs.write()),
         Action::Restart | Action::CheckFirmware => Needs::scoped(Admin, Area::Firmware.write()),
     })
@@ -325,6 +326,7 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::RestartService { .. }
         | Action::AddDkimKey
         | Action::SignWithDkimKey { .. }
+        | Action::CheckMail(_)
         | Action::CheckFirmware
         | Action::RefreshStore
         | Action::SetVerbosity(_) => false,

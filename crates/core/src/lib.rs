@@ -118,6 +118,7 @@ pub struct Core {
     refreshing: tokio::sync::Mutex<()>,
     /// What they answered last.
     asked: Mutex<sources::Asked>,
+    mail_look: mail::check::MailLook,
     logs: Arc<LogBuffer>,
     clock: fn() -> Timestamp,
     /// How long a risky change waits for its confirmation.
@@ -152,6 +153,7 @@ impl Core {
             self.keep_last_used();
             self.keep_services_told();
             self.keep_dkim_keys();
+            self.keep_looking_for_dkim_keys();
             self.keep_up_to_date();
         }
     }

@@ -103,6 +103,7 @@ impl Core {
             looking: Default::default(),
             refreshing: Default::default(),
             asked: Default::default(),
+            mail_look: Default::default(),
             logs,
             clock,
             confirm_within,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cell_mail_check::MailCheckLink;
 use cell_model::status::Part;
 use cell_reconcile::{NextsStatus, Nudge, Parts, Published, ServicesStatus};
 use tokio::sync::{mpsc, watch};
@@ -21,6 +22,8 @@ pub struct System {
     pub nudge: mpsc::Sender<Nudge>,
     /// Parts that run as processes of their own.
     pub processes: Arc<dyn Processes>,
+    /// Who looks at mail as others see it.
+    pub mail_check: Arc<dyn MailCheckLink>,
 }
 
 /// Parts that run as processes of their own.

@@ -123,6 +123,16 @@ impl DkimState {
     }
 }
 
+/// What public DNS says about a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DkimSeen {
+    /// What it should.
+    Right,
+    /// Something else, or nothing.
+    Wrong,
+}
+
 /// What a look at one thing found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MailFinding {

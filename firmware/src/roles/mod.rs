@@ -6,6 +6,7 @@ pub(crate) mod dns;
 pub(crate) mod fetch;
 pub(crate) mod handing;
 mod keeper;
+pub(crate) mod mail_check;
 mod process;
 pub(crate) mod proxy;
 pub(crate) mod web;
@@ -41,6 +42,8 @@ pub(crate) enum Role {
     Wireguard,
     /// Fetches parts of a file from the internet.
     Fetch,
+    /// Looks at mail as others see it.
+    MailCheck,
 }
 
 impl Role {
@@ -51,6 +54,7 @@ impl Role {
             Self::Web => "web",
             Self::Wireguard => "wireguard",
             Self::Fetch => "fetch",
+            Self::MailCheck => "mail-check",
         }
     }
 
@@ -60,7 +64,7 @@ impl Role {
             Self::Dns => &[Part::Dns, Part::Mdns],
             Self::Web => &[Part::Web],
             Self::Wireguard => &[Part::Wireguard],
-            Self::Fetch => &[],
+            Self::Fetch | Self::MailCheck => &[],
         }
     }
 
@@ -72,6 +76,7 @@ impl Role {
             Self::Web => 60802,
             Self::Wireguard => 60803,
             Self::Fetch => 60805,
+            Self::MailCheck => 60806,
         }
     }
 }
@@ -97,6 +102,7 @@ pub(crate) fn run(role: Role, log_level: LogLevel) -> Result<(), Box<dyn Error>>
             Role::Web => web::serve(stream, log).await?,
             Role::Wireguard => wireguard::serve(stream, log).await,
             Role::Fetch => fetch::serve(stream, log).await,
+            Role::MailCheck => mail_check::serve(stream, log).await,
         }
         Ok(())
     })

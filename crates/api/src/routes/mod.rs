@@ -9,6 +9,7 @@ pub(crate) mod firmware;
 pub(crate) mod groups;
 pub(crate) mod invites;
 pub(crate) mod mail;
+pub(crate) mod mail_check;
 pub(crate) mod own_peers;
 pub(crate) mod parts;
 pub(crate) mod passkeys;

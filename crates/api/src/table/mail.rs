@@ -1,6 +1,9 @@
 //! Mail.
 
-use cell_control::mail::{MailAliasView, MailRecordsView, MailUpdate, MailView, OwnMailView};
+use cell_control::mail::{
+    MailAliasView, MailCheckForm, MailFindingsView, MailRecordsView, MailUpdate, MailView,
+    OwnMailView,
+};
 use cell_control::view::Page;
 use cell_gate::Access;
 use cell_model::mail::DkimKey;
@@ -8,6 +11,7 @@ use cell_model::mail::DkimKey;
 use crate::answer::{ChangeAnswer, MailAliasAnswer};
 use crate::parameter::{CURSOR, LIMIT};
 use crate::routes::mail::{self, AliasForm};
+use crate::routes::mail_check;
 use crate::row::{CHANGE, READ, Row, handler};
 
 const UPDATE: &str = r#"{"catch_all":"anna","quota_mib":2048,"quotas":{"ben":4096},
@@ -91,4 +95,18 @@ pub(super) static ROWS: &[Row] = &[
         "Sign with a key from now on, whether or not its record was seen.",
     )
     .refuses(&[404, 409]),
+    // Mail as others see it.
+    Row::get("/api/mail/check", "mailFindings", handler!(mail_check::show))
+        .is(READ, "What was found when mail was looked at last.")
+        .answers::<MailFindingsView>()
+        .refuses(&[404]),
+    Row::post("/api/mail/check", "checkMail", handler!(mail_check::check))
+        .is(
+            READ,
+            "Look at mail as others see it: public DNS, the ways in and out, block lists, certificates. It takes up to 40 \
+             seconds, and asks servers of others, which are sent no message.",
+        )
+        .takes::<MailCheckForm>(r#"{"greet":"example.net"}"#)
+        .answers::<MailFindingsView>()
+        .refuses(&[404, 409]),
 ];

@@ -257,6 +257,7 @@ impl Control for FakeControl {
             Action::AddAppPassword(form) => sample::app_password_added(form),
             Action::CheckAppPassword(check) => return sample::admitted(&check),
             Action::AddDkimKey => sample::dkim_key_added(),
+            Action::CheckMail(_) => sample::mail_checked(),
             Action::RefreshStore => sample::refreshed(),
             Action::TestPart { .. } => Outcome::Tested(TestResult {
                 ok: true,

@@ -61,6 +61,10 @@ pub(super) fn dkim_key_added() -> Outcome {
     Outcome::DkimKeyAdded(Box::new(mail::dkim_key(DkimState::Made)))
 }
 
+pub(super) fn mail_checked() -> Outcome {
+    Outcome::MailChecked(Box::new(mail::findings()))
+}
+
 pub(super) fn signed_in() -> Outcome {
     Outcome::SignedIn {
         token: Secret::new(super::FakeControl::session(Role::Owner)),
@@ -212,6 +216,7 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
         Query::Mail(_) => Answer::Mail(Box::new(mail::settings())),
         Query::MailRecords(_) => Answer::MailRecords(mail::records()),
         Query::DkimKeys(_) => Answer::DkimKeys(page(mail::dkim_key(DkimState::Signing))),
+        Query::MailFindings(_) => Answer::MailFindings(mail::findings()),
         Query::OwnMail(_) => Answer::OwnMail(mail::own(role)),
         Query::Person(_) => Answer::Person(mail::person()),
         Query::MailLookup(question) => Answer::MailLookup(mail::look_up(&question)),

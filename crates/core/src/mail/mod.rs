@@ -1,9 +1,10 @@
 //! Mail: what its service asks about people and addresses, and what people see of it.
 
 pub(crate) mod book;
+pub(crate) mod check;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use cell_auth::Account;
@@ -275,11 +276,7 @@ impl Core {
     pub(crate) fn mail_records(&self) -> Result<MailRecordsView, Problem> {
         self.mail_domain()?;
         let (config, keys) = (self.config()?, Arc::clone(&self.desired.borrow().keys));
-        let endpoint = config.cell.endpoint.as_ref();
-        let address = endpoint.and_then(|endpoint| match endpoint.host {
-            Host::Address(IpAddr::V4(address)) => Some(address),
-            Host::Address(IpAddr::V6(_)) | Host::Name(_) => None,
-        });
+        let address = public_address(&config);
         let names = MailNames::of(&config, &keys, address).ok_or_else(no_mail)?;
         let records = records(&names);
         Ok(MailRecordsView {
@@ -363,6 +360,14 @@ impl People {
             Some((name, _)) => name.parse().ok(),
             None => whole,
         }
+    }
+}
+
+/// Where others reach the box, as far as the owner has said.
+fn public_address(config: &Config) -> Option<Ipv4Addr> {
+    match config.cell.endpoint.as_ref()?.host {
+        Host::Address(IpAddr::V4(address)) => Some(address),
+        Host::Address(IpAddr::V6(_)) | Host::Name(_) => None,
     }
 }
 

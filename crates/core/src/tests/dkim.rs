@@ -8,10 +8,9 @@ use cell_control::action::{Action, Outcome};
 use cell_control::ask;
 use cell_control::caller::Caller;
 use cell_control::query::{DkimKeys, MailRecords};
-use cell_model::mail::{DkimKey, DkimState, MailPurpose};
+use cell_model::mail::{DkimKey, DkimSeen, DkimState, MailPurpose};
 use cell_model::name::DnsLabel;
 use cell_model::problem::Problem;
-use cell_plan::mail::dkim::DkimSeen;
 
 use super::departures::install;
 use super::home::{Home, code};

@@ -17,6 +17,7 @@ use cell_control::change::{Change, PeerForm, Receipt, SetupForm};
 use cell_dns::fake::FakeDns;
 use cell_fetch::fake::FakeFetch;
 use cell_firewall::fake::FakeFirewall;
+use cell_mail_check::fake::FakeMailCheck;
 use cell_mdns::fake::FakeMdns;
 use cell_model::Timestamp;
 use cell_model::account::Role;
@@ -52,6 +53,7 @@ pub(super) struct Home {
     pub(super) fetch: Arc<FakeFetch>,
     pub(super) mdns: Arc<FakeMdns>,
     pub(super) containers: Arc<FakeContainers>,
+    pub(super) mail_check: Arc<FakeMailCheck>,
     pub(super) reconciler: Reconciler,
 }
 
@@ -114,6 +116,7 @@ impl Home {
         let reconciler =
             cell_reconcile::start(options(), parts.clone(), core.desired(), Timestamp::now);
         let restarted = Arc::new(Restarted::default());
+        let mail_check = Arc::new(FakeMailCheck::new());
         core.attach(System {
             parts,
             published: reconciler.published.clone(),
@@ -121,6 +124,7 @@ impl Home {
             next: reconciler.next.clone(),
             nudge: reconciler.nudge.clone(),
             processes: Arc::clone(&restarted) as Arc<dyn Processes>,
+            mail_check: Arc::clone(&mail_check) as Arc<dyn cell_mail_check::MailCheckLink>,
         });
         Ok(Self {
             directory,
@@ -130,6 +134,7 @@ impl Home {
             restarted,
             mdns,
             containers,
+            mail_check,
             fetch,
             reconciler,
         })

@@ -12,6 +12,7 @@ mod groups;
 mod home;
 mod invites;
 mod mail;
+mod mail_check;
 mod own_peers;
 mod passkeys;
 mod peers;

@@ -11,7 +11,7 @@ use cell_control::app_password::{AppPasswordForm, ServiceSignIn};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, OwnPeerChange, PeerUpdate, ServiceForm, ServiceUpdate};
 use cell_control::invite::{AcceptedInvite, InviteForm};
-use cell_control::mail::MailTable;
+use cell_control::mail::{MailCheckForm, MailTable};
 use cell_control::passkey::{PasskeyForm, UsedPasskey};
 use cell_control::query::*;
 use cell_model::account::Role;
@@ -64,7 +64,8 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
         Query::Groups(_) => (Some(Role::Admin), Some(Mail.into())),
         Query::Mail(_) => (Some(Role::Helper), Some(MailRecords.into())),
         Query::MailRecords(_) => (Some(Role::Helper), Some(DkimKeys.into())),
-        Query::DkimKeys(_) => (Some(Role::Helper), Some(OwnMail.into())),
+        Query::DkimKeys(_) => (Some(Role::Helper), Some(MailFindings.into())),
+        Query::MailFindings(_) => (Some(Role::Helper), Some(OwnMail.into())),
         Query::OwnMail(_) => {
             let (service, name) = (ServiceId::mail(), "anna".to_owned());
             (Some(Role::Member), Some(Person { service, name }.into()))
@@ -382,7 +383,11 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
                 Some(Action::SignWithDkimKey { selector }),
             )
         }
-        Action::SignWithDkimKey { .. } => (Some(Role::Admin), Some(Action::CheckFirmware)),
+        Action::SignWithDkimKey { .. } => {
+            let form = MailCheckForm::default();
+            (Some(Role::Admin), Some(Action::CheckMail(form)))
+        }
+        Action::CheckMail(_) => (Some(Role::Helper), Some(Action::CheckFirmware)),
         Action::CheckFirmware => {
             let fetch = FirmwareFetch {
                 from: BundleSource::Stick,

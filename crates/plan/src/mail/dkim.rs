@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cell_model::Timestamp;
-use cell_model::mail::{DkimKey, DkimState};
+use cell_model::mail::{DkimKey, DkimSeen, DkimState};
 use cell_model::name::{DnsLabel, Domain, NameError};
 
 /// From being seen to signing, in seconds: an hour, how long the absence of a name is usually remembered (RFC 2308
@@ -20,15 +20,6 @@ pub const RETIREMENT: i64 = 7 * 86_400;
 pub const REVOCATION: i64 = 30 * 86_400;
 /// After how long a new key is proposed, in seconds: half a year (M3AAWG, "DKIM Key Rotation Best Common Practices").
 pub const ROTATION: i64 = 180 * 86_400;
-
-/// What public DNS says about a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DkimSeen {
-    /// What it should.
-    Right,
-    /// Something else, or nothing.
-    Wrong,
-}
 
 /// What becomes of the keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

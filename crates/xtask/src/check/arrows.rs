@@ -33,6 +33,7 @@ const CRATES: &[(Layer, &[&str])] = &[
             "unix-http",
             "network",
             "fetch",
+            "mail-check",
             "firewall",
             "wireguard",
             "dns",

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use cell_model::account::Role;
 use cell_model::config::{DeliveryConfig, MailConfig, RelayConfig};
-use cell_model::mail::{DkimKey, DkimState, MailPurpose};
+use cell_model::mail::{DkimKey, DkimState, FindingState, MailFinding, MailPurpose};
 
 use super::{NOW, known, username};
 use crate::mail::{
-    MailAliasView, MailProtocol, MailRecordView, MailRecordsView, MailSecurity, MailServerView,
-    MailTable, MailView, OwnMailView, PersonView,
+    MailAliasView, MailFindingsView, MailProtocol, MailRecordView, MailRecordsView, MailSecurity,
+    MailServerView, MailTable, MailView, OwnMailView, PersonView,
 };
 use crate::query::MailLookup;
 
@@ -57,6 +57,38 @@ pub(super) fn dkim_key(state: DkimState) -> DkimKey {
         state,
         since: NOW,
         public: "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A".to_owned(),
+    }
+}
+
+pub(super) fn findings() -> MailFindingsView {
+    let finding = |id: &str, state, seen: &str, action: &str| MailFinding {
+        id: id.to_owned(),
+        state,
+        seen: seen.to_owned(),
+        action: action.to_owned(),
+    };
+    MailFindingsView {
+        checked_at: Some(NOW),
+        findings: vec![
+            finding(
+                "mx",
+                FindingState::Ok,
+                "Public DNS has the MX record of home.cell as it should be.",
+                "",
+            ),
+            finding(
+                "dkim:c202611",
+                FindingState::Failed,
+                "Public DNS does not have the TXT record of c202611._domainkey.home.cell.",
+                "Copy the record to wherever the DNS of the domain is kept.",
+            ),
+            finding(
+                "port_25_in",
+                FindingState::Unknown,
+                "Whether others get through cannot be seen from here.",
+                "Write to yourself from a mail account elsewhere.",
+            ),
+        ],
     }
 }
 
