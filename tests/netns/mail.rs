@@ -227,7 +227,8 @@ fn mail_leaves_as_the_owner_wants(post: &Post) {
     let mut said = BufReader::new(server.stdout.take().unwrap()).lines();
     assert_eq!(said.next().unwrap().unwrap(), "ready");
     post.at_home(&["abroad", &receiver]);
-    let brought: Value = serde_json::from_str(&said.next().unwrap().unwrap()).unwrap();
+    let mut next = || -> Value { serde_json::from_str(&said.next().unwrap().unwrap()).unwrap() };
+    let brought = next();
     let sender = brought["sender"].as_str().unwrap();
     assert!(
         sender.starts_with(&format!("MAIL FROM:<anna@{DOMAIN}>")),
@@ -241,6 +242,27 @@ fn mail_leaves_as_the_owner_wants(post: &Post) {
     for word in ["User-Agent", "192.168.", "172.20."] {
         assert!(!text.contains(word), "{text}");
     }
+
+    // A relay that does not show who it is gets neither the password nor the mail.
+    let relay = |port: u16| {
+        let relay = json!({ "host": OUTSIDE_NAME, "port": port, "username": "box" });
+        let delivery = json!({ "mode": "relay", "relay": relay });
+        post.set(json!({ "delivery": delivery, "relay_password": "an old dry well" }));
+        post.at_home(&["abroad", &receiver]);
+    };
+    relay(587);
+    let waits = || {
+        post.logs()
+            .contains("TLS is required, but was not offered")
+            .then_some(())
+    };
+    assert!(wait_for(PATIENCE, waits).is_some(), "{}", post.logs());
+    relay(465);
+    assert_eq!(
+        next(),
+        json!({ "beginning": "1603" }),
+        "TLS from the first byte on"
+    );
 
     post.set(json!({ "delivery": { "mode": "receive_only" } }));
     post.at_home(&["only_receives", &receiver]);
