@@ -17,8 +17,9 @@ use cell_control::change::Change;
 use cell_control::remote::Remote;
 use cell_model::config::MailConfig;
 use cell_testkit::celld::PATIENCE;
-use cell_testkit::world::HOME_GATEWAY;
+use cell_testkit::world::{CELL_WAN, HOME_GATEWAY, OUTSIDE_NAME, OUTSIDE_WEB, PHONE};
 use cell_testkit::{Namespace, wait_for};
+use cell_tests::probe::connects;
 use cell_tests::services::{AppPassword, ServiceHost};
 use cell_tests::{DOMAIN, PASSWORD, expect_status};
 use serde_json::{Value, json};
@@ -26,6 +27,10 @@ use tokio::runtime::Runtime;
 
 /// A program of people.
 const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/netns/mail_client.py");
+/// Other servers.
+const SENDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/netns/mail_sender.py");
+/// Somebody else's server.
+const RECEIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/netns/mail_receiver.py");
 /// What the box is called that has the mail.
 const HOST: &str = "mail.home.cell";
 /// Seconds that a story may take.
@@ -43,7 +48,11 @@ impl Post {
         let ben = json!({ "username": "ben", "password": "another long river", "role": "member" });
         host.post("/api/auth/users", &ben, 201);
         host.install("mail");
-        host.wait("mail", "ok");
+        // The filter gets ready with all that the processor gives, at its first start.
+        let is_well = || (host.service("mail")["state"] == "ok").then_some(());
+        if wait_for(2 * PATIENCE, is_well).is_none() {
+            host.wait("mail", "ok");
+        }
         // Everything at home asks the box for names.
         let laptop = &host.cell.world.laptop;
         laptop.set_resolvers(&[HOME_GATEWAY.into()]).unwrap();
@@ -84,14 +93,20 @@ impl Post {
         self.told(self.program(laptop, CLIENT, HOST, words))
     }
 
+    /// A story of another server; what it says.
+    #[track_caller]
+    fn outside(&self, story: &str) {
+        let phone = &self.host.cell.world.phone;
+        let box_there = CELL_WAN.to_string();
+        self.told(self.program(phone, SENDER, &box_there, &[story]));
+    }
+
     /// Runs a program to its good end.
     #[track_caller]
     fn told(&self, mut program: Command) -> String {
-        let begun = Instant::now();
         let output = program.output().unwrap();
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said).into_owned();
-        println!("{:?} {:?}", begun.elapsed(), program.get_args().last());
         assert!(output.status.success(), "{said}\n{}", self.logs());
         said
     }
@@ -125,9 +140,66 @@ impl Post {
     }
 }
 
+// One box for all of it: its filter takes seconds of processor time to get ready.
 #[test]
-fn people_write_to_each_other_until_they_leave() {
+fn mail_is_taken_kept_and_shown_to_whom_it_is_for_and_nobody_else() {
     let post = Post::start();
+    internet_brings_mail(&post);
+    people_write_to_each_other(&post);
+    mail_leaves_as_the_owner_wants(&post);
+    device_is_lost(&post);
+    person_is_removed(&post);
+}
+
+/// From outside comes mail for people here, and nothing else.
+fn internet_brings_mail(post: &Post) {
+    let phone = &post.host.cell.world.phone;
+    let is_open = |port| connects(phone, (CELL_WAN, port).into());
+    assert!(!is_open(25) && !is_open(993));
+    post.host.publish("mail", true);
+    let open = wait_for(PATIENCE, || is_open(25).then_some(()));
+    assert!(open.is_some(), "{}", post.host.cell.celld.log_end());
+    for (port, expected) in [(465, true), (587, true), (993, true), (4190, false)] {
+        assert_eq!(is_open(port), expected, "{port}");
+    }
+    post.outside("plain");
+    post.outside("relay");
+    post.outside("smuggle");
+    post.outside("hostile");
+    // All that was taken is there, each once.
+    let wanted = [
+        "without TLS",
+        "with TLS",
+        "report",
+        "outer 0",
+        "after all that",
+    ];
+    let found = post.at_home(&[&["has", "anna"][..], &wanted].concat());
+    let count = |subject| found.lines().filter(|line| *line == subject).count();
+    for subject in wanted {
+        assert_eq!(count(subject), 1, "{subject}: {found}");
+    }
+    assert_eq!(count("smuggled"), 0, "{found}");
+    assert_eq!(post.at_home(&["has", "ben"]).trim(), "");
+
+    post.outside("guess");
+    // Where they were is known, in all logs, and nobody at home has to wait.
+    let core = post.host.cell.celld.log_end();
+    let known = format!("account=\"ben\" address={PHONE} service=mail");
+    assert!(core.contains(&known), "{core}");
+    let logs = post.logs();
+    for known in [
+        format!("(auth_failed): user=<ben>, method=PLAIN, rip={PHONE}"),
+        format!("unknown[{PHONE}]: SASL PLAIN authentication failed"),
+        format!("Relay access denied; from=<anna@{DOMAIN}>"),
+    ] {
+        assert!(logs.contains(&known), "{known}: {logs}");
+    }
+    post.at_home(&["has", "ben"]);
+}
+
+/// They have what they were sent, say what becomes of it, and keep as much as they may.
+fn people_write_to_each_other(post: &Post) {
     post.at_home(&["everyday"]);
     post.set(json!({ "quotas": { "ben": MailConfig::MIN_QUOTA_MIB } }));
     for name in ["family", "sales"] {
@@ -140,12 +212,66 @@ fn people_write_to_each_other_until_they_leave() {
     post.at_home(&["aliases", "family", "sales"]);
     post.at_home(&["fill", "ben", "62"]);
     post.at_home(&["full", "ben"]);
-    lost_device(&post);
-    removed_person(&post);
+}
+
+/// To its receivers by itself, or not at all.
+fn mail_leaves_as_the_owner_wants(post: &Post) {
+    let receiver = format!("friend@{OUTSIDE_NAME}");
+    let mut server = post.host.cell.world.internet.command("timeout");
+    server
+        .args([LIMIT, "/usr/bin/python3", "-B", RECEIVER])
+        .arg(OUTSIDE_WEB.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut server = server.spawn().unwrap();
+    let mut said = BufReader::new(server.stdout.take().unwrap()).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "ready");
+    post.at_home(&["abroad", &receiver]);
+    let mut next = || -> Value { serde_json::from_str(&said.next().unwrap().unwrap()).unwrap() };
+    let brought = next();
+    let sender = brought["sender"].as_str().unwrap();
+    assert!(
+        sender.starts_with(&format!("MAIL FROM:<anna@{DOMAIN}>")),
+        "{brought}"
+    );
+    assert_eq!(
+        brought["receivers"],
+        json!([format!("RCPT TO:<{receiver}>")])
+    );
+    let text = brought["text"].as_str().unwrap();
+    for word in ["User-Agent", "192.168.", "172.20."] {
+        assert!(!text.contains(word), "{text}");
+    }
+
+    // A relay that does not show who it is gets neither the password nor the mail.
+    let relay = |port: u16| {
+        let relay = json!({ "host": OUTSIDE_NAME, "port": port, "username": "box" });
+        let delivery = json!({ "mode": "relay", "relay": relay });
+        post.set(json!({ "delivery": delivery, "relay_password": "an old dry well" }));
+        post.at_home(&["abroad", &receiver]);
+    };
+    relay(587);
+    let waits = || {
+        post.logs()
+            .contains("TLS is required, but was not offered")
+            .then_some(())
+    };
+    assert!(wait_for(PATIENCE, waits).is_some(), "{}", post.logs());
+    relay(465);
+    assert_eq!(
+        next(),
+        json!({ "beginning": "1603" }),
+        "TLS from the first byte on"
+    );
+
+    post.set(json!({ "delivery": { "mode": "receive_only" } }));
+    post.at_home(&["only_receives", &receiver]);
+    drop(server.stdin.take());
+    assert!(server.wait().unwrap().success());
 }
 
 /// What a device of Ben's is signed in to ends with its password.
-fn lost_device(post: &Post) {
+fn device_is_lost(post: &Post) {
     let laptop = &post.host.cell.world.laptop;
     let mut device = post.program(laptop, CLIENT, HOST, &["idle", "ben"]);
     let mut device = device.stdout(Stdio::piped()).spawn().unwrap();
@@ -168,7 +294,7 @@ fn lost_device(post: &Post) {
 }
 
 /// Nothing of Ben stays.
-fn removed_person(post: &Post) {
+fn person_is_removed(post: &Post) {
     let mailbox = post.mailbox("ben");
     assert!(mailbox.join("Maildir").is_dir(), "{}", mailbox.display());
     let removed = post.host.cell.owner.delete("/api/auth/users/ben");

@@ -278,10 +278,18 @@ fn host_of_a_port_is_nobody_elses() {
 }
 
 #[test]
-fn service_without_a_name_cannot_be_opened_to_the_internet() {
-    let nameless = offer("files", "", "");
-    let refused = submit(&with(&[nameless]), &published(true)).unwrap_err();
-    assert_eq!(refused.code, "nothing_to_publish");
+fn service_that_nothing_leads_to_cannot_be_opened_to_the_internet() {
+    let port = "[[port]]\nhost = \"files\"\nprotocol = \"tcp\"\nport = 25\nbackend = \"web:80\"\n";
+    let at_home = format!("{port}from = \"home\"\n");
+    for nowhere in ["", &at_home] {
+        let nameless = offer("files", "", nowhere);
+        assert!(!nameless.manifest.can_be_published(), "{nowhere}");
+        let refused = submit(&with(&[nameless]), &published(true)).unwrap_err();
+        assert_eq!(refused.code, "nothing_to_publish", "{nowhere}");
+    }
+    let by_port = offer("files", "", port);
+    assert!(by_port.manifest.can_be_published());
+    submit(&with(&[by_port]), &published(true)).unwrap();
 }
 
 #[test]
