@@ -207,6 +207,8 @@ pub struct Accounts {
     pub header: Option<String>,
     /// The service asks the box itself, at a socket that containers are handed.
     pub socket: bool,
+    /// People sign in as they do at this service, and the service asks that one whether the password is right.
+    pub service: Option<ServiceId>,
     /// What ends that somebody is signed in.
     pub end: Option<PersonCommand>,
     /// What takes away all that the service has kept of somebody.

@@ -1,5 +1,6 @@
 //! The part of a manifest that is about people: how a service learns who they are, and what they have to do.
 
+use cell_model::name::ServiceId;
 use cell_model::toml_text::{Field, Reader, Section, field};
 
 use super::container::command;
@@ -11,6 +12,7 @@ use crate::template::{Template, Variable};
 
 const HEADER: Field = field("header", "\"X-Remote-User\"");
 const SOCKET: Field = field("socket", "true");
+const SERVICE: Field = field("service", "\"mail\"");
 const END: Field = field(
     "end",
     "{ container = \"dovecot\", command = [\"doveadm\", \"kick\", \"{username}\"] }",
@@ -33,16 +35,19 @@ pub(super) fn accounts(
     known: &Known,
 ) -> Option<Accounts> {
     let section = reader.section(root, "accounts", "accounts")?;
-    reader.only(&section, &["header", "socket", "end", "remove"]);
+    reader.only(&section, &["header", "socket", "service", "end", "remove"]);
     let socket = section.has(SOCKET.key) && reader.flag(&section, SOCKET);
+    let service = service(reader, &section, known);
     // Who is who is learnt in one way at least.
-    let header = match section.has(HEADER.key) || !socket {
+    let is_learnt = socket || section.has(SERVICE.key);
+    let header = match section.has(HEADER.key) || !is_learnt {
         true => header(reader, root, &section),
         false => None,
     };
     Some(Accounts {
         header,
         socket,
+        service,
         end: person_command(reader, &section, END, "accounts.end", known),
         remove: person_command(reader, &section, REMOVE, "accounts.remove", known),
     })
@@ -62,6 +67,20 @@ fn header(reader: &mut Reader<'_>, root: &Section<'_>, section: &Section<'_>) ->
         return None;
     }
     Some(text.to_owned())
+}
+
+/// The service whose sign-in counts here too.
+fn service(reader: &mut Reader<'_>, section: &Section<'_>, known: &Known) -> Option<ServiceId> {
+    if !section.has(SERVICE.key) {
+        return None;
+    }
+    let service = reader.required(section, SERVICE)?;
+    if !known.requires.contains(&service) {
+        let at = value_at(section, SERVICE);
+        let message = "must be a service that is listed in requires";
+        reader.wrong(section, SERVICE, at, message);
+    }
+    Some(service)
 }
 
 fn person_command(

@@ -625,6 +625,19 @@ fn what_is_handed_in_and_asked_for_goes_together() {
 }
 
 #[test]
+fn people_sign_in_as_at_another_service() {
+    let there = WHOLE.replace("header = \"X-Remote-User\"", "service = \"mail\"");
+    let accounts = parse(&there).unwrap().accounts.unwrap();
+    let mail = "mail".parse().unwrap();
+    assert_eq!((accounts.header, accounts.service), (None, Some(mail)));
+    for (other, told) in [("files", "listed in requires"), ("No!", "accounts.service")] {
+        let text = there.replace("service = \"mail\"", &format!("service = \"{other}\""));
+        let found = parse(&text).unwrap_err().findings;
+        assert!(found[0].message.contains(told), "{found:?}");
+    }
+}
+
+#[test]
 fn one_look_tells_everything_in_the_order_of_the_text() {
     let text = WHOLE
         .replace("memory_mib = 128", "memory_mib = 0")
