@@ -17,8 +17,9 @@ use cell_control::change::Change;
 use cell_control::remote::Remote;
 use cell_model::config::MailConfig;
 use cell_testkit::celld::PATIENCE;
-use cell_testkit::world::HOME_GATEWAY;
+use cell_testkit::world::{CELL_WAN, HOME_GATEWAY, PHONE};
 use cell_testkit::{Namespace, wait_for};
+use cell_tests::probe::connects;
 use cell_tests::services::{AppPassword, ServiceHost};
 use cell_tests::{DOMAIN, PASSWORD, expect_status};
 use serde_json::{Value, json};
@@ -26,6 +27,8 @@ use tokio::runtime::Runtime;
 
 /// A program of people.
 const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/netns/mail_client.py");
+/// Other servers.
+const SENDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/netns/mail_sender.py");
 /// What the box is called that has the mail.
 const HOST: &str = "mail.home.cell";
 /// Seconds that a story may take.
@@ -84,14 +87,20 @@ impl Post {
         self.told(self.program(laptop, CLIENT, HOST, words))
     }
 
+    /// A story of another server; what it says.
+    #[track_caller]
+    fn outside(&self, story: &str) {
+        let phone = &self.host.cell.world.phone;
+        let box_there = CELL_WAN.to_string();
+        self.told(self.program(phone, SENDER, &box_there, &[story]));
+    }
+
     /// Runs a program to its good end.
     #[track_caller]
     fn told(&self, mut program: Command) -> String {
-        let begun = Instant::now();
         let output = program.output().unwrap();
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said).into_owned();
-        println!("{:?} {:?}", begun.elapsed(), program.get_args().last());
         assert!(output.status.success(), "{said}\n{}", self.logs());
         said
     }
@@ -178,4 +187,52 @@ fn removed_person(post: &Post) {
     assert!(post.mailbox("anna").is_dir());
     let addresses = ["ben", "family"].map(|name| format!("{name}@{DOMAIN}"));
     post.at_home(&["out", "ben", &addresses[0], &addresses[1]]);
+}
+
+#[test]
+fn internet_brings_mail_for_people_here_and_gets_nothing_else() {
+    let post = Post::start();
+    let phone = &post.host.cell.world.phone;
+    let is_open = |port| connects(phone, (CELL_WAN, port).into());
+    assert!(!is_open(25) && !is_open(993));
+    post.host.publish("mail", true);
+    let open = wait_for(PATIENCE, || is_open(25).then_some(()));
+    assert!(open.is_some(), "{}", post.host.cell.celld.log_end());
+    for (port, expected) in [(465, true), (587, true), (993, true), (4190, false)] {
+        assert_eq!(is_open(port), expected, "{port}");
+    }
+    post.outside("plain");
+    post.outside("relay");
+    post.outside("smuggle");
+    post.outside("hostile");
+    // All that was taken is there, each once.
+    let wanted = [
+        "without TLS",
+        "with TLS",
+        "report",
+        "outer 0",
+        "after all that",
+    ];
+    let found = post.at_home(&[&["has", "anna"][..], &wanted].concat());
+    let count = |subject| found.lines().filter(|line| *line == subject).count();
+    for subject in wanted {
+        assert_eq!(count(subject), 1, "{subject}: {found}");
+    }
+    assert_eq!(count("smuggled"), 0, "{found}");
+    assert_eq!(post.at_home(&["has", "ben"]).trim(), "");
+
+    post.outside("guess");
+    // Where they were is known, in all logs, and nobody at home has to wait.
+    let core = post.host.cell.celld.log_end();
+    let known = format!("account=\"ben\" address={PHONE} service=mail");
+    assert!(core.contains(&known), "{core}");
+    let logs = post.logs();
+    for known in [
+        format!("(auth_failed): user=<ben>, method=PLAIN, rip={PHONE}"),
+        format!("unknown[{PHONE}]: SASL PLAIN authentication failed"),
+        format!("Relay access denied; from=<anna@{DOMAIN}>"),
+    ] {
+        assert!(logs.contains(&known), "{known}: {logs}");
+    }
+    post.at_home(&["has", "ben"]);
 }

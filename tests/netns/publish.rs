@@ -10,8 +10,8 @@ use cell_testkit::celld::PATIENCE;
 use cell_testkit::wait_for;
 use cell_testkit::world::{CELL_WAN, PHONE};
 use cell_tests::services::ServiceHost;
-use cell_tests::{DOMAIN, OWNER, expect_status};
-use serde_json::{Value, json};
+use cell_tests::{DOMAIN, OWNER};
+use serde_json::json;
 
 /// What somebody out there gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,19 +56,6 @@ fn url(label: &str) -> String {
     format!("https://{label}.{DOMAIN}/")
 }
 
-fn publish(host: &ServiceHost, id: &str, published: bool) -> Value {
-    let path = format!("/api/services/active/{id}");
-    let reply = host
-        .cell
-        .owner
-        .put(&path, &json!({ "published": published }));
-    let reply = reply.unwrap();
-    expect_status(&reply, 200);
-    let service = reply.json()["service"].clone();
-    assert_eq!(service["published"], published, "{service}");
-    service
-}
-
 fn wait_open(host: &ServiceHost, label: &str) -> Answer {
     let open = wait_for(PATIENCE, || {
         Some(outside(host, &url(label), &[])).filter(|answer| answer.status == 401)
@@ -111,7 +98,7 @@ fn internet_reaches_the_service_that_was_opened_and_learns_of_no_other() {
         host.wait_answer(id, 401);
     }
     wait_closed(&host, "before");
-    publish(&host, "calendar", true);
+    host.publish("calendar", true);
     let answer = wait_open(&host, "calendar");
     let head = answer.text.to_ascii_lowercase();
     assert!(
@@ -213,12 +200,12 @@ fn guesses_out_there_slow_nobody_at_home(host: &ServiceHost) {
 
 /// By all that takes it away.
 fn is_closed_again(host: &ServiceHost) {
-    publish(host, "calendar", false);
+    host.publish("calendar", false);
     wait_closed(host, "closed");
     host.wait_answer("calendar", 401);
 
     let before = revision(host);
-    publish(host, "calendar", true);
+    host.publish("calendar", true);
     wait_open(host, "calendar");
     host.enable("calendar", false);
     wait_closed(host, "stopped");
@@ -233,7 +220,7 @@ fn is_closed_again(host: &ServiceHost) {
     wait_closed(host, "restored");
     assert_eq!(host.service("calendar")["published"], false);
 
-    publish(host, "calendar", true);
+    host.publish("calendar", true);
     wait_open(host, "calendar");
     host.remove("calendar", false);
     wait_closed(host, "removed");

@@ -143,6 +143,16 @@ impl ServiceHost {
         expect_status(&self.cell.owner.put(&path, &body).unwrap(), 200);
     }
 
+    /// Opens a service to the internet, or closes it.
+    pub fn publish(&self, id: &str, published: bool) {
+        let path = format!("/api/services/active/{id}");
+        let body = json!({ "published": published });
+        let reply = self.cell.owner.put(&path, &body).unwrap();
+        expect_status(&reply, 200);
+        let service = &reply.json()["service"];
+        assert_eq!(service["published"], published, "{service}");
+    }
+
     /// Makes an app password for a device of the owner's.
     pub fn app_password(&self, device: &str) -> AppPassword {
         self.app_password_with(&json!({ "device": device }))

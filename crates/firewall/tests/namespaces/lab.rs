@@ -47,6 +47,11 @@ pub(crate) fn container(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(172, 20, number, 2)
 }
 
+/// Address of one more container behind `svcN`.
+pub(crate) fn second_container(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(172, 20, number, 3)
+}
+
 /// A device that may do nothing beyond DNS and the admin page.
 pub(crate) fn plain(number: u8) -> PeerAccess {
     PeerAccess {
@@ -149,17 +154,26 @@ impl Lab {
 
     /// Adds a container: a namespace of this name behind `svcN`, at [`container`] of N.
     pub(crate) fn container(&mut self, name: &str, number: u8) {
-        self.namespace(name);
         let bridge = format!("svc{number}");
         self.run("cell", &format!("ip link add {bridge} type bridge"));
         let gateway = format!("172.20.{number}.1");
         self.run("cell", &format!("ip addr add {gateway}/27 dev {bridge}"));
         self.run("cell", &format!("ip link set {bridge} up"));
-        let port = format!("c{number}");
+        self.attach(name, number, container(number));
+    }
+
+    /// Adds one more container of the same service.
+    pub(crate) fn second_container(&mut self, name: &str, number: u8) {
+        self.attach(name, number, second_container(number));
+    }
+
+    fn attach(&mut self, name: &str, number: u8, address: Ipv4Addr) {
+        self.namespace(name);
+        let port = format!("c{number}-{}", address.octets()[3]);
         self.link(name, &port);
-        self.run("cell", &format!("ip link set {port} master {bridge}"));
-        let address = container(number);
+        self.run("cell", &format!("ip link set {port} master svc{number}"));
         self.run(name, &format!("ip addr add {address}/27 dev eth0"));
+        let gateway = format!("172.20.{number}.1");
         self.run(name, &format!("ip route add default via {gateway}"));
     }
 

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::lab::{
     ADMIN, CELL_LAN, CELL_VPN, CELL_WAN, LAN_HOST, Lab, PATIENCE, SILENCE, WAN_HOST, container,
-    device, echoes, plain, spec,
+    device, echoes, plain, second_container, spec,
 };
 use cell_firewall::Firewall;
 use cell_model::container::Protocol;
@@ -112,6 +113,24 @@ async fn container_reaches_what_it_was_given_and_nothing_else() {
     }
     let (_, seen) = lab.connect("one", SocketAddr::new(FAR.into(), 7000));
     assert_eq!(seen, CELL_WAN, "the uplink knows the box alone");
+}
+
+/// Where the kernel has br_netfilter, the filter sees what stays on the wire of a service too.
+#[tokio::test(flavor = "multi_thread")]
+async fn containers_of_one_service_reach_each_other() {
+    for phase in [Phase::Open, Phase::Closed] {
+        let mut lab = lab(phase).await;
+        if Path::new("/proc/sys/net/bridge").exists() {
+            lab.run("cell", "sysctl -qw net.bridge.bridge-nf-call-iptables=1");
+        }
+        lab.second_container("mate", 1);
+        lab.serve("mate", second_container(1), PORT);
+        assert!(lab.answers("one", (second_container(1), PORT), PATIENCE));
+        assert!(lab.answers("mate", (container(1), PORT + 1), PATIENCE));
+        // What the other one may, this one may not.
+        assert!(!lab.answers("mate", (container(2), PORT), SILENCE));
+        assert!(!lab.answers("two", (second_container(1), PORT), SILENCE));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

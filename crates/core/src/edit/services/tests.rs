@@ -230,10 +230,18 @@ fn update_leaves_a_service_open_and_keeps_nobody_from_closing_it() {
 }
 
 #[test]
-fn service_without_a_name_cannot_be_opened_to_the_internet() {
-    let nameless = offer("files", "", "");
-    let refused = submit(&with(&[nameless]), &published(true)).unwrap_err();
-    assert_eq!(refused.code, "nothing_to_publish");
+fn service_that_nothing_leads_to_cannot_be_opened_to_the_internet() {
+    let port = "[[port]]\nhost = \"files\"\nprotocol = \"tcp\"\nport = 25\nbackend = \"web:80\"\n";
+    let at_home = format!("{port}from = \"home\"\n");
+    for nowhere in ["", &at_home] {
+        let nameless = offer("files", "", nowhere);
+        assert!(!has_something_to_publish(&nameless.manifest), "{nowhere}");
+        let refused = submit(&with(&[nameless]), &published(true)).unwrap_err();
+        assert_eq!(refused.code, "nothing_to_publish", "{nowhere}");
+    }
+    let by_port = offer("files", "", port);
+    assert!(has_something_to_publish(&by_port.manifest));
+    submit(&with(&[by_port]), &published(true)).unwrap();
 }
 
 #[test]
