@@ -208,7 +208,7 @@ pub struct Accounts {
     /// The service asks the box itself, at a socket that containers are handed.
     pub socket: bool,
     /// What ends that somebody is signed in.
-    pub end: Option<PersonCommand>,
+    pub end: Vec<PersonCommand>,
     /// What takes away all that the service has kept of somebody.
     pub remove: Option<PersonCommand>,
 }

@@ -105,6 +105,11 @@ impl<P: People> Book<'_, P> {
                 }
                 Whose::Nobody => None,
             },
+            MailTable::Login => {
+                let username = key.parse().ok()?;
+                let may = self.people.holds(&username) == Holds::Mailbox;
+                may.then(|| "OK".to_owned())
+            }
             MailTable::Transport => self.transport(key),
             MailTable::TlsPolicy => {
                 let relay = self.mail.relay()?;
@@ -218,7 +223,9 @@ impl<P: People> Book<'_, P> {
         match &self.mail.delivery {
             DeliveryConfig::Direct => None,
             DeliveryConfig::Relay(relay) => {
-                Some(format!("smtp:{}", next_hop(&relay.host, relay.port)))
+                // Port 465 has TLS from the first byte on (RFC 8314, section 3.3).
+                let by = if relay.port == 465 { "smtps" } else { "smtp" };
+                Some(format!("{by}:{}", next_hop(&relay.host, relay.port)))
             }
             DeliveryConfig::ReceiveOnly => {
                 Some("error:5.7.1 This box only receives mail".to_owned())

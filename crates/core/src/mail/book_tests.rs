@@ -150,6 +150,16 @@ fn whoever_may_not_use_mail_has_none_and_it_is_not_caught() {
 }
 
 #[test]
+fn who_has_a_mailbox_may_sign_in() {
+    let all = catching();
+    let ask = |key| all.ask(MailTable::Login, key);
+    assert_eq!(["anna", "ben"].map(ask), ["OK", "OK"]);
+    for key in ["carla", "nobody", "info", "anna@hut.example", ""] {
+        assert_eq!(ask(key), "-", "{key}");
+    }
+}
+
+#[test]
 fn aliases_are_followed_to_their_ends() {
     let all = catching();
     let info = "anna@hut.example,ben@hut.example,friend@example.org";
@@ -207,7 +217,7 @@ fn what_is_left_is_caught_when_somebody_catches_it() {
 
 #[test]
 fn mail_leaves_the_box_as_it_is_set() {
-    let ask = |delivery: serde_json::Value| {
+    let ask = |delivery: &serde_json::Value| {
         let all = House::new(serde_json::json!({ "delivery": delivery }));
         let keys = [
             "*",
@@ -219,14 +229,19 @@ fn mail_leaves_the_box_as_it_is_set() {
         ];
         keys.map(|key| all.ask(MailTable::Transport, key))
     };
-    assert_eq!(ask(serde_json::json!({ "mode": "direct" })), ["-"; 6]);
-    let relay = serde_json::json!({ "mode": "relay", "relay": { "host": "smtp.example.net", "port": 465 } });
-    let by = "smtp:[smtp.example.net]:465";
-    assert_eq!(ask(relay.clone()), ["-", "-", "-", "-", by, by]);
+    assert_eq!(ask(&serde_json::json!({ "mode": "direct" })), ["-"; 6]);
+    let relay = |port| serde_json::json!({ "mode": "relay", "relay": { "host": "smtp.example.net", "port": port } });
+    for (port, by) in [
+        (465, "smtps:[smtp.example.net]:465"),
+        (587, "smtp:[smtp.example.net]:587"),
+        (25, "smtp:[smtp.example.net]:25"),
+    ] {
+        assert_eq!(ask(&relay(port)), ["-", "-", "-", "-", by, by]);
+    }
     let none = "error:5.7.1 This box only receives mail";
     let receive = serde_json::json!({ "mode": "receive_only" });
-    assert_eq!(ask(receive), ["-", "-", "-", "-", none, none]);
-    let all = House::new(serde_json::json!({ "delivery": relay }));
+    assert_eq!(ask(&receive), ["-", "-", "-", "-", none, none]);
+    let all = House::new(serde_json::json!({ "delivery": relay(465) }));
     for (key, policy) in [
         ("[smtp.example.net]:465", "secure"),
         ("[SMTP.example.net]:465", "secure"),
