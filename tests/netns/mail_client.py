@@ -328,6 +328,20 @@ def out(name, *addresses):
         client.rset()
 
 
+def abroad(receiver):
+    """Sends to somebody elsewhere."""
+    send("anna", receiver, "to far away")
+
+
+def only_receives(receiver):
+    """Nothing leaves the box, and whoever writes is told at once; people here still write to each other."""
+    client = signed_in("anna")
+    client.mail(own("anna"))
+    code, said = client.rcpt(receiver)
+    assert 500 <= code < 600 and b"only receives" in said, (code, said)
+    assert client.rcpt(own("ben"))[0] == 250
+
+
 def everyday():
     certificates()
     sign_in()
@@ -335,5 +349,5 @@ def everyday():
     rules()
 
 
-STORIES = [everyday, aliases, has, fill, full, idle, out]
+STORIES = [everyday, aliases, has, fill, full, idle, out, abroad, only_receives]
 {story.__name__: story for story in STORIES}[sys.argv[4]](*sys.argv[5:])
