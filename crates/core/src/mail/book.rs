@@ -223,9 +223,11 @@ impl<P: People> Book<'_, P> {
         match &self.mail.delivery {
             DeliveryConfig::Direct => None,
             DeliveryConfig::Relay(relay) => {
-                // Port 465 has TLS from the first byte on (RFC 8314, section 3.3).
-                let by = if relay.port == 465 { "smtps" } else { "smtp" };
-                Some(format!("{by}:{}", next_hop(&relay.host, relay.port)))
+                let service = match relay.port {
+                    SUBMISSIONS => "smtps",
+                    _ => "smtp",
+                };
+                Some(format!("{service}:{}", next_hop(&relay.host, relay.port)))
             }
             DeliveryConfig::ReceiveOnly => {
                 Some("error:5.7.1 This box only receives mail".to_owned())
@@ -236,6 +238,9 @@ impl<P: People> Book<'_, P> {
 
 /// The most bytes of an address that is looked at: twice the longest there is, for quotes.
 const LONGEST: usize = 2 * MailAddress::MAX;
+
+/// The port with TLS from the first byte on (RFC 8314, section 7.3); the mail service has a way of its own for it.
+const SUBMISSIONS: u16 = 465;
 
 /// Where mail goes, as Postfix writes it: the host itself and not the mail servers of its domain.
 pub(crate) fn next_hop(host: &Domain, port: u16) -> String {

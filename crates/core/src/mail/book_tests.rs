@@ -217,7 +217,7 @@ fn what_is_left_is_caught_when_somebody_catches_it() {
 
 #[test]
 fn mail_leaves_the_box_as_it_is_set() {
-    let ask = |delivery: &serde_json::Value| {
+    let ask = |delivery: serde_json::Value| {
         let all = House::new(serde_json::json!({ "delivery": delivery }));
         let keys = [
             "*",
@@ -229,18 +229,20 @@ fn mail_leaves_the_box_as_it_is_set() {
         ];
         keys.map(|key| all.ask(MailTable::Transport, key))
     };
-    assert_eq!(ask(&serde_json::json!({ "mode": "direct" })), ["-"; 6]);
-    let relay = |port| serde_json::json!({ "mode": "relay", "relay": { "host": "smtp.example.net", "port": port } });
+    assert_eq!(ask(serde_json::json!({ "mode": "direct" })), ["-"; 6]);
+    let relay = |port: u16| {
+        let relay = serde_json::json!({ "host": "smtp.example.net", "port": port });
+        serde_json::json!({ "mode": "relay", "relay": relay })
+    };
     for (port, by) in [
         (465, "smtps:[smtp.example.net]:465"),
         (587, "smtp:[smtp.example.net]:587"),
-        (25, "smtp:[smtp.example.net]:25"),
     ] {
-        assert_eq!(ask(&relay(port)), ["-", "-", "-", "-", by, by]);
+        assert_eq!(ask(relay(port)), ["-", "-", "-", "-", by, by]);
     }
     let none = "error:5.7.1 This box only receives mail";
     let receive = serde_json::json!({ "mode": "receive_only" });
-    assert_eq!(ask(&receive), ["-", "-", "-", "-", none, none]);
+    assert_eq!(ask(receive), ["-", "-", "-", "-", none, none]);
     let all = House::new(serde_json::json!({ "delivery": relay(465) }));
     for (key, policy) in [
         ("[smtp.example.net]:465", "secure"),
