@@ -1,8 +1,9 @@
-"""A mail server of somebody else, with nothing but Python's own library: takes what it is brought, and keeps nothing.
+"""Mail servers of somebody else, with nothing but Python's own library: they take what they are brought, and keep nothing.
 
     mail_receiver.py ADDRESS
 
-Says `ready`, and then a line for each message: a JSON object with its envelope and text. Ends when its input does.
+Says `ready`, and then a JSON object in a line for each message to port 25 or 587, with its envelope and text, and for each
+connection to port 465, with what it began with. None of them has TLS. Ends when its input does.
 """
 
 import json
@@ -11,28 +12,39 @@ import sys
 import threading
 
 
+def say(what):
+    print(json.dumps(what), flush=True)
+
+
 class Conversation(socketserver.StreamRequestHandler):
-    def say(self, line):
+    def answer(self, line):
         self.wfile.write(line.encode() + b"\r\n")
 
     def handle(self):
         sender, receivers = None, []
-        self.say("220 mx.example.net")
+        self.answer("220 mx.example.net")
         while line := self.rfile.readline():
             word, text = line[:4].decode().upper(), line.decode().strip()
             if word == "MAIL":
                 sender, receivers = text, []
             if word == "RCPT":
                 receivers.append(text)
+            if word == "AUTH":
+                say({"authorization": text})
             if word == "DATA":
-                self.say("354 go on")
+                self.answer("354 go on")
                 lines = []
                 while (line := self.rfile.readline()) != b".\r\n":
                     assert line, "it broke off"
                     lines.append(line.decode())
-                text = "".join(lines)
-                print(json.dumps({"sender": sender, "receivers": receivers, "text": text}), flush=True)
-            self.say("221 bye" if word == "QUIT" else "250 fine")
+                say({"sender": sender, "receivers": receivers, "text": "".join(lines)})
+            answers = {"EHLO": "250-mx.example.net\r\n250 AUTH PLAIN LOGIN", "QUIT": "221 bye"}
+            self.answer(answers.get(word, "250 fine"))
+
+
+class Beginning(socketserver.StreamRequestHandler):
+    def handle(self):
+        say({"beginning": self.rfile.read(2).hex()})
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -40,7 +52,8 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
-with Server((sys.argv[1], 25), Conversation) as server:
+for port, handler in [(25, Conversation), (587, Conversation), (465, Beginning)]:
+    server = Server((sys.argv[1], port), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print("ready", flush=True)
-    sys.stdin.read()
+print("ready", flush=True)
+sys.stdin.read()
