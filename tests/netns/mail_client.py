@@ -195,6 +195,56 @@ def sending():
         client.rset()
 
 
+def own_names():
+    """Nobody writes under the name of somebody else, wherever in a message that stands."""
+    anna, ben = own("anna"), own("ben")
+    refused_heads = [
+        f"From: {ben}",
+        f"From: Ben <{ben}>",
+        f'From: "{anna}" <{ben}>',
+        f"From: {anna}, {ben}\r\nSender: {anna}",
+        f"From: {anna}\r\nFrom: {ben}",
+        f"From: {anna}\r\nFrom : {ben}",
+        f"From: {anna}\r\nSender: {ben}",
+        f"From: {own('nobody')}",
+        "From: ben@www.example.net",
+        "From: nobody at all",
+        "From:",
+        "X-From: nothing",
+    ]
+    heads = [
+        f"From: Anna <{anna}>",
+        f'From: "Ben" <{anna.upper()}>',
+        f"From: {own('Anna+lists')}\r\nSender: {anna}",
+    ]
+    for port, all_heads in [(465, refused_heads + heads), (587, refused_heads[:1])]:
+        client = signed_in("anna", port)
+        for number, head in enumerate(all_heads):
+            client.mail(own("anna"))
+            assert client.rcpt(ben)[0] == 250
+            code, said = client.data(f"{head}\r\nTo: {ben}\r\nSubject: name {number}\r\n\r\nHello.\r\n")
+            if head in heads:
+                assert code == 250, (head, code, said)
+            else:
+                assert 500 <= code < 600 and b"5.7.1" in said and b"address of yours" in said, (head, code, said)
+        # A report has no sender, and could have any name.
+        client.docmd("MAIL FROM:<>")
+        code, said = client.rcpt(ben)
+        assert 500 <= code < 600 and b"address of yours" in said, (code, said)
+
+
+def forwarded():
+    """What a message brings along stays as it is."""
+    inner = message("inside", "friend@www.example.net", own("anna"))
+    outer = message("with another inside", own("anna"), own("ben"))
+    outer.add_attachment(inner)
+    client = signed_in("anna")
+    client.send_message(outer, own("anna"), [own("ben")])
+    text = arrived(imap("ben"), "with another inside")
+    head, _, rest = text.partition("\r\n\r\n")
+    assert "User-Agent" not in head and "User-Agent" in rest, text
+
+
 class ManageSieve:
     """RFC 5804, as far as rules are put by it."""
 
@@ -251,6 +301,28 @@ def rules():
     assert not {"minutes of today", "an invoice"} & set(subjects(ben)), subjects(ben)
 
 
+def rules_that_send():
+    """Rules send mail on, and answer it."""
+    client = ManageSieve("ben")
+    client.put(
+        "away",
+        'require ["vacation", "copy"];\n'
+        f'if header :contains "subject" "pass on" {{ redirect :copy "{own("anna")}"; }}\n'
+        'if header :contains "subject" "are you there" { vacation :subject "not before Monday" "I am away."; }\n',
+    )
+    client.ask('SETACTIVE "away"')
+    anna, ben = imap("anna"), imap("ben")
+    send("anna", own("ben"), "pass on this")
+    text = arrived(anna, "pass on this")
+    # The way within the box, once: the last delivery.
+    assert "from dovecot" not in text and text.count("with LMTP") == 1, text
+    arrived(ben, "pass on this")
+    send("anna", own("ben"), "are you there?")
+    text = arrived(anna, "not before Monday")
+    assert f"From: <{own('ben')}>" in text, text
+    client.ask('SETACTIVE ""')
+
+
 def aliases(*names):
     """Names that lead to Ben, by what was set meanwhile."""
     ben = imap("ben")
@@ -299,6 +371,10 @@ def full(name):
     assert client.rcpt(own(name))[0] == 250
     code, said = client.data(large)
     assert code == 552 and b"5.2.2" in said, (code, said)
+    # Who has that name elsewhere is somebody else.
+    client.docmd(f"MAIL FROM:<{own('anna')}> SIZE={len(large)}")
+    code, said = client.rcpt(f"{name}@www.example.net")
+    assert code == 250, (code, said)
 
 
 def idle(name):
@@ -313,6 +389,18 @@ def idle(name):
             print(line)
     except (OSError, imaplib.IMAP4.abort):
         pass
+    print("ended")
+
+
+def hold(name):
+    """Is signed in for sending until the box ends the connection; says `held` when it begins, and `ended` after."""
+    clients = [signed_in(name, port) for port in (465, 587)]
+    # One has sent something before, one never.
+    clients[0].send_message(message("held", own(name), own(name)), own(name), [own(name)])
+    print("held", flush=True)
+    for client in clients:
+        while line := client.file.readline():
+            print(line)
     print("ended")
 
 
@@ -346,8 +434,11 @@ def everyday():
     certificates()
     sign_in()
     sending()
+    own_names()
+    forwarded()
     rules()
+    rules_that_send()
 
 
-STORIES = [everyday, aliases, has, fill, full, idle, out, abroad, only_receives]
+STORIES = [everyday, aliases, has, fill, full, idle, hold, out, abroad, only_receives]
 {story.__name__: story for story in STORIES}[sys.argv[4]](*sys.argv[5:])

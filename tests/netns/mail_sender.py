@@ -70,6 +70,12 @@ def plain():
     # Reports that something did not arrive have no sender.
     assert client.docmd("MAIL FROM:<>")[0] == 250 and client.rcpt(ANNA)[0] == 250
     assert client.data(message("report"))[0] == 250
+    # Nobody else sends for this domain.
+    for sender in [ANNA, BEN.upper(), f"nobody@{DOMAIN}"]:
+        client.mail(sender)
+        code, said = client.rcpt(ANNA)
+        assert is_refusal(code) and b"begins here" in said, (sender, code, said)
+        client.rset()
     # RFC 5321, section 4.5.1.
     client.mail(SOMEBODY)
     assert client.docmd("RCPT TO:<postmaster>")[0] == 250

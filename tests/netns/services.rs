@@ -373,7 +373,7 @@ fn proxy_waits_to_be_told_what_it_answers() {
         containers: vec![container],
         names: BTreeSet::new(),
         certificate_key: None,
-        end: None,
+        end: Vec::new(),
         remove: None,
     };
     host.run(&service);

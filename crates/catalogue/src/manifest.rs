@@ -210,7 +210,7 @@ pub struct Accounts {
     /// People sign in as they do at this service, and the service asks that one whether the password is right.
     pub service: Option<ServiceId>,
     /// What ends that somebody is signed in.
-    pub end: Option<PersonCommand>,
+    pub end: Vec<PersonCommand>,
     /// What takes away all that the service has kept of somebody.
     pub remove: Option<PersonCommand>,
 }

@@ -23,6 +23,8 @@ enum Part {
 pub enum Variable {
     /// `{domain}`: the domain of the cell.
     Domain,
+    /// `{network}`: that of all services, with its prefix.
+    Network,
     /// `{time_zone}`: as the IANA database calls it.
     TimeZone,
     /// `{username}`: whose device it is. In guides only.
@@ -47,7 +49,7 @@ pub enum TemplateError {
     Brace,
     /// There is no such place.
     #[error(
-        "may have {{domain}}, {{time_zone}}, {{host.NAME}} and {{setting.KEY}} in braces, and nothing else"
+        "may have {{domain}}, {{network}}, {{time_zone}}, {{host.NAME}} and {{setting.KEY}} in braces, and nothing else"
     )]
     Unknown,
 }
@@ -146,6 +148,7 @@ impl FromStr for Variable {
     fn from_str(text: &str) -> Result<Self, TemplateError> {
         match text.split_once('.') {
             None if text == "domain" => Ok(Self::Domain),
+            None if text == "network" => Ok(Self::Network),
             None if text == "time_zone" => Ok(Self::TimeZone),
             None if text == "username" => Ok(Self::Username),
             Some(("host", name)) => {
@@ -165,6 +168,7 @@ impl fmt::Display for Variable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Domain => f.write_str("{domain}"),
+            Self::Network => f.write_str("{network}"),
             Self::TimeZone => f.write_str("{time_zone}"),
             Self::Username => f.write_str("{username}"),
             Self::Host(name) => write!(f, "{{host.{name}}}"),

@@ -124,7 +124,7 @@ mod tests {
                 containers: Vec::new(),
                 names: BTreeSet::new(),
                 certificate_key: None,
-                end: None,
+                end: Vec::new(),
                 remove: None,
             }
         };

@@ -24,6 +24,8 @@ pub enum MailTable {
     Alias,
     /// By address: the accounts that may write under it.
     Sender,
+    /// By account: whether it may use mail.
+    Login,
     /// By address: how mail for it leaves the box, when not as usual.
     Transport,
     /// By `[host]:port`: how far the other end must show who it is, when more than usual.
@@ -32,10 +34,11 @@ pub enum MailTable {
 
 impl MailTable {
     /// Every table.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Mailbox,
         Self::Alias,
         Self::Sender,
+        Self::Login,
         Self::Transport,
         Self::TlsPolicy,
     ];
@@ -46,6 +49,7 @@ impl MailTable {
             Self::Mailbox => "mailbox",
             Self::Alias => "alias",
             Self::Sender => "sender",
+            Self::Login => "login",
             Self::Transport => "transport",
             Self::TlsPolicy => "tls_policy",
         }

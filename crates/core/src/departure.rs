@@ -131,7 +131,7 @@ impl Core {
         };
         let services = spec.containers.services.iter();
         let told: Vec<&ServiceSpec> = services
-            .filter(|service| service.end.is_some() || service.remove.is_some())
+            .filter(|service| !service.end.is_empty() || service.remove.is_some())
             .collect();
         self.note_dismissed(&told);
         let due = std::mem::take(&mut self.dismissals.state().due);
@@ -150,15 +150,18 @@ impl Core {
             found.is_some_and(|found| found.state == ContainerState::Running)
         };
         for service in &told {
-            let Some(end) = service.end.as_ref().filter(|end| runs(service, end)) else {
-                continue;
-            };
+            let ends = service.end.iter().filter(|end| runs(service, end));
+            let ends: Vec<&PersonCommandSpec> = ends.collect();
             let whom = due
                 .iter()
                 .filter(|(id, _)| id.as_ref().is_none_or(|id| *id == service.id));
             let whom: BTreeSet<&Username> = whom.map(|(_, username)| username).collect();
             for username in whom {
-                if !self.told(service, end, username).await {
+                let mut all_told = true;
+                for end in &ends {
+                    all_told &= self.told(service, end, username).await;
+                }
+                if !all_told {
                     let again = (Some(service.id.clone()), username.clone());
                     self.dismissals.state().due.insert(again);
                 }

@@ -425,7 +425,10 @@ fn add(
             .map(|host| format!("{host}.{}", place.domain))
             .collect(),
         certificate_key: None,
-        end: accounts.and_then(|accounts| Some(person_command(accounts.end.as_ref()?, &values))),
+        end: accounts.map_or_else(Vec::new, |accounts| {
+            let ends = accounts.end.iter();
+            ends.map(|end| person_command(end, &values)).collect()
+        }),
         remove: accounts
             .and_then(|accounts| Some(person_command(accounts.remove.as_ref()?, &values))),
     });

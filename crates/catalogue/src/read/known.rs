@@ -144,7 +144,7 @@ impl Known {
         };
         let unknown = template.variables().find_map(|variable| {
             let problem = match variable {
-                Variable::Domain | Variable::TimeZone => return None,
+                Variable::Domain | Variable::Network | Variable::TimeZone => return None,
                 Variable::Username if filled_for != For::Container => return None,
                 Variable::Username => "can be told in [accounts] or a [[guide]] only",
                 Variable::Host(name) if self.hosts.contains(name) => return None,

@@ -13,19 +13,13 @@ use crate::template::{Template, Variable};
 const HEADER: Field = field("header", "\"X-Remote-User\"");
 const SOCKET: Field = field("socket", "true");
 const SERVICE: Field = field("service", "\"mail\"");
-const END: Field = field(
-    "end",
-    "{ container = \"dovecot\", command = [\"doveadm\", \"kick\", \"{username}\"] }",
-);
-const REMOVE: Field = field(
-    "remove",
-    "{ container = \"dovecot\", command = [\"remove\", \"{username}\"] }",
-);
 const CONTAINER: Field = field("container", "\"dovecot\"");
 const COMMAND: Field = field("command", "[\"doveadm\", \"kick\", \"{username}\"]");
 const PLATFORM: Field = field("platform", "\"android\"");
 const STEPS: Field = field("steps", "[\"Open Settings and choose Accounts.\"]");
 
+/// The most commands that end what somebody has open: one for each container.
+const MAX_ENDS: usize = 16;
 /// The most steps: whoever has to do more gives up.
 const MAX_STEPS: usize = 20;
 
@@ -44,12 +38,18 @@ pub(super) fn accounts(
         true => header(reader, root, &section),
         false => None,
     };
+    let ends = reader.sections(&section, "end", "accounts.end", MAX_ENDS);
+    let end = ends
+        .iter()
+        .filter_map(|end| person_command(reader, end, known));
+    let end = end.collect();
+    let remove = reader.section(&section, "remove", "accounts.remove");
     Some(Accounts {
         header,
         socket,
         service,
-        end: person_command(reader, &section, END, "accounts.end", known),
-        remove: person_command(reader, &section, REMOVE, "accounts.remove", known),
+        end,
+        remove: remove.and_then(|remove| person_command(reader, &remove, known)),
     })
 }
 
@@ -85,20 +85,17 @@ fn service(reader: &mut Reader<'_>, section: &Section<'_>, known: &Known) -> Opt
 
 fn person_command(
     reader: &mut Reader<'_>,
-    parent: &Section<'_>,
-    field: Field,
-    path: &'static str,
+    section: &Section<'_>,
     known: &Known,
 ) -> Option<PersonCommand> {
-    let section = reader.section(parent, field.key, path)?;
-    reader.only(&section, &["container", "command"]);
-    let container = known.container(reader, &section, CONTAINER);
-    let command = command(reader, &section, COMMAND, known, For::Account);
+    reader.only(section, &["container", "command"]);
+    let container = known.container(reader, section, CONTAINER);
+    let command = command(reader, section, COMMAND, known, For::Account);
     let names_somebody = |word: &Template| word.variables().any(|name| *name == Variable::Username);
     if !command.iter().any(names_somebody) {
-        let at = value_at(&section, COMMAND);
+        let at = value_at(section, COMMAND);
         reader.wrong(
-            &section,
+            section,
             COMMAND,
             at,
             "must say whom it is about, by {username}",

@@ -540,8 +540,15 @@ from = "home"
 
 [accounts]
 socket = true
-end = { container = "dovecot", command = ["doveadm", "kick", "{username}"] }
 remove = { container = "dovecot", command = ["remove", "{username}"] }
+
+[[accounts.end]]
+container = "dovecot"
+command = ["doveadm", "kick", "{username}"]
+
+[[accounts.end]]
+container = "dovecot"
+command = ["again", "{network}", "{username}"]
 
 [[guide]]
 platform = "linux"
@@ -561,7 +568,13 @@ fn ports_have_a_host_and_people_are_asked_for_at_a_socket() {
     let accounts = manifest.accounts.unwrap();
     assert_eq!((accounts.header, accounts.socket), (None, true));
     let remove = accounts.remove.unwrap();
-    let values = Values::from([(Variable::Username, "anna".to_owned())]);
+    let values = Values::from([
+        (Variable::Network, "172.20.0.0/16".to_owned()),
+        (Variable::Username, "anna".to_owned()),
+    ]);
+    let ends = accounts.end.iter().map(|end| end.command[1].fill(&values));
+    let ends: Result<Vec<_>, _> = ends.collect();
+    assert_eq!(ends.unwrap(), ["kick", "172.20.0.0/16"]);
     assert_eq!(remove.container.as_str(), "dovecot");
     assert_eq!(remove.command[1].fill(&values).unwrap(), "anna");
 }
@@ -579,9 +592,14 @@ fn what_is_handed_in_and_asked_for_goes_together() {
         ),
         ("\"kick\", \"{username}\"", "\"kick\"", "must say whom"),
         (
-            "end = { container = \"dovecot\"",
-            "end = { container = \"none\"",
+            "container = \"dovecot\"\ncommand = [\"again\"",
+            "container = \"none\"\ncommand = [\"again\"",
             "a [[container]] of this service",
+        ),
+        (
+            "remove = {",
+            "end = { container = \"dovecot\", command = [\"{username}\"] }\nremove = {",
+            "duplicate key",
         ),
         (
             "\"doveadm\", \"reload\"",

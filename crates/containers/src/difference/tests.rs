@@ -51,7 +51,7 @@ fn service(number: u8, containers: u8, change: u8, network: u8) -> ServiceSpec {
         containers: (0..containers).map(container).collect(),
         names: BTreeSet::new(),
         certificate_key: None,
-        end: None,
+        end: Vec::new(),
         remove: None,
     }
 }

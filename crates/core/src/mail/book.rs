@@ -105,6 +105,11 @@ impl<P: People> Book<'_, P> {
                 }
                 Whose::Nobody => None,
             },
+            MailTable::Login => {
+                let username = key.parse().ok()?;
+                let may = self.people.holds(&username) == Holds::Mailbox;
+                may.then(|| "OK".to_owned())
+            }
             MailTable::Transport => self.transport(key),
             MailTable::TlsPolicy => {
                 let relay = self.mail.relay()?;

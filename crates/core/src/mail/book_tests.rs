@@ -150,6 +150,16 @@ fn whoever_may_not_use_mail_has_none_and_it_is_not_caught() {
 }
 
 #[test]
+fn who_has_a_mailbox_may_sign_in() {
+    let all = catching();
+    let ask = |key| all.ask(MailTable::Login, key);
+    assert_eq!(["anna", "ben"].map(ask), ["OK", "OK"]);
+    for key in ["carla", "nobody", "info", "anna@hut.example", ""] {
+        assert_eq!(ask(key), "-", "{key}");
+    }
+}
+
+#[test]
 fn aliases_are_followed_to_their_ends() {
     let all = catching();
     let info = "anna@hut.example,ben@hut.example,friend@example.org";

@@ -141,7 +141,7 @@ pub struct ServiceSpec {
     #[serde(skip)]
     pub certificate_key: Option<Secret<Vec<u8>>>,
     /// What ends that somebody is signed in.
-    pub end: Option<PersonCommandSpec>,
+    pub end: Vec<PersonCommandSpec>,
     /// What takes away all that it has kept of somebody.
     pub remove: Option<PersonCommandSpec>,
 }

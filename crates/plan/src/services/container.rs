@@ -56,6 +56,7 @@ pub(super) fn values(service: &Installed<'_>, place: &Place<'_>) -> Result<Value
     }
     let mut values = Values::from([
         (Variable::Domain, place.domain.to_string()),
+        (Variable::Network, place.pool.to_string()),
         (Variable::TimeZone, place.time_zone.to_string()),
     ]);
     let routes = manifest.routes.iter().map(|route| &route.host);

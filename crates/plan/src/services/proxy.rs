@@ -101,7 +101,7 @@ pub(super) fn add(services: &mut Services, front: &Front<'_>, config: &Config, p
         }],
         names: BTreeSet::new(),
         certificate_key: None,
-        end: None,
+        end: Vec::new(),
         remove: None,
     });
     services.proxy = Some(ProxySpec {

@@ -101,7 +101,9 @@ fn with_ports(id: &str) -> Sample {
         health = { port = 25 }\n\
         [[port]]\nprotocol = \"tcp\"\nport = 25\nbackend = \"out:10025\"\nhost = \"post\"\n\
         [[port]]\nprotocol = \"tcp\"\nport = 4190\nbackend = \"web:14190\"\nfrom = \"home\"\n\
-        [accounts]\nsocket = true\nend = { container = \"web\", command = [\"kick\", \"{username}\"] }\n";
+        [accounts]\nsocket = true\n\
+        [[accounts.end]]\ncontainer = \"web\"\ncommand = [\"kick\", \"{username}\"]\n\
+        [[accounts.end]]\ncontainer = \"out\"\ncommand = [\"end\", \"{network}\", \"{username}\"]\n";
     let head = "internet = \"It sends.\"";
     let text = text(id, head, &rest.replace("DIGEST", DIGEST));
     let data = DataConfig {
@@ -160,8 +162,10 @@ fn ports_are_named_vouched_for_and_open_to_the_internet_once_published() {
     assert_eq!(service.names, ["post.hut.cell".to_owned()].into());
     assert_eq!(service.certificate_key.as_ref(), Some(&key));
     let anna = "anna".parse().unwrap();
-    let end = service.end.as_ref().unwrap();
-    assert_eq!(end.about(&anna), ["kick", "anna"]);
+    let ends: Vec<_> = service.end.iter().map(|end| end.about(&anna)).collect();
+    let network = sample.config.as_ref().unwrap().services.network.to_string();
+    let second = ["end", &*network, "anna"];
+    assert_eq!(ends, [&["kick", "anna"][..], &second]);
     let [web, out] = &service.containers[..] else {
         panic!("{service:?}");
     };
