@@ -136,7 +136,7 @@ impl Host {
             containers: vec![self.container("web", 2), self.container("second", 3)],
             names: BTreeSet::new(),
             certificate_key: None,
-            end: None,
+            end: Vec::new(),
             remove: None,
         }
     }
