@@ -16,8 +16,8 @@ use super::departures::install;
 use super::home::{Home, code};
 
 async fn check(home: &Home, form: MailCheckForm) -> Result<MailFindingsView, Problem> {
-    let outcome = home.core.act(&Caller::local(), Action::CheckMail(form));
-    match outcome.await? {
+    let caller = Caller::local();
+    match home.core.act(&caller, Action::CheckMail(form)).await? {
         Outcome::MailChecked(view) => Ok(*view),
         other => panic!("{other:?}"),
     }
