@@ -235,12 +235,12 @@ fn service_that_nothing_leads_to_cannot_be_opened_to_the_internet() {
     let at_home = format!("{port}from = \"home\"\n");
     for nowhere in ["", &at_home] {
         let nameless = offer("files", "", nowhere);
-        assert!(!has_something_to_publish(&nameless.manifest), "{nowhere}");
+        assert!(!nameless.manifest.can_be_published(), "{nowhere}");
         let refused = submit(&with(&[nameless]), &published(true)).unwrap_err();
         assert_eq!(refused.code, "nothing_to_publish", "{nowhere}");
     }
     let by_port = offer("files", "", port);
-    assert!(has_something_to_publish(&by_port.manifest));
+    assert!(by_port.manifest.can_be_published());
     submit(&with(&[by_port]), &published(true)).unwrap();
 }
 
