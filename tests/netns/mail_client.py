@@ -308,7 +308,9 @@ def rules_that_send():
         "away",
         'require ["vacation", "copy"];\n'
         f'if header :contains "subject" "pass on" {{ redirect :copy "{own("anna")}"; }}\n'
-        'if header :contains "subject" "are you there" { vacation :subject "not before Monday" "I am away."; }\n',
+        'if header :contains "subject" "are you there" { vacation :subject "not before Monday" "I am away."; }\n'
+        'if header :contains "subject" "who are you" {'
+        f' vacation :subject "under her name" :from "{own("anna")}" "I am Anna."; }}\n',
     )
     client.ask('SETACTIVE "away"')
     anna, ben = imap("anna"), imap("ben")
@@ -319,7 +321,12 @@ def rules_that_send():
     arrived(ben, "pass on this")
     send("anna", own("ben"), "are you there?")
     text = arrived(anna, "not before Monday")
-    assert f"From: <{own('ben')}>" in text, text
+    assert f"From: <{own('ben')}>" in text and f"Return-Path: <{own('ben')}>" in text, text
+    # A rule has no other name than its owner either.
+    send("anna", own("ben"), "who are you?")
+    send("anna", own("ben"), "pass on the last one")
+    arrived(anna, "pass on the last one")
+    assert "under her name" not in subjects(anna), subjects(anna)
     client.ask('SETACTIVE ""')
 
 

@@ -34,6 +34,7 @@ struct State {
     fleeting: bool,
     full: bool,
     ran: Vec<String>,
+    deaf: Option<String>,
 }
 
 impl FakeContainers {
@@ -60,6 +61,11 @@ impl FakeContainers {
     /// From now on volumes hold all that they may (or do not any more).
     pub fn set_full(&self, full: bool) {
         self.state().full = full;
+    }
+
+    /// From now on nothing that is run in this container succeeds; `None`: all does again.
+    pub fn set_deaf(&self, container: Option<&str>) {
+        self.state().deaf = container.map(str::to_owned);
     }
 
     /// As if a container had ended by itself.
@@ -184,7 +190,10 @@ impl Containers for FakeContainers {
         match state.seen.containers.get(&name).map(|found| found.state) {
             Some(ContainerState::Running) => {
                 state.ran.push(format!("{name}: {}", command.join(" ")));
-                Ok(())
+                match state.deaf.as_ref() == Some(&name) {
+                    true => Err(Unwell::Command(1).into()),
+                    false => Ok(()),
+                }
             }
             _ => Err(Unwell::Command(1).into()),
         }

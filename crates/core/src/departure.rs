@@ -11,7 +11,7 @@ use std::time::Duration;
 use cell_catalogue::Manifest;
 use cell_containers::{ContainerState, names};
 use cell_model::config::Config;
-use cell_model::name::{ServiceId, Username};
+use cell_model::name::{PartName, ServiceId, Username};
 use cell_model::problem::{Problem, chain};
 use cell_model::spec::{PersonCommandSpec, ServiceSpec};
 use cell_store::Batch;
@@ -45,18 +45,38 @@ pub(crate) struct Dismissals {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Whose sign-ins end, with services or all of them.
-    due: BTreeSet<(Option<ServiceId>, Username)>,
+    /// Whose sign-ins end, and where.
+    due: BTreeSet<(Place, Username)>,
     /// Who could use a service at the last look.
     admitted: BTreeMap<ServiceId, BTreeSet<Username>>,
     /// Whose things were removed once, and when.
     removed: BTreeMap<(ServiceId, Username), Instant>,
 }
 
+/// Where sign-ins end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Everywhere,
+    Service(ServiceId),
+    /// The others have been told: once more might end what is rightly open.
+    Container(ServiceId, PartName),
+}
+
+impl Place {
+    fn has(&self, service: &ServiceId, container: &PartName) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::Service(id) => id == service,
+            Self::Container(id, name) => id == service && name == container,
+        }
+    }
+}
+
 impl Core {
     /// What is open to somebody at services ends: an app password of theirs does not count any more.
     pub(crate) fn dismiss(&self, username: &Username) {
-        self.dismissals.state().due.insert((None, username.clone()));
+        let due = (Place::Everywhere, username.clone());
+        self.dismissals.state().due.insert(due);
         self.dismissals.woken.notify_one();
     }
 
@@ -150,20 +170,17 @@ impl Core {
             found.is_some_and(|found| found.state == ContainerState::Running)
         };
         for service in &told {
-            let ends = service.end.iter().filter(|end| runs(service, end));
-            let ends: Vec<&PersonCommandSpec> = ends.collect();
-            let whom = due
-                .iter()
-                .filter(|(id, _)| id.as_ref().is_none_or(|id| *id == service.id));
-            let whom: BTreeSet<&Username> = whom.map(|(_, username)| username).collect();
-            for username in whom {
-                let mut all_told = true;
-                for end in &ends {
-                    all_told &= self.told(service, end, username).await;
-                }
-                if !all_told {
-                    let again = (Some(service.id.clone()), username.clone());
-                    self.dismissals.state().due.insert(again);
+            for end in service.end.iter().filter(|end| runs(service, end)) {
+                let whom = due
+                    .iter()
+                    .filter(|(place, _)| place.has(&service.id, &end.container));
+                let whom: BTreeSet<&Username> = whom.map(|(_, username)| username).collect();
+                for username in whom {
+                    if !self.told(service, end, username).await {
+                        let place = Place::Container(service.id.clone(), end.container.clone());
+                        let again = (place, username.clone());
+                        self.dismissals.state().due.insert(again);
+                    }
                 }
             }
         }
@@ -280,10 +297,8 @@ impl Core {
                 // Who was signed in before the box knew of the service, or before it was started, signs in anew.
                 None => everybody.iter().cloned().collect(),
             };
-            due.extend(
-                gone.into_iter()
-                    .map(|username| (Some(id.clone()), username)),
-            );
+            let service = Place::Service(id.clone());
+            due.extend(gone.into_iter().map(|username| (service.clone(), username)));
         }
         *before = admitted;
     }

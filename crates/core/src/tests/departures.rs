@@ -17,6 +17,7 @@ use cell_model::secret::Secret;
 use super::home::{Home, clock, code};
 
 const WEB: &str = "cell.mail.web";
+const OUT: &str = "cell.mail.out";
 const DIGEST: &str = "sha256:0011223344556677889900112233445566778899001122334455667788990011";
 const DATA: DataConfig = DataConfig {
     slot: 1,
@@ -37,9 +38,12 @@ pub(super) async fn install(home: &Home) {
     let manifest = format!(
         "schema = 1\nid = \"mail\"\nname = \"Mail\"\nsummary = \"A\"\nversion = \"1\"\nrelease = 1\n\
          [[container]]\nname = \"web\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
-         hands = [\"people\"]\nhealth = {{ port = 80 }}\n[accounts]\nsocket = true\n\
-         end = {{ container = \"web\", command = [\"kick\", \"{{username}}\"] }}\n\
-         remove = {{ container = \"web\", command = [\"forget\", \"{{username}}\"] }}\n"
+         hands = [\"people\"]\nhealth = {{ port = 80 }}\n\
+         [[container]]\nname = \"out\"\nimage = \"a@{DIGEST}\"\nmemory_mib = 64\ncpu_percent = 10\nprocesses = 8\n\
+         health = {{ port = 80 }}\n[accounts]\nsocket = true\n\
+         remove = {{ container = \"web\", command = [\"forget\", \"{{username}}\"] }}\n\
+         [[accounts.end]]\ncontainer = \"web\"\ncommand = [\"kick\", \"{{username}}\"]\n\
+         [[accounts.end]]\ncontainer = \"out\"\ncommand = [\"close\", \"{{username}}\"]\n"
     );
     let service = ServiceConfig::new(manifest, DATA, BTreeMap::new());
     home.core.desired.send_modify(|desired| {
@@ -98,7 +102,15 @@ async fn remove(home: &Home, name: &str) {
     act(home, Action::RemoveAccount { username }).await;
 }
 
-/// What was run in the container since, once nothing more is due.
+/// What ends somebody's sign-ins.
+fn ends(name: &str) -> [String; 2] {
+    [
+        format!("{WEB}: kick {name}"),
+        format!("{OUT}: close {name}"),
+    ]
+}
+
+/// What was run in the containers since, once nothing more is due.
 async fn told(home: &Home) -> Vec<String> {
     tokio::time::sleep(A_WHILE).await;
     home.containers.take_ran()
@@ -122,8 +134,15 @@ async fn whatever_ends_a_right_to_a_service_ends_sign_ins_there() {
         panic!("no app password");
     };
     let id = made.app_password.id;
+    home.containers.set_deaf(Some(WEB));
     act(&home, Action::RemoveAppPassword { id }).await;
-    assert_eq!(told(&home).await, [format!("{WEB}: kick berta")]);
+    // One that does not take it is told again, and the other is not.
+    let ran = told(&home).await;
+    let times = |line: &String| ran.iter().filter(|ran| *ran == line).count();
+    let both = ends("berta");
+    assert!(times(&both[0]) > 1 && times(&both[1]) == 1, "{ran:?}");
+    home.containers.set_deaf(None);
+    assert_eq!(told(&home).await, both[..1]);
 
     // It is for a group from now on that carl is not in.
     home.core.desired.send_modify(|desired| {
@@ -135,7 +154,7 @@ async fn whatever_ends_a_right_to_a_service_ends_sign_ins_there() {
         let service = config.services.installed.get_mut(&mail()).unwrap();
         Arc::make_mut(service).groups = Some(["family".parse().unwrap()].into());
     });
-    assert_eq!(told(&home).await, [format!("{WEB}: kick carl")]);
+    assert_eq!(told(&home).await, ends("carl"));
 
     // The end of access comes by itself.
     let update = AccountUpdate {
@@ -146,7 +165,7 @@ async fn whatever_ends_a_right_to_a_service_ends_sign_ins_there() {
     act(&home, Action::ChangeAccount { username, update }).await;
     assert_eq!(told(&home).await, Vec::<String>::new());
     home.let_pass(Duration::from_secs(3_601));
-    assert_eq!(told(&home).await, [format!("{WEB}: kick berta")]);
+    assert_eq!(told(&home).await, ends("berta"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,6 +177,7 @@ async fn of_who_was_removed_everything_goes_before_the_name_is_free() {
     // It does not run, and so cannot be told.
     home.containers.set_fleeting(true);
     home.containers.end(WEB, 1);
+    home.containers.end(OUT, 1);
     remove(&home, "berta").await;
     assert_eq!(told(&home).await, Vec::<String>::new());
     assert_eq!(
@@ -204,8 +224,9 @@ async fn of_who_was_removed_everything_goes_before_the_name_is_free() {
     // One that runs is told at once, first to end and then to forget.
     tokio::time::sleep(A_WHILE).await;
     remove(&home, "berta").await;
-    let both = ["kick", "forget"].map(|word| format!("{WEB}: {word} berta"));
-    assert_eq!(told(&home).await, both);
+    let [kick, close] = ends("berta");
+    let forget = format!("{WEB}: forget berta");
+    assert_eq!(told(&home).await, [kick, close, forget]);
     tokio::time::sleep(LONGER).await;
     add(&home, "berta").await.unwrap();
     let home = home.restart().await;

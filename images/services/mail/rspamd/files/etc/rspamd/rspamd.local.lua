@@ -33,13 +33,17 @@ rspamd_config:register_symbol({
   name = "ANOTHERS_NAME",
   type = "prefilter",
   callback = function(task)
-    local user = task:get_user()
-    -- Rules of people send on what others have written (master.cf).
-    if not user or user == "@rules" then
+    if not task:get_user() then
       return
     end
     local envelope = (task:get_from("smtp") or {})[1]
     local own = envelope and plain(envelope.addr or "")
+    -- Rules (master.cf) send on what others have written, and Dovecot says without a sender that something was refused. Neither
+    -- is signed, since nobody has checked whose it is.
+    if task:get_user() == "@rules" and (not own or task:get_header_full("X-Sieve-Redirected-From")) then
+      task:disable_symbol("DKIM_SIGNED")
+      return
+    end
     local from, count = all_own(task, "From", own)
     if not own or not from or count ~= 1 or not all_own(task, "Sender", own) then
       task:set_pre_result("reject", "Write under an address of yours: From is not the sender of this message", "people")
