@@ -8,6 +8,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use cell_testkit::celld::PATIENCE;
 use cell_testkit::wait_for;
@@ -18,6 +19,8 @@ use serde_json::json;
 
 /// Another device at home, which is in truth the laptop too.
 const TABLET: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 11);
+/// As long as the manifest gives the filter of mail, which compiles its patterns at the first start.
+const FILTER_PATIENCE: Duration = Duration::from_secs(180);
 /// Wrong passwords for one person until a device has to wait.
 const GUESSES: usize = 5;
 /// A message with a picture that its sender would see fetched.
@@ -36,7 +39,10 @@ impl Office {
         let host = ServiceHost::with_own_services();
         let installed = host.install("webmail");
         assert_eq!(installed["urls"][0], format!("https://webmail.{DOMAIN}/"));
-        host.wait("mail", "ok");
+        let well = wait_for(FILTER_PATIENCE, || {
+            (host.service("mail")["state"] == "ok").then_some(())
+        });
+        assert!(well.is_some(), "{}", host.service("mail"));
         host.wait("webmail", "ok");
         host.wait_answer("webmail", 200);
         let laptop = &host.cell.world.laptop;
