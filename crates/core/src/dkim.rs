@@ -34,16 +34,16 @@ const FORMER: usize = 8;
 /// How often is looked whether a key's time has come.
 const LOOK: Duration = Duration::from_secs(600);
 
+/// Private halves, by selector.
+type Private = BTreeMap<DnsLabel, Secret<String>>;
+
 /// The name the private half of a key is kept under.
 fn secret_name(selector: &DnsLabel) -> String {
     format!("dkim/{selector}")
 }
 
 /// All keys, and the private halves there are.
-pub(crate) fn open(
-    store: &Store,
-    sealer: &Sealer,
-) -> Result<(Vec<DkimKey>, BTreeMap<DnsLabel, Secret<String>>), KeyError> {
+pub(crate) fn open(store: &Store, sealer: &Sealer) -> Result<(Vec<DkimKey>, Private), KeyError> {
     let keys = store.records::<DkimKey>(KEYS).scan()?;
     let keys: Vec<DkimKey> = keys.into_iter().map(|(_, key)| key).collect();
     let mut private = BTreeMap::new();

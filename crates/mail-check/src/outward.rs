@@ -42,8 +42,8 @@ enum Greeted {
 /// Whether servers of others can be reached.
 pub(crate) async fn port_25(asker: &Arc<Asker>, domains: &[Domain], port: u16) -> Verdict {
     let mut greetings = JoinSet::new();
-    for domain in domains.iter().cloned() {
-        let asker = Arc::clone(asker);
+    for domain in domains {
+        let (asker, domain) = (Arc::clone(asker), domain.clone());
         greetings.spawn(async move { greet_one_of(&asker, &domain, port).await });
     }
     let mut turned_away = None;

@@ -140,7 +140,7 @@ fn differs(record: &MailRecord, values: &[String]) -> Verdict {
 
 fn exactly(record: &MailRecord, values: &[String]) -> Verdict {
     let wanted = should_be(record);
-    match values.iter().any(|value| *value == wanted) {
+    match values.contains(&wanted) {
         false => differs(record, values),
         true if values.len() == 1 => right(record),
         true => {
@@ -377,7 +377,7 @@ fn place(record: &MailRecord, values: &[String]) -> Verdict {
 /// RFC 7672 section 3: one that fits is enough, and where none does, those who check it do not deliver.
 fn server_key(record: &MailRecord, values: &[String]) -> Verdict {
     let wanted = should_be(record);
-    match values.iter().any(|value| *value == wanted) {
+    match values.contains(&wanted) {
         true => right(record),
         false => Verdict::failed(
             format!(

@@ -91,6 +91,7 @@ async fn helper_changes_nothing_and_admin_no_accounts() {
             "renewRecoveryCodes",
             "removeSecondFactor",
             "testPart",
+            "checkMail",
             "addApiToken",
             "removeApiToken",
             "addAppPassword",

@@ -111,7 +111,8 @@ impl MailConfig {
             let gone: BTreeSet<LocalPart> = self
                 .aliases
                 .iter()
-                .filter_map(|(alias, targets)| empty(targets).then(|| alias.clone()))
+                .filter(|(_, targets)| empty(targets))
+                .map(|(alias, _)| alias.clone())
                 .collect();
             if gone.is_empty() {
                 return;
