@@ -1,4 +1,8 @@
 //! Mail: what a person does on its pages, and what the core is asked for then.
+#![expect(
+    clippy::panic,
+    reason = "code of tests: what goes wrong ends the test"
+)]
 
 mod support;
 
