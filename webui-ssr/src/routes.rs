@@ -210,6 +210,9 @@ pub static PAGES: &[Page] = &[
         post!(dangerous "/mail/delivery", ADMIN, forms::mail::DELIVERY, mail::set_delivery)
     ]),
     page!("/mail/records", "DNS records", None, HELPER, mail::records, []),
+    page!("/mail/check", "How mail looks from outside", None, HELPER, mail::show_check, [
+        post!("/mail/check", HELPER, forms::mail::CHECK, mail::check)
+    ]),
     page!("/mail/keys", "Signing keys", None, HELPER, mail::list_keys, [
         post!("/mail/keys", ADMIN, &[], mail::add_key)
     ]),

@@ -1,8 +1,5 @@
 //! Mail: what a person does on its pages, and what the core is asked for then.
-#![expect(
-    clippy::panic,
-    reason = "code of tests: what goes wrong ends the test"
-)]
+#![expect(clippy::panic, reason = "code of tests: what goes wrong ends the test")]
 
 mod support;
 
@@ -210,6 +207,37 @@ async fn records_are_there_to_copy_and_as_a_file() {
     ] {
         assert!(page.contains(said), "{said}: {page}");
     }
+}
+
+#[tokio::test]
+async fn look_at_mail_says_what_to_do_and_is_asked_for_by_who_helps() {
+    let site = Site::new(Stage::Ready);
+    for role in [OWNER, HELPER] {
+        let page = site.get(role, "/mail/check").await.body;
+        for words in [
+            "Copy the record to wherever the DNS of the domain is kept.",
+            "What is as it should be",
+            "Look now",
+        ] {
+            assert!(page.contains(words), "{words}: {page}");
+        }
+    }
+    acts(&site);
+    let looked = site
+        .post(HELPER, "/mail/check", &[TOKEN, ("greet", "example.net")])
+        .await;
+    assert_eq!(looked.location.as_deref(), Some("/mail/check?done=looked"));
+    let asked = acts(&site);
+    let [Call::Act(Action::CheckMail(form))] = asked.as_slice() else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(form.greet, Some("example.net".parse().unwrap()));
+    let wrong = site
+        .post(HELPER, "/mail/check", &[TOKEN, ("greet", "not a domain")])
+        .await;
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.body.contains("not a domain"), "{}", wrong.body);
+    assert!(acts(&site).is_empty());
 }
 
 #[tokio::test]

@@ -48,6 +48,8 @@ pub struct MailNames<'a> {
     pub dmarc: DmarcPolicy,
     /// The policy of MTA-STS; `None` without a certificate that everybody believes.
     pub sts: Option<StsMode>,
+    /// Whether the server has pages that tell programs their settings.
+    pub settings: bool,
     /// SHA-256 of the server's SubjectPublicKeyInfo; `None` while it changes with every certificate.
     pub key_hash: Option<[u8; 32]>,
 }
@@ -136,6 +138,7 @@ impl<'a> MailNames<'a> {
             dkim: of_domain.collect(),
             dmarc: DmarcPolicy::Quarantine,
             sts: None,
+            settings: false,
             key_hash: keys.certificate_hashes.get(&service).copied(),
         })
     }
@@ -181,6 +184,9 @@ pub fn records(names: &MailNames<'_>) -> Vec<MailRecord> {
     sending(names, &mut records);
     encryption(names, &mut records);
     programs(&mut records);
+    if names.settings {
+        settings(&mut records);
+    }
     records.list
 }
 
@@ -276,10 +282,14 @@ fn sending(names: &MailNames<'_>, records: &mut Records<'_>) {
         let only_itself = txt("v=spf1 a -all".to_owned());
         records.add(Weight::Better, MailPurpose::SpfHost, host, only_itself);
     }
+    let mut keys = names.dkim.iter();
+    let signs = keys.any(|key| key.state == DkimState::Signing);
     for key in &names.dkim {
         let owner = records.below(&format!("{}._domainkey", key.selector));
         let (weight, purpose) = match key.state {
             DkimState::Revoked => (Weight::Better, MailPurpose::DkimRevoked),
+            // Nothing is signed with it yet, and another one signs.
+            DkimState::Made | DkimState::Published if signs => (Weight::Better, MailPurpose::Dkim),
             DkimState::Made | DkimState::Published | DkimState::Signing | DkimState::Retiring => {
                 (weight, MailPurpose::Dkim)
             }
@@ -358,6 +368,9 @@ fn programs(records: &mut Records<'_>) {
         let data = srv(0, 0, None);
         records.add(Weight::Better, MailPurpose::NoPrograms, owner, data);
     }
+}
+
+fn settings(records: &mut Records<'_>) {
     for label in [documents::AUTOCONFIG, documents::AUTODISCOVER] {
         let owner = records.below(label);
         let data = alias(records.host);

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cell_control::action::Action;
 use cell_control::change::Change;
-use cell_control::mail::{MailAliasView, MailUpdate, MailView};
+use cell_control::mail::{MailAliasView, MailCheckForm, MailUpdate, MailView};
 use cell_model::config::{DeliveryConfig, MailConfig, MailTarget, RelayConfig};
 use cell_model::name::{LocalPart, Username};
 use cell_model::problem::Problem;
@@ -41,6 +42,11 @@ pub(crate) const ALIAS: &[Field] = &[TARGETS];
 /// Field of who gets the rest.
 pub(crate) const REST: &[Field] = &[Field::text(CATCH_ALL, "Who gets it")
     .hint("The name of somebody who has an account. Empty: nobody, and whoever sent it is told so.")
+    .optional()];
+
+/// Field of a look at mail.
+pub(crate) const CHECK: &[Field] = &[Field::text("greet", "A domain to try")
+    .hint("Its mail servers are greeted, to see whether yours reaches others. Empty: those of two large providers.")
     .optional()];
 
 /// Fields of how much is kept.
@@ -169,6 +175,12 @@ pub(crate) fn parse_rest(draft: &mut Draft) -> Option<Change> {
             ..MailUpdate::default()
         },
     )
+}
+
+/// Reads what to look at.
+pub(crate) fn parse_check(draft: &mut Draft) -> Option<Action> {
+    let greet = draft.maybe("greet")?;
+    draft.accept(Some(Action::CheckMail(MailCheckForm { greet })))
 }
 
 /// Reads how much is kept. Who had an amount of their own and is not named any more has none from then on.

@@ -3,8 +3,8 @@
 use cell_control::action::Action;
 use cell_control::ask;
 use cell_control::change::Change;
-use cell_control::mail::{MailAliasView, MailView};
-use cell_control::query::{DkimKeys, Mail, MailRecords};
+use cell_control::mail::{MailAliasView, MailFindingsView, MailView};
+use cell_control::query::{DkimKeys, Mail, MailFindings, MailRecords};
 use cell_gate::{Reply, Visit};
 use cell_model::mail::DkimKey;
 use cell_model::name::{DnsLabel, LocalPart};
@@ -17,6 +17,7 @@ use crate::forms::{self, Draft};
 use crate::pages;
 
 const PAGE: &str = "/mail";
+const CHECK: &str = "/mail/check";
 const KEYS: &str = "/mail/keys";
 
 pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
@@ -136,6 +137,28 @@ pub(crate) async fn records(visit: Visit) -> Result<Reply, Problem> {
     Ok(ok(page))
 }
 
+pub(crate) async fn show_check(visit: Visit) -> Result<Reply, Problem> {
+    let frame = frame(&visit).await;
+    let draft = Draft::new(forms::mail::CHECK, []);
+    let (mail, found) = (mail(&visit).await?, found(&visit).await?);
+    let page = pages::mail_check::render(&frame, &mail, found.as_ref(), &draft);
+    Ok(ok(page))
+}
+
+pub(crate) async fn check(visit: Visit) -> Result<Reply, Problem> {
+    let mut draft = draft(&visit, forms::mail::CHECK)?;
+    if let Some(action) = forms::mail::parse_check(&mut draft) {
+        match visit.control.act(&visit.caller, action).await {
+            Ok(_) => return Ok(done(CHECK, Done::Looked)),
+            Err(problem) => draft.refuse(problem)?,
+        }
+    }
+    let frame = frame(&visit).await;
+    let (mail, found) = (mail(&visit).await?, found(&visit).await?);
+    let page = pages::mail_check::render(&frame, &mail, found.as_ref(), &draft);
+    Ok(draft.reply(page))
+}
+
 pub(crate) async fn list_keys(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
     let mail = mail(&visit).await?;
@@ -187,6 +210,17 @@ async fn alias(visit: &Visit) -> Result<MailAliasView, Problem> {
     let mut aliases = mail(visit).await?.aliases.into_iter();
     let alias = aliases.find(|alias| alias.name == name);
     alias.ok_or_else(|| Problem::not_found(format!("address {name}")))
+}
+
+/// What was found; `None` without the service.
+async fn found(visit: &Visit) -> Result<Option<MailFindingsView>, Problem> {
+    match mail(visit).await?.installed {
+        true => {
+            let found = ask(visit.control.as_ref(), &visit.caller, MailFindings).await?;
+            Ok(Some(found))
+        }
+        false => Ok(None),
+    }
 }
 
 async fn mail(visit: &Visit) -> Result<MailView, Problem> {

@@ -239,6 +239,7 @@ fn others(keys: &[DkimKey]) -> Markup {
             div.buttons {
                 (link("/mail/records", "DNS records", Look::Plain))
                 (link("/mail/keys", "Signing keys", Look::Plain))
+                (link("/mail/check", "How it looks from outside", Look::Plain))
             }
         }
     }

@@ -26,6 +26,7 @@ pub(crate) mod invited;
 pub(crate) mod mail;
 pub(crate) mod mail_alias;
 pub(crate) mod mail_alias_new;
+pub(crate) mod mail_check;
 pub(crate) mod mail_delivery;
 pub(crate) mod mail_key_sign;
 pub(crate) mod mail_keys;

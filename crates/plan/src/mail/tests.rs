@@ -43,6 +43,7 @@ impl Sample {
             dkim: self.dkim.iter().collect(),
             dmarc: DmarcPolicy::None,
             sts: Some(StsMode::Testing),
+            settings: true,
             key_hash: Some([0xab; 32]),
         }
     }
