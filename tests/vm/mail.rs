@@ -235,8 +235,8 @@ fn verify(internet: &Namespace, names: Ipv4Addr, message: &str) -> String {
 }
 
 #[test]
-#[ignore = "boots two boxes with mail; run by `cargo xtask test --long vm_long_mail`"]
-fn vm_long_mail_goes_from_box_to_box_signed_and_no_stranger_is_served() {
+#[ignore = "boots two boxes with mail; run by `cargo xtask test --long long_mail`"]
+fn long_mail_goes_from_box_to_box_signed_and_no_stranger_is_served() {
     let internet = Namespace::create("internet").unwrap();
     internet.ip("link set lo up").unwrap();
     internet.set_sysctl("net.ipv4.ip_forward", "1").unwrap();
