@@ -111,6 +111,19 @@ impl Post {
         path
     }
 
+    /// Waits until the box finds a domain: while nobody answered for the internet, it learned that nobody does.
+    fn wait_found(&self, domain: &str) {
+        let server = format!("@{HOME}");
+        let found = wait_for(BOOTS, || {
+            let mut dig = self.appliance.host.command("dig");
+            dig.args(["+short", "+time=5", "+tries=1", &server, domain, "MX"]);
+            let output = dig.output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            text.contains(&format!("mail.{domain}")).then_some(())
+        });
+        assert!(found.is_some(), "{} does not find {domain}", self.domain);
+    }
+
     /// Has mail signed with the only key.
     fn sign(&self) {
         let keys = self.appliance.get("/api/mail/dkim");
@@ -255,6 +268,8 @@ fn long_mail_goes_from_box_to_box_signed_and_no_stranger_is_served() {
     for post in [&alpha, &beta] {
         post.sign();
     }
+    alpha.wait_found(&beta.domain);
+    beta.wait_found(&alpha.domain);
 
     for (from, to) in [(&alpha, &beta), (&beta, &alpha)] {
         let subject = format!("from {}", from.domain);
