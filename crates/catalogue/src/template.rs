@@ -27,7 +27,7 @@ pub enum Variable {
     Network,
     /// `{time_zone}`: as the IANA database calls it.
     TimeZone,
-    /// `{username}`: whose device it is. In guides only.
+    /// `{username}`: whose device it is, or whom a service is told about. In guides and `[accounts]` only.
     Username,
     /// `{host.NAME}`: the full name of one of the service's hosts.
     Host(PartName),

@@ -134,11 +134,13 @@ impl Core {
         ended.remove_from(&mut batch)?;
         let event = submit::event(action, identity, caller).on(account.username.to_string());
         self.commit(batch, event).await?;
-        if !ended.app_passwords.is_empty() {
-            self.dismiss(&account.username);
-        }
+        let opened_services = !ended.app_passwords.is_empty();
         let mut people = self.people();
         ended.end(&mut people);
+        // Not before: whoever is sent away would get in again.
+        if opened_services {
+            self.dismiss(&account.username);
+        }
         if let Outlives::Nothing = outlives {
             people.second_factors.remove(&account.username);
             people.offers.remove(&account.username);

@@ -2,7 +2,7 @@
 //! kept goes.
 //!
 //! A service with a socket asks at each sign-in, and a sign-in may last for days. So it is told as well: within a moment
-//! of whatever ends a right, and once more when it could not be told.
+//! of whatever ends a right, and once more when it could not be told; when the box starts, of all who have no right.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cell_catalogue::Manifest;
 use cell_containers::{ContainerState, names};
-use cell_model::config::Config;
+use cell_model::config::{Config, ServiceConfig};
 use cell_model::name::{PartName, ServiceId, Username};
 use cell_model::problem::{Problem, chain};
 use cell_model::spec::{PersonCommandSpec, ServiceSpec};
@@ -84,15 +84,12 @@ impl Core {
     /// that were removed and left their data have something, too.
     pub(crate) fn departure_of(&self, config: &Config, username: &Username) -> Option<Departure> {
         let installed = config.services.installed.iter();
-        let installed = installed.filter(|(_, service)| {
-            let manifest = Manifest::parse(service.manifest.as_bytes());
-            manifest.is_ok_and(|manifest| removes_people(&manifest))
-        });
+        let installed = installed.filter(|(_, service)| removes_people(service));
         let library = self.library().ok();
         let kept = config.services.kept.keys().filter(|id| {
             let offer = |library: &Arc<_>| sources::offer(library, &config.services, id).ok();
             let offer = library.as_ref().and_then(offer);
-            offer.is_none_or(|offer| removes_people(&offer.manifest))
+            offer.is_none_or(|offer| is_told_to_remove(&offer.manifest))
         });
         let installed = installed.map(|(id, _)| id);
         let services: BTreeSet<ServiceId> = installed.chain(kept).cloned().collect();
@@ -156,7 +153,14 @@ impl Core {
         self.note_dismissed(&told);
         let due = std::mem::take(&mut self.dismissals.state().due);
         let departures: Vec<Departure> = self.people().departures.values().cloned().collect();
-        if due.is_empty() && departures.is_empty() {
+        self.forget_removals(&departures);
+        let departures: Vec<Departure> = self.without_what_is_gone(departures).await;
+        let awaits = |service: &&ServiceSpec| {
+            let mut all = departures.iter();
+            all.any(|departure| departure.services.contains(&service.id))
+        };
+        // Whatever does not run has nobody signed in.
+        if told.is_empty() || due.is_empty() && !told.iter().any(awaits) {
             return;
         }
         let Ok(seen) = system.parts.containers.observe().await else {
@@ -186,12 +190,12 @@ impl Core {
         }
         for departure in departures {
             let mut left = departure.services.clone();
-            left.retain(|id| self.has_something(id));
             for service in &told {
+                // What is on trial works on a copy: it may go, and what it was before comes back.
                 let remove = service
                     .remove
                     .as_ref()
-                    .filter(|remove| runs(service, remove));
+                    .filter(|remove| runs(service, remove) && !self.is_on_trial(&service.id));
                 let Some(remove) = remove.filter(|_| left.contains(&service.id)) else {
                     continue;
                 };
@@ -225,18 +229,51 @@ impl Core {
         }
     }
 
+    /// Forgets what was removed once of whoever has left no more: somebody else may have the name.
+    fn forget_removals(&self, departures: &[Departure]) {
+        let mut state = self.dismissals.state();
+        state.removed.retain(|(id, username), _| {
+            let mut departures = departures.iter();
+            let left = departures.find(|departure| departure.username == *username);
+            left.is_some_and(|departure| departure.services.contains(id))
+        });
+    }
+
+    /// The departures that are left without services whose data is gone.
+    async fn without_what_is_gone(&self, departures: Vec<Departure>) -> Vec<Departure> {
+        let mut left = Vec::new();
+        for departure in departures {
+            let mut services = departure.services.clone();
+            services.retain(|id| self.has_something(id));
+            let known = departure.services.len();
+            let departure = Departure {
+                services,
+                ..departure
+            };
+            if departure.services.len() < known {
+                self.keep_departure(departure.clone()).await;
+            }
+            if !departure.services.is_empty() {
+                left.push(departure);
+            }
+        }
+        left
+    }
+
+    fn is_on_trial(&self, id: &ServiceId) -> bool {
+        let desired = self.desired.borrow();
+        let config = desired.config.as_ref();
+        let service = config.and_then(|config| config.services.installed.get(id));
+        service.is_some_and(|service| service.former.is_some())
+    }
+
     /// Whether a service may still have something of people that it removes when it is told.
     fn has_something(&self, id: &ServiceId) -> bool {
         let desired = self.desired.borrow();
         let services = desired.config.as_ref().map(|config| &config.services);
-        services.is_some_and(|services| {
-            let installed = services.installed.get(id);
-            let manifest = installed.map(|service| Manifest::parse(service.manifest.as_bytes()));
-            match manifest {
-                Some(Ok(manifest)) => removes_people(&manifest),
-                Some(Err(_)) => true,
-                None => services.kept.contains_key(id),
-            }
+        services.is_some_and(|services| match services.installed.get(id) {
+            Some(service) => removes_people(service),
+            None => services.kept.contains_key(id),
         })
     }
 
@@ -294,8 +331,8 @@ impl Core {
         for (id, now) in &admitted {
             let gone: Vec<Username> = match before.get(id) {
                 Some(names) => names.difference(now).cloned().collect(),
-                // Who was signed in before the box knew of the service, or before it was started, signs in anew.
-                None => everybody.iter().cloned().collect(),
+                // What ended a right while the box did not look is not known: it is told of all who have none.
+                None => everybody.difference(now).cloned().collect(),
             };
             let service = Place::Service(id.clone());
             due.extend(gone.into_iter().map(|username| (service.clone(), username)));
@@ -351,7 +388,13 @@ impl Dismissals {
     }
 }
 
-fn removes_people(manifest: &Manifest) -> bool {
+/// Whether a service may have something of people that it removes when it is told. One that cannot be read may.
+fn removes_people(service: &ServiceConfig) -> bool {
+    let manifest = Manifest::parse(service.manifest.as_bytes());
+    manifest.map_or(true, |manifest| is_told_to_remove(&manifest))
+}
+
+fn is_told_to_remove(manifest: &Manifest) -> bool {
     let accounts = manifest.accounts.as_ref();
     accounts.is_some_and(|accounts| accounts.remove.is_some())
 }

@@ -29,7 +29,7 @@ use crate::{Core, submit};
 
 /// Keys by selector.
 const KEYS: Tree = Tree::new("dkim_keys");
-/// Keys of former domains that are kept, the newest of them.
+/// Keys of former domains that are kept: those that sign there, and the newest of the others.
 const FORMER: usize = 8;
 /// How often is looked whether a key's time has come.
 const LOOK: Duration = Duration::from_secs(600);
@@ -169,7 +169,11 @@ impl Core {
         let mut keys = self.own_keys();
         let others = keys.dkim.iter().filter(|key| key.domain != *domain);
         let mut others: Vec<DkimKey> = others.cloned().collect();
-        others.sort_by_key(|key| std::cmp::Reverse(key.since));
+        // What signs, or may sign, once its domain is back comes first.
+        others.sort_by_key(|key| {
+            let signs = key.state == DkimState::Signing;
+            std::cmp::Reverse((signs, key.state.has_private(), key.since))
+        });
         others.truncate(FORMER);
         let kept = [next.keys.as_slice(), others.as_slice()].concat();
         let left: BTreeSet<&DnsLabel> = kept.iter().map(|key| &key.selector).collect();
@@ -229,19 +233,26 @@ impl Core {
         let Ok(domain) = self.mail_domain() else {
             return Ok(());
         };
-        // What is kept now is lost when the box goes back to its version of before; and a domain that nobody has confirmed
-        // may be gone in a moment.
-        if self.refuse_during_trial().is_err() || self.confirmation().is_some() {
+        if self.may_be_taken_back() {
             return Ok(());
         }
         let keys = of_domain(&self.own_keys().dkim, &domain);
         if dkim::is_wanted(&keys) || dkim::is_rotation_due(&keys, (self.clock)()) {
             let pair = self.new_pair().await?;
             let _writer = self.writer.lock().await;
+            if self.may_be_taken_back() {
+                return Ok(());
+            }
             let event = AuditEvent::new("mail.dkim.add");
             self.keep_new_key(pair, event, None).await?;
         }
         self.advance_dkim(&BTreeMap::new()).await
+    }
+
+    /// Whether what is now is not sure to stay: what is kept during a trial is lost when the box goes back to its version of
+    /// before, and a domain that nobody has confirmed may be gone in a moment.
+    fn may_be_taken_back(&self) -> bool {
+        self.refuse_during_trial().is_err() || self.confirmation().is_some()
     }
 
     /// The domain that mail is for; 404 without the mail service.

@@ -70,6 +70,7 @@ impl Core {
         self.check_access_until(form.role, form.access_until)?;
         let _writer = self.writer_for(identity, caller).await?;
         self.refuse_alias(&form.username)?;
+        self.check_departed(&form.username)?;
         let dropped = {
             let people = self.people();
             if people.accounts.contains_key(&form.username) {

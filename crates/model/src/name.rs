@@ -317,6 +317,11 @@ impl ServiceId {
         Self("proxy".to_owned())
     }
 
+    /// The mail service.
+    pub fn mail() -> Self {
+        Self("mail".to_owned())
+    }
+
     /// Whether no service of a catalogue may be called so.
     pub fn is_reserved(&self) -> bool {
         *self == Self::proxy()

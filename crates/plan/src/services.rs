@@ -123,10 +123,18 @@ impl Services {
 impl Services {
     /// Says who is let in at the ports of a service.
     fn let_in(&mut self, manifest: &Manifest, is_published: bool) {
+        let mut services = self.containers.services.iter();
+        let own = services.find(|service| service.id == manifest.id);
+        let Some(network) = own.map(|service| service.network) else {
+            return;
+        };
         for port in &manifest.ports {
             let mut ports = self.ports.iter();
-            let found = ports.find(|spec| (spec.protocol, spec.port) == (port.protocol, port.port));
-            // Of a service that does not run, or on trial.
+            let found = ports.find(|spec| {
+                let is_same = (spec.protocol, spec.port) == (port.protocol, port.port);
+                is_same && network.contains(spec.backend.ip())
+            });
+            // Of a service on trial.
             let Some(found) = found.cloned() else {
                 continue;
             };

@@ -1,6 +1,6 @@
 //! Carrying out one step: apply, then verify. Nothing else here changes the system.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, PipeWriter};
@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cell_containers::{ContainerState, Containers, ContainersError, names};
+use cell_containers::{ContainerState, Containers, ContainersError, ContainersSeen, names};
 use cell_model::Timestamp;
 use cell_model::container::ImageDigest;
 use cell_model::problem::chain;
@@ -75,7 +75,7 @@ pub(crate) async fn execute(
             let brought = bring(parts, spec).await;
             // What starts finds what it is handed; what is not so far fails, and is started again.
             let handed = limited(LIMIT, parts.handing.hand(spec, now)).await;
-            let running = in_time(LIMIT, to_tell(parts, spec)).await;
+            let running = in_time(CONTAINERS_LIMIT, to_tell(parts, spec)).await;
             let applied = limited(CONTAINERS_LIMIT, apply(parts, spec, resting)).await;
             let told = match running {
                 Ok(running) => in_time(CONTAINERS_LIMIT, tell(parts, spec, running)).await,
@@ -105,36 +105,45 @@ async fn apply(
     }
 }
 
+/// Containers that run, by name, and since when.
+type Running = BTreeMap<String, i64>;
+
 /// The containers that run, and have not been told that they are handed something else.
-async fn to_tell(parts: &Parts, spec: &ContainersSpec) -> Result<BTreeSet<String>, StepError> {
+async fn to_tell(parts: &Parts, spec: &ContainersSpec) -> Result<Running, StepError> {
     let untold = parts.handing.untold();
     if untold.is_empty() || spec.services.is_empty() {
-        return Ok(BTreeSet::new());
+        return Ok(Running::new());
     }
-    let seen = match parts.containers.observe().await {
+    match parts.containers.observe().await {
         // Nothing runs yet.
-        Err(ContainersError::Connect(_)) => return Ok(BTreeSet::new()),
-        seen => seen?,
-    };
-    let running = seen.containers.into_iter();
-    let running = running.filter(|(_, found)| found.state == ContainerState::Running);
-    Ok(running.map(|(name, _)| name).collect())
+        Err(ContainersError::Connect(_)) => Ok(Running::new()),
+        seen => Ok(running(seen?)),
+    }
+}
+
+fn running(seen: ContainersSeen) -> Running {
+    let containers = seen.containers.into_iter();
+    let running = containers.filter(|(_, found)| found.state == ContainerState::Running);
+    running.map(|(name, found)| (name, found.started)).collect()
 }
 
 /// Tells those of these containers that still run what they are handed now. Those that were started since have found it.
-async fn tell(
-    parts: &Parts,
-    spec: &ContainersSpec,
-    running: BTreeSet<String>,
-) -> Result<(), StepError> {
+async fn tell(parts: &Parts, spec: &ContainersSpec, before: Running) -> Result<(), StepError> {
+    let untold = parts.handing.untold();
+    let now = match untold.is_empty() || before.is_empty() {
+        true => Running::new(),
+        false => running(parts.containers.observe().await?),
+    };
     let mut first = Ok(());
-    for (id, hand) in parts.handing.untold() {
+    for (id, hand) in untold {
         let services = spec.services.iter().filter(|service| service.id == id);
         let containers = services.flat_map(|service| &service.containers);
         let mut all = true;
         for container in containers.filter(|container| container.hands.contains(&hand)) {
-            let runs = running.contains(&names::container(&id, &container.name));
-            if !runs || container.reload.is_empty() {
+            let name = names::container(&id, &container.name);
+            let since = now.get(&name);
+            let is_same = since.is_some() && since == before.get(&name);
+            if !is_same || container.reload.is_empty() {
                 continue;
             }
             let command = &container.reload;

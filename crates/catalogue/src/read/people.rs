@@ -18,7 +18,7 @@ const COMMAND: Field = field("command", "[\"doveadm\", \"kick\", \"{username}\"]
 const PLATFORM: Field = field("platform", "\"android\"");
 const STEPS: Field = field("steps", "[\"Open Settings and choose Accounts.\"]");
 
-/// The most commands that end what somebody has open: one for each container.
+/// The most commands that end what somebody has open.
 const MAX_ENDS: usize = 16;
 /// The most steps: whoever has to do more gives up.
 const MAX_STEPS: usize = 20;

@@ -9,7 +9,7 @@ use cell_control::action::{AccountForm, AccountUpdate, Action, Outcome};
 use cell_control::app_password::AppPasswordForm;
 use cell_control::caller::Caller;
 use cell_model::account::Role;
-use cell_model::config::{DataConfig, GroupConfig, ServiceConfig};
+use cell_model::config::{DataConfig, FormerConfig, GroupConfig, ServiceConfig};
 use cell_model::name::{ServiceId, Username};
 use cell_model::problem::Problem;
 use cell_model::secret::Secret;
@@ -205,6 +205,44 @@ async fn of_who_was_removed_everything_goes_before_the_name_is_free() {
     tokio::time::sleep(LONGER).await;
     assert_eq!(home.containers.take_ran(), forget);
     add(&home, "berta").await.unwrap();
+
+    // While an update is on trial, what is removed would come back.
+    let try_update = |former: Option<FormerConfig>| {
+        home.core.desired.send_modify(|desired| {
+            let config = desired.config.as_mut().map(Arc::make_mut).unwrap();
+            let service = config.services.installed.get_mut(&mail()).unwrap();
+            Arc::make_mut(service).former = former.clone();
+        });
+    };
+    let manifest = {
+        let config = home.core.desired.borrow().config.clone().unwrap();
+        config.services.installed[&mail()].manifest.clone()
+    };
+    try_update(Some(FormerConfig {
+        manifest,
+        number: 9,
+        origin: None,
+        answers: BTreeMap::new(),
+    }));
+    add(&home, "dora").await.unwrap();
+    remove(&home, "dora").await;
+    let forgets = |ran: Vec<String>| {
+        ran.into_iter()
+            .filter(|line| line.contains("forget"))
+            .count()
+    };
+    // Before it is known to be well, and stays.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(forgets(home.containers.take_ran()), 0);
+    assert_eq!(
+        code(add(&home, "dora").await),
+        (409, "name_departing".to_owned())
+    );
+    try_update(None);
+    assert_eq!(forgets(told(&home).await), 1);
+    tokio::time::sleep(LONGER).await;
+    assert_eq!(forgets(home.containers.take_ran()), 1);
+    add(&home, "dora").await.unwrap();
 
     // Somebody removed while only data was left; it is deleted then.
     leave_data(&home);

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::name::{Domain, LocalPart, NameError, ServiceId, Username};
+use crate::name::{Domain, LocalPart, NameError, Username};
 
 /// Who gets what is sent to the cell's domain. Everybody who may use the service has their own name as an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,13 +198,6 @@ impl RelayConfig {
     /// Whether the same password is for both. Another port of a host is the same host.
     pub fn has_login_of(&self, other: &Self) -> bool {
         self.username.is_some() && self.host == other.host && self.username == other.username
-    }
-}
-
-impl ServiceId {
-    /// The mail service.
-    pub fn mail() -> Self {
-        "mail".parse().expect("mail is a valid id")
     }
 }
 

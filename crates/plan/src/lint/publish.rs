@@ -71,6 +71,10 @@ fn opened(manifest: &Manifest, config: &Config) -> String {
         doors.push(format!("the ports {}", ports.join(", ")));
     }
     let guard = match &manifest.accounts {
+        Some(_) if !ports.is_empty() => {
+            "Strangers leave things there without an app password, as mail is brought. Whoever signs in needs one, and who \
+             guesses has to wait."
+        }
         Some(_) => "Whoever uses it needs an app password, and who guesses has to wait.",
         None => "The box asks nobody who they are there: what the service shows, it shows to all.",
     };

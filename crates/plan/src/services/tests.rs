@@ -120,6 +120,39 @@ fn with_ports(id: &str) -> Sample {
 }
 
 #[test]
+fn port_is_open_for_the_service_that_has_it_alone() {
+    let port = |from: &str| {
+        format!(
+            "[[port]]\nprotocol = \"tcp\"\nport = 25\nbackend = \"web:80\"\nfrom = \"{from}\"\n"
+        )
+    };
+    let mut sample = Sample::two_armed();
+    let config = sample.config.as_mut().unwrap();
+    for (slot, (id, from, published)) in [("alpha", "home", false), ("mail", "internet", true)]
+        .into_iter()
+        .enumerate()
+    {
+        let slot = u16::try_from(slot + 1).unwrap();
+        let data = DataConfig {
+            slot,
+            number: u32::from(slot) * 2,
+            lasting: u32::from(slot) * 2 + 1,
+        };
+        let text = text(id, "", &port(from));
+        let mut service = ServiceConfig::new(text, data, BTreeMap::new());
+        service.published = published;
+        let installed = &mut config.services.installed;
+        installed.insert(id.parse().unwrap(), Arc::new(service));
+    }
+    // The second does not run: the first has its port, which is for home.
+    let spec = resolve_box(&sample.input());
+    assert!(spec.unfit_services.contains_key(&"mail".parse().unwrap()));
+    assert_eq!(spec.firewall.containers.ports.len(), 1);
+    assert!(spec.firewall.containers.public.is_empty());
+    assert!(spec.firewall.services.is_empty());
+}
+
+#[test]
 fn no_device_and_no_record_has_the_name_of_a_service() {
     let rest = "[[route]]\nhost = \"files\"\nbackend = \"web:80\"\n";
     let data = DataConfig {
