@@ -46,6 +46,8 @@ def names(address, *zones):
         server = DNSServer(Zones(), address=address, port=53, tcp=tcp)
         server.start_thread()
     print("ready", flush=True)
+    # Nobody reads on, and the server tells of each question.
+    sys.stdout = open(os.devnull, "w")
     while True:
         time.sleep(60)
 
