@@ -112,7 +112,11 @@ def verify(server):
     signed = dkim.DKIM(message)
     assert signed.verify(dnsfunc=text), "the signature does not hold"
     altered = message.replace(b"Hello from here", b"Hello from there")
-    assert not dkim.DKIM(altered).verify(dnsfunc=text), "an altered message is taken"
+    try:
+        is_taken = dkim.DKIM(altered).verify(dnsfunc=text)
+    except dkim.ValidationError:
+        is_taken = False
+    assert not is_taken, "an altered message is taken"
     print("signed by", signed.domain.decode())
 
 
