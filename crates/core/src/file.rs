@@ -6,11 +6,11 @@ use cell_control::change::PeerReceipt;
 use cell_control::view::PeerView;
 use cell_model::config::{Config, PeerConfig};
 use cell_model::endpoint::{Endpoint, Host};
+use cell_model::facts::is_global;
 use cell_model::facts::{NetworkFacts, StartOptions};
 use cell_model::key::PublicKey;
 use cell_model::name::PeerName;
 use cell_model::{Timestamp, status::WireGuardPeerStatus};
-use cell_plan::lint::is_global;
 use cell_wireguard::client::ClientFile;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 

@@ -8,7 +8,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::finding::Verdict;
 use crate::outward::{connect, within};
-use crate::smtp::{Dialogue, SmtpError};
+use crate::smtp::{Dialogue, Reply, SmtpError};
 use crate::text::short;
 use crate::tls::{Fault, Trusted, secure};
 use crate::{Command, ServedPort};
@@ -40,7 +40,7 @@ pub(crate) async fn port_25(command: &Command, leads_here: bool) -> Vec<MailFind
         Err(error) => {
             tracing::debug!(%error, "the mail server of the box was not reached");
             let verdict = Verdict::failed(
-                "The mail server of this box does not answer at port 25.",
+                "The mail server of this box does not answer at port 25, or does not take mail now.",
                 LOOK_AT_SERVICE,
             );
             vec![verdict.about("port_25_in")]
@@ -55,14 +55,22 @@ struct Heard {
 
 async fn hear(command: &Command, port: &ServedPort) -> Result<Heard, SmtpError> {
     let mut dialogue = Dialogue::new(connect(port.address).await?);
-    let greeting = within(PATIENCE, dialogue.reply()).await?;
+    let greeting = willing(within(PATIENCE, dialogue.reply()).await?, 220)?;
     let hello = format!("EHLO {}", command.host);
-    let offered = within(PATIENCE, dialogue.say(&hello)).await?;
+    let offered = willing(within(PATIENCE, dialogue.say(&hello)).await?, 250)?;
     dialogue.leave().await;
     Ok(Heard {
         greeting: greeting.first().to_owned(),
         offers_tls: offered.offers("STARTTLS"),
     })
+}
+
+/// An answer of the code of those who go on.
+fn willing(reply: Reply, code: u16) -> Result<Reply, SmtpError> {
+    match reply.code == code {
+        true => Ok(reply),
+        false => Err(SmtpError::Foreign),
+    }
 }
 
 /// Nobody inside can see whether the way in is open.

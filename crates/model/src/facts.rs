@@ -126,6 +126,25 @@ impl NetworkFacts {
     }
 }
 
+/// Reachable from anywhere, as far as the address itself tells: not private, shared (RFC 6598), loopback,
+/// link-local, multicast or unspecified.
+pub fn is_global(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            let shared = first == 100 && (64..128).contains(&second);
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_unspecified()
+                || v4.is_broadcast()
+                || shared)
+        }
+        IpAddr::V6(v6) => v6.segments()[0] & 0xe000 == 0x2000,
+    }
+}
+
 /// Whether an address is of a private network: RFC 1918, RFC 3927 or RFC 4193.
 pub fn is_private(address: IpAddr) -> bool {
     match address {

@@ -2,10 +2,8 @@
 
 mod publish;
 
-use std::net::IpAddr;
-
 use cell_model::config::{AddressingConfig, AddressingError, Config, RecordData};
-use cell_model::facts::NetworkFacts;
+use cell_model::facts::{NetworkFacts, is_global};
 use cell_model::name::{DnsLabel, InterfaceName};
 use cell_model::problem::Problem;
 use ipnet::{IpNet, Ipv4Net};
@@ -249,25 +247,6 @@ fn has_global_address(facts: &NetworkFacts) -> bool {
     addresses
         .into_iter()
         .any(|network| is_global(network.addr()))
-}
-
-/// Reachable from anywhere, as far as the address itself tells: not private, shared (RFC 6598), loopback,
-/// link-local, multicast or unspecified.
-pub fn is_global(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [first, second, ..] = v4.octets();
-            let shared = first == 100 && (64..128).contains(&second);
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_multicast()
-                || v4.is_unspecified()
-                || v4.is_broadcast()
-                || shared)
-        }
-        IpAddr::V6(v6) => v6.segments()[0] & 0xe000 == 0x2000,
-    }
 }
 
 #[cfg(test)]

@@ -122,7 +122,7 @@ fn summary(before: &MailConfig, after: &MailConfig, has_password: bool) -> Strin
     }
 }
 
-fn check_host(host: &Domain, own: &Domain) -> Result<(), &'static str> {
+pub(crate) fn check_host(host: &Domain, own: &Domain) -> Result<(), &'static str> {
     let host = host.as_str();
     let is_own = host == own.as_str()
         || host

@@ -20,6 +20,7 @@ use cell_model::spec::BoxSpec;
 use cell_plan::mail::{MailNames, dkim, port, records};
 
 use super::public_address;
+use crate::edit::mail::check_host;
 use crate::{Core, submit};
 
 /// How often the box looks for keys that wait.
@@ -66,6 +67,10 @@ impl Core {
         form: MailCheckForm,
     ) -> Result<Outcome, Problem> {
         let domain = self.mail_domain()?;
+        if let Some(greet) = &form.greet {
+            let config = self.config()?;
+            check_greeted(&config, greet)?;
+        }
         let one_at_a_time = self.mail_look.under_way.try_lock();
         let _one_at_a_time = one_at_a_time.map_err(|_| under_way())?;
         let report = self.look_at_mail(Scope::Everything, form.greet).await?;
@@ -218,6 +223,17 @@ fn leaves(config: &Config, greet: Option<Domain>) -> Leaves {
         }),
         DeliveryConfig::ReceiveOnly => Leaves::ReceiveOnly,
     }
+}
+
+/// A server of one's own tells nothing about the way to others.
+fn check_greeted(config: &Config, greet: &Domain) -> Result<(), Problem> {
+    let refused = match config.mail.delivery {
+        DeliveryConfig::Direct => check_host(greet, &config.domain.name).err(),
+        DeliveryConfig::Relay(_) | DeliveryConfig::ReceiveOnly => {
+            Some("counts only while the box itself brings mail to others")
+        }
+    };
+    refused.map_or(Ok(()), |refused| Err(Problem::field("greet", refused)))
 }
 
 fn under_way() -> Problem {

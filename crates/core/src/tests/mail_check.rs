@@ -98,6 +98,24 @@ async fn look_is_kept_and_moves_keys_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_others_are_greeted_and_only_while_mail_is_brought_to_them() {
+    let home = Home::set_up().await;
+    install(&home).await;
+    let greet = |domain: &str| MailCheckForm {
+        greet: Some(domain.parse().unwrap()),
+    };
+    let refused = (400, "invalid_field".to_owned());
+    for own in ["hut.cell", "mail.hut.cell", "nas.lan"] {
+        assert_eq!(code(check(&home, greet(own)).await), refused, "{own}");
+    }
+    let change =
+        super::mail::settings(serde_json::json!({ "delivery": { "mode": "receive_only" } }));
+    home.submit(change).await.unwrap();
+    assert_eq!(code(check(&home, greet("friends.example")).await), refused);
+    assert!(home.mail_check.asked().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn owner_says_who_is_greeted() {
     let home = Home::set_up().await;
     install(&home).await;
