@@ -144,11 +144,71 @@ impl Post {
 #[test]
 fn mail_is_taken_kept_and_shown_to_whom_it_is_for_and_nobody_else() {
     let post = Post::start();
+    programs_find_their_settings(&post);
     internet_brings_mail(&post);
     people_write_to_each_other(&post);
     mail_leaves_as_the_owner_wants(&post);
     device_is_lost(&post);
     person_is_removed(&post);
+}
+
+/// Who knows an address finds the rest, at home; and in public DNS and from outside, once that is open.
+fn programs_find_their_settings(post: &Post) {
+    post.host.wait_answer("autoconfig", 404);
+    let asked = |host, path, arguments: &[&str]| {
+        let (status, answer) = post.host.ask(host, path, arguments);
+        assert_eq!(status, 200, "{answer}");
+        answer
+    };
+    let path = "/mail/config-v1.1.xml";
+    let settings = asked("autoconfig", path, &[]);
+    for told in [
+        &*format!("<emailProvider id=\"{DOMAIN}\">"),
+        &*format!("<hostname>{HOST}</hostname>\n      <port>993</port>"),
+        "<username>%EMAILADDRESS%</username>",
+        "content-type: application/xml",
+    ] {
+        assert!(settings.contains(told), "{told}: {settings}");
+    }
+    let question = format!("<EMailAddress>anna@{DOMAIN}</EMailAddress>");
+    let path = "/Autodiscover/Autodiscover.xml";
+    let settings = asked("autodiscover", path, &["--data", &question]);
+    assert!(
+        settings.contains(&format!(
+            "<Type>SMTP</Type>\n        <Server>{HOST}</Server>"
+        )),
+        "{settings}"
+    );
+    let found = |name: &str, kind: &str| {
+        let mut dig = post.host.cell.world.laptop.command("dig");
+        dig.args(["+short", &format!("{name}.{DOMAIN}"), kind]);
+        String::from_utf8(dig.output().unwrap().stdout).unwrap()
+    };
+    assert_eq!(found("autoconfig", "A"), format!("{HOME_GATEWAY}\n"));
+    let srv = found("_autodiscover._tcp", "SRV");
+    assert_eq!(srv, format!("0 1 443 autodiscover.{DOMAIN}.\n"));
+
+    let in_public_dns = || {
+        let records = post.host.cell.get("/api/mail/records");
+        let zone = records["zone"].as_str().unwrap();
+        zone.contains(&format!("autoconfig.{DOMAIN}. 3600 IN CNAME {HOST}."))
+    };
+    let from_outside = || {
+        let name = format!("autoconfig.{DOMAIN}");
+        let mut curl = post.host.cell.world.phone.command("curl");
+        curl.args(["--silent", "--max-time", "5", "--cacert"])
+            .arg(post.host.cell.celld.ca_pem())
+            .args(["--resolve", &format!("{name}:443:{CELL_WAN}")])
+            .arg(format!("https://{name}/mail/config-v1.1.xml"));
+        let said = curl.output().unwrap().stdout;
+        String::from_utf8(said).unwrap().contains(HOST)
+    };
+    assert!(!in_public_dns() && !from_outside());
+    post.host.publish("mail", true);
+    assert!(in_public_dns());
+    let open = wait_for(PATIENCE, || from_outside().then_some(()));
+    assert!(open.is_some(), "{}", post.host.cell.celld.log_end());
+    post.host.publish("mail", false);
 }
 
 /// From outside comes mail for people here, and nothing else.

@@ -153,6 +153,7 @@ fn mail_is_written_and_read_in_a_browser() {
         .host
         .app_password_with(&json!({ "device": "phone", "services": ["calendar"] }));
     let given = json!({
+        "story": "everyday",
         "username": "Anna",
         "password": office.password.text,
         "refused": [[OWNER, "wrong"], [OWNER, PASSWORD], [OWNER, other.text], ["nobody", office.password.text]],

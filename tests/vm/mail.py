@@ -1,8 +1,9 @@
 """Mail of two boxes as others see it, with nothing that the boxes are made of.
 
     mail.py names ADDRESS ZONE...             answers for the names in zone files, until it is stopped
-    mail.py send ADDRESS HOST AUTHORITY FROM TO SUBJECT     sends a message, and signs in with PASSWORD
+    mail.py send ADDRESS HOST AUTHORITY FROM TO SUBJECT [MIB]   sends a message, and signs in with PASSWORD
     mail.py fetch ADDRESS HOST AUTHORITY NAME SUBJECT       prints a message once it is there
+    mail.py fill ADDRESS HOST AUTHORITY NAME MIB            keeps a message that takes so much
     mail.py verify SERVER                     says how the signature of the message on standard input is
     mail.py relay ADDRESS OWN                 tries in many ways to have others' mail brought on
 """
@@ -20,6 +21,7 @@ from email.utils import formatdate, make_msgid
 # Seconds that one answer may take, and that a message may be on its way; machines are slow.
 ANSWER = 120
 PATIENCE = 600
+LINE = "x" * 70 + "\n"
 
 
 def names(address, *zones):
@@ -56,11 +58,11 @@ def tls(authority):
     return ssl.create_default_context(cafile=authority)
 
 
-def send(address, host, authority, sender, receiver, subject):
+def send(address, host, authority, sender, receiver, subject, mib="0"):
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, receiver, subject
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=sender.partition("@")[2])
-    message.set_content("Hello from here.\n")
+    message.set_content("Hello from here.\n" + LINE * (int(mib) * 1024 * 1024 // len(LINE)))
     client = smtplib.SMTP_SSL(timeout=ANSWER, context=tls(authority))
     # What the certificate is for; the connection goes to the address.
     client._host = host
@@ -97,6 +99,14 @@ def fetch(address, host, authority, name, subject):
                 return
         time.sleep(2)
     raise AssertionError(f"{subject!r} does not come")
+
+
+def fill(address, host, authority, name, mib):
+    client = Imap(address, host, authority)
+    client.login(name, os.environ["PASSWORD"])
+    text = b"Subject: kept\r\n\r\n" + LINE.replace("\n", "\r\n").encode() * (int(mib) * 1024 * 1024 // len(LINE) - 1)
+    status, said = client.append("INBOX", None, None, text[: int(mib) * 1024 * 1024])
+    assert status == "OK", said
 
 
 def verify(server):
@@ -146,5 +156,5 @@ def relay(address, own):
 
 
 if __name__ == "__main__":
-    stories = {"names": names, "send": send, "fetch": fetch, "verify": verify, "relay": relay}
+    stories = {"names": names, "send": send, "fetch": fetch, "fill": fill, "verify": verify, "relay": relay}
     stories[sys.argv[1]](*sys.argv[2:])

@@ -17,7 +17,7 @@ use std::process::{Child, Command, Stdio};
 use cell_testkit::vm::{Forward, Nic};
 use cell_testkit::{Namespace, Request, wait_for};
 use cell_tests::vm::{Appliance, BOOTS, seeded_image};
-use cell_tests::{DOMAIN, OWNER, expect_status, seed_answers};
+use cell_tests::{DOMAIN, OWNER, browser, expect_status, seed_answers};
 use serde_json::json;
 
 /// What is neither of the boxes, and nothing they are made of.
@@ -26,8 +26,10 @@ const OTHERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vm/mail.py");
 const HOME: &str = "127.0.0.1";
 /// What the internet's side of a box is called.
 const CABLE: &str = "cable";
-/// MiB of memory: mail has room for a GiB, of which it uses a third.
-const MEMORY: u32 = 1_536;
+/// MiB of memory: mail has room for a GiB, of which it uses a third, and webmail comes to it.
+const MEMORY: u32 = 2_048;
+/// MiB that a person may keep, the least there is.
+const QUOTA: u64 = 64;
 
 /// A box, with the domain that it has mail for.
 struct Post {
@@ -52,7 +54,7 @@ impl Post {
             options.disk = seeded_image(folder.path(), &seed);
             options.memory = MEMORY;
             if let Some(Nic::User(forwards)) = options.nics.first_mut() {
-                forwards.extend([465, 993].map(|port| Forward {
+                forwards.extend([443, 465, 993].map(|port| Forward {
                     protocol: "tcp",
                     outside: format!("{HOME}:{port}").parse().unwrap(),
                     inside: port,
@@ -158,8 +160,38 @@ impl Post {
         self.program("send", &[&self.own(), &to.own(), subject]);
     }
 
+    /// A message, and before it the folder that it lies in.
     fn fetch(&self, subject: &str) -> String {
         self.program("fetch", &[OWNER, subject])
+    }
+
+    /// Answers a message in a browser, and has what comes next with this word put into a folder.
+    fn reply(&self, subject: &str, text: &str, word: &str, folder: &str) {
+        let host = format!("webmail.{}", self.domain);
+        let given = json!({
+            "story": "reply", "resolve": format!("MAP {host} {HOME}"), "patience_ms": 240_000,
+            "username": OWNER, "password": self.password, "subject": subject, "text": text,
+            "rule": { "name": "Sorted", "word": word, "folder": folder },
+        });
+        let base = format!("https://{host}");
+        let seen = browser::run(&self.appliance.host, &base, "webmail.mjs", given);
+        for (step, expected) in [
+            ("text", json!("Hello from here.")),
+            ("elsewhere", json!([])),
+            ("failed", json!([])),
+            ("complaints", json!([])),
+        ] {
+            assert_eq!(seen[step], expected, "{step}: {seen:#}");
+        }
+    }
+
+    /// Has the owner keep no more than the least quota, of which next to nothing is left.
+    fn fill(&self) {
+        let owner = &self.appliance.owner;
+        let mut mail = self.appliance.get("/api/mail")["settings"].clone();
+        mail["quotas"] = json!({ OWNER: QUOTA });
+        expect_status(&owner.put("/api/mail", &mail).unwrap(), 200);
+        self.program("fill", &[OWNER, &(QUOTA - 1).to_string()]);
     }
 }
 
@@ -228,7 +260,7 @@ impl Drop for Names {
     }
 }
 
-/// Whether a message's signature holds, for a program that is not ours.
+/// Whom a message is signed by, for a program that is not ours.
 fn verify(internet: &Namespace, names: Ipv4Addr, message: &str) -> String {
     let mut program = others(internet);
     program.args(["verify", &names.to_string()]);
@@ -287,6 +319,27 @@ fn long_mail_goes_from_box_to_box_signed_and_no_stranger_is_served() {
         let signed = verify(&internet, resolver, &message);
         assert_eq!(signed, format!("signed by {}\n", from.domain));
     }
+
+    // An answer from a browser, and rules.
+    let subject = format!("from {}", alpha.domain);
+    beta.reply(&subject, "Gladly. Hello from here.", "minutes", "Junk");
+    let answer = alpha.fetch(&format!("Re: {subject}"));
+    for word in ["Gladly.", "dkim=pass", "spf=pass", "dmarc=pass"] {
+        assert!(answer.contains(word), "{word}: {answer}");
+    }
+    let signed = verify(&internet, resolver, &answer);
+    assert_eq!(signed, format!("signed by {}\n", beta.domain));
+    alpha.send(&beta, "minutes of today");
+    let sorted = beta.fetch("minutes of today");
+    assert!(sorted.starts_with("X-Folder: Junk\n"), "{sorted}");
+
+    // Whoever keeps too much is sent nothing more, and who writes is told.
+    beta.fill();
+    alpha.program("send", &[&alpha.own(), &beta.own(), "large", "3"]);
+    let report = alpha.fetch("Undelivered");
+    assert!(report.contains("5.2.2"), "{report}");
+    alpha.send(&beta, "small");
+    beta.fetch("small");
 
     // Strangers have nothing brought on, and the real address of who tried is kept.
     let mut stranger = others(&internet);

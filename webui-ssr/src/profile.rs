@@ -3,6 +3,7 @@
 //! is in it: the device asks for one.
 
 use cell_control::view::{MailboxesView, OwnServiceView, WellKnownView};
+use cell_model::mail::port;
 use cell_model::name::Username;
 use maud::{Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
@@ -14,10 +15,6 @@ pub(crate) const CONTENT_TYPE: &str = "application/x-apple-aspen-config";
 const VERSION: u32 = 1;
 /// Where services answer.
 const HTTPS: u16 = 443;
-/// Where mailboxes are, encrypted from the first byte (RFC 8314).
-const IMAPS: u16 = 993;
-/// Where mail is sent from, likewise.
-const SUBMISSIONS: u16 = 465;
 
 /// What a payload is for: its type, and what its keys begin with.
 struct Kind {
@@ -108,7 +105,7 @@ fn mail_account(server: &MailboxesView, service: &OwnServiceView, username: &Use
             (text("EmailAccountDescription", &address))
             (text("EmailAccountType", "EmailTypeIMAP"))
             (text("EmailAddress", &address))
-            @for (direction, port) in [("Incoming", IMAPS), ("Outgoing", SUBMISSIONS)] {
+            @for (direction, port) in [("Incoming", port::IMAPS), ("Outgoing", port::SUBMISSIONS)] {
                 (text(&format!("{direction}MailServerAuthentication"), "EmailAuthPassword"))
                 (text(&format!("{direction}MailServerHostName"), host.as_str()))
                 (number(&format!("{direction}MailServerPortNumber"), port))

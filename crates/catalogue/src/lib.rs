@@ -18,8 +18,8 @@ mod template;
 
 pub use index::{Entry, Index, IndexError};
 pub use manifest::{
-    Accounts, Backend, Container, Edge, Guide, Health, LetIn, Manifest, Mount, PersonCommand,
-    Platform, Port, Probe, Route, Volume, WellKnown,
+    Accounts, Backend, Container, Document, Edge, Guide, Health, LetIn, Manifest, MediaType, Mount,
+    PersonCommand, Platform, Port, Probe, Route, Volume, WellKnown,
 };
 pub use setting::{Setting, SettingError, SettingKind};
 pub use template::{Template, TemplateError, Values, Variable};

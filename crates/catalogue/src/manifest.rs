@@ -32,6 +32,8 @@ pub struct Manifest {
     pub volumes: Vec<Volume>,
     /// Host names that Caddy answers for it.
     pub routes: Vec<Route>,
+    /// Documents that Caddy answers for it, at hosts of their own.
+    pub documents: Vec<Document>,
     /// Ports that it answers itself.
     pub ports: Vec<Port>,
     /// What of other services it may reach.
@@ -156,6 +158,30 @@ pub struct Route {
     pub well_known: BTreeMap<WellKnown, String>,
 }
 
+/// A text that Caddy answers over HTTPS, the same for everybody: what programs have to know before anybody signs in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The label: no other part of a service is there.
+    pub host: PartName,
+    /// Where it is there. Upper and lower case are the same.
+    pub path: String,
+    /// Its media type.
+    pub media_type: MediaType,
+    /// What is in it.
+    pub text: Template,
+}
+
+/// What a document may be: nothing that a browser runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MediaType {
+    /// JSON.
+    Json,
+    /// Text.
+    Text,
+    /// XML.
+    Xml,
+}
+
 /// What devices look for at `/.well-known/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WellKnown {
@@ -270,6 +296,7 @@ macro_rules! words {
 }
 
 words!(LetIn: Home = "home", Internet = "internet");
+words!(MediaType: Json = "application/json", Text = "text/plain", Xml = "application/xml");
 words!(WellKnown: CalDav = "caldav", CardDav = "carddav");
 words!(Platform: Android = "android", Ios = "ios", Linux = "linux", Macos = "macos", Thunderbird = "thunderbird",
     Web = "web", Windows = "windows");
@@ -295,7 +322,20 @@ impl Manifest {
     /// Whether anything of it could be reached from outside.
     pub fn can_be_published(&self) -> bool {
         let mut ports = self.ports.iter();
-        !self.routes.is_empty() || ports.any(|port| port.from == LetIn::Internet)
+        self.has_web_hosts() || ports.any(|port| port.from == LetIn::Internet)
+    }
+
+    /// Whether Caddy answers anything for it.
+    pub fn has_web_hosts(&self) -> bool {
+        !self.routes.is_empty() || !self.documents.is_empty()
+    }
+
+    /// The labels that it is found by.
+    pub fn hosts(&self) -> BTreeSet<&PartName> {
+        let routes = self.routes.iter().map(|route| &route.host);
+        let documents = self.documents.iter().map(|document| &document.host);
+        let ports = self.ports.iter().filter_map(|port| port.host.as_ref());
+        routes.chain(documents).chain(ports).collect()
     }
 
     /// The container of a name.

@@ -1,4 +1,4 @@
-//! Words of a container's command or environment, with places that the box fills.
+//! Words of a container's command or environment, and texts for people and programs, with places that the box fills.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,8 +39,8 @@ pub enum Variable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// More than the limit.
-    #[error("must have at most {} characters", Template::MAX)]
-    TooLong,
+    #[error("must have at most {0} characters")]
+    TooLong(usize),
     /// A shell would act on it, or a line ends.
     #[error("must not have {0:?}: shells act on it, and no service needs it")]
     Shell(char),
@@ -60,6 +60,8 @@ pub type Values = BTreeMap<Variable, String>;
 impl Template {
     /// The most characters it may have.
     pub const MAX: usize = 1_024;
+    /// The most characters of one that is a document.
+    pub const MAX_DOCUMENT: usize = 16_384;
 
     /// What has to be known to fill it.
     pub fn variables(&self) -> impl Iterator<Item = &Variable> {
@@ -104,13 +106,25 @@ impl Template {
     pub fn for_people(text: &str) -> Result<Self, TemplateError> {
         match text.chars().find(|character| character.is_control()) {
             Some(character) => Err(TemplateError::Shell(character)),
-            None => Self::read(text),
+            None => Self::read(text, Self::MAX),
         }
     }
 
-    fn read(text: &str) -> Result<Self, TemplateError> {
-        if text.chars().count() > Self::MAX {
-            return Err(TemplateError::TooLong);
+    /// Lines that programs read. They are what the manifest says, and only what is put in has to be harmless.
+    ///
+    /// # Errors
+    /// As those of other templates, but for what a shell acts on.
+    pub fn for_programs(text: &str) -> Result<Self, TemplateError> {
+        let is_in_line = |character: &char| character.is_control() && *character != '\n';
+        match text.chars().find(is_in_line) {
+            Some(character) => Err(TemplateError::Shell(character)),
+            None => Self::read(text, Self::MAX_DOCUMENT),
+        }
+    }
+
+    fn read(text: &str, most: usize) -> Result<Self, TemplateError> {
+        if text.chars().count() > most {
+            return Err(TemplateError::TooLong(most));
         }
         let mut parts = Vec::new();
         let mut rest = text;
@@ -137,7 +151,7 @@ impl FromStr for Template {
     fn from_str(text: &str) -> Result<Self, TemplateError> {
         match acted_on(text) {
             Some(character) => Err(TemplateError::Shell(character)),
-            None => Self::read(text),
+            None => Self::read(text, Self::MAX),
         }
     }
 }
@@ -219,6 +233,19 @@ mod tests {
         let told = step.fill(&values).unwrap();
         assert_eq!(told, "Open Settings > Mail, then \"Other\"; enter anna.");
         assert!(Template::for_people("a\u{1b}[2J").is_err());
+    }
+
+    #[test]
+    fn programs_are_told_in_lines_and_marks() {
+        let text = "<a host=\"{domain}\">\n  <b>%EMAILADDRESS%</b>\n</a>\n";
+        let document = Template::for_programs(text).unwrap();
+        let values = Values::from([(Variable::Domain, "home.cell".to_owned())]);
+        let told = document.fill(&values).unwrap();
+        assert_eq!(told, text.replace("{domain}", "home.cell"));
+        for refused in ["\0", "a\rb", "{", "{password}"] {
+            assert!(Template::for_programs(refused).is_err(), "{refused:?}");
+        }
+        assert!(Template::for_programs(&"a".repeat(16_385)).is_err());
     }
 
     #[test]

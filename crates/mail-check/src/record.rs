@@ -10,6 +10,8 @@ use crate::answer::Answer;
 use crate::finding::Verdict;
 use crate::text::{list, short};
 
+/// What is proposed where a provider brings mail on, from servers that only the provider knows (RFC 7208 section 2.6.2).
+const OTHERS_SEND: &str = "?all";
 const COPY: &str = "Copy the record to wherever the DNS of the domain is kept. Others may remember for about an hour what \
     was there before.";
 const ASK_AGAIN: &str =
@@ -30,8 +32,6 @@ pub(crate) fn id(record: &MailRecord) -> String {
         MailPurpose::SpfHost => "spf_host".to_owned(),
         MailPurpose::Dkim | MailPurpose::DkimRevoked => format!("dkim:{}", first()),
         MailPurpose::Dmarc => "dmarc".to_owned(),
-        MailPurpose::Sts => "mta_sts".to_owned(),
-        MailPurpose::StsHost => "mta_sts_host".to_owned(),
         MailPurpose::TlsReports => "tls_reports".to_owned(),
         MailPurpose::Tlsa => "tlsa".to_owned(),
         MailPurpose::Programs | MailPurpose::NoPrograms => format!("srv:{}", first()),
@@ -67,9 +67,9 @@ pub(crate) fn judge(record: &MailRecord, answer: &Answer) -> Verdict {
         MailPurpose::DkimRevoked => revoked(record, values),
         MailPurpose::Dmarc => policy(record, values),
         MailPurpose::Tlsa => server_key(record, values),
-        MailPurpose::Sts | MailPurpose::TlsReports => one_text(record, values),
+        MailPurpose::TlsReports => one_text(record, values),
         MailPurpose::Programs | MailPurpose::NoPrograms => place(record, values),
-        MailPurpose::Settings | MailPurpose::StsHost => match record.record.data {
+        MailPurpose::Settings => match record.record.data {
             ZoneData::Srv { .. } => place(record, values),
             _ => exactly(record, values),
         },
@@ -237,6 +237,27 @@ fn senders(record: &MailRecord, values: &[String]) -> Verdict {
     if found_words == wanted_words {
         return right(record);
     }
+    if wanted_words.contains(OTHERS_SEND) {
+        let others = found_words.iter().any(|word| names_others(word));
+        let refuses = ["-all", "~all"]
+            .iter()
+            .any(|all| found_words.contains(*all));
+        match (others, refuses) {
+            (true, _) => return right(record),
+            (false, true) => {
+                return Verdict::new(
+                    weight(record),
+                    format!(
+                        "Others turn away what your provider brings on, since {} does not name it: {}.",
+                        record.record.owner,
+                        list(&found_text)
+                    ),
+                    "Put before the last word what your provider says, as a rule include: and a name, or copy the record.",
+                );
+            }
+            (false, false) => {}
+        }
+    }
     let sends = wanted_words
         .iter()
         .filter(|word| !word.starts_with("v=") && !word.ends_with("all"))
@@ -252,6 +273,21 @@ fn senders(record: &MailRecord, values: &[String]) -> Verdict {
         ),
         false => differs(record, &found_text),
     }
+}
+
+/// Whether a word of such a text is about servers elsewhere (RFC 7208 sections 5 and 6.1).
+fn names_others(word: &str) -> bool {
+    let word = word.strip_prefix('+').unwrap_or(word);
+    let kinds = [
+        "include:",
+        "redirect=",
+        "ip4:",
+        "ip6:",
+        "a:",
+        "mx:",
+        "exists:",
+    ];
+    kinds.iter().any(|kind| word.starts_with(kind))
 }
 
 /// Fields of `name=value; …` (RFC 6376 section 3.2), names in lower case, values without blanks.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cell_model::mail::{FindingState, MailFinding};
+use cell_model::mail::{FindingState, MailFinding, port};
 use tokio::time::timeout;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -15,10 +15,8 @@ use crate::{Command, ServedPort};
 
 /// How long it may take, which is beside us.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Between servers (RFC 5321).
-const SMTP: u16 = 25;
 /// Ports that speak TLS from the first byte on.
-const ENCRYPTED: [u16; 2] = [465, 993];
+const ENCRYPTED: [u16; 2] = [port::SUBMISSIONS, port::IMAPS];
 /// With so much left, somebody should look why there is no new certificate, in days: it is renewed well before.
 const LAST_DAYS: i64 = 3;
 
@@ -27,7 +25,7 @@ const LOOK_AT_SERVICE: &str =
 
 /// What port 25 shows. `leads_here` says whether public DNS leads others to the box.
 pub(crate) async fn port_25(command: &Command, leads_here: bool) -> Vec<MailFinding> {
-    let Some(port) = served(command, SMTP) else {
+    let Some(port) = served(command, port::SMTP) else {
         let verdict = Verdict::failed("The mail service does not take mail.", LOOK_AT_SERVICE);
         return vec![verdict.about("port_25_in")];
     };

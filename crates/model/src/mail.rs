@@ -7,6 +7,18 @@ use crate::Timestamp;
 use crate::name::{DnsLabel, Domain};
 use crate::spec::ZoneRecord;
 
+/// Ports of the server (RFC 6409, RFC 8314).
+pub mod port {
+    /// Between servers.
+    pub const SMTP: u16 = 25;
+    /// From mail programs, encrypted from the first byte.
+    pub const SUBMISSIONS: u16 = 465;
+    /// From mail programs, encrypted after STARTTLS.
+    pub const SUBMISSION: u16 = 587;
+    /// Mailboxes, encrypted from the first byte.
+    pub const IMAPS: u16 = 993;
+}
+
 /// A record that mail wants in public DNS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailRecord {
@@ -41,10 +53,6 @@ pub enum MailPurpose {
     DkimRevoked,
     /// What others do with forged mail (RFC 7489).
     Dmarc,
-    /// That there is a policy of MTA-STS, and which (RFC 8461).
-    Sts,
-    /// Where that policy is found.
-    StsHost,
     /// Where reports about failed encryption go (RFC 8460).
     TlsReports,
     /// The server's key, for those who check it by DNSSEC (RFC 7672).
@@ -71,8 +79,6 @@ impl MailPurpose {
             Self::Dkim => "The key that messages are signed with",
             Self::DkimRevoked => "A former key, which is no longer valid",
             Self::Dmarc => "What others shall do with forged mail of the domain",
-            Self::Sts => "Others may only deliver over an encrypted connection",
-            Self::StsHost => "Where others find the rules for encrypted delivery",
             Self::TlsReports => "Where others report failed encryption",
             Self::Tlsa => "The key of the server; of use where the domain has DNSSEC",
             Self::Programs => "Mail programs find the server by themselves",

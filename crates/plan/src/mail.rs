@@ -1,35 +1,21 @@
-//! Mail as others see it: records for public DNS ([`records`]), the keys messages are signed with ([`dkim`]) and the
-//! documents that mail programs and servers fetch ([`documents`]).
+//! Mail as others see it: records for public DNS ([`records`]) and the keys messages are signed with ([`dkim`]).
 //!
 //! Pure. What is here follows from the domain and a few answers of the owner's; whether public DNS has it, the checks
 //! find out.
 
 pub mod dkim;
-pub mod documents;
 mod zone_text;
 
 use std::net::Ipv4Addr;
 
 use cell_model::config::{Config, DeliveryConfig};
-use cell_model::mail::{DkimKey, DkimState, MailPurpose, MailRecord};
+use cell_model::mail::{DkimKey, DkimState, MailPurpose, MailRecord, port};
 use cell_model::name::{DnsLabel, Domain, NameError, RecordOwner, ServiceId};
 use cell_model::spec::{MailSpec, RelaySpec, ZoneData, ZoneRecord};
 
 use crate::resolve::Keys;
 
 pub use zone_text::{PUBLIC_TTL, zone_text};
-
-/// Ports of the server (RFC 6409, RFC 8314).
-pub mod port {
-    /// Between servers.
-    pub const SMTP: u16 = 25;
-    /// From mail programs, encrypted from the first byte.
-    pub const SUBMISSIONS: u16 = 465;
-    /// From mail programs, encrypted after STARTTLS.
-    pub const SUBMISSION: u16 = 587;
-    /// Mailboxes, encrypted from the first byte.
-    pub const IMAPS: u16 = 993;
-}
 
 /// What the records follow from.
 #[derive(Debug, Clone)]
@@ -41,77 +27,21 @@ pub struct MailNames<'a> {
     /// The address others reach it at, where that is known.
     pub public_address: Option<Ipv4Addr>,
     /// How mail leaves.
-    pub delivery: Delivery,
+    pub delivery: &'a DeliveryConfig,
     /// Keys, signing or not.
     pub dkim: Vec<&'a DkimKey>,
-    /// What others shall do with forged mail.
-    pub dmarc: DmarcPolicy,
-    /// The policy of MTA-STS; `None` without a certificate that everybody believes.
-    pub sts: Option<StsMode>,
-    /// Whether the server has pages that tell programs their settings.
+    /// Whether programs that read them reach the documents with their settings.
     pub settings: bool,
     /// SHA-256 of the server's SubjectPublicKeyInfo; `None` while it changes with every certificate.
     pub key_hash: Option<[u8; 32]>,
 }
 
-/// How mail leaves the box.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delivery {
-    /// Straight to the servers of the recipients.
-    Direct,
-    /// Through somebody else's server.
-    Relay {
-        /// The domain whose SPF record lists that server's addresses, as its operator says; `None` when it is not known.
-        spf: Option<Domain>,
-    },
-    /// Not at all.
-    ReceiveOnly,
-}
-
-/// What others shall do with mail of the domain that is not from here (RFC 7489 section 6.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DmarcPolicy {
-    /// Report it.
-    None,
-    /// Treat it with suspicion.
-    Quarantine,
-    /// Turn it away.
-    Reject,
-}
-
-impl DmarcPolicy {
-    fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Quarantine => "quarantine",
-            Self::Reject => "reject",
-        }
-    }
-}
-
-/// How strict the policy of MTA-STS is (RFC 8461 section 5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StsMode {
-    /// Report what would fail.
-    Testing,
-    /// Do not deliver without proper encryption.
-    Enforce,
-    /// There is no policy any more: for those who remember one.
-    None,
-}
-
-impl StsMode {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Testing => "testing",
-            Self::Enforce => "enforce",
-            Self::None => "none",
-        }
-    }
-}
-
 /// The label of the server in the cell's domain.
 pub const HOST: &str = "mail";
+/// The label of the settings that Thunderbird and others look for.
+const AUTOCONFIG: &str = "autoconfig";
+/// The label of those that Outlook looks for.
+const AUTODISCOVER: &str = "autodiscover";
 
 impl<'a> MailNames<'a> {
     /// As config and keys say; `None` without the service. The public address is not config.
@@ -122,23 +52,16 @@ impl<'a> MailNames<'a> {
     ) -> Option<Self> {
         let service = ServiceId::mail();
         let domain = &config.domain.name;
-        let installed = config.services.installed.contains_key(&service);
-        let host = domain.host(HOST).ok().filter(|_| installed)?;
-        let delivery = match &config.mail.delivery {
-            DeliveryConfig::Direct => Delivery::Direct,
-            DeliveryConfig::Relay(_) => Delivery::Relay { spf: None },
-            DeliveryConfig::ReceiveOnly => Delivery::ReceiveOnly,
-        };
+        let installed = config.services.installed.get(&service)?;
+        let host = domain.host(HOST).ok()?;
         let of_domain = keys.dkim.iter().filter(|key| key.domain == *domain);
         Some(Self {
             domain,
             host,
             public_address,
-            delivery,
+            delivery: &config.mail.delivery,
             dkim: of_domain.collect(),
-            dmarc: DmarcPolicy::Quarantine,
-            sts: None,
-            settings: false,
+            settings: installed.published,
             key_hash: keys.certificate_hashes.get(&service).copied(),
         })
     }
@@ -190,13 +113,15 @@ pub fn records(names: &MailNames<'_>) -> Vec<MailRecord> {
     records.list
 }
 
-/// Those of the records that the box's own name server answers. It says the addresses of its host itself, those of the
+/// Those of the records that the box's own name server answers. It says the addresses of its hosts itself, those of the
 /// house, and the name of a public address is for others to say.
-pub fn at_home(records: &[MailRecord]) -> Vec<ZoneRecord> {
-    let answered = records
-        .iter()
-        .filter(|record| !matches!(record.purpose, MailPurpose::Host | MailPurpose::Reverse));
-    answered.map(|record| record.record.clone()).collect()
+pub fn at_home(mut names: MailNames<'_>) -> Vec<ZoneRecord> {
+    names.settings = true;
+    let is_own =
+        |record: &ZoneRecord| matches!(record.data, ZoneData::A { .. } | ZoneData::Cname { .. });
+    let mut answered = records(&names);
+    answered.retain(|record| record.purpose != MailPurpose::Reverse && !is_own(&record.record));
+    answered.into_iter().map(|record| record.record).collect()
 }
 
 /// The name under which the PTR record of an address is found (RFC 1035 section 3.5).
@@ -257,8 +182,8 @@ fn receiving(names: &MailNames<'_>, records: &mut Records<'_>) {
     let data = ZoneData::A { address };
     records.add(Weight::Needed, MailPurpose::Host, host, data);
     let weight = match names.delivery {
-        Delivery::Direct => Weight::Needed,
-        Delivery::Relay { .. } | Delivery::ReceiveOnly => Weight::Better,
+        DeliveryConfig::Direct => Weight::Needed,
+        DeliveryConfig::Relay(_) | DeliveryConfig::ReceiveOnly => Weight::Better,
     };
     let name = ZoneData::Ptr {
         target: records.host.clone(),
@@ -268,15 +193,15 @@ fn receiving(names: &MailNames<'_>, records: &mut Records<'_>) {
 }
 
 fn sending(names: &MailNames<'_>, records: &mut Records<'_>) {
-    let sends = names.delivery != Delivery::ReceiveOnly;
+    let sends = *names.delivery != DeliveryConfig::ReceiveOnly;
     let weight = if sends {
         Weight::Needed
     } else {
         Weight::Better
     };
-    let spf = txt(spf(&names.delivery));
+    let spf = txt(spf(names.delivery).to_owned());
     records.add(weight, MailPurpose::Spf, records.apex(), spf);
-    if names.delivery == Delivery::Direct {
+    if *names.delivery == DeliveryConfig::Direct {
         // RFC 7208 section 2.3: returned messages have no sender but the name the server greets with.
         let host = Ok(records.host.into());
         let only_itself = txt("v=spf1 a -all".to_owned());
@@ -302,40 +227,27 @@ fn sending(names: &MailNames<'_>, records: &mut Records<'_>) {
 }
 
 /// RFC 7208 section 5.
-fn spf(delivery: &Delivery) -> String {
+fn spf(delivery: &DeliveryConfig) -> &'static str {
     match delivery {
-        Delivery::Direct => "v=spf1 mx -all".to_owned(),
-        Delivery::Relay { spf: Some(relay) } => format!("v=spf1 mx include:{relay} -all"),
-        // Where the relay sends from is not known: others are not told to turn it away.
-        Delivery::Relay { spf: None } => "v=spf1 mx ?all".to_owned(),
-        Delivery::ReceiveOnly => "v=spf1 -all".to_owned(),
+        DeliveryConfig::Direct => "v=spf1 mx -all",
+        // Where the provider sends from is not known: others are not told to turn it away.
+        DeliveryConfig::Relay(_) => "v=spf1 mx ?all",
+        DeliveryConfig::ReceiveOnly => "v=spf1 -all",
     }
 }
 
-/// RFC 7489 section 6.3. A relay may send and sign under a name below ours, so names need not be equal then.
+/// RFC 7489 section 6.3. A provider may send and sign under a name below ours, so names need not be equal then.
 fn dmarc(names: &MailNames<'_>) -> String {
-    let policy = match names.delivery {
-        Delivery::ReceiveOnly => DmarcPolicy::Reject,
-        Delivery::Direct | Delivery::Relay { .. } => names.dmarc,
+    let (policy, alignment) = match names.delivery {
+        DeliveryConfig::Direct => ("quarantine", "; adkim=s; aspf=s"),
+        DeliveryConfig::Relay(_) => ("quarantine", ""),
+        DeliveryConfig::ReceiveOnly => ("reject", ""),
     };
-    let alignment = match names.delivery {
-        Delivery::Direct => "; adkim=s; aspf=s",
-        Delivery::Relay { .. } | Delivery::ReceiveOnly => "",
-    };
-    let (policy, domain) = (policy.word(), names.domain);
+    let domain = names.domain;
     format!("v=DMARC1; p={policy}; rua=mailto:postmaster@{domain}{alignment}")
 }
 
 fn encryption(names: &MailNames<'_>, records: &mut Records<'_>) {
-    if let Some(mode) = names.sts {
-        let id = documents::sts_id(&documents::sts_policy(mode, &names.host));
-        let sts = txt(format!("v=STSv1; id={id}"));
-        let owner = records.below("_mta-sts");
-        records.add(Weight::Better, MailPurpose::Sts, owner, sts);
-        let owner = records.below("mta-sts");
-        let host = alias(records.host);
-        records.add(Weight::Better, MailPurpose::StsHost, owner, host);
-    }
     let reports = format!("v=TLSRPTv1; rua=mailto:postmaster@{}", names.domain);
     let owner = records.below("_smtp._tls");
     records.add(Weight::Better, MailPurpose::TlsReports, owner, txt(reports));
@@ -371,14 +283,14 @@ fn programs(records: &mut Records<'_>) {
 }
 
 fn settings(records: &mut Records<'_>) {
-    for label in [documents::AUTOCONFIG, documents::AUTODISCOVER] {
+    for label in [AUTOCONFIG, AUTODISCOVER] {
         let owner = records.below(label);
         let data = alias(records.host);
         records.add(Weight::Better, MailPurpose::Settings, owner, data);
     }
     // Outlook asks for this one where the domain itself does not answer (MS-OXDISCO section 3.1.5).
     let owner = records.below("_autodiscover._tcp");
-    if let Ok(host) = records.domain.host(documents::AUTODISCOVER) {
+    if let Ok(host) = records.domain.host(AUTODISCOVER) {
         let data = srv(1, 443, Some(host));
         records.add(Weight::Better, MailPurpose::Settings, owner, data);
     }

@@ -421,7 +421,7 @@ fn dns(
 /// What the box's own name server says about mail.
 fn mail_records(config: &Config, keys: &Keys) -> Vec<ZoneRecord> {
     let names = MailNames::of(config, keys, None);
-    names.map_or_else(Vec::new, |names| mail::at_home(&mail::records(&names)))
+    names.map_or_else(Vec::new, mail::at_home)
 }
 
 fn names(peers: &[(&PeerName, &PeerConfig)]) -> BTreeMap<DnsLabel, Arc<BTreeSet<IpAddr>>> {

@@ -380,7 +380,7 @@ fn add(
         Ground::of(service.data.slot, place.pool).ok_or(ServiceProblem::NoNetwork(place.pool))?;
     let values = values(service, place)?;
     let edges = edges(manifest, all, place)?;
-    let mut routes = routes(services, manifest, &ground)?;
+    let mut routes = routes(services, manifest, &ground, &values)?;
     let mut ports = ports(services, manifest, &ground)?;
     if service.former.is_some() {
         // What people did to it would be lost should the one before come back.

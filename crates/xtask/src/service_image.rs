@@ -119,10 +119,15 @@ pub(crate) fn for_this_machine() -> Result<PathBuf, XtaskError> {
     current(Architecture::OF_THIS_MACHINE.as_str())
 }
 
+/// A folder with all packages of an image for this machine, unpacked. `image` is its folder below `images/services`.
+pub(crate) fn packages(image: &str) -> Result<PathBuf, XtaskError> {
+    let services = services(Architecture::OF_THIS_MACHINE.as_str());
+    Ok(services.packages(image, step)?)
+}
+
 /// This machine's program of the reverse proxy, as it is in its image.
 pub(crate) fn caddy() -> Result<PathBuf, XtaskError> {
-    let services = services(Architecture::OF_THIS_MACHINE.as_str());
-    Ok(services.packages("proxy", step)?.join("usr/bin/caddy"))
+    Ok(packages("proxy")?.join("usr/bin/caddy"))
 }
 
 /// From here on nobody knows what the folder was made from, also when this is interrupted.

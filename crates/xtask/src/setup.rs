@@ -261,6 +261,14 @@ const SERVICE_BENCH_TOOLS: &[Tool] = &[tool(
     "asks a service as often as it answers",
 )];
 
+/// What `cargo xtask bench mail` needs beside what runs the daemon.
+const MAIL_BENCH_TOOLS: &[Tool] = &[tool(
+    Need::Test,
+    "unshare",
+    "util-linux",
+    "keeps the peer's mounts and processes together",
+)];
+
 /// What browser tests need of npm, pinned: the rules for accessible pages are part of what a test says. From 1.62 on
 /// playwright-core wants a later Node.js than Debian 12 has.
 const NPM_PACKAGES: &[(&str, &str)] = &[("axe-core", "4.14.1"), ("playwright-core", "1.61.1")];
@@ -289,6 +297,12 @@ pub(crate) fn ensure_fuzz() -> Result<(), XtaskError> {
 pub(crate) fn ensure_service_bench() -> Result<(), XtaskError> {
     ensure_tools(TOOLS, Need::Run)?;
     ensure_tools(SERVICE_BENCH_TOOLS, Need::Test)
+}
+
+/// Makes sure that everything for `cargo xtask bench mail` is there.
+pub(crate) fn ensure_mail_bench() -> Result<(), XtaskError> {
+    ensure_tools(TOOLS, Need::Run)?;
+    ensure_tools(MAIL_BENCH_TOOLS, Need::Test)
 }
 
 fn ensure_tools(tools: &'static [Tool], need: Need) -> Result<(), XtaskError> {

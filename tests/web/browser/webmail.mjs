@@ -1,11 +1,10 @@
-// What a person does in the webmail: signs in, writes to somebody, reads it, makes a rule, and leaves. Prints what was seen
-// as one line of JSON.
+// What a person does in the webmail. Prints what was seen as one line of JSON.
 import { given, start } from './browser.mjs';
 
-const browser = await start();
+const browser = await start(['--disable-quic', ...(given.resolve ? [`--host-resolver-rules=${given.resolve}`] : [])]);
 const context = await browser.newContext({ ignoreHTTPSErrors: true });
 const page = await context.newPage();
-page.setDefaultTimeout(30_000);
+page.setDefaultTimeout(given.patience_ms ?? 30_000);
 const seen = { elsewhere: [], failed: [], complaints: [] };
 
 const isHere = (url) => url.startsWith(given.base) || /^(data|blob|about):/.test(url);
@@ -50,13 +49,48 @@ async function write({ to, subject, text, file }) {
     await page.setInputFiles('#uploadform input[type=file]', file);
     await page.waitForSelector('#attachment-list li:not(.uploading) .attachment-name', { timeout: 120_000 });
   }
+  await sent();
+}
+
+async function sent() {
   await Promise.all([
     page.waitForURL((url) => !url.search.includes('_action=compose'), { timeout: 120_000 }),
     page.locator('button.send:visible, a.send:visible').first().click(),
   ]);
 }
 
-async function story() {
+// What comes with this word in its subject goes to the folder from now on.
+async function rule({ name, word, folder }) {
+  await open('?_task=settings&_action=plugin.managesieve');
+  await page.locator('a.create:visible').first().click();
+  const form = page.frameLocator('iframe[name=filter-box]');
+  await form.locator('[name=_name]').fill(name);
+  await form.locator('[name="_rule_target[0][]"]').first().fill(word);
+  await form.locator('[name="_action_mailbox[0]"]').selectOption(folder);
+  await form.locator('button.submit').click();
+  await page.locator('#filterslist td', { hasText: name }).waitFor();
+}
+
+// Answers a message from elsewhere, and has what comes next sorted.
+async function reply() {
+  await signIn(given.username, given.password);
+  const row = await arrived(given.subject);
+  await row.dblclick();
+  await page.waitForSelector('#messagebody');
+  seen.text = (await page.locator('#messagebody').innerText()).trim();
+  await Promise.all([
+    page.waitForURL((url) => url.search.includes('_action=compose')),
+    page.locator('a.reply:visible').first().click(),
+  ]);
+  await page.locator('#composebody').waitFor();
+  await page.waitForFunction(() => !rcmail.busy);
+  await page.locator('#composebody').fill(given.text);
+  await sent();
+  await rule(given.rule);
+}
+
+// Signs in, writes to somebody, reads it, makes a rule, and leaves.
+async function everyday() {
   for (const [username, password] of given.refused) {
     await signIn(username, password);
     seen.refused = [...(seen.refused ?? []), await told('warning')];
@@ -87,14 +121,7 @@ async function story() {
   seen.blocked = await page.locator('#remote-objects-message').isVisible();
 
   // A rule for what is to come.
-  await open('?_task=settings&_action=plugin.managesieve');
-  await page.locator('a.create:visible').first().click();
-  const rule = page.frameLocator('iframe[name=filter-box]');
-  await rule.locator('[name=_name]').fill('Eggs');
-  await rule.locator('[name="_rule_target[0][]"]').first().fill('eggs');
-  await rule.locator('[name="_action_mailbox[0]"]').selectOption('Trash');
-  await rule.locator('button.submit').click();
-  await page.locator('#filterslist td', { hasText: 'Eggs' }).waitFor();
+  await rule({ name: 'Eggs', word: 'eggs', folder: 'Trash' });
   await write({ ...given.message, subject: 'Six eggs', file: undefined });
   await arrived('Six eggs', 'Trash');
 
@@ -113,7 +140,7 @@ async function story() {
 }
 
 try {
-  await story();
+  await { everyday, reply }[given.story]();
 } catch (error) {
   console.error(page.url(), await page.locator('body').innerText());
   throw error;

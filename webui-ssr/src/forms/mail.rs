@@ -6,6 +6,7 @@ use cell_control::action::Action;
 use cell_control::change::Change;
 use cell_control::mail::{MailAliasView, MailCheckForm, MailUpdate, MailView};
 use cell_model::config::{DeliveryConfig, MailConfig, MailTarget, RelayConfig};
+use cell_model::mail::port;
 use cell_model::name::{LocalPart, Username};
 use cell_model::problem::Problem;
 
@@ -22,8 +23,6 @@ const PORT: &str = "delivery.relay.port";
 const USERNAME: &str = "delivery.relay.username";
 const PASSWORD: &str = "relay_password";
 
-/// The port of a provider when none is typed.
-const SUBMISSION: u16 = 587;
 /// MiB of the units that amounts are typed in.
 const UNITS: [(&str, u32); 3] = [("mib", 1), ("gib", 1 << 10), ("tib", 1 << 20)];
 
@@ -132,7 +131,9 @@ pub(crate) fn of_delivery(mail: &MailView) -> Draft<'static> {
             ),
             (
                 PORT,
-                relay.map_or(SUBMISSION, |relay| relay.port).to_string(),
+                relay
+                    .map_or(port::SUBMISSION, |relay| relay.port)
+                    .to_string(),
             ),
             (
                 USERNAME,
@@ -215,7 +216,7 @@ pub(crate) fn parse_delivery(draft: &mut Draft) -> Option<Change> {
         Some("relay") => draft.require(HOST).map(Some),
         _ => draft.maybe(HOST),
     };
-    let port = draft.maybe_with(PORT, |text| match text.parse() {
+    let number = draft.maybe_with(PORT, |text| match text.parse() {
         Ok(port) if port > 0 => Ok(port),
         _ => Err("must be a number from 1 to 65535".to_owned()),
     });
@@ -224,10 +225,10 @@ pub(crate) fn parse_delivery(draft: &mut Draft) -> Option<Change> {
         "" => None,
         _ => draft.secret(PASSWORD),
     };
-    let (host, port, username) = (host?, port?, username?);
+    let (host, number, username) = (host?, number?, username?);
     let relay = host.map(|host| RelayConfig {
         host,
-        port: port.unwrap_or(SUBMISSION),
+        port: number.unwrap_or(port::SUBMISSION),
         username,
     });
     let (delivery, relay_password) = match (mode?, relay) {

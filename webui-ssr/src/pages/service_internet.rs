@@ -53,11 +53,10 @@ fn close(frame: &Frame, service: &ServiceView, page_path: &str) -> Markup {
     }
 }
 
-/// Those that are open: the ones of mail, and of what has pages.
+/// Those that are open: the ones of mail, whose programs read their settings by HTTPS, and of what has pages.
 fn ports(service: &ServiceView) -> &'static str {
-    match (service.mail.is_some(), service.urls.is_empty()) {
-        (true, true) => "25, 465, 587 and 993",
-        (true, false) => "25, 80, 443, 465, 587 and 993",
-        (false, _) => "80 and 443",
+    match service.mail {
+        Some(_) => "25, 80, 443, 465, 587 and 993",
+        None => "80 and 443",
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Known {
     /// With the byte each begins at.
     volumes: BTreeMap<PartName, usize>,
     hosts: BTreeSet<PartName>,
+    /// Those of them that are no document's.
+    answered: BTreeSet<PartName>,
     /// Whether it is a secret.
     settings: BTreeMap<SettingKey, bool>,
 }
@@ -38,6 +40,8 @@ pub(super) enum For {
     Account,
     /// What somebody reads.
     Person,
+    /// What programs read, whoever has them.
+    Document,
 }
 
 impl Known {
@@ -62,9 +66,14 @@ impl Known {
         };
         let volumes = names("volume", "name");
         let containers = names("container", "name").into_keys().collect();
-        let mut hosts: BTreeSet<PartName> = names("route", "host").into_keys().collect();
-        let ports = texts(root, "port", "host").into_iter();
-        hosts.extend(ports.filter_map(|(text, ..)| text.parse().ok()));
+        let mut answered: BTreeSet<PartName> = names("route", "host").into_keys().collect();
+        let named = |list| {
+            let texts = texts(root, list, "host").into_iter();
+            texts.filter_map(|(text, ..)| text.parse().ok())
+        };
+        answered.extend(named("port"));
+        let mut hosts = answered.clone();
+        hosts.extend(named("document"));
         let mut settings = BTreeMap::new();
         for (text, at, is_secret) in texts(root, "setting", "key") {
             let Ok(key) = text.parse() else { continue };
@@ -77,8 +86,14 @@ impl Known {
             containers,
             volumes,
             hosts,
+            answered,
             settings,
         }
+    }
+
+    /// Whether a route or a port of this service has this host.
+    pub(super) fn is_answered(&self, host: &PartName) -> bool {
+        self.answered.contains(host)
     }
 
     /// A volume of this service by its name.
@@ -134,6 +149,7 @@ impl Known {
         let parsed = match filled_for {
             For::Container | For::Account => text.parse(),
             For::Person => Template::for_people(text),
+            For::Document => Template::for_programs(text),
         };
         let template = match parsed {
             Ok(template) => template,
@@ -145,10 +161,12 @@ impl Known {
         let unknown = template.variables().find_map(|variable| {
             let problem = match variable {
                 Variable::Domain | Variable::Network | Variable::TimeZone => return None,
-                Variable::Username if filled_for != For::Container => return None,
+                Variable::Username if matches!(filled_for, For::Account | For::Person) => {
+                    return None;
+                }
                 Variable::Username => "can be told in [accounts] or a [[guide]] only",
                 Variable::Host(name) if self.hosts.contains(name) => return None,
-                Variable::Host(_) => "is no host of a [[route]] or [[port]]",
+                Variable::Host(_) => "is no host of a [[route]], [[document]] or [[port]]",
                 Variable::Setting(key) => match self.settings.get(key) {
                     Some(false) => return None,
                     Some(true) => "is a secret: the container finds it in /run/secrets",

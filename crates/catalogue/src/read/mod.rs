@@ -67,6 +67,7 @@ fn root(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Manifest> {
             "container",
             "volume",
             "route",
+            "document",
             "port",
             "edge",
             "accounts",
@@ -105,6 +106,7 @@ fn root(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Manifest> {
     let volumes = volumes(reader, root);
     let containers = container::containers(reader, root, &known);
     let routes = outside::routes(reader, root, &known);
+    let documents = outside::documents(reader, root, &known);
     let ports = outside::ports(reader, root, &known);
     let edges = outside::edges(reader, root, &known);
     let accounts = people::accounts(reader, root, &known);
@@ -139,6 +141,7 @@ fn root(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Manifest> {
         containers,
         volumes,
         routes,
+        documents,
         ports,
         edges,
         internet,

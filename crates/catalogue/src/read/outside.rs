@@ -7,13 +7,16 @@ use cell_model::name::{DnsLabel, PartName};
 use cell_model::toml_text::{Field, Reader, Section, field};
 
 use super::container::is_request_path;
-use super::known::{Known, parse_backend};
+use super::known::{For, Known, parse_backend};
 use super::{MAX_PARTS, needed, pairs, value_at};
-use crate::manifest::{Edge, LetIn, Port, Route, WellKnown};
+use crate::manifest::{Document, Edge, LetIn, MediaType, Port, Route, WellKnown};
 
 const HOST: Field = field("host", "\"calendar\"");
 const BACKEND: Field = field("backend", "\"radicale:5232\"");
 const MAX_BODY: Field = field("max_body_mib", "100");
+const PATH: Field = field("path", "\"/settings.json\"");
+const MEDIA_TYPE: Field = field("media_type", "\"application/json\"");
+const TEXT: Field = field("text", "\"[]\"");
 const PROTOCOL: Field = field("protocol", "\"tcp\"");
 const PORT: Field = field("port", "993");
 const FROM: Field = field("from", "\"roundcube\"");
@@ -47,6 +50,58 @@ pub(super) fn routes(reader: &mut Reader<'_>, root: &Section<'_>, known: &Known)
         }
     }
     routes
+}
+
+pub(super) fn documents(
+    reader: &mut Reader<'_>,
+    root: &Section<'_>,
+    known: &Known,
+) -> Vec<Document> {
+    let mut documents: Vec<Document> = Vec::new();
+    for section in reader.sections(root, "document", "document", MAX_PARTS) {
+        reader.only(&section, &["host", "path", "media_type", "text"]);
+        let host: Option<PartName> = reader.required(&section, HOST);
+        refuse_reserved(reader, &section, host.as_ref());
+        let is_elsewhere = host.as_ref().is_some_and(|host| known.is_answered(host));
+        if is_elsewhere {
+            let at = value_at(&section, HOST);
+            let message = "must not be that of a [[route]] or [[port]]";
+            reader.wrong(&section, HOST, at, message);
+        }
+        let path = path(reader, &section);
+        let media_type = word(reader, &section, MEDIA_TYPE, MediaType::ALL);
+        let text = reader.require(&section, TEXT);
+        let text =
+            text.and_then(|text| known.template(reader, (&section, TEXT), text, For::Document));
+        let (Some(host), Some(path), Some(media_type), Some(text)) = (host, path, media_type, text)
+        else {
+            continue;
+        };
+        let mut others = documents.iter();
+        if others.any(|other| other.host == host && other.path.eq_ignore_ascii_case(&path)) {
+            let at = value_at(&section, PATH);
+            let message = "must not be that of another [[document]] of this host";
+            reader.wrong(&section, PATH, at, message);
+        }
+        documents.push(Document {
+            host,
+            path,
+            media_type,
+            text,
+        });
+    }
+    documents
+}
+
+fn path(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<String> {
+    let (text, at) = reader.require(section, PATH)?;
+    // With the percent sign, two paths could be one.
+    if !is_request_path(text) || text.contains('%') {
+        let message = "must be a path that begins with a slash";
+        reader.wrong_text(section, PATH, at, text, message);
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 fn refuse_reserved(reader: &mut Reader<'_>, section: &Section<'_>, host: Option<&PartName>) {

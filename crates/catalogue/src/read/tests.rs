@@ -1,6 +1,7 @@
 //! Manifests that are taken, and every kind that is refused.
 
 use cell_model::container::Hand;
+use cell_model::name::PartName;
 use cell_model::toml_text::{Finding, TomlError};
 use proptest::prelude::*;
 
@@ -322,6 +323,54 @@ fn each_refusal_of_the_catalogue_is_told_at_its_line() {
     }
 }
 
+/// A document of a host of its own.
+const DOCUMENT: &str = "[[document]]\nhost = \"autoconfig\"\npath = \"/a.xml\"\nmedia_type = \"application/xml\"\n\
+                        text = \"\"\"\n<a>\n  {host.calendar} {domain}\n</a>\n\"\"\"\n";
+
+#[test]
+fn document_is_read_with_its_places() {
+    let manifest = parse(&format!("{WHOLE}\n{DOCUMENT}")).unwrap();
+    let document = &manifest.documents[0];
+    assert_eq!(document.host.as_str(), "autoconfig");
+    assert_eq!(document.path, "/a.xml");
+    let values = Values::from([
+        (Variable::Domain, "home.cell".to_owned()),
+        (
+            Variable::Host("calendar".parse().unwrap()),
+            "calendar.home.cell".to_owned(),
+        ),
+    ]);
+    let text = document.text.fill(&values).unwrap();
+    assert_eq!(text, "<a>\n  calendar.home.cell home.cell\n</a>\n");
+    let mut hosts: Vec<&str> = manifest.hosts().into_iter().map(PartName::as_str).collect();
+    hosts.retain(|host| ["autoconfig", "calendar"].contains(host));
+    assert_eq!(hosts, ["autoconfig", "calendar"]);
+}
+
+#[test]
+fn document_that_could_be_something_else_is_refused() {
+    for (old, new, told) in [
+        ("\"autoconfig\"", "\"calendar\"", "that of a [[route]]"),
+        ("\"autoconfig\"", "\"admin\"", "the box keeps"),
+        ("\"/a.xml\"", "\"a.xml\"", "begins with a slash"),
+        ("\"/a.xml\"", "\"/%61.xml\"", "begins with a slash"),
+        ("\"/a.xml\"", "\"/*\"", "begins with a slash"),
+        ("application/xml", "text/html", "must be one of"),
+        ("{domain}", "{username}", "can be told in [accounts]"),
+        ("{domain}", "{host.other}", "is no host"),
+    ] {
+        let document = DOCUMENT.replace(old, new);
+        let error = parse(&format!("{WHOLE}\n{document}")).unwrap_err();
+        assert!(error.to_string().contains(told), "{new}: {error}");
+    }
+    let twice = DOCUMENT.replace("/a.xml", "/A.XML");
+    let error = parse(&format!("{WHOLE}\n{DOCUMENT}\n{twice}")).unwrap_err();
+    assert!(
+        error.to_string().contains("another [[document]]"),
+        "{error}"
+    );
+}
+
 #[test]
 fn what_does_not_fit_together_is_told() {
     for (old, new, told) in [
@@ -612,7 +661,7 @@ fn what_is_handed_in_and_asked_for_goes_together() {
             "backend = \"dovecot:10993\"\nhost = \"admin\"",
             "the box keeps",
         ),
-        ("{host.mail}", "{host.post}", "[[route]] or [[port]]"),
+        ("{host.mail}", "{host.post}", "[[document]] or [[port]]"),
         (
             "internet = false",
             "internet = \"no\"",

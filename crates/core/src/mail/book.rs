@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 use cell_control::mail::MailTable;
 use cell_model::config::{DeliveryConfig, MailAddress, MailConfig, MailTarget};
+use cell_model::mail::port;
 use cell_model::name::{Domain, LocalPart, Username};
 
 /// Names that reach whoever runs the box: those of RFC 2142 that concern a domain or its network, and those that a
@@ -224,7 +225,7 @@ impl<P: People> Book<'_, P> {
             DeliveryConfig::Direct => None,
             DeliveryConfig::Relay(relay) => {
                 let service = match relay.port {
-                    SUBMISSIONS => "smtps",
+                    port::SUBMISSIONS => "smtps",
                     _ => "smtp",
                 };
                 Some(format!("{service}:{}", next_hop(&relay.host, relay.port)))
@@ -238,9 +239,6 @@ impl<P: People> Book<'_, P> {
 
 /// The most bytes of an address that is looked at: twice the longest there is, for quotes.
 const LONGEST: usize = 2 * MailAddress::MAX;
-
-/// The port with TLS from the first byte on (RFC 8314, section 7.3); the mail service has a way of its own for it.
-const SUBMISSIONS: u16 = 465;
 
 /// Where mail goes, as Postfix writes it: the host itself and not the mail servers of its domain.
 pub(crate) fn next_hop(host: &Domain, port: u16) -> String {

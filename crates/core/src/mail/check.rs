@@ -13,11 +13,11 @@ use cell_mail_check::{Command, LONGEST, Leaves, ProviderSpec, Report, Scope, Ser
 use cell_model::account::Identity;
 use cell_model::config::{Config, DeliveryConfig};
 use cell_model::container::Protocol;
-use cell_model::mail::{FindingState, MailFinding};
+use cell_model::mail::{FindingState, MailFinding, port};
 use cell_model::name::Domain;
 use cell_model::problem::{Problem, chain};
 use cell_model::spec::BoxSpec;
-use cell_plan::mail::{MailNames, dkim, port, records};
+use cell_plan::mail::{MailNames, dkim, records};
 
 use super::public_address;
 use crate::edit::mail::check_host;

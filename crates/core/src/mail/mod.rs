@@ -17,7 +17,7 @@ use cell_model::Timestamp;
 use cell_model::account::{Identity, Role};
 use cell_model::config::{Config, DeliveryConfig, MailTarget};
 use cell_model::endpoint::Host;
-use cell_model::mail::MailRecord;
+use cell_model::mail::{MailRecord, port};
 use cell_model::name::{LocalPart, ServiceId, Username};
 use cell_model::problem::Problem;
 use cell_model::secret::Secret;
@@ -29,11 +29,11 @@ use crate::people::People;
 use crate::set_up::internal;
 use crate::{Core, keys};
 
-/// Where they find it there (RFC 8314 section 3; 587 for devices that know nothing newer).
+/// Where they find it there (RFC 8314 section 3; STARTTLS for devices that know nothing newer).
 const SERVERS: [(MailProtocol, u16, MailSecurity); 3] = [
-    (MailProtocol::Imap, 993, MailSecurity::Tls),
-    (MailProtocol::Smtp, 465, MailSecurity::Tls),
-    (MailProtocol::Smtp, 587, MailSecurity::StartTls),
+    (MailProtocol::Imap, port::IMAPS, MailSecurity::Tls),
+    (MailProtocol::Smtp, port::SUBMISSIONS, MailSecurity::Tls),
+    (MailProtocol::Smtp, port::SUBMISSION, MailSecurity::StartTls),
 ];
 
 /// People, as a service sees them.

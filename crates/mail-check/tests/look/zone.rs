@@ -210,6 +210,29 @@ async fn name_of_the_address_has_to_lead_back() {
 }
 
 #[tokio::test]
+async fn provider_has_to_be_let_in_to_send() {
+    let names = Names::start().await;
+    let mut command = command(&names);
+    command.records = vec![text(MailPurpose::Spf, "example.org", "v=spf1 mx ?all")];
+    for (published, state, told) in [
+        ("v=spf1 mx ?all", Ok, "as it should be"),
+        (
+            "v=spf1 mx include:spf.relay.example -all",
+            Ok,
+            "as it should be",
+        ),
+        ("v=spf1 +ip4:192.0.2.0/24 ~all", Ok, "as it should be"),
+        ("v=spf1 mx -all", Failed, "your provider brings on"),
+        ("v=spf1 mx ~all", Failed, "your provider brings on"),
+        ("v=spf1 +all", Failed, "lets everybody"),
+    ] {
+        names.clear("example.org");
+        names.txt("example.org", &[published]);
+        assert_found(&report(&command).await, "spf", state, told);
+    }
+}
+
+#[tokio::test]
 async fn box_that_knows_no_address_says_what_dns_has() {
     let names = good().await;
     let mut command = command(&names);

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::mail::port;
 use crate::name::{Domain, LocalPart, NameError, Username};
 
 /// Who gets what is sent to the cell's domain. Everybody who may use the service has their own name as an address.
@@ -206,7 +207,7 @@ fn usual_quota() -> u32 {
 }
 
 fn submission_port() -> u16 {
-    587
+    port::SUBMISSION
 }
 
 /// An address of somebody elsewhere: plain characters before the `@`, and a domain after it, in lower case.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::services::DocumentSpec;
 use crate::container::ContainerPath;
 use crate::name::{CellName, Domain, ServiceId};
 
@@ -40,8 +41,10 @@ pub struct ProxyHostSpec {
     pub service: ServiceId,
     /// Its names in DNS.
     pub names: BTreeSet<Domain>,
-    /// Who answers; `None`: clients are told to come again later.
+    /// Who answers; `None`: clients are told to come again later, or that there is nothing but the documents.
     pub backend: Option<SocketAddrV4>,
+    /// What is there for programs, by its path, whose upper and lower case are the same.
+    pub documents: BTreeMap<String, DocumentSpec>,
     /// The largest body of a request, in MiB.
     pub max_body_mib: u32,
     /// What is below `/.well-known/`, and where that leads.

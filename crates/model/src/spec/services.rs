@@ -29,14 +29,26 @@ pub struct RouteSpec {
     pub service: ServiceId,
     /// The label.
     pub host: PartName,
-    /// Who answers; `None` while nobody may ask, since it is not known yet whether an update stays.
+    /// Who answers; `None` while nobody may ask, since it is not known yet whether an update stays, and where there are
+    /// documents alone.
     pub backend: Option<SocketAddrV4>,
+    /// What is there for programs, by its path.
+    pub documents: BTreeMap<String, DocumentSpec>,
     /// The largest body of a request, in MiB.
     pub max_body_mib: u32,
     /// What is below `/.well-known/`, and where that leads.
     pub well_known: BTreeMap<String, String>,
     /// The header that says who asks; `None` for everyone alike.
     pub account_header: Option<String>,
+}
+
+/// A text that Caddy answers, the same for everybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentSpec {
+    /// Its media type.
+    pub media_type: String,
+    /// What is in it.
+    pub text: String,
 }
 
 /// A port of the box that leads to a container.

@@ -1,5 +1,7 @@
 //! Services that the internet is to reach: what that means.
 
+use std::collections::BTreeSet;
+
 use cell_catalogue::{LetIn, Manifest, Port};
 use cell_model::config::Config;
 use cell_model::name::ServiceId;
@@ -39,7 +41,7 @@ fn passed_on(manifests: &[Manifest]) -> String {
         })
         .map(named)
         .collect();
-    if manifests.iter().any(|manifest| !manifest.routes.is_empty()) {
+    if manifests.iter().any(Manifest::has_web_hosts) {
         ports.extend(["TCP 80 and 443", "UDP 443"].map(str::to_owned));
     }
     let last = ports.pop().unwrap_or_default();
@@ -60,10 +62,13 @@ fn is_open(id: &ServiceId, config: &Config) -> bool {
 
 fn opened(manifest: &Manifest, config: &Config) -> String {
     let domain = &config.domain.name;
-    let urls = manifest.routes.iter();
-    let mut doors: Vec<String> = urls
-        .map(|route| format!("https://{}.{domain}/", route.host))
+    let routes = manifest.routes.iter().map(|route| &route.host);
+    let documents = manifest.documents.iter().map(|document| &document.host);
+    let urls: BTreeSet<String> = routes
+        .chain(documents)
+        .map(|host| format!("https://{host}.{domain}/"))
         .collect();
+    let mut doors: Vec<String> = urls.into_iter().collect();
     let ports = manifest.ports.iter();
     let ports = ports.filter(|port| port.from == LetIn::Internet);
     let ports: Vec<String> = ports.map(named).collect();

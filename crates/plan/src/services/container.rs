@@ -59,9 +59,7 @@ pub(super) fn values(service: &Installed<'_>, place: &Place<'_>) -> Result<Value
         (Variable::Network, place.pool.to_string()),
         (Variable::TimeZone, place.time_zone.to_string()),
     ]);
-    let routes = manifest.routes.iter().map(|route| &route.host);
-    let ports = manifest.ports.iter().filter_map(|port| port.host.as_ref());
-    for host in routes.chain(ports) {
+    for host in manifest.hosts() {
         let name = format!("{host}.{}", place.domain);
         values.insert(Variable::Host(host.clone()), name);
     }
@@ -85,7 +83,7 @@ pub(super) fn person_command(command: &PersonCommand, values: &Values) -> Person
     }
 }
 
-fn fill(template: &Template, values: &Values) -> String {
+pub(super) fn fill(template: &Template, values: &Values) -> String {
     template
         .fill(values)
         .expect("a manifest has no template that its service cannot fill")

@@ -138,6 +138,7 @@ fn host(route: &RouteSpec, config: &Config) -> ProxyHostSpec {
         service: route.service.clone(),
         names: host_name(route, domain).into_iter().collect(),
         backend: route.backend,
+        documents: route.documents.clone(),
         max_body_mib: route.max_body_mib,
         well_known: route.well_known.clone(),
         account_header: route.account_header.clone(),

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
-use cell_catalogue::Manifest;
+use cell_catalogue::{Manifest, Values};
 use cell_model::name::{PartName, ServiceId};
-use cell_model::spec::{PortSpec, RouteSpec};
+use cell_model::spec::{DocumentSpec, PortSpec, RouteSpec};
 
+use super::container::fill;
 use super::ground::Ground;
 use super::{Installed, Place, ServiceProblem, Services};
 
@@ -59,8 +60,9 @@ pub(super) fn routes(
     services: &Services,
     manifest: &Manifest,
     ground: &Ground,
+    values: &Values,
 ) -> Result<Vec<RouteSpec>, ServiceProblem> {
-    let mut routes = Vec::new();
+    let mut routes = documents(services, manifest, values)?;
     for route in &manifest.routes {
         services.refuse_taken_host(&route.host)?;
         let backend = ground.backend(manifest, &route.backend);
@@ -68,6 +70,7 @@ pub(super) fn routes(
             service: manifest.id.clone(),
             host: route.host.clone(),
             backend: Some(backend.expect("a route leads to a container of its manifest")),
+            documents: BTreeMap::new(),
             max_body_mib: route.max_body_mib,
             well_known: route
                 .well_known
@@ -81,6 +84,34 @@ pub(super) fn routes(
         });
     }
     Ok(routes)
+}
+
+/// Hosts that have documents, and nothing else.
+fn documents(
+    services: &Services,
+    manifest: &Manifest,
+    values: &Values,
+) -> Result<Vec<RouteSpec>, ServiceProblem> {
+    let mut hosts: BTreeMap<&PartName, BTreeMap<String, DocumentSpec>> = BTreeMap::new();
+    for document in &manifest.documents {
+        services.refuse_taken_host(&document.host)?;
+        let spec = DocumentSpec {
+            media_type: document.media_type.word().to_owned(),
+            text: fill(&document.text, values),
+        };
+        let host = hosts.entry(&document.host).or_default();
+        host.insert(document.path.clone(), spec);
+    }
+    let route = |(host, documents): (&PartName, _)| RouteSpec {
+        service: manifest.id.clone(),
+        host: host.clone(),
+        backend: None,
+        documents,
+        max_body_mib: 1,
+        well_known: BTreeMap::new(),
+        account_header: None,
+    };
+    Ok(hosts.into_iter().map(route).collect())
 }
 
 pub(super) fn ports(

@@ -29,8 +29,13 @@ const NOT_ASKED: [&str; 6] = [
 pub(super) fn route(host: &ProxyHostSpec, spec: &ProxySpec) -> Value {
     let mut routes = vec![json!({ "handle": [strict_transport(host)] })];
     routes.extend(refused(host));
+    routes.extend(documents(host));
     let Some(backend) = host.backend else {
-        routes.push(json!({ "handle": [later()] }));
+        let nothing = match host.documents.is_empty() {
+            true => later(),
+            false => status(404),
+        };
+        routes.push(json!({ "handle": [nothing] }));
         return named(host, spec, routes);
     };
     routes.extend(well_known(host));
@@ -102,17 +107,37 @@ pub(super) fn not_strict() -> Value {
     json!({ "handler": "headers", "response": response })
 }
 
+/// What is the same for everybody is answered before anybody asks who they are, however it is asked for: some programs say
+/// for whom they want to know it.
+fn documents(host: &ProxyHostSpec) -> impl Iterator<Item = Value> {
+    host.documents.iter().map(|(path, document)| {
+        let mut answer = status(200);
+        answer["headers"] = json!({
+            "Content-Type": [format!("{}; charset=utf-8", document.media_type)],
+            "X-Content-Type-Options": ["nosniff"],
+        });
+        answer["body"] = json!(literal(&document.text));
+        let [bounded, read] = question();
+        json!({ "match": [{ "path": [path] }], "handle": [bounded, read, answer] })
+    })
+}
+
+/// Reads what is asked, as far as it may go: an answer that overtakes it ends the stream in HTTP/2 (RFC 9113, section 8.1),
+/// which some clients (curl 7.88) take for a failure.
+fn question() -> [Value; 2] {
+    [
+        json!({ "handler": "request_body", "max_size": QUESTION }),
+        json!({ "handler": "vars", "question": "{http.request.body}" }),
+    ]
+}
+
 /// Devices that only know the host are sent on (RFC 6764, section 5), before anybody asks who they are.
-///
-/// Their question is read first, as far as it may go: an answer that overtakes it ends the stream in HTTP/2 (RFC 9113,
-/// section 8.1), which some clients (curl 7.88) take for a failure.
 fn well_known(host: &ProxyHostSpec) -> impl Iterator<Item = Value> {
     host.well_known.iter().map(|(name, to)| {
         let path = format!("/.well-known/{name}");
         let mut redirect = status(301);
         redirect["headers"] = json!({ "Location": [literal(to)] });
-        let bounded = json!({ "handler": "request_body", "max_size": QUESTION });
-        let read = json!({ "handler": "vars", "question": "{http.request.body}" });
+        let [bounded, read] = question();
         json!({
             "match": [{ "path": [path, format!("{path}/")] }],
             "handle": [bounded, read, redirect],

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cell_model::secret::Secret;
-use cell_model::spec::{AdminRouteSpec, ProxyHostSpec, ProxySpec};
+use cell_model::spec::{AdminRouteSpec, DocumentSpec, ProxyHostSpec, ProxySpec};
 
 use crate::Certificates;
 
@@ -13,6 +13,7 @@ pub(crate) fn spec() -> ProxySpec {
         service: "calendar".parse().unwrap(),
         names: names(&["calendar.home.example"]),
         backend: Some("172.20.0.2:5232".parse().unwrap()),
+        documents: BTreeMap::new(),
         max_body_mib: 16,
         well_known: BTreeMap::from([("caldav".to_owned(), "/".to_owned())]),
         account_header: Some("X-Remote-User".to_owned()),
@@ -23,6 +24,7 @@ pub(crate) fn spec() -> ProxySpec {
         service: "wiki".parse().unwrap(),
         names: names(&["wiki.home.example", "notes.home.example"]),
         backend: Some("172.20.0.34:8080".parse().unwrap()),
+        documents: BTreeMap::new(),
         max_body_mib: 1,
         well_known: BTreeMap::new(),
         account_header: None,
@@ -35,6 +37,14 @@ pub(crate) fn spec() -> ProxySpec {
         backend: None,
         ..wiki.clone()
     };
+    let settings = ProxyHostSpec {
+        service: "mail".parse().unwrap(),
+        names: names(&["autoconfig.home.example"]),
+        backend: None,
+        documents: BTreeMap::from([("/config.xml".to_owned(), document())]),
+        public: true,
+        ..wiki.clone()
+    };
     ProxySpec {
         cell: "home".parse().unwrap(),
         http_port: 8080,
@@ -42,7 +52,7 @@ pub(crate) fn spec() -> ProxySpec {
         outside_https_port: 443,
         control: "/run/caddy/control.sock".parse().unwrap(),
         ask: "/run/cell/accounts.sock".parse().unwrap(),
-        hosts: vec![calendar, wiki, updated],
+        hosts: vec![calendar, wiki, updated, settings],
         sources: ["192.168.1.0/24", "fd09:8::/64"]
             .map(|net| net.parse().unwrap())
             .into(),
@@ -51,6 +61,13 @@ pub(crate) fn spec() -> ProxySpec {
             socket: "/run/cell/page.sock".parse().unwrap(),
             opened_after: Duration::from_millis(1_500),
         }),
+    }
+}
+
+fn document() -> DocumentSpec {
+    DocumentSpec {
+        media_type: "application/xml".to_owned(),
+        text: "<a>%EMAILADDRESS%</a>\n".to_owned(),
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use cell_model::name::Domain;
 use cell_model::secret::Secret;
-use cell_model::spec::{AdminRouteSpec, ProxyHostSpec, ProxySpec};
+use cell_model::spec::{AdminRouteSpec, DocumentSpec, ProxyHostSpec, ProxySpec};
 use cell_proxy::{Caddy, Certificates, Proxy, ProxyError, ProxyStatus};
 use cell_testkit::{Namespace, wait_for};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -31,12 +31,15 @@ const WIKI: &str = "127.0.0.1:8000";
 const HERE: &str = "127.0.0.1";
 /// An address of the same host that is not among those of the home.
 pub(crate) const ELSEWHERE: &str = "127.0.0.2";
-pub(crate) const NAMES: [&str; 5] = [
+/// What is the same for everybody, with what could be taken for a place that Caddy fills.
+pub(crate) const DOCUMENT: &str = "<a>%EMAILADDRESS% {env.HOME}</a>\n";
+pub(crate) const NAMES: [&str; 6] = [
     "calendar.home.example",
     "wiki.home.example",
     "notes.home.example",
     "home.example",
     "admin.home.example",
+    "autoconfig.home.example",
 ];
 
 /// All of it; ends when dropped.
@@ -338,6 +341,7 @@ fn spec(path: &impl Fn(&str) -> String) -> ProxySpec {
         service: "calendar".parse().unwrap(),
         names: names(&["calendar.home.example"]),
         backend: Some(CALENDAR.parse::<SocketAddrV4>().unwrap()),
+        documents: BTreeMap::new(),
         max_body_mib: 8,
         well_known: BTreeMap::from([("caldav".to_owned(), "/dav/{env.HOME}/".to_owned())]),
         account_header: Some("X-Remote-User".to_owned()),
@@ -348,11 +352,25 @@ fn spec(path: &impl Fn(&str) -> String) -> ProxySpec {
         service: "wiki".parse().unwrap(),
         names: names(&["wiki.home.example", "notes.home.example"]),
         backend: Some(WIKI.parse().unwrap()),
+        documents: BTreeMap::new(),
         max_body_mib: 1,
         well_known: BTreeMap::new(),
         account_header: None,
         public: false,
         refused: BTreeSet::new(),
+    };
+    let settings = ProxyHostSpec {
+        service: "mail".parse().unwrap(),
+        names: names(&["autoconfig.home.example"]),
+        backend: None,
+        documents: BTreeMap::from([(
+            "/mail/config.xml".to_owned(),
+            DocumentSpec {
+                media_type: "application/xml".to_owned(),
+                text: DOCUMENT.to_owned(),
+            },
+        )]),
+        ..wiki.clone()
     };
     ProxySpec {
         cell: "home".parse().unwrap(),
@@ -362,7 +380,7 @@ fn spec(path: &impl Fn(&str) -> String) -> ProxySpec {
         control: path("control.sock").parse().unwrap(),
         ask: path("accounts.sock").parse().unwrap(),
         sources: BTreeSet::from([format!("{HERE}/32").parse().unwrap()]),
-        hosts: vec![calendar, wiki],
+        hosts: vec![calendar, wiki, settings],
         admin: Some(AdminRouteSpec {
             names: names(&["home.example", "admin.home.example"]),
             socket: path("page.sock").parse().unwrap(),

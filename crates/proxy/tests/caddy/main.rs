@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use cell_testkit::wait_for;
 
-use self::host::{ELSEWHERE, Host, NAMES, PATIENCE};
+use self::host::{DOCUMENT, ELSEWHERE, Host, NAMES, PATIENCE};
 
 const MIB: usize = 1024 * 1024;
 /// A person and a password.
@@ -82,6 +82,29 @@ fn names_lead_to_their_services_and_no_others() {
             assert_eq!(reply.headers["location"], "/dav/{env.HOME}/");
         }
     }
+}
+
+#[test]
+fn document_is_the_same_for_everybody_however_it_is_asked_for() {
+    let (host, _accounts) = Host::serving();
+    let url = "https://autoconfig.home.example/mail/config.xml";
+    let asked = [
+        vec![url],
+        vec!["https://autoconfig.home.example/Mail/CONFIG.xml?address=a%40b"],
+        vec![url, "-d", "<EMailAddress>anna@home.example</EMailAddress>"],
+        vec![url, "-u", "eve:guess"],
+    ];
+    for arguments in asked {
+        let reply = host.curl(&arguments);
+        assert_eq!((reply.status, reply.body.as_str()), (200, DOCUMENT));
+        assert_eq!(
+            reply.headers["content-type"],
+            "application/xml; charset=utf-8"
+        );
+        assert_eq!(reply.headers["x-content-type-options"], "nosniff");
+    }
+    let other = host.curl(&["https://autoconfig.home.example/mail/config.xml/more"]);
+    assert_eq!((other.status, other.body.as_str()), (404, ""));
 }
 
 #[test]

@@ -39,6 +39,14 @@ pub(crate) enum BenchError {
     },
     #[error("no container {0} runs")]
     NoContainer(String),
+    #[error("no volume {0} is there")]
+    NoVolume(String),
+    #[error("cannot start mail that is installed plainly")]
+    Plain(#[source] io::Error),
+    #[error("mail is not taken")]
+    Mail(#[source] io::Error),
+    #[error("{wanted} messages were taken, of which only {delivered} came to their mailbox")]
+    Undelivered { delivered: usize, wanted: usize },
     #[error("cannot run wrk")]
     Wrk(#[source] io::Error),
     #[error("wrk measured nothing that counts at {url}:\n{said}")]

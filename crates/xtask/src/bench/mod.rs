@@ -6,6 +6,7 @@ mod error;
 mod figure;
 mod footprint;
 mod image;
+mod mail;
 mod pages;
 mod process;
 mod reconcile;
@@ -53,6 +54,10 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "services",
         measure: services::measure,
+    },
+    Bench {
+        name: "mail",
+        measure: mail::measure,
     },
 ];
 
@@ -109,7 +114,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "no bench `speed`; there are: reconcile, footprint, image, update, services, all"
+            "no bench `speed`; there are: reconcile, footprint, image, update, services, mail, all"
         );
     }
 

@@ -107,14 +107,14 @@ impl Kind {
 }
 
 /// What boxes are made of.
-pub(super) struct Parts {
+pub(in crate::bench) struct Parts {
     packages: PathBuf,
     services: PathBuf,
     binary: PathBuf,
 }
 
 impl Parts {
-    pub(super) fn make() -> Result<Self, XtaskError> {
+    pub(in crate::bench) fn make() -> Result<Self, XtaskError> {
         Ok(Self {
             packages: image::packages()?,
             services: service_image::for_this_machine()?,
@@ -124,7 +124,7 @@ impl Parts {
 }
 
 /// The box; dropped, all of it is gone.
-pub(super) struct Host {
+pub(in crate::bench) struct Host {
     // Stopped before the podman that it uses.
     cell: Cell,
     podman: Podman,
@@ -132,7 +132,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn set_up(parts: &Parts) -> Result<Self, XtaskError> {
+    pub(in crate::bench) fn set_up(parts: &Parts) -> Result<Self, XtaskError> {
         let world = World::new()?;
         let settings = cargo::root().join("rootfs-overlay/etc/containers");
         let podman = Podman::start(&world.cell, &parts.packages, &settings);
@@ -152,6 +152,10 @@ impl Host {
             podman,
             password,
         })
+    }
+
+    pub(in crate::bench) fn world(&self) -> &World {
+        &self.cell.world
     }
 
     pub(super) fn laptop(&self) -> &Namespace {
@@ -182,6 +186,33 @@ impl Host {
             .submit("install a service", Change::InstallService(form))?;
         self.until_answer(kind)?;
         Ok(start.elapsed())
+    }
+
+    /// Installs a service, and has it reached from outside.
+    pub(in crate::bench) fn install_published(&self, id: &str) -> Result<(), BenchError> {
+        let id: ServiceId = id.parse().expect("a constant of the bench");
+        let form = ServiceForm {
+            id: id.clone(),
+            answers: BTreeMap::new(),
+        };
+        let cell = &self.cell;
+        cell.submit("install a service", Change::InstallService(form))?;
+        let update = ServiceUpdate {
+            published: Some(true),
+            ..ServiceUpdate::default()
+        };
+        cell.submit("publish a service", Change::ChangeService { id, update })?;
+        Ok(())
+    }
+
+    /// The folder of the volume whose name begins so.
+    pub(in crate::bench) fn volume(&self, name: &str) -> Result<PathBuf, BenchError> {
+        let volumes = std::fs::read_dir(self.podman.volumes()).map_err(BenchError::Folder)?;
+        let mut paths = volumes.flatten().map(|volume| volume.path());
+        let is_it = |path: &PathBuf| path.to_string_lossy().contains(name);
+        let path = paths.find(is_it);
+        let path = path.ok_or_else(|| BenchError::NoVolume(name.to_owned()))?;
+        Ok(path.join("_data"))
     }
 
     /// Stops a service, and starts it again. Answers how long the start took.
@@ -245,7 +276,7 @@ impl Host {
     }
 
     /// The processes of a container.
-    pub(super) fn processes_of(&self, container: &str) -> Result<Vec<i32>, BenchError> {
+    pub(in crate::bench) fn processes_of(&self, container: &str) -> Result<Vec<i32>, BenchError> {
         let monitor = self.all_of_podman().into_iter().find(|&process| {
             let words = process::words(process);
             is_monitor(&words) && words.iter().any(|word| word == container)
@@ -268,7 +299,7 @@ impl Host {
     }
 
     /// The daemon and its roles.
-    pub(super) fn daemon(&self) -> Result<Vec<i32>, XtaskError> {
+    pub(in crate::bench) fn daemon(&self) -> Result<Vec<i32>, XtaskError> {
         let core = self.cell.celld.process_id().unwrap_or_default();
         Ok(process::descendants(core.cast_signed()))
     }

@@ -17,7 +17,8 @@ mod load;
 
 use std::time::Duration;
 
-use self::host::{CALENDAR, FILES, Host, Kind, Parts};
+use self::host::{CALENDAR, FILES, Kind};
+pub(super) use self::host::{Host, Parts};
 use self::load::{Load, Request};
 use super::cell::OWNER;
 use super::figure::{Aim, Figure};
@@ -27,7 +28,7 @@ use crate::setup;
 
 /// Boxes that are set up anew; of what is measured on one alone, times it is measured.
 const RUNS: usize = 3;
-const MIB: f64 = 1_048_576.0;
+pub(super) const MIB: f64 = 1_048_576.0;
 /// Seconds until a person has waited long for something that they asked for.
 const SOON: Aim = Aim::AtMost(10.0);
 /// Of a service that is there already.
