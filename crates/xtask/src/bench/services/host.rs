@@ -9,7 +9,7 @@ use cell_control::change::{Change, ServiceForm, ServiceUpdate};
 use cell_model::name::ServiceId;
 use cell_model::secret::Secret;
 use cell_testkit::world::HOME_GATEWAY;
-use cell_testkit::{ContainerOptions, Namespace, Podman, World};
+use cell_testkit::{ContainerOptions, Namespace, Podman, World, wait_for};
 use data_encoding::BASE64;
 
 use super::super::cell::{Cell, DOMAIN, OWNER};
@@ -205,14 +205,16 @@ impl Host {
         Ok(())
     }
 
-    /// The folder of the volume whose name begins so.
+    /// Waits for the volume whose name begins so. Answers its folder.
     pub(in crate::bench) fn volume(&self, name: &str) -> Result<PathBuf, BenchError> {
-        let volumes = std::fs::read_dir(self.podman.volumes()).map_err(BenchError::Folder)?;
-        let mut paths = volumes.flatten().map(|volume| volume.path());
-        let is_it = |path: &PathBuf| path.to_string_lossy().contains(name);
-        let path = paths.find(is_it);
-        let path = path.ok_or_else(|| BenchError::NoVolume(name.to_owned()))?;
-        Ok(path.join("_data"))
+        let find = || {
+            let volumes = std::fs::read_dir(self.podman.volumes()).ok()?;
+            let mut paths = volumes.flatten().map(|volume| volume.path());
+            paths.find(|path| path.to_string_lossy().contains(name))
+        };
+        let volume = wait_for(PATIENCE, find);
+        let volume = volume.ok_or_else(|| BenchError::NoVolume(name.to_owned()))?;
+        Ok(volume.join("_data"))
     }
 
     /// Stops a service, and starts it again. Answers how long the start took.
