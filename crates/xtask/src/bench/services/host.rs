@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use cell_control::change::{Change, ServiceForm, ServiceUpdate};
 use cell_model::name::ServiceId;
 use cell_model::secret::Secret;
-use cell_testkit::world::HOME_GATEWAY;
+use cell_testkit::world::{HOME_GATEWAY, OUTSIDE_DNS};
 use cell_testkit::{ContainerOptions, Namespace, Podman, World, wait_for};
 use data_encoding::BASE64;
 
@@ -143,7 +143,8 @@ impl Host {
             logs: podman.run_folder(),
             packages: parts.services.clone(),
         };
-        // As everything at home, the laptop asks the box for names.
+        // The box asks its provider for names, and as everything at home, the laptop asks the box.
+        world.cell.set_resolvers(&[OUTSIDE_DNS.into()])?;
         world.laptop.set_resolvers(&[HOME_GATEWAY.into()])?;
         let cell = Cell::set_up_in(world, parts.binary.clone(), Some(containers))?;
         let password = cell.app_password(None)?;
