@@ -45,8 +45,12 @@ pub(crate) enum BenchError {
     Plain(#[source] io::Error),
     #[error("mail is not taken")]
     Mail(#[source] io::Error),
-    #[error("{wanted} messages were taken, of which only {delivered} came to their mailbox")]
-    Undelivered { delivered: usize, wanted: usize },
+    #[error("{wanted} messages were taken, of which {delivered} came to {mailbox}")]
+    Undelivered {
+        delivered: usize,
+        wanted: usize,
+        mailbox: PathBuf,
+    },
     #[error("cannot run wrk")]
     Wrk(#[source] io::Error),
     #[error("wrk measured nothing that counts at {url}:\n{said}")]

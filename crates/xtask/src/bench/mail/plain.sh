@@ -80,7 +80,7 @@ protocols = imap lmtp
 log_path = /var/log/dovecot.log
 mail_driver = maildir
 mail_path = ~/Maildir
-mail_inbox_path =
+mail_inbox_path = ~/Maildir
 service lmtp {
   unix_listener /var/spool/postfix/private/dovecot-lmtp {
     user = postfix

@@ -28,8 +28,10 @@ pub(super) const ALL: usize = SERVERS * MESSAGES;
 const FIRST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 101);
 /// Lines of a message: about 4 KiB, as letters have.
 const LINES: usize = 70;
+/// Until a box that was just started takes mail.
+const START: Duration = Duration::from_secs(300);
 /// What one answer may take, and all deliveries together.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks into a mailbox.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -61,7 +63,7 @@ impl<'a> Senders<'a> {
     pub(super) fn warm_up(&self, post: &Post) -> Result<(), XtaskError> {
         let start = Instant::now();
         let mut outcome = Ok(());
-        while start.elapsed() < PATIENCE {
+        while start.elapsed() < START {
             outcome = self.place.run(|| bring(post, 0, 1))?;
             if outcome.is_ok() {
                 return Ok(post.wait(1)?);
@@ -112,7 +114,11 @@ impl Post {
                 return Ok(());
             }
             if start.elapsed() > PATIENCE {
-                return Err(BenchError::Undelivered { delivered, wanted });
+                return Err(BenchError::Undelivered {
+                    delivered,
+                    wanted,
+                    mailbox: self.mailbox.clone(),
+                });
             }
             std::thread::sleep(PAUSE);
         }
