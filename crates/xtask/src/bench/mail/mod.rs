@@ -2,18 +2,22 @@
 //!
 //! The peer is the same Debian packages installed plainly: one root, Debian's own settings, a user of the system, on the
 //! internet without a router or packet filter before it. The box has its containers, its packet filter, and asks its core
-//! for each person; its filter is the same program with rules of its own. Both filters ask the same name server.
+//! for each person; its filter is the same program with rules of its own. Both filters ask the same name server. For
+//! each message the box asks twice whether there is room for it, so that nothing is taken which would have to be sent
+//! back; the peer knows no limits.
 //!
 //! Both are brought the same messages in turn by the same servers, so that what slows the machine down slows both.
 //! Processor time and memory are those of all that has a part in it: for the box, the containers and the daemon with its
-//! roles; memory is looked at after all messages, shared pages divided among their holders.
+//! roles; memory is that of the containers once what runs for a while has ended, shared pages divided among their holders.
 //!
-//! Aims: a box takes mail at least at four fifths of the rate, and holds no more memory than the peer.
+//! Aims: what the box does beside costs no more than what mail costs anyway, and it holds no more memory than the peer.
 
 mod plain;
 mod senders;
 
 use std::time::Duration;
+
+use cell_testkit::world::CELL_WAN;
 
 use self::plain::Plain;
 use self::senders::{ALL, Post, Senders};
@@ -23,7 +27,6 @@ use super::process;
 use super::services::{Host, MIB, Parts};
 use crate::error::XtaskError;
 use crate::setup;
-use cell_testkit::world::CELL_WAN;
 
 /// Times that all messages are brought to each.
 const RUNS: usize = 3;
@@ -32,10 +35,10 @@ const SERVICE: &str = "mail";
 const CONTAINERS: [&str; 3] = ["cell.mail.dovecot", "cell.mail.postfix", "cell.mail.rspamd"];
 /// Where its mailboxes are.
 const VOLUME: &str = "cell.mail.mail.";
-/// After this, what runs only for a while has ended.
-const SETTLE: Duration = Duration::from_secs(10);
-const RATE: Aim = Aim::AtLeast(0.8);
-const CPU: Aim = Aim::AtMost(1.25);
+/// After this, what runs only for a while has ended: Postfix keeps a process for 100 seconds without work.
+const SETTLE: Duration = Duration::from_secs(120);
+const RATE: Aim = Aim::AtLeast(0.5);
+const CPU: Aim = Aim::AtMost(2.0);
 const HELD: Aim = Aim::AtMost(1.0);
 
 pub(super) fn measure() -> Result<Vec<Figure>, XtaskError> {
