@@ -6,8 +6,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::command::{
-    accounts, app_passwords, audit, firmware, groups, interfaces, logs, parts, passkeys, peers,
-    revisions, services, settings, setup, status, store, tokens,
+    accounts, app_passwords, audit, firmware, groups, interfaces, logs, mail, parts, passkeys,
+    peers, revisions, services, settings, setup, status, store, tokens,
 };
 use crate::core::Core;
 use crate::error::CellctlError;
@@ -81,6 +81,9 @@ enum Command {
     /// Services that are installed
     #[command(subcommand)]
     Services(services::Command),
+    /// Mail of the box's domain
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Services that can be installed
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -135,6 +138,7 @@ impl Arguments {
             Command::Passkeys(command) => command.perform(&core, &output).await,
             Command::Tokens(command) => command.perform(&core, &output).await,
             Command::Services(command) => command.perform(&core, &output).await,
+            Command::Mail(command) => command.perform(&core, &output).await,
             Command::Store(command) => command.perform(&core, &output).await,
             Command::Sources(command) => command.perform(&core, &output).await,
             Command::Firmware(command) => command.perform(&core, &output).await,

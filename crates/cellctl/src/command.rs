@@ -7,6 +7,7 @@ pub(crate) mod firmware;
 pub(crate) mod groups;
 pub(crate) mod interfaces;
 pub(crate) mod logs;
+pub(crate) mod mail;
 pub(crate) mod parts;
 pub(crate) mod passkeys;
 pub(crate) mod peers;

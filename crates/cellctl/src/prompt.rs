@@ -46,6 +46,15 @@ pub(crate) async fn visible(what: &'static str) -> Result<Secret<String>, Prompt
     ask(what, what).await
 }
 
+/// Reads a password that somebody has already: without echo at a terminal.
+pub(crate) async fn hidden(what: &'static str) -> Result<Secret<String>, PromptError> {
+    let _hidden = match io::stdin().is_terminal() {
+        true => Some(Hidden::begin().map_err(PromptError::Hide)?),
+        false => None,
+    };
+    ask(what, what).await
+}
+
 /// Reads a new password: twice and without echo at a terminal, else one line.
 pub(crate) async fn new_password() -> Result<Secret<String>, PromptError> {
     const WHAT: &str = "the new password";

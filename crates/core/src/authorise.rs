@@ -176,9 +176,8 @@ pub(crate) fn needs_to_ask(query: &Query) -> Option<Needs> {
         }
         Query::AppPasswords(_) | Query::Sessions(_) => Needs::scoped(Member, Area::People.read()),
         Query::Cell(_) => Needs::scoped(Member, Area::Status.read()),
-        Query::OwnPeers(_) | Query::OwnServices(_) | Query::OwnMail(_) => {
-            Needs::scoped(Member, Area::Peers.read())
-        }
+        Query::OwnPeers(_) | Query::OwnServices(_) => Needs::scoped(Member, Area::Peers.read()),
+        Query::OwnMail(_) => Needs::scoped(Member, Area::Mail.read()),
         Query::Accounts(_) | Query::Account(_) | Query::Groups(_) | Query::Invites(_) => {
             Needs::scoped(Admin, Area::People.read())
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cell_model::mail::{MailFinding, MailPurpose, MailRecord};
+use cell_model::name::Domain;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
@@ -39,7 +40,7 @@ pub async fn look(command: Command) -> Report {
         findings.any(|finding| finding.id == "host" && served::is_ok(finding))
     };
     let (outward, inward, certificates) = tokio::join!(
-        in_time(deadline, "port_25_out", leaving(&asker, &command, address)),
+        leaving(&asker, &command, address, deadline),
         in_time(
             deadline,
             "port_25_in",
@@ -105,29 +106,58 @@ async fn leaving(
     asker: &Arc<Asker>,
     command: &Command,
     address: Option<Ipv4Addr>,
+    deadline: Instant,
 ) -> Vec<MailFinding> {
     match &command.leaves {
         Leaves::ReceiveOnly => Vec::new(),
         Leaves::Relay(provider) => {
-            let verdict = outward::provider(asker, command, provider).await;
-            vec![verdict.about("relay")]
+            let look = outward::provider(asker, command, provider);
+            one_in_time(deadline, "relay", look).await
         }
         Leaves::Direct {
             greeted,
             port,
             block_lists,
         } => {
-            let port_25 = outward::port_25(asker, greeted, *port).await;
-            let mut findings = vec![port_25.about("port_25_out")];
-            if let Some(address) = address {
-                for list in block_lists {
-                    let verdict = blocked::look(asker, list, address).await;
-                    findings.push(verdict.about(format!("block_list:{list}")));
-                }
-            }
+            let port_25 = outward::port_25(asker, greeted, *port);
+            let (mut findings, listed) = tokio::join!(
+                one_in_time(deadline, "port_25_out", port_25),
+                listed(asker, block_lists, address),
+            );
+            findings.extend(listed);
             findings
         }
     }
+}
+
+/// What block lists say, all asked at once. Name servers have a deadline of their own.
+async fn listed(
+    asker: &Arc<Asker>,
+    lists: &[Domain],
+    address: Option<Ipv4Addr>,
+) -> Vec<MailFinding> {
+    let Some(address) = address else {
+        return Vec::new();
+    };
+    let mut looks = JoinSet::new();
+    for (place, list) in lists.iter().cloned().enumerate() {
+        let asker = Arc::clone(asker);
+        looks.spawn(async move {
+            let verdict = blocked::look(&asker, &list, address).await;
+            (place, verdict.about(format!("block_list:{list}")))
+        });
+    }
+    let mut found = looks.join_all().await;
+    found.sort_by_key(|(place, _)| *place);
+    found.into_iter().map(|(_, finding)| finding).collect()
+}
+
+async fn one_in_time(
+    deadline: Instant,
+    id: &str,
+    look: impl Future<Output = Verdict>,
+) -> Vec<MailFinding> {
+    in_time(deadline, id, async { vec![look.await.about(id)] }).await
 }
 
 async fn in_time(

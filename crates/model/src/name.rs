@@ -419,6 +419,24 @@ impl Domain {
         format!("{below}.{self}").parse()
     }
 
+    /// Whether nobody can have it on the internet: it is kept for names at home and for tests (RFC 2606, RFC 6761, RFC 6762,
+    /// RFC 8375, ICANN board resolution 2024.07.29.06), or was never given to anybody.
+    pub fn is_for_home(&self) -> bool {
+        const ENDS: [&str; 8] = [
+            "cell",
+            "home",
+            "internal",
+            "invalid",
+            "lan",
+            "local",
+            "localdomain",
+            "test",
+        ];
+        let text = self.as_str();
+        let end = text.rsplit_once('.');
+        text.ends_with(".home.arpa") || end.is_none_or(|(_, end)| ENDS.contains(&end))
+    }
+
     /// A host below this one, such as `mail`.
     ///
     /// # Errors

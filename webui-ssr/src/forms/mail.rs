@@ -68,7 +68,7 @@ const MODES: &[Choice] = &[
     ),
     (
         "receive_only",
-        "Not at all. People get mail here and send none.",
+        "Not at all. People get mail from everywhere, and write to people of this box alone.",
     ),
 ];
 

@@ -17,9 +17,6 @@ use crate::parts::list::table;
 use crate::parts::shell::page;
 use crate::parts::text::{Weight, empty, facts, notice};
 
-/// Ends of names that nobody has on the internet, and that a domain may have.
-const AT_HOME: [&str; 6] = ["cell", "home", "internal", "lan", "localdomain", "test"];
-
 /// The page.
 pub(crate) fn render(frame: &Frame, mail: &MailView, keys: &[DkimKey]) -> Markup {
     let service = frame.services.iter().find(|service| service.mail.is_some());
@@ -30,7 +27,7 @@ pub(crate) fn render(frame: &Frame, mail: &MailView, keys: &[DkimKey]) -> Markup
         } @else {
             (missing(frame))
         }
-        @if is_at_home(&mail.domain) {
+        @if mail.domain.is_for_home() {
             (at_home(&mail.domain))
         } @else if let Some(service) = service.filter(|service| service.published == Some(false)) {
             (closed(frame, service))
@@ -38,18 +35,12 @@ pub(crate) fn render(frame: &Frame, mail: &MailView, keys: &[DkimKey]) -> Markup
         (addresses(frame, mail))
         (room(frame, mail))
         (delivery(frame, mail))
-        @if mail.installed { (others(keys)) }
+        @if mail.installed { (others(mail, keys)) }
     };
     page(frame, &content)
 }
 
-/// Whether nobody outside can have the domain.
-pub(super) fn is_at_home(domain: &Domain) -> bool {
-    let end = domain.as_str().rsplit_once('.');
-    end.is_none_or(|(_, end)| AT_HOME.contains(&end))
-}
-
-/// What that means.
+/// What it means that nobody outside can have the domain.
 pub(super) fn at_home(domain: &Domain) -> Markup {
     notice(
         Weight::Warning,
@@ -203,7 +194,7 @@ fn delivery(frame: &Frame, mail: &MailView) -> Markup {
                     ]))
                 }
                 DeliveryConfig::ReceiveOnly => {
-                    p { "None does: people get mail here and send none." }
+                    p { "None does: people get mail from everywhere, and write to people of this box alone." }
                 }
             }
             @if frame.may_post("/mail/delivery") {
@@ -214,24 +205,27 @@ fn delivery(frame: &Frame, mail: &MailView) -> Markup {
 }
 
 /// What others have to find in public DNS.
-fn others(keys: &[DkimKey]) -> Markup {
-    let signs = keys.iter().any(|key| key.state == DkimState::Signing);
-    let waits = keys.iter().any(|key| key.state == DkimState::Made);
+fn others(mail: &MailView, keys: &[DkimKey]) -> Markup {
+    let has = |state| keys.iter().any(|key| key.state == state);
+    let (signs, waits) = (has(DkimState::Signing), has(DkimState::Made));
+    let leaves = mail.delivery != DeliveryConfig::ReceiveOnly && !mail.domain.is_for_home();
     html! {
         section {
             h2 { "What others have to find" }
             p { "Other servers look into public DNS for where mail of the domain goes, and whether mail from it is genuine." }
-            @if !signs {
+            @if leaves && !signs {
                 (notice(Weight::Warning, &html! {
                     p {
                         strong { "Mail is not signed. " }
                         @if waits {
                             "A key waits: put its record into public DNS. "
+                        } @else if has(DkimState::Published) {
+                            "The record of a key was seen: it signs within an hour or two. "
                         }
                         a href="/mail/keys" { "Signing keys" }
                     }
                 }))
-            } @else if waits {
+            } @else if leaves && waits {
                 (notice(Weight::Note, &html! {
                     p { "A new key waits: put its record into public DNS. " a href="/mail/keys" { "Signing keys" } }
                 }))
@@ -241,24 +235,6 @@ fn others(keys: &[DkimKey]) -> Markup {
                 (link("/mail/keys", "Signing keys", Look::Plain))
                 (link("/mail/check", "How it looks from outside", Look::Plain))
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn name_for_home_is_told_from_one_of_the_internet() {
-        for (domain, expected) in [
-            ("hut.cell", true),
-            ("a.house.lan", true),
-            ("hut", true),
-            ("example.org", false),
-            ("cell.example.org", false),
-        ] {
-            assert_eq!(is_at_home(&domain.parse().unwrap()), expected, "{domain}");
         }
     }
 }

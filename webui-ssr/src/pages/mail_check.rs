@@ -1,11 +1,13 @@
 //! How mail looks from outside, and what to do about it.
 
 use cell_control::mail::{MailFindingsView, MailView};
+use cell_model::config::DeliveryConfig;
 use cell_model::mail::{FindingState, MailFinding};
 use maud::{Markup, html};
 
 use crate::forms::Draft;
 use crate::frame::Frame;
+use crate::parts::action::{Look, button};
 use crate::parts::form::form;
 use crate::parts::icon::Icon;
 use crate::parts::list::table;
@@ -25,7 +27,7 @@ pub(crate) fn render(
         @match found {
             Some(found) => {
                 (shown(frame, found))
-                @if frame.may_post("/mail/check") { (look(frame, draft)) }
+                @if frame.may_post("/mail/check") { (look(frame, mail, draft)) }
             }
             None => (empty("There is nothing to look at: mail is not installed.", &html! {})),
         }
@@ -64,7 +66,7 @@ fn shown(frame: &Frame, found: &MailFindingsView) -> Markup {
 fn row(finding: &MailFinding) -> Vec<Markup> {
     let (class, picture, word) = match finding.state {
         FindingState::Ok => ("ok", Icon::Tick, "OK"),
-        FindingState::Warning => ("pending", Icon::Clock, "Could be better"),
+        FindingState::Warning => ("pending", Icon::Warning, "Could be better"),
         FindingState::Failed => ("failed", Icon::Cross, "Fails"),
         FindingState::Unknown => ("unknown", Icon::Question, "Unknown"),
     };
@@ -77,12 +79,17 @@ fn row(finding: &MailFinding) -> Vec<Markup> {
     ]
 }
 
-fn look(frame: &Frame, draft: &Draft) -> Markup {
+fn look(frame: &Frame, mail: &MailView, draft: &Draft) -> Markup {
     html! {
         section {
             h2 { "Look again" }
-            p { "The box asks name servers, block lists and mail servers for up to half a minute. None is sent a message." }
-            (form(frame, draft, "/mail/check", "Look now"))
+            p { "The box asks name servers, block lists and mail servers for up to 40 seconds. None is sent a message." }
+            // Whose servers are greeted is a question only where the box itself brings mail to them.
+            @if mail.delivery == DeliveryConfig::Direct {
+                (form(frame, draft, "/mail/check", "Look now"))
+            } @else {
+                div.buttons { (button(frame, "/mail/check", "Look now", Look::Main, &[])) }
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use cell_gate::form::encode;
 use cell_model::mail::MailPurpose;
 use maud::{Markup, html};
 
-use super::mail::{at_home, is_at_home};
+use super::mail::at_home;
 use crate::frame::Frame;
 use crate::parts::action::Look;
 use crate::parts::list::table;
@@ -42,7 +42,7 @@ fn shown(mail: &MailView, view: &MailRecordsView) -> Markup {
         div.buttons {
             a class=(Look::Plain.class()) href=(download) download={ (mail.domain) ".zone" } { "Download as a zone file" }
         }
-        @if is_at_home(&mail.domain) { (at_home(&mail.domain)) }
+        @if mail.domain.is_for_home() { (at_home(&mail.domain)) }
         @if !has_host {
             (notice(Weight::Warning, &html! {
                 p {

@@ -44,7 +44,7 @@ fn addresses(mail: &OwnMailView) -> Markup {
         @if mail.can_send {
             @if !mail.aliases.is_empty() { p { "You may write under each of these addresses." } }
         } @else {
-            (notice(Weight::Note, &html! { p { "The box only receives: you get mail here and cannot send any." } }))
+            (notice(Weight::Note, &html! { p { "The box only receives: you get mail from everywhere, and can write to people of this box alone." } }))
         }
     }
 }

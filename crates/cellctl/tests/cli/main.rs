@@ -11,6 +11,7 @@ mod failures;
 mod firmware;
 mod json;
 mod lists;
+mod mail;
 mod passwords;
 mod peers;
 mod people;

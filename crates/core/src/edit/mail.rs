@@ -13,9 +13,6 @@ use cell_model::problem::{FieldError, Problem};
 use super::{Context, Edit};
 
 const QUOTAS: RangeInclusive<u32> = MailConfig::MIN_QUOTA_MIB..=MailConfig::MAX_QUOTA_MIB;
-/// Names that no public server answers to, beside those that are no domain at all. Containers reach the internet alone, so
-/// a provider at home is none.
-const AT_HOME: [&str; 3] = ["home", "internal", "lan"];
 
 pub(super) fn update(
     config: &Config,
@@ -122,8 +119,9 @@ fn summary(before: &MailConfig, after: &MailConfig, has_password: bool) -> Strin
     }
 }
 
-pub(crate) fn check_host(host: &Domain, own: &Domain) -> Result<(), &'static str> {
-    let host = host.as_str();
+/// A host elsewhere: services reach the internet alone.
+pub(crate) fn check_host(name: &Domain, own: &Domain) -> Result<(), &'static str> {
+    let host = name.as_str();
     let is_own = host == own.as_str()
         || host
             .strip_suffix(own.as_str())
@@ -131,13 +129,10 @@ pub(crate) fn check_host(host: &Domain, own: &Domain) -> Result<(), &'static str
     if is_own {
         return Err("must be another's: this one is the box itself");
     }
-    let top = host.rsplit_once('.').map(|(_, top)| top);
-    match top {
-        None => Err("must be a whole name, such as smtp.example.org"),
-        Some(top) if AT_HOME.contains(&top) => {
-            Err("must be a host on the internet: services reach nothing at home")
-        }
-        Some(_) => Ok(()),
+    match name.is_for_home() {
+        _ if !host.contains('.') => Err("must be a whole name, such as smtp.example.org"),
+        true => Err("must be a host on the internet: services reach nothing at home"),
+        false => Ok(()),
     }
 }
 

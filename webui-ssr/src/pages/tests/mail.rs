@@ -62,7 +62,7 @@ async fn each_way_out_is_explained() {
     let direct = with(DeliveryConfig::Direct).await;
     assert!(direct.contains("their providers close port 25"));
     let none = with(DeliveryConfig::ReceiveOnly).await;
-    assert!(none.contains("people get mail here and send none"));
+    assert!(none.contains("write to people of this box alone"));
     let locked = mail(Role::Admin, true, |mail| mail.relay_password_set = false).await;
     assert!(locked.contains("nothing is sent until it is typed in"));
 }
@@ -142,6 +142,6 @@ async fn whoever_cannot_send_is_told_so() {
         can_send: false,
         ..own
     });
-    assert!(receives.contains("you get mail here and cannot send any"));
+    assert!(receives.contains("can write to people of this box alone"));
     assert!(!receives.contains("You may write"));
 }

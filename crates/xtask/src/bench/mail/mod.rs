@@ -10,7 +10,7 @@
 //! Processor time and memory are those of all that has a part in it: for the box, the containers and the daemon with its
 //! roles; memory is that of the containers once what runs for a while has ended, shared pages divided among their holders.
 //!
-//! Aims: what the box does beside costs no more than what mail costs anyway, and it holds no more memory than the peer.
+//! Aims: what the box does beside costs no more than what mail costs anyway, and a quarter more memory at most.
 
 mod plain;
 mod senders;
@@ -39,7 +39,7 @@ const VOLUME: &str = "cell.mail.mail.";
 const SETTLE: Duration = Duration::from_secs(120);
 const RATE: Aim = Aim::AtLeast(0.5);
 const CPU: Aim = Aim::AtMost(2.0);
-const HELD: Aim = Aim::AtMost(1.0);
+const HELD: Aim = Aim::AtMost(1.25);
 
 pub(super) fn measure() -> Result<Vec<Figure>, XtaskError> {
     setup::ensure_mail_bench()?;
