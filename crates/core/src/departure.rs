@@ -375,7 +375,7 @@ impl Core {
                 tracing::warn!(error = %chain(&error), "that a service removed what it had of an account is not kept");
                 self.recover();
             }
-            Err(_) => {}
+            Err(error) => tracing::error!(%error, "the store broke off"),
         }
     }
 }

@@ -84,8 +84,8 @@ fn look(frame: &Frame, mail: &MailView, draft: &Draft) -> Markup {
         section {
             h2 { "Look again" }
             p { "The box asks name servers, block lists and mail servers for up to 40 seconds. None is sent a message." }
-            // Whose servers are greeted is a question only where the box itself brings mail to them.
-            @if mail.delivery == DeliveryConfig::Direct {
+            // Whose servers are greeted is a question only where the box itself brings mail to them, or for who asked it.
+            @if mail.delivery == DeliveryConfig::Direct || draft.refused().is_some() || !draft.errors().is_empty() {
                 (form(frame, draft, "/mail/check", "Look now"))
             } @else {
                 div.buttons { (button(frame, "/mail/check", "Look now", Look::Main, &[])) }

@@ -163,6 +163,12 @@ impl Control for Hostile {
                     record.description = text();
                 });
             }
+            Answer::MailFindings(found) => found.findings.iter_mut().for_each(|finding| {
+                finding.id = text();
+                finding.seen = text();
+                finding.action = text();
+            }),
+            Answer::DkimKeys(page) => page.items.iter_mut().for_each(|key| key.public = text()),
             Answer::OwnMail(mail) => {
                 mail.address = text();
                 mail.aliases = vec![text()];
