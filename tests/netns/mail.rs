@@ -146,6 +146,7 @@ fn mail_is_taken_kept_and_shown_to_whom_it_is_for_and_nobody_else() {
     let post = Post::start();
     programs_find_their_settings(&post);
     internet_brings_mail(&post);
+    box_looks_at_its_mail(&post);
     people_write_to_each_other(&post);
     mail_leaves_as_the_owner_wants(&post);
     device_is_lost(&post);
@@ -256,6 +257,30 @@ fn internet_brings_mail(post: &Post) {
         assert!(logs.contains(&known), "{known}: {logs}");
     }
     post.at_home(&["has", "ben"]);
+}
+
+/// What others get to see of the server is as it should be. Here, nobody has its records, and nobody else has mail.
+fn box_looks_at_its_mail(post: &Post) {
+    let found = post.host.post("/api/mail/check", &json!({}), 200);
+    let findings = found["findings"].as_array().unwrap();
+    for (id, state) in [
+        ("helo", "ok"),
+        ("starttls", "ok"),
+        ("certificate:465", "ok"),
+        ("certificate:993", "ok"),
+        ("port_25_in", "unknown"),
+        ("port_25_out", "unknown"),
+        ("mx", "failed"),
+        ("autoconfig", "warning"),
+    ] {
+        let finding = findings.iter().find(|finding| finding["id"] == id);
+        let finding = finding.unwrap_or_else(|| panic!("no {id}: {found:#}"));
+        assert_eq!(finding["state"], state, "{finding}");
+    }
+    assert_eq!(post.host.cell.get("/api/mail/check"), found);
+    let own = json!({ "greet": HOST });
+    let refused = post.host.cell.owner.post("/api/mail/check", &own).unwrap();
+    expect_status(&refused, 400);
 }
 
 /// They have what they were sent, say what becomes of it, and keep as much as they may.
