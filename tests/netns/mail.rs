@@ -210,6 +210,9 @@ fn programs_find_their_settings(post: &Post) {
     let open = wait_for(PATIENCE, || from_outside().then_some(()));
     assert!(open.is_some(), "{}", post.host.cell.celld.log_end());
     post.host.publish("mail", false);
+    assert!(!in_public_dns());
+    let closed = wait_for(PATIENCE, || (!from_outside()).then_some(()));
+    assert!(closed.is_some(), "{}", post.host.cell.celld.log_end());
 }
 
 /// From outside comes mail for people here, and nothing else.

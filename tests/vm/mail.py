@@ -89,7 +89,7 @@ def fetch(address, host, authority, name, subject):
     client.login(name, os.environ["PASSWORD"])
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        for folder in ("INBOX", "Junk"):
+        for folder in ("INBOX", "Junk", "Trash"):
             client.select(folder, readonly=True)
             found = client.search(None, "SUBJECT", f'"{subject}"')[1][0].split()
             if found:

@@ -90,10 +90,34 @@ impl Post {
         self.folder.path().join("ca.pem")
     }
 
+    fn wait_well(&self, service: &str) {
+        let path = format!("/api/services/active/{service}");
+        let view = || self.appliance.get(&path)["service"].clone();
+        let well = wait_for(BOOTS, || (view()["state"] == "ok").then_some(()));
+        assert!(well.is_some(), "{}", view());
+    }
+
+    /// Has webmail, too.
+    fn add_webmail(&self) {
+        self.appliance.prove_password();
+        let owner = &self.appliance.owner;
+        let installed = owner.post("/api/store/webmail/install", &json!({}));
+        expect_status(&installed.unwrap(), 201);
+        self.wait_well("webmail");
+        let host = self.webmail();
+        let answers = wait_for(BOOTS, || {
+            let mut curl = self.appliance.host.command("curl");
+            curl.args(["--silent", "--max-time", "60", "--cacert"])
+                .arg(self.authority())
+                .args(["--resolve", &format!("{host}:443:{HOME}")])
+                .arg(format!("https://{host}/"));
+            curl.output().unwrap().status.success().then_some(())
+        });
+        assert!(answers.is_some(), "{host} does not answer");
+    }
+
     fn wait_mail(&mut self) {
-        let mail = || self.appliance.get("/api/services/active/mail")["service"].clone();
-        let well = wait_for(BOOTS, || (mail()["state"] == "ok").then_some(()));
-        assert!(well.is_some(), "{}", mail());
+        self.wait_well("mail");
         self.appliance.prove_password();
         let owner = &self.appliance.owner;
         let published = owner.put("/api/services/active/mail", &json!({ "published": true }));
@@ -141,6 +165,10 @@ impl Post {
         format!("{OWNER}@{}", self.domain)
     }
 
+    fn webmail(&self) -> String {
+        format!("webmail.{}", self.domain)
+    }
+
     fn host(&self) -> String {
         format!("mail.{}", self.domain)
     }
@@ -167,7 +195,7 @@ impl Post {
 
     /// Answers a message in a browser, and has what comes next with this word put into a folder.
     fn reply(&self, subject: &str, text: &str, word: &str, folder: &str) {
-        let host = format!("webmail.{}", self.domain);
+        let host = self.webmail();
         let given = json!({
             "story": "reply", "resolve": format!("MAP {host} {HOME}"), "patience_ms": 240_000,
             "username": OWNER, "password": self.password, "subject": subject, "text": text,
@@ -322,7 +350,8 @@ fn long_mail_goes_from_box_to_box_signed_and_no_stranger_is_served() {
 
     // An answer from a browser, and rules.
     let subject = format!("from {}", alpha.domain);
-    beta.reply(&subject, "Gladly. Hello from here.", "minutes", "Junk");
+    beta.add_webmail();
+    beta.reply(&subject, "Gladly. Hello from here.", "minutes", "Trash");
     let answer = alpha.fetch(&format!("Re: {subject}"));
     for word in ["Gladly.", "dkim=pass", "spf=pass", "dmarc=pass"] {
         assert!(answer.contains(word), "{word}: {answer}");
@@ -331,7 +360,7 @@ fn long_mail_goes_from_box_to_box_signed_and_no_stranger_is_served() {
     assert_eq!(signed, format!("signed by {}\n", beta.domain));
     alpha.send(&beta, "minutes of today");
     let sorted = beta.fetch("minutes of today");
-    assert!(sorted.starts_with("X-Folder: Junk\n"), "{sorted}");
+    assert!(sorted.starts_with("X-Folder: Trash\n"), "{sorted}");
 
     // Whoever keeps too much is sent nothing more, and who writes is told.
     beta.fill();
@@ -339,7 +368,8 @@ fn long_mail_goes_from_box_to_box_signed_and_no_stranger_is_served() {
     let report = alpha.fetch("Undelivered");
     assert!(report.contains("5.2.2"), "{report}");
     alpha.send(&beta, "small");
-    beta.fetch("small");
+    let small = beta.fetch("small");
+    assert!(small.starts_with("X-Folder: INBOX\n"), "{small}");
 
     // Strangers have nothing brought on, and the real address of who tried is kept.
     let mut stranger = others(&internet);

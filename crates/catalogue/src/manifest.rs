@@ -158,7 +158,7 @@ pub struct Route {
     pub well_known: BTreeMap<WellKnown, String>,
 }
 
-/// A text that Caddy answers over HTTPS, the same for everybody: what programs have to know before anybody signs in.
+/// A text that Caddy answers over HTTPS to all who may reach the service: what programs have to know before anybody signs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     /// The label: no other part of a service is there.
@@ -174,8 +174,6 @@ pub struct Document {
 /// What a document may be: nothing that a browser runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MediaType {
-    /// JSON.
-    Json,
     /// Text.
     Text,
     /// XML.
@@ -296,7 +294,7 @@ macro_rules! words {
 }
 
 words!(LetIn: Home = "home", Internet = "internet");
-words!(MediaType: Json = "application/json", Text = "text/plain", Xml = "application/xml");
+words!(MediaType: Text = "text/plain", Xml = "application/xml");
 words!(WellKnown: CalDav = "caldav", CardDav = "carddav");
 words!(Platform: Android = "android", Ios = "ios", Linux = "linux", Macos = "macos", Thunderbird = "thunderbird",
     Web = "web", Windows = "windows");

@@ -8,7 +8,8 @@ use cell_model::name::{NameError, PartName, SettingKey};
 
 /// A text with places to be filled, such as `https://{host.calendar}/`.
 ///
-/// What is put in is never read again for places, and neither it nor the text around holds what a shell would act on.
+/// What is put in is never read again for places, and holds nothing that a shell would act on; nor does the text around it
+/// where it goes to a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
@@ -44,6 +45,9 @@ pub enum TemplateError {
     /// A shell would act on it, or a line ends.
     #[error("must not have {0:?}: shells act on it, and no service needs it")]
     Shell(char),
+    /// It moves a cursor, or is nothing that is read.
+    #[error("must not have the control character {0:?}")]
+    Control(char),
     /// A brace that opens or closes nothing.
     #[error("has a brace without its other half")]
     Brace,
@@ -105,7 +109,7 @@ impl Template {
     /// As those of other templates, but for what a shell acts on.
     pub fn for_people(text: &str) -> Result<Self, TemplateError> {
         match text.chars().find(|character| character.is_control()) {
-            Some(character) => Err(TemplateError::Shell(character)),
+            Some(character) => Err(TemplateError::Control(character)),
             None => Self::read(text, Self::MAX),
         }
     }
@@ -115,9 +119,9 @@ impl Template {
     /// # Errors
     /// As those of other templates, but for what a shell acts on.
     pub fn for_programs(text: &str) -> Result<Self, TemplateError> {
-        let is_in_line = |character: &char| character.is_control() && *character != '\n';
-        match text.chars().find(is_in_line) {
-            Some(character) => Err(TemplateError::Shell(character)),
+        let is_refused = |character: &char| character.is_control() && !"\n\t".contains(*character);
+        match text.chars().find(is_refused) {
+            Some(character) => Err(TemplateError::Control(character)),
             None => Self::read(text, Self::MAX_DOCUMENT),
         }
     }

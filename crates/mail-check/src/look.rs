@@ -17,6 +17,7 @@ use crate::{Command, Leaves, Report, Scope, blocked, names, outward, record, ser
 pub const LONGEST: Duration = Duration::from_secs(35);
 /// How long of that name servers are asked.
 const NAMES: Duration = Duration::from_secs(20);
+const _: () = assert!(NAMES.as_secs() < LONGEST.as_secs());
 
 /// Looks at mail as others see it.
 pub async fn look(command: Command) -> Report {

@@ -238,24 +238,35 @@ fn senders(record: &MailRecord, values: &[String]) -> Verdict {
         return right(record);
     }
     if wanted_words.contains(OTHERS_SEND) {
-        let others = found_words.iter().any(|word| names_others(word));
+        let owner = &record.record.owner;
+        let others = found_words
+            .iter()
+            .any(|word| names_others(word, owner.as_str()));
         let refuses = ["-all", "~all"]
             .iter()
             .any(|all| found_words.contains(*all));
-        match (others, refuses) {
-            (true, _) => return right(record),
-            (false, true) => {
+        match (refuses, others) {
+            (true, true) => {
+                return Verdict::unknown(
+                    format!(
+                        "The text of {owner} names others who may send: {}. Whether your provider is among them, only the \
+                         provider knows.",
+                        list(&found_text)
+                    ),
+                    "Compare it with what your provider says.",
+                );
+            }
+            (true, false) => {
                 return Verdict::new(
                     weight(record),
                     format!(
-                        "Others turn away what your provider brings on, since {} does not name it: {}.",
-                        record.record.owner,
+                        "Others turn away what your provider brings on, since {owner} does not name it: {}.",
                         list(&found_text)
                     ),
                     "Put before the last word what your provider says, as a rule include: and a name, or copy the record.",
                 );
             }
-            (false, false) => {}
+            (false, _) => {}
         }
     }
     let sends = wanted_words
@@ -275,8 +286,8 @@ fn senders(record: &MailRecord, values: &[String]) -> Verdict {
     }
 }
 
-/// Whether a word of such a text is about servers elsewhere (RFC 7208 sections 5 and 6.1).
-fn names_others(word: &str) -> bool {
+/// Whether a word of such a text may be about servers that are not of the domain `own` (RFC 7208 sections 5 and 6.1).
+fn names_others(word: &str, own: &str) -> bool {
     let word = word.strip_prefix('+').unwrap_or(word);
     let kinds = [
         "include:",
@@ -287,7 +298,8 @@ fn names_others(word: &str) -> bool {
         "mx:",
         "exists:",
     ];
-    kinds.iter().any(|kind| word.starts_with(kind))
+    let mut named = kinds.iter().filter_map(|kind| word.strip_prefix(kind));
+    named.any(|name| name != own && !name.ends_with(&format!(".{own}")))
 }
 
 /// Fields of `name=value; …` (RFC 6376 section 3.2), names in lower case, values without blanks.

@@ -127,18 +127,17 @@ impl NetworkFacts {
 }
 
 /// Reachable from anywhere, as far as the address itself tells: not private, shared (RFC 6598), loopback,
-/// link-local, multicast or unspecified.
+/// link-local, multicast, of this network (0.0.0.0/8) or kept for the future (240.0.0.0/4).
 pub fn is_global(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [first, second, ..] = v4.octets();
             let shared = first == 100 && (64..128).contains(&second);
-            !(v4.is_private()
+            !(matches!(first, 0 | 240..)
+                || v4.is_private()
                 || v4.is_loopback()
                 || v4.is_link_local()
                 || v4.is_multicast()
-                || v4.is_unspecified()
-                || v4.is_broadcast()
                 || shared)
         }
         IpAddr::V6(v6) => v6.segments()[0] & 0xe000 == 0x2000,

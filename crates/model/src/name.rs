@@ -419,22 +419,12 @@ impl Domain {
         format!("{below}.{self}").parse()
     }
 
-    /// Whether nobody can have it on the internet: it is kept for names at home and for tests (RFC 2606, RFC 6761, RFC 6762,
-    /// RFC 8375, ICANN board resolution 2024.07.29.06), or was never given to anybody.
+    /// Whether nobody has it on the internet: it has one label, or ends in what people use at home and in tests, and was
+    /// never given to anybody (`internal`: ICANN board resolution 2024.07.29.06; `test`: RFC 6761).
     pub fn is_for_home(&self) -> bool {
-        const ENDS: [&str; 8] = [
-            "cell",
-            "home",
-            "internal",
-            "invalid",
-            "lan",
-            "local",
-            "localdomain",
-            "test",
-        ];
-        let text = self.as_str();
-        let end = text.rsplit_once('.');
-        text.ends_with(".home.arpa") || end.is_none_or(|(_, end)| ENDS.contains(&end))
+        const ENDS: [&str; 6] = ["cell", "home", "internal", "lan", "localdomain", "test"];
+        let end = self.as_str().rsplit_once('.');
+        end.is_none_or(|(_, end)| ENDS.contains(&end))
     }
 
     /// A host below this one, such as `mail`.
@@ -504,6 +494,20 @@ fn domain(text: &str) -> Result<String, NameError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn name_for_home_is_told_from_one_of_the_internet() {
+        for (domain, expected) in [
+            ("hut.cell", true),
+            ("a.house.lan", true),
+            ("hut", true),
+            ("example.org", false),
+            ("cell.example.org", false),
+        ] {
+            let domain: Domain = domain.parse().unwrap();
+            assert_eq!(domain.is_for_home(), expected, "{domain}");
+        }
+    }
 
     #[test]
     fn domain_is_lower_cased_and_loses_its_final_dot() {

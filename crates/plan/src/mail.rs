@@ -6,9 +6,11 @@
 pub mod dkim;
 mod zone_text;
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use cell_model::config::{Config, DeliveryConfig};
+use cell_catalogue::Manifest;
+use cell_model::config::{Config, DeliveryConfig, ServiceConfig};
 use cell_model::mail::{DkimKey, DkimState, MailPurpose, MailRecord, port};
 use cell_model::name::{DnsLabel, Domain, NameError, RecordOwner, ServiceId};
 use cell_model::spec::{MailSpec, RelaySpec, ZoneData, ZoneRecord};
@@ -30,7 +32,7 @@ pub struct MailNames<'a> {
     pub delivery: &'a DeliveryConfig,
     /// Keys, signing or not.
     pub dkim: Vec<&'a DkimKey>,
-    /// Whether programs that read them reach the documents with their settings.
+    /// Whether programs reach the documents with their settings.
     pub settings: bool,
     /// SHA-256 of the server's SubjectPublicKeyInfo; `None` while it changes with every certificate.
     pub key_hash: Option<[u8; 32]>,
@@ -61,10 +63,19 @@ impl<'a> MailNames<'a> {
             public_address,
             delivery: &config.mail.delivery,
             dkim: of_domain.collect(),
-            settings: installed.published,
+            settings: installed.published && installed.enabled && has_settings(installed),
             key_hash: keys.certificate_hashes.get(&service).copied(),
         })
     }
+}
+
+/// Whether there are documents for programs: services of before have none.
+fn has_settings(service: &ServiceConfig) -> bool {
+    let manifest = Manifest::parse(service.manifest.as_bytes());
+    manifest.is_ok_and(|manifest| {
+        let mut hosts = manifest.hosts().into_iter();
+        hosts.any(|host| host.as_str() == AUTODISCOVER)
+    })
 }
 
 /// What the service of mail is handed.
@@ -113,10 +124,10 @@ pub fn records(names: &MailNames<'_>) -> Vec<MailRecord> {
     records.list
 }
 
-/// Those of the records that the box's own name server answers. It says the addresses of its hosts itself, those of the
-/// house, and the name of a public address is for others to say.
-pub fn at_home(mut names: MailNames<'_>) -> Vec<ZoneRecord> {
-    names.settings = true;
+/// Those of the records that the box's own name server answers; `hosts` are the labels of services that it knows. It says
+/// their addresses itself, those of the house, and the name of a public address is for others to say.
+pub fn at_home(mut names: MailNames<'_>, hosts: &BTreeSet<DnsLabel>) -> Vec<ZoneRecord> {
+    names.settings = hosts.iter().any(|host| host.as_str() == AUTODISCOVER);
     let is_own =
         |record: &ZoneRecord| matches!(record.data, ZoneData::A { .. } | ZoneData::Cname { .. });
     let mut answered = records(&names);

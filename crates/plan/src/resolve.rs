@@ -413,15 +413,17 @@ fn dns(
             services: services.answered_hosts(),
             names: names(peers),
             records: config.dns.records.clone(),
-            made: mail_records(config, input.keys),
+            made: mail_records(config, input.keys, services),
         }),
     }
 }
 
 /// What the box's own name server says about mail.
-fn mail_records(config: &Config, keys: &Keys) -> Vec<ZoneRecord> {
+fn mail_records(config: &Config, keys: &Keys, services: &Services) -> Vec<ZoneRecord> {
     let names = MailNames::of(config, keys, None);
-    names.map_or_else(Vec::new, mail::at_home)
+    names.map_or_else(Vec::new, |names| {
+        mail::at_home(names, &services.answered_hosts())
+    })
 }
 
 fn names(peers: &[(&PeerName, &PeerConfig)]) -> BTreeMap<DnsLabel, Arc<BTreeSet<IpAddr>>> {

@@ -19,8 +19,8 @@ use cell_model::name::{
     DnsLabel, Domain, InterfaceName, PartName, ServiceId, SettingKey, TimeZoneName, Username,
 };
 use cell_model::spec::{
-    ContainerSpec, ContainersSpec, FlowSpec, PortSpec, ProxySpec, RouteSpec, ServiceAddress,
-    ServiceSpec,
+    AnswersSpec, ContainerSpec, ContainersSpec, FlowSpec, PortSpec, ProxySpec, RouteSpec,
+    ServiceAddress, ServiceSpec,
 };
 use ipnet::{IpNet, Ipv4Net};
 
@@ -384,7 +384,9 @@ fn add(
     let mut ports = ports(services, manifest, &ground)?;
     if service.former.is_some() {
         // What people did to it would be lost should the one before come back.
-        routes.iter_mut().for_each(|route| route.backend = None);
+        let asked = routes.iter_mut();
+        let asked = asked.filter(|route| route.answers.backend().is_some());
+        asked.for_each(|route| route.answers = AnswersSpec::Later);
         ports.clear();
     }
 

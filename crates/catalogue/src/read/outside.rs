@@ -14,9 +14,9 @@ use crate::manifest::{Document, Edge, LetIn, MediaType, Port, Route, WellKnown};
 const HOST: Field = field("host", "\"calendar\"");
 const BACKEND: Field = field("backend", "\"radicale:5232\"");
 const MAX_BODY: Field = field("max_body_mib", "100");
-const PATH: Field = field("path", "\"/settings.json\"");
-const MEDIA_TYPE: Field = field("media_type", "\"application/json\"");
-const TEXT: Field = field("text", "\"[]\"");
+const PATH: Field = field("path", "\"/settings.xml\"");
+const MEDIA_TYPE: Field = field("media_type", "\"application/xml\"");
+const TEXT: Field = field("text", "\"<settings/>\"");
 const PROTOCOL: Field = field("protocol", "\"tcp\"");
 const PORT: Field = field("port", "993");
 const FROM: Field = field("from", "\"roundcube\"");
@@ -95,9 +95,12 @@ pub(super) fn documents(
 
 fn path(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<String> {
     let (text, at) = reader.require(section, PATH)?;
-    // With the percent sign, two paths could be one.
-    if !is_request_path(text) || text.contains('%') {
-        let message = "must be a path that begins with a slash";
+    // Two paths that are one to Caddy, or a path that is none to it.
+    let mut segments = text.split('/').skip(1);
+    let is_clean = segments.all(|segment| !["", ".", ".."].contains(&segment));
+    if !is_request_path(text) || !is_clean || text.contains('%') {
+        let message =
+            "must be a path that begins with a slash, without percent signs and steps back";
         reader.wrong_text(section, PATH, at, text, message);
         return None;
     }

@@ -26,15 +26,23 @@ pub(crate) enum Command {
     Show,
     /// Give what nobody has the address of to somebody, or refuse it
     CatchAll {
-        /// Who gets it; nobody when not said
+        /// Who gets it
+        #[arg(required_unless_present = "nobody", conflicts_with = "nobody")]
         username: Option<Username>,
+        /// Refuse it
+        #[arg(long)]
+        nobody: bool,
     },
     /// Say how much may be kept
     Room {
         /// In MiB
         mib: u32,
-        /// By whom; by everybody who has no room of their own when not said
+        /// By whom
+        #[arg(required_unless_present = "everybody", conflicts_with = "everybody")]
         username: Option<Username>,
+        /// By everybody who has no room of their own
+        #[arg(long)]
+        everybody: bool,
     },
     /// Give somebody the room that everybody has
     UsualRoom {
@@ -104,14 +112,14 @@ impl Command {
     pub(crate) async fn perform(self, core: &Core, output: &Output) -> Result<(), CellctlError> {
         match self {
             Self::Show => output.show(&*core.ask(Mail).await?, details)?,
-            Self::CatchAll { username } => {
+            Self::CatchAll { username, .. } => {
                 let update = MailUpdate {
                     catch_all: Some(username),
                     ..MailUpdate::default()
                 };
                 change(core, output, update).await?;
             }
-            Self::Room { mib, username } => {
+            Self::Room { mib, username, .. } => {
                 let quotas = username.iter().map(|name| (name.clone(), Some(mib)));
                 let update = MailUpdate {
                     quotas: quotas.collect(),
@@ -148,6 +156,7 @@ impl Command {
                     return Err(Problem::internal().into());
                 };
                 output.show(&*key, |key| keys(std::slice::from_ref(key)))?;
+                output.note("Put its record into public DNS: cellctl mail records");
             }
             Self::Sign { selector } => {
                 let sentence = format!("Mail is signed with {selector} now.");

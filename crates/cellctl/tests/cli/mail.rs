@@ -43,12 +43,12 @@ fn settings_and_addresses_are_shown() {
 #[test]
 fn settings_are_changed_one_at_a_time() {
     let daemon = Daemon::ready();
-    for (arguments, expected) in [("", None), (" anna", Some("anna"))] {
+    for (arguments, expected) in [(" --nobody", None), (" anna", Some("anna"))] {
         daemon.succeed(&format!("mail catch-all{arguments}"));
         let catch_all = update(&daemon).catch_all.unwrap();
         assert_eq!(catch_all.as_ref().map(|name| name.as_str()), expected);
     }
-    daemon.succeed("mail room 4096");
+    daemon.succeed("mail room 4096 --everybody");
     let changed = update(&daemon);
     assert_eq!((changed.quota_mib, changed.quotas.len()), (Some(4_096), 0));
     for (arguments, expected) in [("room 8192 anna", Some(8_192)), ("usual-room anna", None)] {
@@ -56,6 +56,13 @@ fn settings_are_changed_one_at_a_time() {
         let changed = update(&daemon);
         assert_eq!(changed.quota_mib, None);
         assert_eq!(changed.quotas[&"anna".parse().unwrap()], expected);
+    }
+    for incomplete in [
+        "mail catch-all",
+        "mail room 4096",
+        "mail room 4096 anna --everybody",
+    ] {
+        assert_eq!(daemon.run(incomplete).status, Some(2), "{incomplete}");
     }
     daemon.succeed("mail alias family anna,ben,friend@example.net");
     let Call::Submit(Change::PutMailAlias { targets, .. }) = daemon.only_call() else {

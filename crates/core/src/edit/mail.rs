@@ -129,8 +129,10 @@ pub(crate) fn check_host(name: &Domain, own: &Domain) -> Result<(), &'static str
     if is_own {
         return Err("must be another's: this one is the box itself");
     }
+    if !host.contains('.') {
+        return Err("must be a whole name, such as smtp.example.org");
+    }
     match name.is_for_home() {
-        _ if !host.contains('.') => Err("must be a whole name, such as smtp.example.org"),
         true => Err("must be a host on the internet: services reach nothing at home"),
         false => Ok(()),
     }

@@ -61,7 +61,8 @@ pub(crate) fn install(
 /// 409 where the box itself answers at the ports of services that are reached by name: `taken` says by what.
 pub(crate) fn refuse_taken_ports(taken: Option<String>, offers: &[Offer]) -> Result<(), Problem> {
     let mut manifests = offers.iter().map(|offer| &offer.manifest);
-    let named = manifests.find(|manifest| manifest.has_web_hosts());
+    // Documents may stay unanswered.
+    let named = manifests.find(|manifest| !manifest.routes.is_empty());
     match named.zip(taken) {
         None => Ok(()),
         Some((manifest, taken)) => Err(Problem::conflict(

@@ -32,7 +32,9 @@ pub use mdns::MdnsSpec;
 pub use network::{DhcpSpec, InterfaceSpec, NetworkSpec};
 pub use proxy::{AdminRouteSpec, ProxyHostSpec, ProxySpec};
 pub use record::{ZoneData, ZoneRecord};
-pub use services::{DocumentSpec, FlowSpec, HTTP_PORT, HTTPS_PORT, PortSpec, RouteSpec};
+pub use services::{
+    AnswersSpec, DocumentSpec, FlowSpec, HTTP_PORT, HTTPS_PORT, PortSpec, RouteSpec,
+};
 pub use web::WebSpec;
 pub use wireguard::{WireGuardPeerSpec, WireGuardSpec};
 

@@ -1,13 +1,13 @@
 //! What the reverse proxy answers. Its certificate comes from the vault and is handed over apart.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::services::DocumentSpec;
+use super::services::AnswersSpec;
 use crate::container::ContainerPath;
 use crate::name::{CellName, Domain, ServiceId};
 
@@ -41,10 +41,8 @@ pub struct ProxyHostSpec {
     pub service: ServiceId,
     /// Its names in DNS.
     pub names: BTreeSet<Domain>,
-    /// Who answers; `None`: clients are told to come again later, or that there is nothing but the documents.
-    pub backend: Option<SocketAddrV4>,
-    /// What is there for programs, by its path, whose upper and lower case are the same.
-    pub documents: BTreeMap<String, DocumentSpec>,
+    /// What is there.
+    pub answers: AnswersSpec,
     /// The largest body of a request, in MiB.
     pub max_body_mib: u32,
     /// What is below `/.well-known/`, and where that leads.

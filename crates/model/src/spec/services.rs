@@ -29,11 +29,8 @@ pub struct RouteSpec {
     pub service: ServiceId,
     /// The label.
     pub host: PartName,
-    /// Who answers; `None` while nobody may ask, since it is not known yet whether an update stays, and where there are
-    /// documents alone.
-    pub backend: Option<SocketAddrV4>,
-    /// What is there for programs, by its path.
-    pub documents: BTreeMap<String, DocumentSpec>,
+    /// What is there.
+    pub answers: AnswersSpec,
     /// The largest body of a request, in MiB.
     pub max_body_mib: u32,
     /// What is below `/.well-known/`, and where that leads.
@@ -42,7 +39,28 @@ pub struct RouteSpec {
     pub account_header: Option<String>,
 }
 
-/// A text that Caddy answers, the same for everybody.
+/// What is behind a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AnswersSpec {
+    /// A container answers.
+    Backend(SocketAddrV4),
+    /// Nobody may ask yet: it is not known whether an update stays. Clients are told to come again later.
+    Later,
+    /// These texts, by their paths, whose upper and lower case are the same; and nothing else.
+    Documents(BTreeMap<String, DocumentSpec>),
+}
+
+impl AnswersSpec {
+    /// The container, if one answers.
+    pub fn backend(&self) -> Option<SocketAddrV4> {
+        match self {
+            Self::Backend(backend) => Some(*backend),
+            Self::Later | Self::Documents(_) => None,
+        }
+    }
+}
+
+/// A text that Caddy answers to all who may reach its service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentSpec {
     /// Its media type.

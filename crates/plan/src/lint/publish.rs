@@ -62,13 +62,14 @@ fn is_open(id: &ServiceId, config: &Config) -> bool {
 
 fn opened(manifest: &Manifest, config: &Config) -> String {
     let domain = &config.domain.name;
-    let routes = manifest.routes.iter().map(|route| &route.host);
-    let documents = manifest.documents.iter().map(|document| &document.host);
-    let urls: BTreeSet<String> = routes
-        .chain(documents)
-        .map(|host| format!("https://{host}.{domain}/"))
+    let routes = manifest.routes.iter();
+    let mut doors: Vec<String> = routes
+        .map(|route| format!("https://{}.{domain}/", route.host))
         .collect();
-    let mut doors: Vec<String> = urls.into_iter().collect();
+    let documents = manifest.documents.iter().map(|document| &document.host);
+    let documents: BTreeSet<_> = documents.collect();
+    let settings = documents.into_iter();
+    doors.extend(settings.map(|host| format!("the settings for programs at {host}.{domain}")));
     let ports = manifest.ports.iter();
     let ports = ports.filter(|port| port.from == LetIn::Internet);
     let ports: Vec<String> = ports.map(named).collect();
@@ -121,6 +122,29 @@ mod tests {
         let id = "calendar".parse().unwrap();
         config.services.installed.insert(id, Arc::new(service));
         config
+    }
+
+    #[test]
+    fn documents_are_told_from_pages_and_want_the_same_ports() {
+        let with_documents = |published| {
+            let mut config = with_calendar(published, true);
+            let service = config.services.installed.values_mut().next().unwrap();
+            let service = Arc::make_mut(service);
+            service.manifest = service.manifest.replace(
+                "[[route]]\nhost = \"cal\"\nbackend = \"web:80\"\n",
+                "[[document]]\nhost = \"cal\"\npath = \"/a\"\nmedia_type = \"text/plain\"\ntext = \"a\"\n",
+            );
+            config
+        };
+        let told = consequences(&with_documents(false), &with_documents(true));
+        let [opened, names] = &told[..] else {
+            panic!("{told:?}");
+        };
+        assert!(
+            opened.contains("the settings for programs at cal.hut.cell."),
+            "{opened}"
+        );
+        assert!(names.contains("TCP 80 and 443"), "{names}");
     }
 
     #[test]

@@ -45,7 +45,10 @@ pub(super) fn add(services: &mut Services, front: &Front<'_>, config: &Config, p
         return;
     };
     let address = ground.address(0);
-    let backends = services.routes.iter().filter_map(|route| route.backend);
+    let backends = services
+        .routes
+        .iter()
+        .filter_map(|route| route.answers.backend());
     let flows = backends.map(|to| FlowSpec { from: address, to });
     services.flows.extend(flows);
     let hosts: Vec<ProxyHostSpec> = services
@@ -137,8 +140,7 @@ fn host(route: &RouteSpec, config: &Config) -> ProxyHostSpec {
     ProxyHostSpec {
         service: route.service.clone(),
         names: host_name(route, domain).into_iter().collect(),
-        backend: route.backend,
-        documents: route.documents.clone(),
+        answers: route.answers.clone(),
         max_body_mib: route.max_body_mib,
         well_known: route.well_known.clone(),
         account_header: route.account_header.clone(),

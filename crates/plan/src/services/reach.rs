@@ -5,7 +5,7 @@ use std::net::SocketAddrV4;
 
 use cell_catalogue::{Manifest, Values};
 use cell_model::name::{PartName, ServiceId};
-use cell_model::spec::{DocumentSpec, PortSpec, RouteSpec};
+use cell_model::spec::{AnswersSpec, DocumentSpec, PortSpec, RouteSpec};
 
 use super::container::fill;
 use super::ground::Ground;
@@ -62,15 +62,16 @@ pub(super) fn routes(
     ground: &Ground,
     values: &Values,
 ) -> Result<Vec<RouteSpec>, ServiceProblem> {
-    let mut routes = documents(services, manifest, values)?;
+    let mut routes = Vec::new();
     for route in &manifest.routes {
         services.refuse_taken_host(&route.host)?;
         let backend = ground.backend(manifest, &route.backend);
         routes.push(RouteSpec {
             service: manifest.id.clone(),
             host: route.host.clone(),
-            backend: Some(backend.expect("a route leads to a container of its manifest")),
-            documents: BTreeMap::new(),
+            answers: AnswersSpec::Backend(
+                backend.expect("a route leads to a container of its manifest"),
+            ),
             max_body_mib: route.max_body_mib,
             well_known: route
                 .well_known
@@ -83,6 +84,7 @@ pub(super) fn routes(
                 .and_then(|accounts| accounts.header.clone()),
         });
     }
+    routes.extend(documents(services, manifest, values)?);
     Ok(routes)
 }
 
@@ -105,8 +107,7 @@ fn documents(
     let route = |(host, documents): (&PartName, _)| RouteSpec {
         service: manifest.id.clone(),
         host: host.clone(),
-        backend: None,
-        documents,
+        answers: AnswersSpec::Documents(documents),
         max_body_mib: 1,
         well_known: BTreeMap::new(),
         account_header: None,

@@ -6,7 +6,7 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use cell_model::secret::Secret;
-use cell_model::spec::FirewallContainers;
+use cell_model::spec::{AnswersSpec, DocumentSpec, FirewallContainers};
 
 use super::ground::{FIRST_ID, IDS};
 use super::*;
@@ -334,11 +334,56 @@ fn service_reaches_what_it_was_given_and_nothing_else() {
     );
 
     let route = &services.routes[0];
-    assert_eq!(route.backend, Some(SocketAddrV4::new(web.address, 80)));
+    let backend = SocketAddrV4::new(web.address, 80);
+    assert_eq!(route.answers, AnswersSpec::Backend(backend));
     assert_eq!(route.account_header.as_deref(), Some("X-Remote-User"));
     assert_eq!(route.well_known["caldav"], "/dav/");
     let port = services.ports.first().unwrap();
     assert_eq!(port.backend, SocketAddrV4::new(mail_address, 993));
+}
+
+/// Two documents of one host.
+const DOCUMENTS: &str = "[[document]]\nhost = \"settings\"\npath = \"/a.xml\"\nmedia_type = \"application/xml\"\n\
+                         text = \"<a>{host.settings}</a>\"\n\
+                         [[document]]\nhost = \"settings\"\npath = \"/b.txt\"\nmedia_type = \"text/plain\"\n\
+                         text = \"{domain}\"\n";
+
+#[test]
+fn documents_of_a_host_are_there_whatever_becomes_of_an_update() {
+    let mail = manifest("mail", "", DOCUMENTS);
+    let document = |media_type: &str, text: &str| DocumentSpec {
+        media_type: media_type.to_owned(),
+        text: text.to_owned(),
+    };
+    let expected = BTreeMap::from([
+        (
+            "/a.xml".to_owned(),
+            document("application/xml", "<a>settings.home.cell</a>"),
+        ),
+        ("/b.txt".to_owned(), document("text/plain", "home.cell")),
+    ]);
+    let former = Former {
+        manifest: &mail,
+        number: 1,
+    };
+    for former in [None, Some(former)] {
+        let mut service = installed(&mail, 9);
+        service.former = former;
+        let services = resolved(&[service]);
+        let [route] = &services.routes[..] else {
+            panic!("{services:?}");
+        };
+        assert_eq!(route.answers, AnswersSpec::Documents(expected.clone()));
+        assert!(services.hosts().contains(&"settings".parse().unwrap()));
+        assert_eq!(services.flows, BTreeSet::new());
+    }
+    let other = "[[route]]\nhost = \"settings\"\nbackend = \"web:1\"\n";
+    let other = manifest("other", "", other);
+    let twice = resolved(&[installed(&mail, 1), installed(&other, 2)]);
+    assert!(
+        matches!(twice.problems[&other.id], ServiceProblem::Taken { .. }),
+        "{twice:?}"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Hosts of services.
 
 use cell_model::name::ServiceId;
-use cell_model::spec::{ProxyHostSpec, ProxySpec};
+use cell_model::spec::{AnswersSpec, DocumentSpec, ProxyHostSpec, ProxySpec};
 use serde_json::{Value, json};
 
 use super::handlers::{ACCOUNT, at_home, literal, only_for, pass, status};
@@ -29,14 +29,17 @@ const NOT_ASKED: [&str; 6] = [
 pub(super) fn route(host: &ProxyHostSpec, spec: &ProxySpec) -> Value {
     let mut routes = vec![json!({ "handle": [strict_transport(host)] })];
     routes.extend(refused(host));
-    routes.extend(documents(host));
-    let Some(backend) = host.backend else {
-        let nothing = match host.documents.is_empty() {
-            true => later(),
-            false => status(404),
-        };
-        routes.push(json!({ "handle": [nothing] }));
-        return named(host, spec, routes);
+    let backend = match &host.answers {
+        AnswersSpec::Backend(backend) => backend,
+        AnswersSpec::Later => {
+            routes.push(json!({ "handle": [later()] }));
+            return named(host, spec, routes);
+        }
+        AnswersSpec::Documents(documents) => {
+            routes.extend(documents.iter().map(document));
+            routes.push(json!({ "handle": [status(404)] }));
+            return named(host, spec, routes);
+        }
     };
     routes.extend(well_known(host));
     let most = u64::from(host.max_body_mib) * MIB;
@@ -107,19 +110,16 @@ pub(super) fn not_strict() -> Value {
     json!({ "handler": "headers", "response": response })
 }
 
-/// What is the same for everybody is answered before anybody asks who they are, however it is asked for: some programs say
-/// for whom they want to know it.
-fn documents(host: &ProxyHostSpec) -> impl Iterator<Item = Value> {
-    host.documents.iter().map(|(path, document)| {
-        let mut answer = status(200);
-        answer["headers"] = json!({
-            "Content-Type": [format!("{}; charset=utf-8", document.media_type)],
-            "X-Content-Type-Options": ["nosniff"],
-        });
-        answer["body"] = json!(literal(&document.text));
-        let [bounded, read] = question();
-        json!({ "match": [{ "path": [path] }], "handle": [bounded, read, answer] })
-    })
+/// A text is answered however it is asked for: some programs say for whom they want to know it.
+fn document((path, document): (&String, &DocumentSpec)) -> Value {
+    let mut answer = status(200);
+    answer["headers"] = json!({
+        "Content-Type": [format!("{}; charset=utf-8", document.media_type)],
+        "X-Content-Type-Options": ["nosniff"],
+    });
+    answer["body"] = json!(literal(&document.text));
+    let [bounded, read] = question();
+    json!({ "match": [{ "path": [path] }], "handle": [bounded, read, answer] })
 }
 
 /// Reads what is asked, as far as it may go: an answer that overtakes it ends the stream in HTTP/2 (RFC 9113, section 8.1),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cell_model::secret::Secret;
-use cell_model::spec::{AdminRouteSpec, DocumentSpec, ProxyHostSpec, ProxySpec};
+use cell_model::spec::{AdminRouteSpec, AnswersSpec, DocumentSpec, ProxyHostSpec, ProxySpec};
 
 use crate::Certificates;
 
@@ -12,8 +12,7 @@ pub(crate) fn spec() -> ProxySpec {
     let calendar = ProxyHostSpec {
         service: "calendar".parse().unwrap(),
         names: names(&["calendar.home.example"]),
-        backend: Some("172.20.0.2:5232".parse().unwrap()),
-        documents: BTreeMap::new(),
+        answers: AnswersSpec::Backend("172.20.0.2:5232".parse().unwrap()),
         max_body_mib: 16,
         well_known: BTreeMap::from([("caldav".to_owned(), "/".to_owned())]),
         account_header: Some("X-Remote-User".to_owned()),
@@ -23,8 +22,7 @@ pub(crate) fn spec() -> ProxySpec {
     let wiki = ProxyHostSpec {
         service: "wiki".parse().unwrap(),
         names: names(&["wiki.home.example", "notes.home.example"]),
-        backend: Some("172.20.0.34:8080".parse().unwrap()),
-        documents: BTreeMap::new(),
+        answers: AnswersSpec::Backend("172.20.0.34:8080".parse().unwrap()),
         max_body_mib: 1,
         well_known: BTreeMap::new(),
         account_header: None,
@@ -34,14 +32,13 @@ pub(crate) fn spec() -> ProxySpec {
     let updated = ProxyHostSpec {
         service: "photos".parse().unwrap(),
         names: names(&["photos.home.example"]),
-        backend: None,
+        answers: AnswersSpec::Later,
         ..wiki.clone()
     };
     let settings = ProxyHostSpec {
         service: "mail".parse().unwrap(),
         names: names(&["autoconfig.home.example"]),
-        backend: None,
-        documents: BTreeMap::from([("/config.xml".to_owned(), document())]),
+        answers: AnswersSpec::Documents(BTreeMap::from([("/config.xml".to_owned(), document())])),
         public: true,
         ..wiki.clone()
     };

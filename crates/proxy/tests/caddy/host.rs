@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use cell_model::name::Domain;
 use cell_model::secret::Secret;
-use cell_model::spec::{AdminRouteSpec, DocumentSpec, ProxyHostSpec, ProxySpec};
+use cell_model::spec::{AdminRouteSpec, AnswersSpec, DocumentSpec, ProxyHostSpec, ProxySpec};
 use cell_proxy::{Caddy, Certificates, Proxy, ProxyError, ProxyStatus};
 use cell_testkit::{Namespace, wait_for};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -340,8 +340,7 @@ fn spec(path: &impl Fn(&str) -> String) -> ProxySpec {
     let calendar = ProxyHostSpec {
         service: "calendar".parse().unwrap(),
         names: names(&["calendar.home.example"]),
-        backend: Some(CALENDAR.parse::<SocketAddrV4>().unwrap()),
-        documents: BTreeMap::new(),
+        answers: AnswersSpec::Backend(CALENDAR.parse::<SocketAddrV4>().unwrap()),
         max_body_mib: 8,
         well_known: BTreeMap::from([("caldav".to_owned(), "/dav/{env.HOME}/".to_owned())]),
         account_header: Some("X-Remote-User".to_owned()),
@@ -351,8 +350,7 @@ fn spec(path: &impl Fn(&str) -> String) -> ProxySpec {
     let wiki = ProxyHostSpec {
         service: "wiki".parse().unwrap(),
         names: names(&["wiki.home.example", "notes.home.example"]),
-        backend: Some(WIKI.parse().unwrap()),
-        documents: BTreeMap::new(),
+        answers: AnswersSpec::Backend(WIKI.parse().unwrap()),
         max_body_mib: 1,
         well_known: BTreeMap::new(),
         account_header: None,
@@ -362,14 +360,13 @@ fn spec(path: &impl Fn(&str) -> String) -> ProxySpec {
     let settings = ProxyHostSpec {
         service: "mail".parse().unwrap(),
         names: names(&["autoconfig.home.example"]),
-        backend: None,
-        documents: BTreeMap::from([(
+        answers: AnswersSpec::Documents(BTreeMap::from([(
             "/mail/config.xml".to_owned(),
             DocumentSpec {
                 media_type: "application/xml".to_owned(),
                 text: DOCUMENT.to_owned(),
             },
-        )]),
+        )])),
         ..wiki.clone()
     };
     ProxySpec {

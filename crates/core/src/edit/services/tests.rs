@@ -301,7 +301,11 @@ fn service_with_a_name_is_not_installed_where_the_box_has_its_ports() {
         refused.detail.contains("started by --admin with port 443"),
         "{refused}"
     );
-    assert!(refuse_taken_ports(taken(), &[offer("a", "", "")]).is_ok());
+    let documents =
+        "[[document]]\nhost = \"a\"\npath = \"/a\"\nmedia_type = \"text/plain\"\ntext = \"a\"\n";
+    for rest in ["", documents] {
+        assert!(refuse_taken_ports(taken(), &[offer("a", "", rest)]).is_ok());
+    }
     assert!(refuse_taken_ports(None, &[files()]).is_ok());
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use cell_model::config::{Config, FormerConfig, NextConfig, ServiceConfig, ServiceToggle};
 use cell_model::container::{ImageDigest, ImageRef};
 use cell_model::facts::StartOptions;
+use cell_model::spec::AnswersSpec;
 
 use super::*;
 use crate::resolve::resolve as resolve_box;
@@ -60,7 +61,7 @@ fn host_is_named_vouched_for_answered_and_led_to() {
         ("proxy", "svc0")
     );
     let backend = SocketAddrV4::new(web.containers[0].address, 80);
-    assert_eq!(host.backend, Some(backend));
+    assert_eq!(host.answers, AnswersSpec::Backend(backend));
     let flow = FlowSpec {
         from: proxy.containers[0].address,
         to: backend,
@@ -191,7 +192,8 @@ fn service_on_trial_keeps_its_name_and_nobody_is_led_to_it() {
     assert!(spec.leaf.names.contains("cal.hut.cell"));
     let zone = spec.dns.zone.as_ref().unwrap();
     assert!(zone.services.contains(&"cal".parse().unwrap()));
-    assert_eq!(spec.proxy.as_ref().unwrap().hosts[0].backend, None);
+    let hosts = &spec.proxy.as_ref().unwrap().hosts;
+    assert_eq!(hosts[0].answers, AnswersSpec::Later);
     assert_eq!(spec.firewall.containers.flows, BTreeSet::new());
 }
 

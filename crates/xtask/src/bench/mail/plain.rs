@@ -70,6 +70,11 @@ impl Plain {
         }
     }
 
+    /// Whether all of it runs still. If not, it has said why.
+    pub(super) fn is_up(&self) -> bool {
+        self.processes().len() > 1
+    }
+
     pub(super) fn processes(&self) -> Vec<i32> {
         process::descendants(self.process.id().cast_signed())
     }

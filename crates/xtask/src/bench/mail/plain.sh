@@ -89,7 +89,10 @@ service lmtp {
   }
 }
 END
-chroot . rspamd -u _rspamd -g _rspamd -f &
-chroot . dovecot -F &
-chroot . /usr/lib/postfix/sbin/master -s &
-wait
+chroot . rspamd -u _rspamd -g _rspamd -f & rspamd=$!
+chroot . dovecot -F & dovecot=$!
+chroot . /usr/lib/postfix/sbin/master -s & postfix=$!
+while kill -0 $rspamd && kill -0 $dovecot && kill -0 $postfix; do sleep 1; done
+tail -n 20 var/log/mail.log >&2
+tail -n 20 var/log/dovecot.log >&2
+exit 1

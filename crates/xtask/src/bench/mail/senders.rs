@@ -59,18 +59,19 @@ impl<'a> Senders<'a> {
         Ok(Self { place })
     }
 
-    /// Brings one message as soon as it is taken, and waits until it is delivered.
-    pub(super) fn warm_up(&self, post: &Post) -> Result<(), XtaskError> {
+    /// Brings one message as soon as it is taken, and waits until it is delivered; no longer than the box `is_up`.
+    pub(super) fn warm_up(&self, post: &Post, is_up: impl Fn() -> bool) -> Result<(), XtaskError> {
         let start = Instant::now();
         let mut outcome = Ok(());
-        while start.elapsed() < START {
+        while start.elapsed() < START && is_up() {
             outcome = self.place.run(|| bring(post, 0, 1))?;
             if outcome.is_ok() {
                 return Ok(post.wait(1)?);
             }
             std::thread::sleep(Duration::from_millis(500));
         }
-        Ok(outcome.map_err(BenchError::Mail)?)
+        let ended = Err(io::Error::other("it ended before it took any"));
+        Ok(outcome.and(ended).map_err(BenchError::Mail)?)
     }
 
     /// Brings all messages. Answers the seconds from the first connection to the last delivery.

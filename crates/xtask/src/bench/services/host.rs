@@ -1,6 +1,7 @@
 //! A set-up cell with podman and the services that come with the box.
 
 use std::collections::BTreeMap;
+use std::fs::DirEntry;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -210,8 +211,8 @@ impl Host {
     pub(in crate::bench) fn volume(&self, name: &str) -> Result<PathBuf, BenchError> {
         let find = || {
             let volumes = std::fs::read_dir(self.podman.volumes()).ok()?;
-            let mut paths = volumes.flatten().map(|volume| volume.path());
-            paths.find(|path| path.to_string_lossy().contains(name))
+            let begins = |volume: &DirEntry| volume.file_name().to_string_lossy().starts_with(name);
+            volumes.flatten().find(begins).map(|volume| volume.path())
         };
         let volume = wait_for(PATIENCE, find);
         let volume = volume.ok_or_else(|| BenchError::NoVolume(name.to_owned()))?;
