@@ -364,7 +364,7 @@ fn long_mail_goes_from_box_to_box_signed_and_no_stranger_is_served() {
 
     // Whoever keeps too much is sent nothing more, and who writes is told.
     beta.fill();
-    alpha.program("send", &[&alpha.own(), &beta.own(), "large", "3"]);
+    alpha.program("send", &[&alpha.own(), &beta.own(), "large", "14"]);
     let report = alpha.fetch("Undelivered");
     assert!(report.contains("5.2.2"), "{report}");
     alpha.send(&beta, "small");
