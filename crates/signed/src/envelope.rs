@@ -7,7 +7,9 @@ use data_encoding::BASE64;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::error::SignedError;
 use crate::key::{PublicKey, SigningKey};
+use crate::words::brief;
 
 /// What a document is, so that a signature for one purpose is none for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,31 @@ impl Envelope {
     /// Who has signed it, as far as it says.
     pub fn signatures(&self) -> &[Signature] {
         &self.signatures
+    }
+
+    /// The payload of a document of this type that `key` has signed.
+    ///
+    /// # Errors
+    /// It is of another type, or the signature is missing or wrong.
+    pub fn open_by(&self, key: &PublicKey, expected: PayloadType) -> Result<&[u8], SignedError> {
+        if self.payload_type != expected.0 {
+            return Err(SignedError::Type {
+                expected: expected.0,
+                found: brief(&self.payload_type),
+            });
+        }
+        match self.signers(std::slice::from_ref(key)) {
+            0 => Err(SignedError::Signatures {
+                valid: 0,
+                threshold: 1,
+            }),
+            _ => Ok(&self.payload),
+        }
+    }
+
+    /// What was signed, whoever has done so: for what depends on its bytes alone.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
     }
 
     /// How many of `keys` have signed it.
