@@ -139,7 +139,7 @@ fn joiner_must_know_the_secret_and_mean_this_invite() {
     // The same secret at another cell.
     let gamma = Cell::new("gamma", 3);
     let mut at_gamma = beta.offer();
-    at_gamma.claims = gamma.claims.clone();
+    at_gamma.claims = gamma.claims;
     let (_, join) = alpha.begin(&at_gamma);
     let refused = beta.answer(&beta.offer(), &join);
     assert!(
