@@ -51,7 +51,7 @@ fn shown(frame: &Frame, found: &MailFindingsView) -> Markup {
             @if open.is_empty() {
                 (empty("Nothing: everything that can be seen is as it should be.", &html! {}))
             } @else {
-                (table("What could be better", &["State", "What was seen, and what to do"], &rows(&open)))
+                (table("What could be better", &["State", "What was seen"], &rows(&open)))
             }
         }
         @if !well.is_empty() {
@@ -73,7 +73,7 @@ fn row(finding: &MailFinding) -> Vec<Markup> {
     vec![
         labelled(class, picture, word),
         html! {
-            (finding.seen)
+            span.told { (finding.seen) }
             @if !finding.action.is_empty() { br; strong { (finding.action) } }
         },
     ]
