@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,6 +22,7 @@ use cell_testkit::{Namespace, wait_for};
 use cell_tests::probe::connects;
 use cell_tests::services::{AppPassword, ServiceHost};
 use cell_tests::{DOMAIN, PASSWORD, expect_status};
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -145,6 +146,7 @@ impl Post {
 fn mail_is_taken_kept_and_shown_to_whom_it_is_for_and_nobody_else() {
     let post = Post::start();
     programs_find_their_settings(&post);
+    own_page_says_all_that_is_needed(&post);
     internet_brings_mail(&post);
     box_looks_at_its_mail(&post);
     people_write_to_each_other(&post);
@@ -260,6 +262,52 @@ fn internet_brings_mail(post: &Post) {
         assert!(logs.contains(&known), "{known}: {logs}");
     }
     post.at_home(&["has", "ben"]);
+}
+
+/// OpenSSL, which is told nothing but what "My mail" says, trusts each server, and is let in.
+fn own_page_says_all_that_is_needed(post: &Post) {
+    let own = post.host.cell.get("/api/peer/mail");
+    let servers = own["servers"].as_array().unwrap();
+    assert_eq!(servers.len(), 3, "{own}");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    for server in servers {
+        let (host, protocol) = (text(&server["host"]), text(&server["protocol"]));
+        let mut openssl = post.host.cell.world.laptop.command("timeout");
+        openssl
+            .args([LIMIT, "openssl", "s_client", "-quiet", "-crlf", "-CAfile"])
+            .arg(post.host.cell.celld.ca_pem())
+            .args(["-verify_return_error", "-verify_hostname", &host])
+            .args(["-connect", &format!("{host}:{}", server["port"])])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if server["security"] == "start_tls" {
+            openssl.args(["-starttls", &protocol]);
+        }
+        let (name, password) = (text(&own["username"]), &post.passwords["anna"].text);
+        let (said, well) = match &*protocol {
+            "imap" => (format!("a LOGIN {name} \"{password}\"\nb LOGOUT\n"), "a OK"),
+            _ => {
+                let login = BASE64.encode(format!("\0{name}\0{password}").as_bytes());
+                (
+                    format!("EHLO laptop.example.net\nAUTH PLAIN {login}\nQUIT\n"),
+                    "235 2.7.0",
+                )
+            }
+        };
+        let mut child = openssl.spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        // Postfix takes no line before it has answered the one before.
+        for line in said.lines() {
+            writeln!(input, "{line}").unwrap();
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        let answer = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(answer.contains(well), "{server}: {answer}\n{errors}");
+    }
 }
 
 /// What others get to see of the server is as it should be. Here, nobody has its records, and nobody else has mail.

@@ -216,9 +216,8 @@ impl Post {
     /// Has the owner keep no more than the least quota, of which next to nothing is left.
     fn fill(&self) {
         let owner = &self.appliance.owner;
-        let mut mail = self.appliance.get("/api/mail")["settings"].clone();
-        mail["quotas"] = json!({ OWNER: QUOTA });
-        expect_status(&owner.put("/api/mail", &mail).unwrap(), 200);
+        let quota = json!({ "quotas": { OWNER: QUOTA } });
+        expect_status(&owner.put("/api/mail", &quota).unwrap(), 200);
         self.program("fill", &[OWNER, &(QUOTA - 1).to_string()]);
     }
 }

@@ -90,6 +90,15 @@ fn two_cells_know_each_other_and_say_the_same_code() {
 }
 
 #[test]
+fn invite_fits_a_code_that_cameras_read() {
+    let beta = Cell::new("beta", 2);
+    let text = serde_json::to_string(&Invite::seal(&beta.offer(), &beta.key).unwrap()).unwrap();
+    println!("{} bytes", text.len());
+    // ISO/IEC 18004: bytes in version 27 with the least correction of errors.
+    assert!(text.len() <= 1_465, "{}", text.len());
+}
+
+#[test]
 fn invite_is_good_until_it_is_over() {
     let (alpha, beta) = two();
     let invite = Invite::seal(&beta.offer(), &beta.key).unwrap();

@@ -88,8 +88,17 @@ fn names_lead_to_their_services_and_no_others() {
 fn document_is_the_same_for_everybody_however_it_is_asked_for() {
     let (host, _accounts) = Host::serving();
     let url = "https://autoconfig.home.example/mail/config.xml";
+    // More than any question has.
+    let large = "x".repeat(100_000);
     let asked = [
         vec![url],
+        vec!["--http1.1", url, "-d", &large],
+        vec!["-X", "PROPFIND", url],
+        // Written otherwise, and the same path.
+        vec![
+            "--path-as-is",
+            "https://autoconfig.home.example/..%2fmail/./config.xml",
+        ],
         vec!["https://autoconfig.home.example/Mail/CONFIG.xml?address=a%40b"],
         vec![url, "-d", "<EMailAddress>anna@home.example</EMailAddress>"],
         vec![url, "-u", "eve:guess"],
@@ -103,8 +112,13 @@ fn document_is_the_same_for_everybody_however_it_is_asked_for() {
         );
         assert_eq!(reply.headers["x-content-type-options"], "nosniff");
     }
-    let other = host.curl(&["https://autoconfig.home.example/mail/config.xml/more"]);
-    assert_eq!((other.status, other.body.as_str()), (404, ""));
+    for path in ["", "mail", "mail/config.xml/more", "mail/config.xml%00"] {
+        let other = host.curl(&[
+            "--path-as-is",
+            &format!("https://autoconfig.home.example/{path}"),
+        ]);
+        assert_eq!((other.status, other.body.as_str()), (404, ""), "{path}");
+    }
 }
 
 #[test]
