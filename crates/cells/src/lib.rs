@@ -15,7 +15,7 @@
 //! it sees the other, so that nobody can try nonces until two codes are alike.
 //!
 //! Promises: what [`Invite::open`], [`Inviting`] and [`Joining`] hand out was signed by the cell that it is about, for this very
-//! invite; a message that was altered, is another's, or comes a second time is refused.
+//! invite; a message that was altered, is another's, or belongs to another exchange is refused.
 //! Must never: read a clock, a file or the network, make chance, or decide what a cell may claim.
 //! Start reading at [`Invite`], then [`Joining`] and [`Inviting`].
 
