@@ -1,6 +1,7 @@
 //! Why another cell is not believed.
 
 use cell_model::Timestamp;
+use cell_model::config::ClaimsError;
 use cell_signed::{JsonError, SignedError};
 
 /// Why another cell is not believed. Nothing of what it said was used.
@@ -15,9 +16,12 @@ pub enum CellError {
     /// It was good until then.
     #[error("the invite was good until {0}; ask for a new one")]
     Expired(Timestamp),
-    /// Networks or endpoints are none that a cell has.
-    #[error("it names networks or endpoints that a cell cannot have")]
-    Shape,
+    /// A number, a secret or a proof has another length.
+    #[error("it cannot be read: a number in it has the wrong length")]
+    Length,
+    /// What it says of a cell, none can have.
+    #[error("it says what no cell can have: {0}")]
+    Claims(#[from] ClaimsError),
     /// The message is about another invite, or meant for another cell.
     #[error("it belongs to another invite")]
     OtherInvite,

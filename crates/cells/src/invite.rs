@@ -2,13 +2,14 @@
 
 use cell_model::Timestamp;
 use cell_model::base64url::Base64Url;
+use cell_model::config::Claims;
 use cell_model::secret::Secret;
-use cell_signed::{PayloadType, SigningKey};
+use cell_signed::{PayloadType, PublicKey, SigningKey};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::CellError;
 use crate::proof::{InviteSecret, Signed};
-use crate::{CellError, Claims};
 
 const KIND: PayloadType = PayloadType("application/vnd.cell.invite+json;version=1");
 
@@ -61,7 +62,7 @@ impl Invite {
     /// It was not signed by the cell that it is about, cannot be read, or is over `now`.
     pub fn open(&self, now: Timestamp) -> Result<Offer, CellError> {
         let (signer, content): (_, Content) = self.0.open(KIND)?;
-        if content.claims.identity != signer {
+        if PublicKey::from(&content.claims.identity) != signer {
             return Err(CellError::OtherInvite);
         }
         content.claims.check()?;
@@ -69,7 +70,7 @@ impl Invite {
             .secret
             .bytes()
             .try_into()
-            .map_err(|_| CellError::Shape)?;
+            .map_err(|_| CellError::Length)?;
         let offer = Offer {
             id: content.id,
             expires_at: content.expires_at,

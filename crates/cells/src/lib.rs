@@ -19,14 +19,12 @@
 //! Must never: read a clock, a file or the network, make chance, or decide what a cell may claim.
 //! Start reading at [`Invite`], then [`Joining`] and [`Inviting`].
 
-mod claims;
 mod code;
 mod error;
 mod invite;
 mod pairing;
 mod proof;
 
-pub use claims::Claims;
 pub use code::Code;
 pub use error::CellError;
 pub use invite::{Invite, Offer};

@@ -2,6 +2,7 @@
 
 use cell_model::Timestamp;
 use cell_model::base64url::Base64Url;
+use cell_model::config::Claims;
 use cell_model::secret::Secret;
 use cell_signed::{PayloadType, PublicKey, SigningKey};
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::proof::{self, Signed};
-use crate::{CellError, Claims, Code, Offer};
+use crate::{CellError, Code, Offer};
 
 const JOIN: PayloadType = PayloadType("application/vnd.cell.join+json;version=1");
 const WELCOME: PayloadType = PayloadType("application/vnd.cell.welcome+json;version=1");
@@ -105,12 +106,13 @@ impl Joining {
         nonce: Nonce,
     ) -> Result<(Self, Join), CellError> {
         let identity = key.public();
-        if offer.claims.identity == identity {
+        let inviter = PublicKey::from(&offer.claims.identity);
+        if inviter == identity {
             return Err(CellError::Itself);
         }
         let content = JoinContent {
             invite: offer.id,
-            inviter: offer.claims.identity,
+            inviter,
             claims,
             commitment: Base64Url::from(commitment(nonce.expose()).to_vec()),
         };
@@ -134,9 +136,9 @@ impl Joining {
         let (signer, content): (_, WelcomeContent) = welcome.signed.open(WELCOME)?;
         let digest = welcome.signed.digest();
         proof::check(&self.offer.secret, WELCOME, &[&digest], &welcome.proof)?;
-        let inviter = self.offer.claims.identity;
+        let inviter = PublicKey::from(&self.offer.claims.identity);
         let is_answer = content.invite == self.offer.id && content.join.bytes() == self.join;
-        if !is_answer || signer != inviter || content.claims.identity != inviter {
+        if !is_answer || signer != inviter || PublicKey::from(&content.claims.identity) != inviter {
             return Err(CellError::OtherInvite);
         }
         content.claims.check()?;
@@ -174,7 +176,9 @@ impl Inviting {
         proof::check(&offer.secret, JOIN, &[&digest], &join.proof)?;
         let (signer, content): (_, JoinContent) = join.signed.open(JOIN)?;
         let own = key.public();
-        if content.invite != offer.id || content.inviter != own || content.claims.identity != signer
+        if content.invite != offer.id
+            || content.inviter != own
+            || PublicKey::from(&content.claims.identity) != signer
         {
             return Err(CellError::OtherInvite);
         }
@@ -220,9 +224,9 @@ impl Inviting {
         if commitment(&nonce) != self.commitment {
             return Err(CellError::Nonce);
         }
-        let keys = [&self.offer.claims.identity, &self.joiner.identity];
+        let keys = [&self.offer.claims.identity, &self.joiner.identity].map(PublicKey::from);
         Ok(Joined {
-            code: Code::of(keys, [self.nonce.expose(), &nonce]),
+            code: Code::of([&keys[0], &keys[1]], [self.nonce.expose(), &nonce]),
             claims: self.joiner,
         })
     }
@@ -244,7 +248,7 @@ fn commitment(nonce: &[u8; 32]) -> [u8; 32] {
 }
 
 fn bytes(text: &Base64Url) -> Result<[u8; 32], CellError> {
-    text.bytes().try_into().map_err(|_| CellError::Shape)
+    text.bytes().try_into().map_err(|_| CellError::Length)
 }
 
 #[cfg(test)]

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cell_model::config::{Config, MailConfig, PeerConfig, ServiceConfig, ServicesConfig};
+use cell_model::config::{
+    Config, LinkConfig, MailConfig, PeerConfig, ServiceConfig, ServicesConfig,
+};
 use cell_model::name::{GroupName, PeerName, ServiceId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Before the name of a device in the key of its document.
 const PEER: &str = "peer/";
+/// Before the key of another cell.
+const LINK: &str = "link/";
 /// Before the name of a group.
 const GROUP: &str = "group/";
 /// Before the id of a service.
@@ -55,6 +59,7 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
         return Ok(None);
     }
     let mut peers = BTreeMap::new();
+    let mut links = Vec::new();
     let mut groups = BTreeMap::new();
     let mut services = match documents.get(SERVICES) {
         Some(json) => parse(SERVICES, json)?,
@@ -71,6 +76,9 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
                 .map_err(|_| DocumentError::Unknown(key.clone()))?;
             let peer: PeerConfig = parse(key, json)?;
             peers.insert(name, Arc::new(peer));
+        } else if key.starts_with(LINK) {
+            let link: LinkConfig = parse(key, json)?;
+            links.push(Arc::new(link));
         } else if let Some(name) = key.strip_prefix(GROUP) {
             let name: GroupName = name
                 .parse()
@@ -97,6 +105,7 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
         groups,
         mail,
         peers,
+        links,
     }))
 }
 
@@ -118,6 +127,7 @@ pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes
         groups,
         mail,
         peers,
+        links,
     } = after;
     let mut changes = Changes::new();
     put(
@@ -178,7 +188,24 @@ pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes
             changes.insert(format!("{PEER}{name}"), None);
         }
     }
+    let links_before = before.map_or(&[][..], |config| &config.links);
+    for link in links {
+        let mut old = links_before.iter();
+        let old = old.find(|old| old.claims.identity == link.claims.identity);
+        let key = link_key(link);
+        put(&mut changes, &key, old.map(Arc::as_ref), link.as_ref())?;
+    }
+    for old in links_before {
+        let mut links = links.iter();
+        if !links.any(|link| link.claims.identity == old.claims.identity) {
+            changes.insert(link_key(old), None);
+        }
+    }
     Ok(changes)
+}
+
+fn link_key(link: &LinkConfig) -> String {
+    format!("{LINK}{}", link.claims.identity)
 }
 
 fn service_changes(

@@ -19,6 +19,7 @@ pub mod problem;
 pub mod scope;
 pub mod secret;
 pub mod seed;
+pub mod signer;
 pub mod spec;
 pub mod ssh_key;
 pub mod status;

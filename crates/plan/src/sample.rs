@@ -128,5 +128,6 @@ fn config() -> Config {
         groups: BTreeMap::new(),
         mail: Default::default(),
         peers: BTreeMap::new(),
+        links: Vec::new(),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use cell_model::secret::Secret;
+use cell_model::signer::SignerKey;
 use data_encoding::HEXLOWER;
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
@@ -50,6 +51,20 @@ impl FromStr for PublicKey {
         let bytes = HEXLOWER.decode(text.as_bytes()).ok();
         let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
         Ok(Self(bytes.ok_or_else(|| SignedError::Key(brief(text)))?))
+    }
+}
+
+impl From<&SignerKey> for PublicKey {
+    fn from(key: &SignerKey) -> Self {
+        let key = key.as_str().parse();
+        key.expect("it has 64 digits")
+    }
+}
+
+impl From<PublicKey> for SignerKey {
+    fn from(key: PublicKey) -> Self {
+        let key = key.to_string().parse();
+        key.expect("it has 64 digits")
     }
 }
 

@@ -117,12 +117,11 @@ impl KeyList {
     /// # Errors
     /// It is a list that nobody may have.
     pub fn given(keys: &PublisherKeys) -> Result<Self, SignedError> {
-        let parsed = keys.keys.iter().map(|key| key.as_str().parse());
         let list = Self {
             version: keys.version,
             purpose: keys.purpose,
             threshold: keys.threshold,
-            keys: parsed.collect::<Result<_, _>>()?,
+            keys: keys.keys.iter().map(PublicKey::from).collect(),
         };
         list.check()?;
         Ok(list)

@@ -1,6 +1,7 @@
 //! What a source is, as people compare it with what its publisher says.
 
-use cell_model::config::{PublisherKey, PublisherKeys, Purpose, SourceConfig};
+use cell_model::config::{PublisherKeys, Purpose, SourceConfig};
+use cell_model::signer::SignerKey;
 use cell_model::url::SourceUrl;
 use cell_signed::PublicKey;
 use maud::{Markup, html};
@@ -40,7 +41,7 @@ pub(super) fn keys(keys: &PublisherKeys) -> Markup {
     }
 }
 
-fn key(key: &PublisherKey) -> Markup {
+fn key(key: &SignerKey) -> Markup {
     let fingerprint = fingerprint(key);
     html! {
         "Fingerprint " strong.value { (fingerprint) }
@@ -50,7 +51,7 @@ fn key(key: &PublisherKey) -> Markup {
 }
 
 /// What signatures name the key by, in groups that can be read out.
-fn fingerprint(key: &PublisherKey) -> String {
+fn fingerprint(key: &SignerKey) -> String {
     let id = key.as_str().parse::<PublicKey>().map(|key| key.id());
     let id = id.unwrap_or_default();
     let groups: Vec<&str> = (0..id.len())

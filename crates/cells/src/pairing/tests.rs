@@ -25,7 +25,7 @@ impl Cell {
         let key = SigningKey::from_pkcs8(document.expose()).unwrap();
         let claims = Claims {
             name: name.parse().unwrap(),
-            identity: key.public(),
+            identity: key.public().into(),
             wireguard_key: WireGuardKey::from_bytes([number; 32]),
             endpoints: vec![format!("{name}.example.org").parse().unwrap()],
             domain: format!("{name}.cell").parse().unwrap(),

@@ -12,7 +12,7 @@ use cell_model::subnet::{matching_v6, peer_addresses};
 use super::settings::{files_differ, same_host};
 use super::{Edit, services};
 
-/// The config of an earlier revision. Secrets that were destroyed since do not come back, and the summary says so.
+/// The config of an earlier revision, with the links of now: the other cells go back to nothing. Secrets that were destroyed since do not come back, and the summary says so.
 pub(crate) fn restore(
     now: &Config,
     mut earlier: Config,
@@ -33,6 +33,7 @@ pub(crate) fn restore(
         }
     }
     keep_data(now, &mut earlier);
+    earlier.links.clone_from(&now.links);
     let (preshared, lost) = settle_preshared(&mut earlier, keys);
     let mut summary = format!("Restored revision {number}");
     if !lost.is_empty() {
@@ -100,6 +101,7 @@ pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Conf
         groups,
         mail,
         peers,
+        links,
     } = now;
     let mut undone = Config {
         cell: unless_touched(cell, &after.cell, &before.cell),
@@ -112,6 +114,8 @@ pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Conf
         groups: unless_touched(groups, &after.groups, &before.groups),
         mail: unless_touched(mail, &after.mail, &before.mail),
         peers: BTreeMap::new(),
+        // The other cells have not taken back what was agreed with them.
+        links: links.clone(),
     };
     let mut later = Vec::new();
     let names: BTreeSet<&PeerName> = peers.keys().chain(before.peers.keys()).collect();

@@ -5,6 +5,7 @@
 
 mod dns;
 mod group;
+mod link;
 mod mail;
 mod network;
 mod peer;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use dns::{DnsConfig, DnsRecordConfig, RecordData, UpstreamConfig};
 pub use group::GroupConfig;
+pub use link::{Claims, ClaimsError, LinkConfig};
 pub use mail::{
     DeliveryConfig, MailAddress, MailConfig, MailTarget, RelayConfig, RelayUsername,
     is_relay_password,
@@ -32,9 +34,7 @@ pub use services::{
     DataConfig, FailedUpdateConfig, FormerConfig, NextConfig, ServiceConfig, ServicesConfig,
     ServicesSettings, SettingValue,
 };
-pub use sources::{
-    OriginConfig, PublisherKey, PublisherKeyError, PublisherKeys, Purpose, SourceConfig,
-};
+pub use sources::{OriginConfig, PublisherKeys, Purpose, SourceConfig};
 pub use updates::{
     Authorities, AuthoritiesError, MaintenanceWindow, ReleaseChannel, TimeOfDay, TimeOfDayError,
     UpdateMode, UpdatesConfig,
@@ -75,6 +75,9 @@ pub struct Config {
     /// Devices by name. Shared so that a copy of a config with 10,000 peers costs next to nothing.
     #[serde(default)]
     pub peers: BTreeMap<PeerName, Arc<PeerConfig>>,
+    /// Other cells, each once. They outlast revisions: somebody else has agreed to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Arc<LinkConfig>>,
 }
 
 /// Sections of the config for a box that was never set up; setup takes them over.
@@ -155,6 +158,11 @@ impl Config {
     /// The peer that has this DNS label, if any.
     pub fn peer_with_label(&self, label: &DnsLabel) -> Option<&PeerName> {
         self.peers.keys().find(|name| name.label() == *label)
+    }
+
+    /// The link to a cell of this name, if any.
+    pub fn link(&self, name: &CellName) -> Option<&Arc<LinkConfig>> {
+        self.links.iter().find(|link| link.claims.name == *name)
     }
 
     /// The lowest free address for a device, or `None` when the subnet is full.

@@ -1,15 +1,14 @@
 //! Where services come from beside the image.
 
 use std::fmt;
-use std::str::FromStr;
 
-use data_encoding::HEXLOWER_PERMISSIVE;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Authorities;
 use crate::container::Registry;
 use crate::name::SourceName;
+use crate::signer::SignerKey;
 use crate::url::SourceUrl;
 
 /// A source of services: a folder on a server or a stick, and who publishes there. Adding one is trusting its publisher.
@@ -39,7 +38,7 @@ pub struct PublisherKeys {
     pub threshold: usize,
     /// The keys.
     #[schemars(length(min = 2, max = 16))]
-    pub keys: Vec<PublisherKey>,
+    pub keys: Vec<SignerKey>,
 }
 
 fn first() -> u64 {
@@ -66,56 +65,6 @@ impl fmt::Display for Purpose {
     }
 }
 
-/// An Ed25519 public key (RFC 8032) as 64 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PublisherKey(String);
-
-/// The text is no such key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be an Ed25519 public key in 64 hexadecimal digits")]
-pub struct PublisherKeyError;
-
-impl PublisherKey {
-    /// The text, in lower case.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for PublisherKey {
-    type Err = PublisherKeyError;
-
-    fn from_str(text: &str) -> Result<Self, PublisherKeyError> {
-        match HEXLOWER_PERMISSIVE.decode(text.as_bytes()) {
-            Ok(bytes) if bytes.len() == 32 => Ok(Self(text.to_ascii_lowercase())),
-            _ => Err(PublisherKeyError),
-        }
-    }
-}
-
-impl Serialize for PublisherKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for PublisherKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for PublisherKey {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "PublisherKey".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" })
-    }
-}
-
 /// Which source a service was installed from, and what its images are there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -132,6 +81,7 @@ pub struct OriginConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signer::SignerKeyError;
 
     #[test]
     fn keys_are_read_as_their_publisher_hands_them_out() {
@@ -144,7 +94,7 @@ mod tests {
         assert_eq!((keys.version, keys.purpose), (1, Purpose::Release));
         assert_eq!(keys.keys[0].as_str(), key.to_ascii_lowercase());
         for bad in ["", "ab", &"xy".repeat(32), &"ab".repeat(33)] {
-            assert_eq!(bad.parse::<PublisherKey>(), Err(PublisherKeyError), "{bad}");
+            assert_eq!(bad.parse::<SignerKey>(), Err(SignerKeyError), "{bad}");
         }
     }
 }

@@ -1,0 +1,64 @@
+//! Whose signatures count.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An Ed25519 public key (RFC 8032) as 64 hexadecimal digits: of a publisher of services, or of a cell.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SignerKey(String);
+
+/// The text is no such key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be an Ed25519 public key in 64 hexadecimal digits")]
+pub struct SignerKeyError;
+
+impl SignerKey {
+    /// The text, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SignerKey {
+    type Err = SignerKeyError;
+
+    fn from_str(text: &str) -> Result<Self, SignerKeyError> {
+        match HEXLOWER_PERMISSIVE.decode(text.as_bytes()) {
+            Ok(bytes) if bytes.len() == 32 => Ok(Self(text.to_ascii_lowercase())),
+            _ => Err(SignerKeyError),
+        }
+    }
+}
+
+impl Serialize for SignerKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for SignerKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for SignerKey {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SignerKey".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" })
+    }
+}
+
+impl fmt::Display for SignerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
