@@ -8,6 +8,7 @@
     reason = "code of tests: what goes wrong ends the test"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
@@ -16,14 +17,19 @@ use std::process::{Child, Command, Stdio};
 
 use cell_testkit::vm::{Forward, Nic};
 use cell_testkit::{Namespace, Request, wait_for};
+use cell_tests::mail::{SENDER, python, sign_in_by_openssl};
 use cell_tests::vm::{Appliance, BOOTS, seeded_image};
 use cell_tests::{DOMAIN, OWNER, browser, expect_status, seed_answers};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What is neither of the boxes, and nothing they are made of.
 const OTHERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vm/mail.py");
-/// Where the owners' programs reach their boxes.
-const HOME: &str = "127.0.0.1";
+/// Where the owners' programs ask for names, and where what they send comes from; see [`Appliance`].
+const HOME: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// What QEMU gives a box, and so what a box says of where it is.
+const BOX: &str = "10.0.2.15";
+/// A server that is neither of the boxes; its mail is as that of others.
+const STRANGER: &str = "www.example.net";
 /// What the internet's side of a box is called.
 const CABLE: &str = "cable";
 /// MiB of memory: mail has room for a GiB, of which it uses a third, and webmail comes to it.
@@ -37,7 +43,9 @@ struct Post {
     domain: String,
     address: Ipv4Addr,
     folder: tempfile::TempDir,
-    password: String,
+    passwords: BTreeMap<&'static str, String>,
+    /// What the box says to the owner of their mail.
+    own: Value,
 }
 
 impl Post {
@@ -54,13 +62,15 @@ impl Post {
             options.disk = seeded_image(folder.path(), &seed);
             options.memory = MEMORY;
             if let Some(Nic::User(forwards)) = options.nics.first_mut() {
-                forwards.extend([443, 465, 993].map(|port| Forward {
+                forwards.extend([443, 465, 587, 993].map(|port| Forward {
                     protocol: "tcp",
-                    outside: format!("{HOME}:{port}").parse().unwrap(),
+                    outside: format!("{BOX}:{port}").parse().unwrap(),
                     inside: port,
                 }));
             }
-            connect(options.namespace.as_ref().unwrap(), internet, name, router);
+            let host = options.namespace.as_ref().unwrap();
+            be_at_home(host);
+            connect(host, internet, name, router);
             options.nics.push(Nic::Tap(CABLE.to_owned()));
         });
         Self {
@@ -68,7 +78,8 @@ impl Post {
             domain,
             address,
             folder,
-            password: String::new(),
+            passwords: BTreeMap::new(),
+            own: Value::Null,
         }
     }
 
@@ -109,7 +120,6 @@ impl Post {
             let mut curl = self.appliance.host.command("curl");
             curl.args(["--silent", "--max-time", "60", "--cacert"])
                 .arg(self.authority())
-                .args(["--resolve", &format!("{host}:443:{HOME}")])
                 .arg(format!("https://{host}/"));
             curl.output().unwrap().status.success().then_some(())
         });
@@ -122,10 +132,16 @@ impl Post {
         let owner = &self.appliance.owner;
         let published = owner.put("/api/services/active/mail", &json!({ "published": true }));
         expect_status(&published.unwrap(), 200);
-        let form = json!({ "device": "laptop" });
-        let made = owner.post("/api/app-passwords", &form).unwrap();
-        expect_status(&made, 201);
-        self.password = made.json()["password"].as_str().unwrap().to_owned();
+        let ben = json!({ "username": "ben", "password": "another long river", "role": "member" });
+        expect_status(&owner.post("/api/auth/users", &ben).unwrap(), 201);
+        for name in [OWNER, "ben"] {
+            let form = json!({ "device": "laptop", "username": name, "services": ["mail"] });
+            let made = owner.post("/api/app-passwords", &form).unwrap();
+            expect_status(&made, 201);
+            let password = made.json()["password"].as_str().unwrap().to_owned();
+            self.passwords.insert(name, password);
+        }
+        self.own = self.appliance.get("/api/peer/mail");
     }
 
     /// What the box says the internet should know of it, as a file.
@@ -161,44 +177,93 @@ impl Post {
         expect_status(&owner.send(&sign).unwrap(), 204);
     }
 
-    fn own(&self) -> String {
-        format!("{OWNER}@{}", self.domain)
-    }
-
     fn webmail(&self) -> String {
         format!("webmail.{}", self.domain)
     }
 
-    fn host(&self) -> String {
-        format!("mail.{}", self.domain)
+    fn address(&self) -> &str {
+        self.own["address"].as_str().unwrap()
     }
 
-    /// A program of the owner's.
-    fn program(&self, story: &str, words: &[&str]) -> String {
+    /// A program of somebody's; what it says.
+    fn program_of(&self, name: &str, story: &str, words: &[&str]) -> String {
+        let mut own = self.own.clone();
+        own["username"] = json!(name);
         let mut program = others(&self.appliance.host);
         program
-            .args([story, HOME, &self.host()])
+            .arg(story)
             .arg(self.authority())
             .args(words)
-            .env("PASSWORD", &self.password);
+            .env("MAIL", own.to_string())
+            .env("PASSWORD", &self.passwords[name]);
         said(&mut program)
     }
 
+    fn program(&self, story: &str, words: &[&str]) -> String {
+        self.program_of(OWNER, story, words)
+    }
+
     fn send(&self, to: &Self, subject: &str) {
-        self.program("send", &[&self.own(), &to.own(), subject]);
+        self.program("send", &[to.address(), subject]);
+    }
+
+    /// Sends a message by swaks, which begins in the clear.
+    fn send_by_swaks(&self, to: &Self, subject: &str) {
+        let servers = self.own["servers"].as_array().unwrap();
+        let mut servers = servers.iter();
+        let server = servers
+            .find(|server| server["protocol"] == "smtp" && server["security"] == "start_tls")
+            .unwrap();
+        let mut swaks = self.appliance.host.command("swaks");
+        swaks
+            .args(["--server", server["host"].as_str().unwrap()])
+            .args(["--port", &server["port"].to_string()])
+            .args(["--tls", "--tls-verify", "--tls-ca-path"])
+            .arg(self.authority())
+            .args(["--auth", "PLAIN", "--auth-user"])
+            .arg(self.own["username"].as_str().unwrap())
+            .env("SWAKS_OPT_auth_password", &self.passwords[OWNER])
+            .args(["--from", self.address(), "--to", to.address()])
+            .args(["--header", &format!("Subject: {subject}")])
+            .args(["--body", "Hello from here.\n"])
+            .args(["--timeout", "240s"]);
+        said(&mut swaks);
     }
 
     /// A message, and before it the folder that it lies in.
     fn fetch(&self, subject: &str) -> String {
-        self.program("fetch", &[OWNER, subject])
+        self.program("fetch", &[subject])
+    }
+
+    /// A server elsewhere brings something, or somebody there tries what is not theirs.
+    fn is_met_from(&self, elsewhere: &Namespace, story: &str) {
+        let passwords = &self.passwords;
+        let known = passwords
+            .iter()
+            .map(|(name, text)| (*name, &**text))
+            .collect();
+        let at = (
+            &*self.address.to_string(),
+            &*format!("mail.{}", self.domain),
+        );
+        let mut server = python(elsewhere, SENDER, at, &self.authority(), &known);
+        said(server.arg(story));
+    }
+
+    /// What mail has said of late.
+    fn logs(&self) -> String {
+        let logs = self
+            .appliance
+            .get("/api/services/active/mail/logs?limit=1000");
+        logs.to_string()
     }
 
     /// Answers a message in a browser, and has what comes next with this word put into a folder.
     fn reply(&self, subject: &str, text: &str, word: &str, folder: &str) {
         let host = self.webmail();
         let given = json!({
-            "story": "reply", "resolve": format!("MAP {host} {HOME}"), "patience_ms": 240_000,
-            "username": OWNER, "password": self.password, "subject": subject, "text": text,
+            "story": "reply", "resolve": format!("MAP {host} {BOX}"), "patience_ms": 240_000,
+            "username": OWNER, "password": self.passwords[OWNER], "subject": subject, "text": text,
             "rule": { "name": "Sorted", "word": word, "folder": folder },
         });
         let base = format!("https://{host}");
@@ -218,7 +283,7 @@ impl Post {
         let owner = &self.appliance.owner;
         let quota = json!({ "quotas": { OWNER: QUOTA } });
         expect_status(&owner.put("/api/mail", &quota).unwrap(), 200);
-        self.program("fill", &[OWNER, &(QUOTA - 1).to_string()]);
+        self.program("fill", &[&(QUOTA - 1).to_string()]);
     }
 }
 
@@ -226,6 +291,16 @@ impl Post {
 fn router(address: Ipv4Addr) -> Ipv4Addr {
     let [a, b, c, _] = address.octets();
     Ipv4Addr::new(a, b, c, 1)
+}
+
+/// Has programs beside a box ask it for names, and reach it where it then says that it is.
+fn be_at_home(host: &Namespace) {
+    host.set_resolvers(&[HOME.into()]).unwrap();
+    // QEMU takes only what comes from a loopback address to be from the router beside the box.
+    host.ip(&format!(
+        "addr add {BOX}/32 dev lo\nroute replace local {BOX} dev lo table local src {HOME} proto kernel scope host"
+    ))
+    .unwrap();
 }
 
 /// Leads a cable from where a box runs to the internet.
@@ -322,7 +397,12 @@ fn long_mail_goes_from_box_to_box_signed_and_no_stranger_is_served() {
     for post in [&mut alpha, &mut beta] {
         post.wait_mail();
     }
-    let zones = [alpha.zone(), beta.zone()];
+    let zones = [
+        alpha.zone(),
+        beta.zone(),
+        alpha.folder.path().join("others"),
+    ];
+    fs::write(&zones[2], format!("{STRANGER}. 3600 IN A {resolver}\n")).unwrap();
     let _names = Names::start(&internet, resolver, &zones.each_ref().map(PathBuf::as_path));
     for post in [&alpha, &beta] {
         post.sign();
@@ -330,22 +410,31 @@ fn long_mail_goes_from_box_to_box_signed_and_no_stranger_is_served() {
     alpha.wait_found(&beta.domain);
     beta.wait_found(&alpha.domain);
 
-    for (from, to) in [(&alpha, &beta), (&beta, &alpha)] {
-        let subject = format!("from {}", from.domain);
-        from.send(to, &subject);
-        let message = to.fetch(&subject);
-        assert!(message.starts_with("X-Folder: INBOX\n"), "{message}");
-        // What the receiving box found, and where it saw the message come from.
-        for word in ["dkim=pass", "spf=pass", "dmarc=pass"] {
-            assert!(message.contains(word), "{word}: {message}");
-        }
-        assert!(
-            message.contains(&format!("[{}]", from.address)),
-            "{message}"
-        );
-        let signed = verify(&internet, resolver, &message);
-        assert_eq!(signed, format!("signed by {}\n", from.domain));
+    for post in [&alpha, &beta] {
+        let (host, authority) = (&post.appliance.host, post.authority());
+        sign_in_by_openssl(host, &authority, &post.own, &post.passwords[OWNER]);
     }
+    for (from, to) in [(&alpha, &beta), (&beta, &alpha)] {
+        let subjects = ["", "by swaks "].map(|how| format!("{how}from {}", from.domain));
+        from.send(to, &subjects[0]);
+        from.send_by_swaks(to, &subjects[1]);
+        for subject in subjects {
+            let message = to.fetch(&subject);
+            assert!(message.starts_with("X-Folder: INBOX\n"), "{message}");
+            // What the receiving box found, and where it saw the message come from.
+            for word in ["dkim=pass", "spf=pass", "dmarc=pass"] {
+                assert!(message.contains(word), "{word}: {message}");
+            }
+            assert!(
+                message.contains(&format!("[{}]", from.address)),
+                "{message}"
+            );
+            let signed = verify(&internet, resolver, &message);
+            assert_eq!(signed, format!("signed by {}\n", from.domain));
+        }
+    }
+
+    strangers_are_refused(&beta, &internet, router(beta.address));
 
     // An answer from a browser, and rules.
     let subject = format!("from {}", alpha.domain);
@@ -363,21 +452,42 @@ fn long_mail_goes_from_box_to_box_signed_and_no_stranger_is_served() {
 
     // Whoever keeps too much is sent nothing more, and who writes is told.
     beta.fill();
-    alpha.program("send", &[&alpha.own(), &beta.own(), "large", "14"]);
+    alpha.program("send", &[beta.address(), "large", "14"]);
     let report = alpha.fetch("Undelivered");
     assert!(report.contains("5.2.2"), "{report}");
     alpha.send(&beta, "small");
     let small = beta.fetch("small");
     assert!(small.starts_with("X-Folder: INBOX\n"), "{small}");
+}
 
-    // Strangers have nothing brought on, and the real address of who tried is kept.
-    let mut stranger = others(&internet);
-    stranger.args(["relay", &beta.address.to_string(), &beta.domain]);
-    assert_eq!(said(&mut stranger), "refused 54\n");
-    let logs = beta
-        .appliance
-        .get("/api/services/active/mail/logs?limit=1000")
-        .to_string();
-    let address = format!("[{}]", router(beta.address));
-    assert!(logs.contains(&address), "{logs}");
+/// Strangers have nothing brought on, smuggle nothing in, break nothing and guess nothing; the real address of who tried is kept.
+fn strangers_are_refused(post: &Post, internet: &Namespace, stranger: Ipv4Addr) {
+    post.is_met_from(internet, "plain");
+    post.is_met_from(internet, "relay");
+    let denied = format!("from unknown[{stranger}]: 554 5.7.1");
+    assert!(post.logs().contains(&denied), "{}", post.logs());
+
+    post.is_met_from(internet, "smuggle");
+    post.is_met_from(internet, "hostile");
+    post.fetch("after all that");
+    for (name, is_there) in [(OWNER, true), ("ben", false)] {
+        let subjects = post.program_of(name, "subjects", &[]);
+        let has = |subject| subjects.lines().any(|line| line == subject);
+        assert!(!has("smuggled"), "{subjects}");
+        assert_eq!(has("outer 0"), is_there, "{subjects}");
+    }
+
+    post.is_met_from(internet, "guess");
+    let logs = post.logs();
+    for known in [
+        format!("(auth_failed): user=<ben>, method=PLAIN, rip={stranger}"),
+        format!("unknown[{stranger}]: SASL PLAIN authentication failed"),
+    ] {
+        assert!(logs.contains(&known), "{known}: {logs}");
+    }
+    let found = post.appliance.get("/api/logs/search?q=account%3Dben");
+    let known = format!("account=ben address={stranger} service=mail");
+    assert!(found.to_string().contains(&known), "{found}");
+    // Nobody at home has to wait.
+    post.program_of("ben", "subjects", &[]);
 }

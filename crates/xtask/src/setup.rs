@@ -114,6 +114,14 @@ const TOOLS: &[Tool] = &[
         "python3-dnslib",
         "answers for names of an internet in tests",
     ),
+    tool(Need::Test, "swaks", "swaks", "sends mail as others do"),
+    // What swaks needs for TLS. Its module lies where the machine's architecture and the version of Perl say.
+    tool(
+        Need::Test,
+        "/usr/share/doc/libnet-ssleay-perl/copyright",
+        "libnet-ssleay-perl",
+        "lets swaks speak TLS",
+    ),
     tool(
         Need::Test,
         "litmus",
