@@ -14,6 +14,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use cell_testkit::vm::{Forward, Nic};
 use cell_testkit::{Namespace, Request, wait_for};
@@ -34,6 +35,8 @@ const STRANGER: &str = "www.example.net";
 const CABLE: &str = "cable";
 /// MiB of memory: mail has room for a GiB, of which it uses a third, and webmail comes to it.
 const MEMORY: u32 = 2_048;
+/// How long two boxes at once may take to fill and start what they were given: minutes of a processor that they share.
+const STARTS: Duration = Duration::from_secs(3 * BOOTS.as_secs());
 /// MiB that a person may keep, the least there is.
 const QUOTA: u64 = 64;
 
@@ -104,7 +107,7 @@ impl Post {
     fn wait_well(&self, service: &str) {
         let path = format!("/api/services/active/{service}");
         let view = || self.appliance.get(&path)["service"].clone();
-        let well = wait_for(BOOTS, || (view()["state"] == "ok").then_some(()));
+        let well = wait_for(STARTS, || (view()["state"] == "ok").then_some(()));
         assert!(well.is_some(), "{}", view());
     }
 
