@@ -27,6 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::control_socket::ControlSocket;
 use crate::options::{RunOptions, SERVICE_LOGS};
+use crate::roles::cells::CellsProcess;
 use crate::roles::dns::{DnsLink, MdnsLink};
 use crate::roles::fetch::FetchProcess;
 use crate::roles::handing::Hands;
@@ -232,7 +233,8 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         next: reconciler.next.clone(),
         nudge: reconciler.nudge.clone(),
         processes: Arc::new(RoleProcesses(keepers.clone())),
-        mail_check: Arc::new(MailCheckProcess::new(logs)),
+        mail_check: Arc::new(MailCheckProcess::new(Arc::clone(&logs))),
+        calls: Arc::new(CellsProcess::new(logs)),
     });
     let socket = ControlSocket::bind(&options.runtime_dir)?;
 

@@ -2,6 +2,7 @@
 
 use cell_control::change::{Pending, Receipt};
 use cell_control::invite::InviteView;
+use cell_control::link::LinkView;
 use cell_control::mail::MailAliasView;
 use cell_control::passkey::PasskeyView;
 use cell_control::query::Range;
@@ -214,6 +215,13 @@ pub(crate) struct MailAliasAnswer {
 pub(crate) struct PasskeyAnswer {
     /// It.
     pub(crate) passkey: Box<PasskeyView>,
+}
+
+/// Another cell.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LinkAnswer {
+    /// It.
+    pub(crate) cell: LinkView,
 }
 
 /// An invite that was just made.

@@ -18,7 +18,7 @@ mod scope;
 mod table;
 
 pub use field::{Field, Kind};
-pub use operation::{Operation, operations, routes};
+pub use operation::{Operation, operations, pairing_routes, routes};
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,8 @@ use http::Method;
 use serde_json::Value;
 
 use crate::field::{self, Field, Kind};
+use crate::routes::cells;
+use crate::row::{Row, handler};
 use crate::table::rows;
 
 /// What an operation takes, for tests that are generated from it.
@@ -37,12 +39,23 @@ pub struct Operation {
     pub example: Option<Value>,
 }
 
-static ROUTES: LazyLock<Vec<Route>> =
-    LazyLock::new(|| rows().map(crate::row::Row::route).collect());
+static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| rows().map(Row::route).collect());
 
 /// Routes for [`cell_gate::Faces::api`].
 pub fn routes() -> &'static [Route] {
     &ROUTES
+}
+
+static PAIRING_ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    let asked = handler!(cells::pair);
+    let pair = Row::post("/api/cells/peer-sync/pairing", "pair", asked);
+    let pair = pair.is(Access::SignIn, "Another cell comes with an invite.");
+    vec![pair.takes::<Value>("{}").route()]
+});
+
+/// As [`routes`], for the listener that other cells find: nothing else is behind it.
+pub fn pairing_routes() -> &'static [Route] {
+    &PAIRING_ROUTES
 }
 
 /// Every operation, in the order of the table.

@@ -6,7 +6,7 @@ use cell_model::scope::{Area, Scope};
 use crate::row::Row;
 
 /// Areas by what paths start with; the first that fits counts.
-const AREAS: [(&str, Area); 21] = [
+const AREAS: [(&str, Area); 22] = [
     ("/api/openapi.json", Area::Status),
     ("/api/status", Area::Status),
     ("/api/parts", Area::Status),
@@ -19,6 +19,7 @@ const AREAS: [(&str, Area); 21] = [
     ("/api/mail", Area::Mail),
     ("/api/wireguard", Area::Peers),
     ("/api/config", Area::Config),
+    ("/api/cells", Area::Cells),
     ("/api/services", Area::Services),
     ("/api/store", Area::Services),
     ("/api/firmware", Area::Firmware),

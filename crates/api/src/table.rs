@@ -1,5 +1,6 @@
 //! Every operation, one row each. Routes, the OpenAPI description and generated tests come from here.
 
+mod cells;
 mod mail;
 
 use cell_control::action::{
@@ -65,7 +66,7 @@ const BUNDLE_LIMIT: usize = 700 << 20;
 
 /// All of them.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Row> + Clone {
-    ROWS.iter().chain(mail::ROWS)
+    ROWS.iter().chain(mail::ROWS).chain(cells::ROWS)
 }
 
 static ROWS: &[Row] = &[

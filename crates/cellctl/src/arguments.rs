@@ -6,8 +6,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::command::{
-    accounts, app_passwords, audit, firmware, groups, interfaces, logs, mail, parts, passkeys,
-    peers, revisions, services, settings, setup, status, store, tokens,
+    accounts, app_passwords, audit, cells, firmware, groups, interfaces, logs, mail, parts,
+    passkeys, peers, revisions, services, settings, setup, status, store, tokens,
 };
 use crate::core::Core;
 use crate::error::CellctlError;
@@ -67,6 +67,9 @@ enum Command {
     /// Groups of people
     #[command(subcommand)]
     Groups(groups::Command),
+    /// Links to other cells
+    #[command(subcommand)]
+    Cells(cells::Command),
     /// Set a new password for an account; it is read from the terminal, or from standard input
     ResetPassword(accounts::Reset),
     /// Passwords of people's devices, for services
@@ -134,6 +137,7 @@ impl Arguments {
             Command::Accounts(command) => command.perform(&core, &output).await,
             Command::ResetPassword(reset) => reset.perform(&core, &output).await,
             Command::Groups(command) => command.perform(&core, &output).await,
+            Command::Cells(command) => command.perform(&core, &output).await,
             Command::AppPasswords(command) => command.perform(&core, &output).await,
             Command::Passkeys(command) => command.perform(&core, &output).await,
             Command::Tokens(command) => command.perform(&core, &output).await,

@@ -9,23 +9,31 @@
 //!    │◀──────────────────────────────────Reveal │  the nonce itself: both can say the comparison code now
 //! ```
 //!
-//! Join and Reveal are answered by the inviter on one TLS connection whose certificate has the key that the invite names, so
-//! that nobody in between reads or alters them. Whoever stole an invite knows its secret all the same: that is what the
+//! The inviter answers over TLS, with a certificate that the key has issued which the invite names ([`Credentials`]), so that
+//! nobody in between reads or alters what is said. Whoever stole an invite knows its secret all the same: that is what the
 //! [`Code`] is for, which the owners compare. It is over both keys and both nonces, and the joiner is bound to its own before
 //! it sees the other, so that nobody can try nonces until two codes are alike.
 //!
 //! Promises: what [`Invite::open`], [`Inviting`] and [`Joining`] hand out was signed by the cell that it is about, for this very
 //! invite; a message that was altered, is another's, or belongs to another exchange is refused.
-//! Must never: read a clock, a file or the network, make chance, or decide what a cell may claim.
+//! [`call()`] says a message to another cell, in a process without power: what comes back is a stranger's.
+//! Must never: read a clock or a file, make chance, or decide what a cell may claim.
 //! Start reading at [`Invite`], then [`Joining`] and [`Inviting`].
 
+mod call;
 mod code;
 mod error;
+pub mod fake;
 mod invite;
+mod message;
 mod pairing;
 mod proof;
+mod tls;
 
+pub use call::{CallLink, Command, LONGEST, LinkError, PATH, Reply, call};
 pub use code::Code;
 pub use error::CellError;
 pub use invite::{Invite, Offer};
+pub use message::{Answer, Ask, Message, Progress};
 pub use pairing::{Inviting, Join, Joined, Joining, Nonce, Reveal, Welcome};
+pub use tls::{Credentials, CredentialsError};

@@ -3,16 +3,18 @@
 use cell_model::Timestamp;
 use cell_model::account::{Identity, Role};
 use cell_model::mail::DkimKey;
-use cell_model::name::{DnsLabel, ServiceId, Username};
+use cell_model::name::{CellName, DnsLabel, ServiceId, Username};
 use cell_model::secret::{Secret, exposed, exposed_option};
 use cell_model::status::Part;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::api_token::{ApiTokenForm, NewApiToken};
 use crate::app_password::{AppPasswordForm, NewAppPassword, ServiceSignIn};
 use crate::change::present;
 use crate::invite::{AcceptedInvite, InviteForm, NewInvite};
+use crate::link::{LinkCode, LinkForm, LinkInviteForm, LinkView, NewLinkInvite};
 use crate::mail::{MailCheckForm, MailFindingsView};
 use crate::passkey::{OfferedPasskey, PasskeyChallenge, PasskeyForm, PasskeyView, UsedPasskey};
 use crate::second_factor::{NewRecoveryCodes, OfferedSecondFactor};
@@ -117,6 +119,32 @@ pub enum Action {
     RevokeInvite {
         /// As listed.
         id: String,
+    },
+    /// Makes an invite for another cell, with a secret that is shown this once. 409 when there are too many.
+    InviteCell(LinkInviteForm),
+    /// An invite for another cell counts no more.
+    RevokeCellInvite {
+        /// As listed.
+        id: String,
+    },
+    /// Links with the cell that has made an invite. 400 when it is none; 409 when both cannot be linked.
+    LinkCell(Box<LinkForm>),
+    /// Links with a cell that has used an invite of this one's, when the code is right. 403 when it is not.
+    ConfirmLink {
+        /// Which.
+        name: CellName,
+        /// What the other one shows.
+        code: LinkCode,
+    },
+    /// Gives up a link that is not there yet.
+    DropLink {
+        /// Which.
+        name: CellName,
+    },
+    /// What another cell says that uses an invite. Needs no sign-in, but proofs in what it says: see `cell_cells::Message`.
+    Pair {
+        /// The message.
+        message: Value,
     },
     /// Makes the account that somebody was invited to, and opens a session. Needs no sign-in, but the code: 401 when wrong or
     /// over.
@@ -378,6 +406,12 @@ pub enum Outcome {
     ApiTokenAdded(Box<NewApiToken>),
     /// An invite was made.
     Invited(Box<NewInvite>),
+    /// An invite for another cell was made.
+    CellInvited(Box<NewLinkInvite>),
+    /// How far another cell is.
+    CellLinked(Box<LinkView>),
+    /// What another cell is answered.
+    Paired(Value),
     /// Name and app password are right.
     Admitted {
         /// Whose they are.

@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::link::LinkUpdate;
 use crate::mail::MailUpdate;
 use crate::view::PeerView;
 
@@ -80,6 +81,18 @@ pub enum Change {
     RemoveMailAlias {
         /// Which.
         name: LocalPart,
+    },
+    /// What another cell may use here, and whether anything passes.
+    ChangeLink {
+        /// Which.
+        name: CellName,
+        /// What changes.
+        update: LinkUpdate,
+    },
+    /// Another cell goes.
+    RemoveLink {
+        /// Which.
+        name: CellName,
     },
     /// A service is installed, and those that it needs.
     InstallService(ServiceForm),

@@ -14,6 +14,7 @@ pub mod channel;
 pub mod csv;
 pub mod fake;
 pub mod invite;
+pub mod link;
 pub mod mail;
 pub mod passkey;
 pub mod query;

@@ -1,7 +1,7 @@
 //! Questions to the core, each with the answer that belongs to it.
 
 use cell_model::mail::DkimKey;
-use cell_model::name::{PeerName, ServiceId, Username};
+use cell_model::name::{CellName, PeerName, ServiceId, Username};
 use cell_model::secret::{Secret, exposed};
 use cell_model::status::Part;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::api_token::ApiTokenView;
 use crate::app_password::AppPasswordView;
 use crate::invite::{InviteView, InvitedView};
+use crate::link::{LinkInviteView, LinkView};
 use crate::mail::{
     MailFindingsView, MailRecordsView, MailTable, MailView, OwnMailView, PersonView,
 };
@@ -110,6 +111,12 @@ questions! {
     Person -> PersonView;
     /// What a table of the mail service says about a key; `None`: nothing. Needs no sign-in, as above.
     MailLookup -> Option<String>;
+    /// Other cells, linked or on the way there; on one page, since there are few.
+    Links -> Page<LinkView>;
+    /// One of them.
+    Link -> LinkView;
+    /// Invites for other cells that count, the oldest first; on one page.
+    LinkInvites -> Page<LinkInviteView>;
     /// Invites that count, the oldest first; on one page, since there are few.
     Invites -> Page<InviteView>;
     /// What a code invites to. Needs no sign-in; 401 when it is wrong or over.
@@ -323,6 +330,21 @@ pub struct MailLookup {
     /// What is looked for.
     pub key: String,
 }
+
+/// See [`Query::Links`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Links;
+
+/// See [`Query::Link`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Link {
+    /// Which.
+    pub name: CellName,
+}
+
+/// See [`Query::LinkInvites`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LinkInvites;
 
 /// See [`Query::Invites`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -59,6 +59,7 @@ impl Core {
                 accepted,
                 user_agent,
             } => self.accept_invite(caller, accepted, &user_agent).await,
+            Action::Pair { message } => self.pair(caller, message).await,
             Action::ChallengePasskey => self.challenge_passkey(caller),
             Action::SignInWithPasskey { used, user_agent } => {
                 self.sign_in_with_passkey(caller, &used, &user_agent).await
@@ -87,6 +88,7 @@ impl Core {
             | Action::ChallengePasskey
             | Action::SignInWithPasskey { .. }
             | Action::CheckSetupCode { .. }
+            | Action::Pair { .. }
             | Action::CheckAppPassword(_) => self.act_as_stranger(caller, action).await,
             Action::Reauthenticate { password } => {
                 self.reauthenticate(identity, caller, password).await
@@ -114,6 +116,13 @@ impl Core {
                     .await
             }
             Action::Invite(form) => self.invite(identity, caller, form).await,
+            Action::InviteCell(form) => self.invite_cell(identity, caller, &form).await,
+            Action::RevokeCellInvite { id } => self.revoke_cell_invite(identity, caller, &id).await,
+            Action::LinkCell(form) => self.link_cell(identity, caller, &form).await,
+            Action::ConfirmLink { name, code } => {
+                self.confirm_link(identity, caller, &name, &code).await
+            }
+            Action::DropLink { name } => self.drop_link(identity, caller, &name).await,
             Action::RevokeInvite { id } => self.revoke_invite(identity, caller, &id).await,
             Action::AddApiToken(form) => self.add_api_token(identity, caller, form).await,
             Action::RemoveApiToken { id } => self.remove_api_token(identity, caller, &id).await,
@@ -204,6 +213,11 @@ fn keeps_something(action: &Action) -> bool {
             | Action::RemoveAccount { .. }
             | Action::Invite(_)
             | Action::RevokeInvite { .. }
+            | Action::InviteCell(_)
+            | Action::RevokeCellInvite { .. }
+            | Action::LinkCell(_)
+            | Action::ConfirmLink { .. }
+            | Action::DropLink { .. }
             | Action::AddApiToken(_)
             | Action::RemoveApiToken { .. }
             | Action::AddAppPassword(_)
@@ -224,6 +238,7 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
         | Action::SignInWithPasskey { .. }
         | Action::CheckSetupCode { .. }
         | Action::CheckAppPassword(_)
+        | Action::Pair { .. }
         | Action::TestPart { .. }
         | Action::CheckFirmware => {
             return None;
@@ -246,6 +261,11 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
         Action::ChangeAccount { username, .. } => ("account.change", Some(username.to_string())),
         Action::Invite(form) => ("invite.add", Some(form.username.to_string())),
         Action::RevokeInvite { .. } => ("invite.remove", None),
+        Action::InviteCell(_) => ("cell.invite.add", None),
+        Action::RevokeCellInvite { .. } => ("cell.invite.remove", None),
+        Action::LinkCell(_) => ("cell.link.add", None),
+        Action::ConfirmLink { name, .. } => ("cell.link.confirm", Some(name.to_string())),
+        Action::DropLink { name } => ("cell.link.drop", Some(name.to_string())),
         Action::AddApiToken(_) => ("api_token.add", None),
         Action::RemoveApiToken { .. } => ("api_token.remove", None),
         Action::RemoveAccount { username } => ("account.remove", Some(username.to_string())),

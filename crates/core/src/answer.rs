@@ -108,6 +108,9 @@ impl Core {
                 } = query;
                 Answer::MailLookup(self.mail_lookup(&service, table, &key)?)
             }
+            Query::Links(_) => Answer::Links(self.links().await?),
+            Query::Link(query) => Answer::Link(self.link(&query.name).await?),
+            Query::LinkInvites(_) => Answer::LinkInvites(self.link_invites()),
             Query::Invites(_) => Answer::Invites(self.invites()),
             Query::Invited(query) => Answer::Invited(self.invited(query.code.expose())?),
             Query::Passkeys(query) => {

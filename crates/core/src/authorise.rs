@@ -184,6 +184,9 @@ pub(crate) fn needs_to_ask(query: &Query) -> Option<Needs> {
         Query::Mail(_) | Query::MailRecords(_) | Query::DkimKeys(_) | Query::MailFindings(_) => {
             Needs::scoped(Helper, Area::Mail.read())
         }
+        Query::Links(_) | Query::Link(_) | Query::LinkInvites(_) => {
+            Needs::scoped(Helper, Area::Cells.read())
+        }
         Query::TrialLog(_) => Needs::scoped(Admin, Area::Firmware.read()),
         Query::Firmware(_) => Needs::scoped(Helper, Area::Firmware.read()),
         Query::Status(_) | Query::Network(_) | Query::PartDetail(_) => {
@@ -225,6 +228,9 @@ pub(crate) fn needs_to_change(change: &Change) -> Needs {
         Change::Mail(_) | Change::PutMailAlias { .. } | Change::RemoveMailAlias { .. } => {
             Needs::scoped(Role::Admin, Area::Mail.write())
         }
+        Change::ChangeLink { .. } | Change::RemoveLink { .. } => {
+            Needs::scoped(Role::Admin, Area::Cells.write())
+        }
         Change::InstallService(_)
         | Change::UpdateService { .. }
         | Change::ChangeService { .. }
@@ -242,6 +248,7 @@ pub(crate) fn needs_to_act(action: &Action) -> Option<Needs> {
         | Action::ChallengePasskey
         | Action::SignInWithPasskey { .. }
         | Action::CheckSetupCode { .. }
+        | Action::Pair { .. }
         | Action::CheckAppPassword(_) => return None,
         Action::OfferSecondFactor
         | Action::AddSecondFactor { .. }
@@ -258,7 +265,14 @@ pub(crate) fn needs_to_act(action: &Action) -> Option<Needs> {
         | Action::SignOut
         | Action::RevokeSession { .. }
         | Action::ChangePassword(_) => Needs::person(Member),
-        Action::ResetPassword(_) | Action::Invite(_) => Needs::person(Admin),
+        Action::ResetPassword(_)
+        | Action::Invite(_)
+        | Action::InviteCell(_)
+        | Action::LinkCell(_)
+        | Action::ConfirmLink { .. } => Needs::person(Admin),
+        Action::RevokeCellInvite { .. } | Action::DropLink { .. } => {
+            Needs::scoped(Admin, Area::Cells.write())
+        }
         Action::AddAccount(_) | Action::ChangeAccount { .. } | Action::RemoveAccount { .. } => {
             Needs::person(Owner)
         }
@@ -294,6 +308,9 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::AddAppPassword(_)
         | Action::AddApiToken(_)
         | Action::Invite(_)
+        | Action::InviteCell(_)
+        | Action::LinkCell(_)
+        | Action::ConfirmLink { .. }
         | Action::ChangeAccount { .. }
         | Action::OfferSecondFactor
         | Action::AddSecondFactor { .. }
@@ -315,6 +332,9 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::SignInWithPasskey { .. }
         | Action::ReauthenticateWithPasskey(_)
         | Action::RevokeInvite { .. }
+        | Action::RevokeCellInvite { .. }
+        | Action::DropLink { .. }
+        | Action::Pair { .. }
         | Action::RemoveApiToken { .. }
         | Action::RemoveAppPassword { .. }
         | Action::Reauthenticate { .. }

@@ -373,6 +373,7 @@ impl Core {
                 revision: current.revision,
                 config: Some(Arc::new(undone)),
                 keys: Arc::new(keys),
+                pairing: current.pairing,
             },
             ca,
         })

@@ -11,7 +11,7 @@ use cell_model::key::PublicKey;
 use cell_model::name::PeerName;
 use cell_model::{Timestamp, status::WireGuardPeerStatus};
 use cell_wireguard::client::ClientFile;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::edit::EditedPeer;
 
@@ -40,7 +40,9 @@ pub(crate) fn receipt(sources: &Sources<'_>, edited: &EditedPeer) -> Option<Peer
         allowed_ips: if peer.full_tunnel {
             vec![Ipv4Net::default().into(), Ipv6Net::default().into()]
         } else {
-            vec![IpNet::V4(config.vpn.subnet), IpNet::V6(config.vpn.subnet6)]
+            let links = config.links.iter();
+            let links = links.flat_map(|link| link.claims.vpn.networks());
+            config.vpn.networks().into_iter().chain(links).collect()
         },
         endpoint,
         keepalive: Some(ClientFile::KEEPALIVE),

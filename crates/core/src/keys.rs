@@ -123,7 +123,7 @@ pub(crate) fn open_text(
     Ok(Some(Secret::new(text.to_owned())))
 }
 
-fn open_bytes(
+pub(crate) fn open_bytes(
     store: &Store,
     sealer: &Sealer,
     name: &str,

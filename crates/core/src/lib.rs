@@ -24,6 +24,7 @@ mod file;
 mod firmware;
 mod invite;
 mod keys;
+mod links;
 mod logs;
 mod mail;
 mod open;
@@ -119,6 +120,8 @@ pub struct Core {
     /// What they answered last.
     asked: Mutex<sources::Asked>,
     mail_look: mail::check::MailLook,
+    links: Mutex<links::Links>,
+    link_work: links::LinkWork,
     logs: Arc<LogBuffer>,
     clock: fn() -> Timestamp,
     /// How long a risky change waits for its confirmation.
@@ -152,6 +155,7 @@ impl Core {
             self.keep_snapshots();
             self.keep_last_used();
             self.keep_services_told();
+            self.keep_links();
             self.keep_dkim_keys();
             self.keep_looking_for_dkim_keys();
             self.keep_up_to_date();

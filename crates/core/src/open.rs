@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::documents::{self, DocumentError};
 use crate::keys::{self, KeyError};
+use crate::links::Links;
 use crate::people::{People, PeopleError};
 use crate::{Core, LogBuffer, Settings, confirmation, seed};
 
@@ -83,6 +84,7 @@ impl Core {
         seeded.put_into(&mut settings.options.initial.network);
         let code = seed::setup_code(&store, &sealer)?;
         let people = People::load(&store, desired.config.is_none(), code)?;
+        let links = Links::load(&store)?;
         let core = Self {
             settings,
             proposed_name: seeded.cell_name,
@@ -104,6 +106,8 @@ impl Core {
             refreshing: Default::default(),
             asked: Default::default(),
             mail_look: Default::default(),
+            links: Mutex::new(links),
+            link_work: Default::default(),
             logs,
             clock,
             confirm_within,
@@ -153,6 +157,7 @@ pub(crate) fn stored(store: &Store, sealer: &Sealer) -> Result<Desired, OpenErro
         revision,
         config: Some(Arc::new(config)),
         keys: Arc::new(keys),
+        pairing: None,
     })
 }
 

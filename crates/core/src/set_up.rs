@@ -87,6 +87,7 @@ impl Core {
             revision,
             config: Some(Arc::new(config)),
             keys: Arc::new(keys),
+            pairing: None,
         });
         drop(writer);
         self.wait_until_tried(revision).await;

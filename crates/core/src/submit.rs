@@ -303,6 +303,7 @@ impl Core {
             revision,
             config: Some(Arc::new(edit.config.clone())),
             keys: Arc::new(keys),
+            pairing: current.pairing.clone(),
         });
         Ok(revision)
     }
@@ -434,6 +435,7 @@ impl Core {
                 serial,
                 proxy_image: proxy_image.as_ref(),
                 opened_after: Duration::ZERO,
+                pairing: None,
             })
         };
         let steps = diff(
@@ -522,6 +524,8 @@ fn event_of(change: &Change, identity: &Identity, caller: &Caller) -> AuditEvent
         Change::Mail(_) => ("mail.change", Some("mail".to_owned())),
         Change::PutMailAlias { name, .. } => ("mail.alias.put", Some(name.to_string())),
         Change::RemoveMailAlias { name } => ("mail.alias.remove", Some(name.to_string())),
+        Change::ChangeLink { name, .. } => ("cell.link.change", Some(name.to_string())),
+        Change::RemoveLink { name } => ("cell.link.remove", Some(name.to_string())),
         Change::InstallService(form) => ("service.install", Some(form.id.to_string())),
         Change::UpdateService { id } => ("service.update", Some(id.to_string())),
         Change::ChangeService { id, .. } => ("service.change", Some(id.to_string())),

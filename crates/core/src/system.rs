@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cell_cells::CallLink;
 use cell_mail_check::MailCheckLink;
 use cell_model::status::Part;
 use cell_reconcile::{NextsStatus, Nudge, Parts, Published, ServicesStatus};
@@ -24,6 +25,8 @@ pub struct System {
     pub processes: Arc<dyn Processes>,
     /// Who looks at mail as others see it.
     pub mail_check: Arc<dyn MailCheckLink>,
+    /// Says messages to other cells.
+    pub calls: Arc<dyn CallLink>,
 }
 
 /// Parts that run as processes of their own.

@@ -205,6 +205,9 @@ mod tests {
                 made: Vec::new(),
             }),
             upstreams: Vec::new(),
+            forwards: BTreeMap::new(),
+            withheld: BTreeSet::new(),
+            guests: BTreeSet::new(),
         }
     }
 

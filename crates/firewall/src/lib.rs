@@ -10,7 +10,7 @@
 //! - What is not allowed by a rule is dropped. [`Phase::Closed`] rules name interfaces
 //!   only by text, so they load before any interface exists.
 //! - What leaves the sets stops at once, established flows included: devices are checked against the sets before
-//!   connection tracking may wave a packet through.
+//!   connection tracking may wave a packet through, and other cells against what they were given.
 //! - Rules outlive the process: nothing ties the table to whoever loaded it.
 //!
 //! # What it must never do
@@ -153,6 +153,7 @@ pub fn closed_boot_spec(wan: InterfaceName, lan: Option<InterfaceName>) -> Firew
         peers: BTreeMap::new(),
         services: BTreeSet::new(),
         containers: FirewallContainers::default(),
+        links: Vec::new(),
     }
 }
 

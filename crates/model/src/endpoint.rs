@@ -35,6 +35,9 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The port that boxes have their VPN at where nothing else is said.
+    pub const PORT: u16 = 51820;
+
     /// The endpoint as a client's file has it, with the given port when none is set.
     pub fn with_port(&self, default: u16) -> String {
         let port = self.port.unwrap_or(default);

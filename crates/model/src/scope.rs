@@ -16,6 +16,8 @@ pub enum Area {
     Config,
     /// Devices, and what people have of the box.
     Peers,
+    /// Links to other cells.
+    Cells,
     /// Services, and where they come from.
     Services,
     /// Mail: addresses, and how it leaves the box.
@@ -55,10 +57,11 @@ pub struct ScopeError;
 
 impl Area {
     /// Every area, in the order shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Status,
         Self::Config,
         Self::Peers,
+        Self::Cells,
         Self::Services,
         Self::Mail,
         Self::Firmware,
@@ -73,6 +76,7 @@ impl Area {
             Self::Status => "status",
             Self::Config => "config",
             Self::Peers => "peers",
+            Self::Cells => "cells",
             Self::Services => "services",
             Self::Mail => "mail",
             Self::Firmware => "firmware",

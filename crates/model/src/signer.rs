@@ -21,6 +21,14 @@ impl SignerKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The key itself (RFC 8032 section 5.1.5).
+    pub fn to_bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        let decoded = HEXLOWER_PERMISSIVE.decode_mut(self.0.as_bytes(), &mut bytes);
+        decoded.expect("it has 64 digits");
+        bytes
+    }
 }
 
 impl FromStr for SignerKey {

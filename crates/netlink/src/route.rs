@@ -16,6 +16,10 @@ use crate::{Netlink, NetlinkError, socket};
 /// The number of the table that is used where no rule says otherwise (`RT_TABLE_MAIN`).
 pub const MAIN_TABLE: u32 = 254;
 
+/// Who says to have added [own routes](Netlink::own_routes) (`rtm_protocol`). Neither the kernel (`RTPROT_*`,
+/// linux/rtnetlink.h) nor iproute2 (`rt_protos`) knows a program of this number.
+const OWN: Rtprot = Rtprot::UnrecognizedConst(206);
+
 /// A unicast route by way of one interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -32,6 +36,17 @@ pub struct Route {
 }
 
 impl Route {
+    /// A route to a network on the wire of an interface.
+    pub fn on_wire(interface: InterfaceName, destination: IpNet) -> Self {
+        Self {
+            destination,
+            gateway: None,
+            interface,
+            metric: 0,
+            table: MAIN_TABLE,
+        }
+    }
+
     /// The IPv4 default route by way of a neighbour, preferred over any other.
     pub fn default_v4(interface: InterfaceName, gateway: Ipv4Addr) -> Self {
         Self {
@@ -53,6 +68,17 @@ impl Netlink {
     /// Unicast routes of the main table, IPv4 then IPv6. Left out: routes over several next hops, and those by way of
     /// interfaces that [`Netlink::links`] leaves out.
     pub async fn routes(&self) -> Result<Vec<Route>, NetlinkError> {
+        self.routes_of(|_| true).await
+    }
+
+    /// Those of them that [`Netlink::add_own_route`] has added, by way of one interface.
+    pub async fn own_routes(&self, interface: &InterfaceName) -> Result<Vec<Route>, NetlinkError> {
+        let mut routes = self.routes_of(|origin| origin == OWN).await?;
+        routes.retain(|route| route.interface == *interface);
+        Ok(routes)
+    }
+
+    async fn routes_of(&self, is_meant: fn(Rtprot) -> bool) -> Result<Vec<Route>, NetlinkError> {
         let names = self.names().await?;
         let mut routes = Vec::new();
         for family in [RtAddrFamily::Inet, RtAddrFamily::Inet6] {
@@ -64,15 +90,25 @@ impl Netlink {
                 }
                 other => other?,
             };
-            routes.extend(parts.iter().filter_map(|part| read(part, &names)));
+            let parts = parts.iter().filter(|part| is_meant(*part.rtm_protocol()));
+            routes.extend(parts.filter_map(|part| read(part, &names)));
         }
         Ok(routes)
     }
 
     /// Adds a route beside the existing ones.
     pub async fn add_route(&self, route: &Route) -> Result<(), NetlinkError> {
+        self.add_route_of(route, Rtprot::Static).await
+    }
+
+    /// As [`Netlink::add_route`], for a route that is found again among [`Netlink::own_routes`].
+    pub async fn add_own_route(&self, route: &Route) -> Result<(), NetlinkError> {
+        self.add_route_of(route, OWN).await
+    }
+
+    async fn add_route_of(&self, route: &Route, origin: Rtprot) -> Result<(), NetlinkError> {
         let attempt = format!("add route {}", describe(route));
-        let request = self.message(route, Rtprot::Static).await?;
+        let request = self.message(route, origin).await?;
         let flags = NlmF::CREATE | NlmF::EXCL;
         let result = socket::change(&attempt, Rtm::Newroute, flags, request).await;
         settled(result, &[Errno::EXIST])
@@ -89,8 +125,17 @@ impl Netlink {
     /// Removes a route, whoever added it. With metric 0, the preferred one of those that are the same but for the
     /// metric.
     pub async fn remove_route(&self, route: &Route) -> Result<(), NetlinkError> {
+        self.remove_route_of(route, Rtprot::Unspec).await
+    }
+
+    /// Removes a route if it is one of [`Netlink::own_routes`].
+    pub async fn remove_own_route(&self, route: &Route) -> Result<(), NetlinkError> {
+        self.remove_route_of(route, OWN).await
+    }
+
+    async fn remove_route_of(&self, route: &Route, origin: Rtprot) -> Result<(), NetlinkError> {
         let attempt = format!("remove route {}", describe(route));
-        let request = match self.message(route, Rtprot::Unspec).await {
+        let request = match self.message(route, origin).await {
             // Its routes went with it.
             Err(NetlinkError::NoInterface(_)) => return Ok(()),
             other => other?,

@@ -250,6 +250,35 @@ fn routes_are_added_listed_and_removed() {
 }
 
 #[test]
+fn own_routes_are_told_from_those_of_others() {
+    let namespace = wired();
+    ip(&namespace, "addr add 192.168.7.1/24 dev left");
+    let networks = ["10.1.0.0/16", "fd00:1::/64"].map(net);
+    let others = ["10.2.0.0/16", "fd00:2::/64"].map(net);
+    for network in others {
+        ip(&namespace, &format!("route add {network} dev left"));
+    }
+    inside(&namespace, async |netlink| {
+        let route = |network| Route::on_wire(name("left"), network);
+        for network in networks {
+            netlink.add_own_route(&route(network)).await.unwrap();
+        }
+        let own = netlink.own_routes(&name("left")).await.unwrap();
+        let found: Vec<IpNet> = own.iter().map(|route| route.destination).collect();
+        assert_eq!(found, networks);
+        assert_eq!(netlink.own_routes(&name("right")).await.unwrap(), []);
+        for route in own.iter().chain(&others.map(route)) {
+            netlink.remove_own_route(route).await.unwrap();
+        }
+        assert_eq!(netlink.own_routes(&name("left")).await.unwrap(), []);
+        let left = netlink.routes().await.unwrap();
+        for other in others {
+            assert!(left.iter().any(|route| route.destination == other));
+        }
+    });
+}
+
+#[test]
 fn route_somebody_else_added_is_removed() {
     let namespace = wired();
     ip(&namespace, "addr add 192.168.7.1/24 dev left");

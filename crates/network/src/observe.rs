@@ -65,6 +65,7 @@ pub(crate) async fn facts(
         interfaces: interfaces(listing.links, listing.addresses),
         dhcp,
         found_as: None,
+        endpoints: BTreeMap::new(),
     })
 }
 

@@ -139,6 +139,7 @@ impl Cell {
             serial: 0,
             proxy_image: None,
             opened_after: Duration::ZERO,
+            pairing: None,
         });
         let spec = spec.network;
         self.network

@@ -211,6 +211,7 @@ fn same_but_peers(one: &FirewallSpec, other: &FirewallSpec) -> bool {
         peers: _,
         services,
         containers,
+        links,
     } = one;
     *phase == other.phase
         && *wan == other.wan
@@ -222,6 +223,7 @@ fn same_but_peers(one: &FirewallSpec, other: &FirewallSpec) -> bool {
         && *dns_port == other.dns_port
         && *services == other.services
         && *containers == other.containers
+        && *links == other.links
 }
 
 fn wireguard(
@@ -253,6 +255,7 @@ fn same_interface(one: &WireGuardSpec, other: &WireGuardSpec) -> bool {
         listen_port,
         mtu,
         addresses,
+        routes,
         peers: _,
     } = one;
     *interface == other.interface
@@ -260,6 +263,7 @@ fn same_interface(one: &WireGuardSpec, other: &WireGuardSpec) -> bool {
         && *listen_port == other.listen_port
         && *mtu == other.mtu
         && *addresses == other.addresses
+        && *routes == other.routes
 }
 
 fn dns(applied: Option<&DnsSpec>, spec: &Arc<DnsSpec>) -> Option<DnsStep> {
@@ -267,9 +271,7 @@ fn dns(applied: Option<&DnsSpec>, spec: &Arc<DnsSpec>) -> Option<DnsStep> {
     let Some(applied) = applied else {
         return replace();
     };
-    let same_server = applied.listen == spec.listen
-        && applied.allow == spec.allow
-        && applied.upstreams == spec.upstreams;
+    let same_server = same_but_zone(applied, spec);
     match (&applied.zone, &spec.zone) {
         (None, None) if same_server => None,
         (Some(before), Some(after)) if same_server && same_but_names(before, after) => {
@@ -282,6 +284,24 @@ fn dns(applied: Option<&DnsSpec>, spec: &Arc<DnsSpec>) -> Option<DnsStep> {
         }
         _ => replace(),
     }
+}
+
+fn same_but_zone(one: &DnsSpec, other: &DnsSpec) -> bool {
+    let DnsSpec {
+        listen,
+        allow,
+        zone: _,
+        upstreams,
+        forwards,
+        withheld,
+        guests,
+    } = one;
+    *listen == other.listen
+        && *allow == other.allow
+        && *upstreams == other.upstreams
+        && *forwards == other.forwards
+        && *withheld == other.withheld
+        && *guests == other.guests
 }
 
 /// The serial follows the content, so it does not count as content.

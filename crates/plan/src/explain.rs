@@ -1,6 +1,6 @@
 //! Steps in words, for a person who is about to say yes.
 
-use cell_model::spec::{InterfaceSpec, NetworkSpec, Phase};
+use cell_model::spec::{InterfaceSpec, NetworkSpec, Phase, WireGuardSpec};
 use cell_model::step::{DnsStep, FirewallStep, Step, WireGuardStep};
 
 /// One sentence a step.
@@ -19,7 +19,7 @@ fn sentence(step: &Step) -> String {
                 };
                 format!(
                     "Replace the firewall's rules ({}{open}).",
-                    devices(spec.peers.len())
+                    with_cells(spec.peers.len(), spec.links.len())
                 )
             }
         },
@@ -38,7 +38,7 @@ fn sentence(step: &Step) -> String {
             format!(
                 "Set up the VPN interface {} with {}.",
                 spec.interface,
-                devices(spec.peers.len())
+                peers(spec)
             )
         }
         Step::WireGuard(WireGuardStep::PatchPeers { remove, set }) => {
@@ -126,6 +126,25 @@ pub fn devices(number: usize) -> String {
     count(number, "device", "devices")
 }
 
+/// The peers of the VPN, in words.
+pub fn peers(spec: &WireGuardSpec) -> String {
+    let peers = spec.peers.values();
+    let cells = peers.filter(|peer| peer.is_network()).count();
+    with_cells(spec.peers.len() - cells, cells)
+}
+
+/// So many devices and other cells, in words.
+pub fn with_cells(number: usize, cells: usize) -> String {
+    match cells {
+        0 => devices(number),
+        cells => format!(
+            "{} and {}",
+            devices(number),
+            count(cells, "other cell", "other cells")
+        ),
+    }
+}
+
 /// So many of something, in words.
 pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
@@ -167,6 +186,20 @@ mod tests {
         assert_eq!(words.len(), 9);
         assert_eq!(words[6], "Be found at home as hut.local.");
         assert_eq!(words[1], "Set up the VPN interface wg0 with 0 devices.");
+    }
+
+    #[test]
+    fn other_cell_is_not_counted_as_a_device() {
+        let mut sample = Sample::two_armed();
+        sample.add_peer("phone", 2);
+        sample.add_link("cabin", 40);
+        let words = explain(&diff(&Applied::default(), &resolve(&sample.input())));
+        let with = "1 device and 1 other cell";
+        assert_eq!(
+            words[1],
+            format!("Set up the VPN interface wg0 with {with}.")
+        );
+        assert!(words[5].contains(with), "{}", words[5]);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 pub mod diff;
 pub mod explain;
+mod links;
 pub mod lint;
 pub mod mail;
 pub mod resolve;

@@ -1,5 +1,6 @@
 //! What is wrong or risky about a config, before it is made so.
 
+pub mod links;
 mod publish;
 
 use cell_model::config::{AddressingConfig, AddressingError, Config, RecordData};
@@ -65,6 +66,7 @@ pub fn check(
         })?;
     }
     check_services(config, facts, vpn_interface)?;
+    links::check(config)?;
     check_records(config)
 }
 

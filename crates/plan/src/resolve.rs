@@ -15,11 +15,12 @@ use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName, ServiceId};
 use cell_model::secret::Secret;
 use cell_model::spec::{
     BoxSpec, DhcpSpec, DnsSpec, FirewallContainers, FirewallSpec, FirewallVpn, HTTPS_PORT,
-    InterfaceSpec, LeafSpec, MdnsSpec, NetworkSpec, OwnAddresses, PeerAccess, Phase, WebSpec,
-    WireGuardPeerSpec, WireGuardSpec, ZoneRecord, ZoneSpec,
+    InterfaceSpec, LeafSpec, MdnsSpec, NetworkSpec, OwnAddresses, PairingSpec, PeerAccess, Phase,
+    WebSpec, WireGuardPeerSpec, WireGuardSpec, ZoneRecord, ZoneSpec,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use crate::links;
 use crate::mail::{self, MailNames};
 use crate::services::{self, Front, Services};
 
@@ -45,6 +46,17 @@ pub struct Input<'a> {
     pub proxy_image: Option<&'a ImageRef>,
     /// Since boot: connections to the reverse proxy of before are to end.
     pub opened_after: Duration,
+    /// What other cells know this one by, while one of them may come with an invite.
+    pub pairing: Option<&'a Pairing>,
+}
+
+/// The certificate by which other cells know this one, and its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pairing {
+    /// The certificate, DER.
+    pub chain_der: Vec<Vec<u8>>,
+    /// Its key, PKCS #8 DER.
+    pub key_der: Secret<Vec<u8>>,
 }
 
 /// Keys the config speaks of. They live sealed in the store, not in the config.
@@ -108,7 +120,7 @@ fn services(input: &Input<'_>, home: &Home) -> Services {
             .sources
             .iter()
             .copied()
-            .chain(vpn_networks(config))
+            .chain(config.vpn.networks())
             .collect(),
         opened_after: input.opened_after,
     });
@@ -121,14 +133,11 @@ fn services(input: &Input<'_>, home: &Home) -> Services {
     services
 }
 
-fn vpn_networks(config: &Config) -> [IpNet; 2] {
-    [config.vpn.subnet.into(), config.vpn.subnet6.into()]
-}
-
-/// The packet filter before anything else is up: closed, without devices.
+/// The packet filter before anything else is up: closed, without devices and other cells.
 pub fn closed(input: &Input<'_>) -> FirewallSpec {
     FirewallSpec {
         phase: Phase::Closed,
+        links: Vec::new(),
         ..firewall(input, &Home::of(input), &[], &Services::default())
     }
 }
@@ -208,6 +217,7 @@ fn firewall(
             subnet: config.vpn.subnet,
             subnet6: config.vpn.subnet6,
             listen_port: input.options.wireguard_port,
+            pairing: input.pairing.is_some(),
         }),
         local_sources: home.sources.clone(),
         admin_ports: BTreeSet::from([input.options.admin_port()]),
@@ -219,6 +229,9 @@ fn firewall(
             .collect(),
         services: services.behind.clone(),
         containers: containers(input, services),
+        links: input
+            .config
+            .map_or_else(Vec::new, |config| links::firewall(config, services)),
     }
 }
 
@@ -335,9 +348,10 @@ fn wireguard(input: &Input<'_>, peers: &[(&PeerName, &PeerConfig)]) -> Option<Wi
         listen_port: input.options.wireguard_port,
         mtu: MTU,
         addresses: BTreeSet::from(own),
-        peers: peers
-            .iter()
-            .map(|(name, peer)| {
+        routes: links::routes(config),
+        peers: links::peers(config, input.facts)
+            .map(|(key, peer)| (key, Arc::new(peer)))
+            .chain(peers.iter().map(|(name, peer)| {
                 let spec = WireGuardPeerSpec {
                     preshared_key: input
                         .keys
@@ -352,7 +366,7 @@ fn wireguard(input: &Input<'_>, peers: &[(&PeerName, &PeerConfig)]) -> Option<Wi
                     keepalive: None,
                 };
                 (peer.public_key, Arc::new(spec))
-            })
+            }))
             .collect(),
     })
 }
@@ -366,7 +380,7 @@ fn dns(
     let listen = home.addresses.iter().chain(&home.vpn);
     let vpn_sources: BTreeSet<IpNet> = input
         .config
-        .map_or_else(BTreeSet::new, |config| vpn_networks(config).into());
+        .map_or_else(BTreeSet::new, |config| config.vpn.networks().into());
     let own_sources = home.addresses.iter().copied().map(IpNet::from);
     let loopback: [IpNet; 2] = [
         Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into(),
@@ -415,6 +429,9 @@ fn dns(
             records: config.dns.records.clone(),
             made: mail_records(config, input.keys, services),
         }),
+        forwards: input.config.map(links::forwards).unwrap_or_default(),
+        withheld: input.config.map(links::withheld).unwrap_or_default(),
+        guests: input.config.map(links::networks).unwrap_or_default(),
     }
 }
 
@@ -456,7 +473,29 @@ fn web(input: &Input<'_>, home: &Home) -> WebSpec {
             .into_iter()
             .chain(local_names(input))
             .collect(),
+        pairing: pairing(input),
     }
+}
+
+/// Where other cells are listened to: on TCP with the number of the VPN's port, on every address of the box beside the VPN.
+fn pairing(input: &Input<'_>) -> Option<PairingSpec> {
+    let pairing = input.pairing.filter(|_| input.config.is_some())?;
+    let options = input.options;
+    let sides = [Some(&options.wan), options.lan.as_ref()];
+    let networks = sides.into_iter().flatten();
+    let addresses =
+        networks.flat_map(|side| input.facts.addresses(side).map(|network| network.addr()));
+    let usable = addresses.filter(|address| match address {
+        IpAddr::V4(address) => !address.is_link_local() && !address.is_loopback(),
+        IpAddr::V6(address) => !address.is_unicast_link_local() && !address.is_loopback(),
+    });
+    Some(PairingSpec {
+        listen: usable
+            .map(|address| SocketAddr::new(address, options.wireguard_port))
+            .collect(),
+        chain_der: pairing.chain_der.clone(),
+        key_der: pairing.key_der.clone(),
+    })
 }
 
 fn mdns(input: &Input<'_>, home: &Home) -> Option<MdnsSpec> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use cell_model::Timestamp;
 use cell_model::config::{
-    CellConfig, Config, DnsConfig, DomainConfig, DomainMode, NetworkConfig, PeerConfig,
-    UpdatesConfig, VpnConfig,
+    CellConfig, Claims, Config, DnsConfig, DomainConfig, DomainMode, LinkConfig, NetworkConfig,
+    PeerConfig, UpdatesConfig, VpnConfig,
 };
 use cell_model::facts::{InterfaceFacts, NetworkFacts, StartOptions};
 use cell_model::key::{PrivateKey, PublicKey};
@@ -60,6 +60,7 @@ impl Sample {
             serial: self.serial,
             proxy_image: None,
             opened_after: std::time::Duration::ZERO,
+            pairing: None,
         }
     }
 
@@ -94,6 +95,33 @@ impl Sample {
             reinstall_needed: false,
         };
         config.peers.insert(name.parse().unwrap(), Arc::new(peer));
+    }
+
+    /// A link with the cell that has this name, and networks that follow from a number.
+    pub(crate) fn add_link(&mut self, name: &str, number: u8) {
+        let claims = Claims {
+            name: name.parse().unwrap(),
+            identity: "ab".repeat(32).parse().unwrap(),
+            wireguard_key: PublicKey::from_bytes([number; 32]),
+            endpoints: Vec::new(),
+            domain: format!("{name}.lan").parse().unwrap(),
+            vpn: VpnConfig {
+                subnet: format!("10.{number}.0.0/24").parse().unwrap(),
+                subnet6: format!("fd00:{number}::/64").parse().unwrap(),
+            },
+        };
+        let link = LinkConfig {
+            claims,
+            services: Default::default(),
+            paused: false,
+            created_at: self.now,
+        };
+        self.config.as_mut().unwrap().links.push(Arc::new(link));
+    }
+
+    pub(crate) fn change_link(&mut self, number: usize, change: impl FnOnce(&mut LinkConfig)) {
+        let config = self.config.as_mut().unwrap();
+        change(Arc::make_mut(&mut config.links[number]));
     }
 
     pub(crate) fn change_peer(&mut self, name: &str, change: impl FnOnce(&mut PeerConfig)) {

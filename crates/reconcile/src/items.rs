@@ -7,7 +7,7 @@ use cell_model::name::DnsLabel;
 use cell_model::spec::{BoxSpec, MdnsSpec, NetworkSpec};
 use cell_model::status::{ItemStatus, Part, State};
 use cell_model::step::Step;
-use cell_plan::explain::{count, devices};
+use cell_plan::explain::{count, peers, with_cells};
 use ipnet::Ipv4Net;
 
 /// One line a part.
@@ -74,13 +74,13 @@ pub(crate) fn detail(part: Part, spec: &BoxSpec) -> String {
     match part {
         Part::Firewall => format!(
             "Open for {}; everything else is dropped.",
-            devices(spec.firewall.peers.len())
+            with_cells(spec.firewall.peers.len(), spec.firewall.links.len())
         ),
         Part::Network => addresses(&spec.network),
         Part::Wireguard => spec.wireguard.as_ref().map_or_else(
             || "There is no VPN before setup.".to_owned(),
             |wireguard| {
-                let (port, peers) = (wireguard.listen_port, devices(wireguard.peers.len()));
+                let (port, peers) = (wireguard.listen_port, peers(wireguard));
                 format!("{} on UDP port {port} knows {peers}.", wireguard.interface)
             },
         ),

@@ -38,7 +38,7 @@ use cell_model::spec::BoxSpec;
 use cell_model::status::{ItemStatus, Part};
 use cell_network::Network;
 use cell_packages::Library;
-use cell_plan::resolve::Keys;
+use cell_plan::resolve::{Keys, Pairing};
 use cell_vault::Vault;
 use cell_wireguard::WireGuard;
 use tokio::sync::{mpsc, watch};
@@ -99,6 +99,8 @@ pub struct Desired {
     pub config: Option<Arc<Config>>,
     /// Keys the config speaks of.
     pub keys: Arc<Keys>,
+    /// What other cells know this one by, while one of them may come with an invite.
+    pub pairing: Option<Arc<Pairing>>,
 }
 
 /// What the system is.

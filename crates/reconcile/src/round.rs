@@ -10,7 +10,7 @@ use cell_model::container::ImageRef;
 use cell_model::facts::{NetworkFacts, StartOptions};
 use cell_model::name::{DnsLabel, ServiceId};
 use cell_model::problem::chain;
-use cell_model::spec::BoxSpec;
+use cell_model::spec::{BoxSpec, WireGuardSpec};
 use cell_model::status::{MdnsStatus, Part, State};
 use cell_model::step::{FirewallStep, Step, WireGuardStep};
 use cell_plan::diff::{Applied, diff};
@@ -295,7 +295,7 @@ impl Worker {
             undone.push(Part::Network);
         }
         if let Some(Some(spec)) = &applied.wireguard
-            && !facts.interfaces.contains_key(&spec.interface)
+            && (!facts.interfaces.contains_key(&spec.interface) || !self.leads_on(spec).await)
         {
             undone.push(Part::Wireguard);
         }
@@ -323,6 +323,15 @@ impl Worker {
             tracing::warn!(part = part.as_str(), "it is no longer seen to be as asked");
             self.forget(part);
         }
+    }
+
+    /// Whether packets to other cells find their way. It takes reading all peers, so where there are none it is not asked.
+    async fn leads_on(&self, spec: &Arc<WireGuardSpec>) -> bool {
+        let step = WireGuardStep::Ensure(Arc::clone(spec));
+        spec.routes.is_empty()
+            || limited(PATIENCE, self.parts.wireguard.verify(&step))
+                .await
+                .is_ok()
     }
 
     /// Closes the box before anything else comes up, unless rules are in force that an earlier process left.
@@ -372,6 +381,7 @@ impl Worker {
             serial: self.serial,
             proxy_image: self.proxy_image.as_ref(),
             opened_after: self.opened_after,
+            pairing: desired.pairing.as_deref(),
         }
     }
 

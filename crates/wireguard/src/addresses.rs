@@ -1,10 +1,10 @@
-//! What the interface has beside WireGuard: existence, MTU, addresses.
+//! What the interface has beside WireGuard: existence, MTU, addresses, routes.
 
 use std::collections::BTreeSet;
 
 use cell_model::name::InterfaceName;
 use cell_model::spec::WireGuardSpec;
-use cell_netlink::{Netlink, NetlinkError, Scope};
+use cell_netlink::{Netlink, NetlinkError, Route, Scope};
 use ipnet::IpNet;
 
 use crate::{Mismatch, WireGuardError};
@@ -18,7 +18,8 @@ pub(crate) async fn exists(interface: &InterfaceName) -> Result<bool, NetlinkErr
     }
 }
 
-/// Sets the MTU, exactly the addresses of the spec, and the interface up. What is so already is left alone.
+/// Sets the MTU, exactly the addresses and routes of the spec, and the interface up. What is so already is left alone,
+/// and so are routes that somebody else has added.
 pub(crate) async fn configure(spec: &WireGuardSpec) -> Result<(), NetlinkError> {
     let netlink = Netlink::new();
     let interface = &spec.interface;
@@ -37,10 +38,23 @@ pub(crate) async fn configure(spec: &WireGuardSpec) -> Result<(), NetlinkError> 
     if !link.up {
         netlink.set_up(interface).await?;
     }
+    // The kernel takes routes by way of an interface that is up alone.
+    let routes = netlink.own_routes(interface).await?;
+    for route in &routes {
+        if !spec.routes.contains(&route.destination) {
+            netlink.remove_own_route(route).await?;
+        }
+    }
+    for network in &spec.routes {
+        if !routes.iter().any(|route| route.destination == *network) {
+            let route = Route::on_wire(interface.clone(), *network);
+            netlink.add_own_route(&route).await?;
+        }
+    }
     Ok(())
 }
 
-/// Compares: it is up, has the MTU and exactly the addresses of the spec.
+/// Compares: it is up, has the MTU and exactly the addresses and routes of the spec.
 pub(crate) async fn verify(spec: &WireGuardSpec) -> Result<(), WireGuardError> {
     let link = match Netlink::new().link(&spec.interface).await {
         Err(NetlinkError::NoInterface(_)) => return Err(Mismatch::Missing.into()),
@@ -58,6 +72,14 @@ pub(crate) async fn verify(spec: &WireGuardSpec) -> Result<(), WireGuardError> {
     }
     if present(&spec.interface).await? != spec.addresses {
         return Err(Mismatch::Addresses.into());
+    }
+    let routes = Netlink::new().own_routes(&spec.interface).await?;
+    let routes: BTreeSet<IpNet> = routes.iter().map(|route| route.destination).collect();
+    if let Some(missing) = spec.routes.difference(&routes).next() {
+        return Err(Mismatch::RouteMissing(*missing).into());
+    }
+    if let Some(extra) = routes.difference(&spec.routes).next() {
+        return Err(Mismatch::RoutePresent(*extra).into());
     }
     Ok(())
 }

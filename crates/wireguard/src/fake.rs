@@ -142,6 +142,7 @@ mod tests {
             listen_port: 51820,
             mtu: 1420,
             addresses: BTreeSet::new(),
+            routes: BTreeSet::new(),
             peers: [(key(2).public_key(), peer("10.8.0.2/32"))].into(),
         }))
     }

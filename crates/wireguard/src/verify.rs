@@ -41,6 +41,12 @@ pub enum Mismatch {
     /// Other addresses.
     #[error("it has other addresses")]
     Addresses,
+    /// A route should be there. Another one to the same network keeps it out.
+    #[error("the route to {0} is missing")]
+    RouteMissing(IpNet),
+    /// A route should be gone.
+    #[error("the route to {0} is still there")]
+    RoutePresent(IpNet),
     /// A peer should be there.
     #[error("peer {0} is missing")]
     PeerMissing(PublicKey),
@@ -164,6 +170,7 @@ mod tests {
             listen_port: 51820,
             mtu: 1420,
             addresses: BTreeSet::new(),
+            routes: BTreeSet::new(),
             peers: [(key_2, spec_2.into())].into(),
         };
         assert_eq!(interface(&spec, &status), Ok(()));

@@ -85,6 +85,7 @@ fn home_spec() -> WireGuardSpec {
         addresses: ["10.8.0.1/24", "fd00:8::1/64"]
             .map(|text| text.parse().unwrap())
             .into(),
+        routes: BTreeSet::new(),
         peers: [(phone_key().public_key(), Arc::new(phone))].into(),
     }
 }
@@ -265,6 +266,103 @@ fn interface_that_somebody_removed_comes_back() {
         userspace.verify(&step).await.unwrap();
         let _client = connect(&wire.phone).await;
         assert!(answers(&wire.phone, "10.8.0.1").await);
+    });
+}
+
+/// The box of another cell: our own program too, at the phone's end of the wire.
+fn cabin_spec() -> WireGuardSpec {
+    let home = WireGuardPeerSpec {
+        preshared_key: None,
+        allowed_ips: ["10.8.0.0/24", "fd00:8::/64"]
+            .map(|text| text.parse().unwrap())
+            .into(),
+        endpoint: Some(format!("192.0.2.1:{PORT}").parse().unwrap()),
+        keepalive: Some(25),
+    };
+    WireGuardSpec {
+        private_key: phone_key(),
+        addresses: ["10.40.0.1/24", "fd00:40::1/64"]
+            .map(|text| text.parse().unwrap())
+            .into(),
+        routes: home.allowed_ips.clone(),
+        peers: [(home_key().public_key(), Arc::new(home))].into(),
+        ..home_spec()
+    }
+}
+
+/// Ours, linked with it.
+fn linked_spec() -> WireGuardSpec {
+    let cabin = WireGuardPeerSpec {
+        preshared_key: None,
+        allowed_ips: ["10.40.0.0/24", "fd00:40::/64"]
+            .map(|text| text.parse().unwrap())
+            .into(),
+        endpoint: None,
+        keepalive: Some(25),
+    };
+    WireGuardSpec {
+        routes: cabin.allowed_ips.clone(),
+        peers: [(phone_key().public_key(), Arc::new(cabin))].into(),
+        ..home_spec()
+    }
+}
+
+#[test]
+fn another_cell_is_reached_while_it_is_linked() {
+    let wire = Wire::new();
+    wire.at_home(async {
+        let (_, userspace) = userspace();
+        let step = ensure(linked_spec());
+        userspace.apply(&step).await.unwrap();
+        userspace.verify(&step).await.unwrap();
+        let cabin = wire.phone.clone();
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let other = std::thread::spawn(move || {
+            let work = async {
+                let (_, userspace) = self::userspace();
+                userspace.apply(&ensure(cabin_spec())).await.unwrap();
+                userspace.verify(&ensure(cabin_spec())).await.unwrap();
+                // Its engine runs on this runtime.
+                let wait = tokio::task::spawn_blocking(move || stopped.recv());
+                let _ = wait.await.unwrap();
+            };
+            let runtime = || {
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap()
+            };
+            cabin.run(|| runtime().block_on(work)).unwrap();
+        });
+        assert!(answers(&wire.home, "10.40.0.1").await);
+        assert!(answers(&wire.home, "fd00:40::1").await, "IPv6");
+        let from = "-I 10.40.0.1 10.8.0.1";
+        assert!(answers(&wire.phone, from).await, "the other way");
+
+        // Somebody takes the route away, and has one that is none of ours.
+        wire.home
+            .ip("route del 10.40.0.0/24 dev wg0\nroute add 10.50.0.0/24 dev wg0")
+            .unwrap();
+        assert!(matches!(
+            userspace.verify(&step).await,
+            Err(WireGuardError::Mismatch(Mismatch::RouteMissing(_)))
+        ));
+        for _ in 0..2 {
+            userspace.apply(&step).await.unwrap();
+            userspace.verify(&step).await.unwrap();
+        }
+        assert!(answers(&wire.home, "10.40.0.1").await);
+
+        let alone = ensure(home_spec());
+        assert!(userspace.verify(&alone).await.is_err());
+        userspace.apply(&alone).await.unwrap();
+        userspace.verify(&alone).await.unwrap();
+        let routes = wire.home.command("ip").arg("route").output().unwrap();
+        let routes = String::from_utf8(routes.stdout).unwrap();
+        assert!(!routes.contains("10.40.0.0/24"), "{routes}");
+        assert!(routes.contains("10.50.0.0/24"), "{routes}");
+        drop(stop);
+        other.join().unwrap();
     });
 }
 

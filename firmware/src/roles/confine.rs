@@ -104,7 +104,8 @@ pub(crate) fn confine(role: Role) -> Result<(), Box<dyn Error>> {
     restrict_calls(role)
 }
 
-/// No files at all; no TCP but what the name server asks upstream, what is fetched, and mail servers that are greeted.
+/// No files at all; no TCP but what the name server asks upstream, what is fetched, mail servers that are greeted, and other
+/// cells.
 fn restrict_files(role: Role) -> Result<(), Box<dyn Error>> {
     let abi = ABI::V6;
     let mut rules = Ruleset::default()
@@ -112,7 +113,10 @@ fn restrict_files(role: Role) -> Result<(), Box<dyn Error>> {
         .handle_access(AccessFs::from_all(abi))?
         .handle_access(AccessNet::BindTcp)?
         .scope(Scope::from_all(abi))?;
-    if !matches!(role, Role::Dns | Role::Fetch | Role::MailCheck) {
+    if !matches!(
+        role,
+        Role::Dns | Role::Fetch | Role::MailCheck | Role::Cells
+    ) {
         rules = rules.handle_access(AccessNet::ConnectTcp)?;
     }
     let status = rules.create()?.restrict_self()?;
@@ -135,7 +139,7 @@ fn restrict_calls(role: Role) -> Result<(), Box<dyn Error>> {
     );
     allowed.insert(libc::SYS_ioctl, vec![argument(1, libc::FIONBIO)?]);
     match role {
-        Role::Dns | Role::Fetch | Role::MailCheck => {
+        Role::Dns | Role::Fetch | Role::MailCheck | Role::Cells => {
             // To ask servers, over UDP and TCP.
             for call in [libc::SYS_bind, libc::SYS_connect] {
                 allowed.insert(call, Vec::new());

@@ -1,6 +1,7 @@
 //! Processes without power: what faces the network is the same binary, started anew as a user of its own, without
 //! rights, with its sockets handed in over the channel it has as standard input.
 
+pub(crate) mod cells;
 mod confine;
 pub(crate) mod dns;
 pub(crate) mod fetch;
@@ -44,6 +45,8 @@ pub(crate) enum Role {
     Fetch,
     /// Looks at mail as others see it.
     MailCheck,
+    /// Calls another cell.
+    Cells,
 }
 
 impl Role {
@@ -55,6 +58,7 @@ impl Role {
             Self::Wireguard => "wireguard",
             Self::Fetch => "fetch",
             Self::MailCheck => "mail-check",
+            Self::Cells => "cells",
         }
     }
 
@@ -64,7 +68,7 @@ impl Role {
             Self::Dns => &[Part::Dns, Part::Mdns],
             Self::Web => &[Part::Web],
             Self::Wireguard => &[Part::Wireguard],
-            Self::Fetch | Self::MailCheck => &[],
+            Self::Fetch | Self::MailCheck | Self::Cells => &[],
         }
     }
 
@@ -77,6 +81,7 @@ impl Role {
             Self::Wireguard => 60803,
             Self::Fetch => 60805,
             Self::MailCheck => 60806,
+            Self::Cells => 60807,
         }
     }
 }
@@ -103,6 +108,7 @@ pub(crate) fn run(role: Role, log_level: LogLevel) -> Result<(), Box<dyn Error>>
             Role::Wireguard => wireguard::serve(stream, log).await,
             Role::Fetch => fetch::serve(stream, log).await,
             Role::MailCheck => mail_check::serve(stream, log).await,
+            Role::Cells => cells::serve(stream, log).await,
         }
         Ok(())
     })

@@ -14,7 +14,7 @@ use cell_control::remote::Remote;
 use cell_gate::{Faces, Gate};
 use cell_model::name::{CellName, ServiceId};
 use cell_model::secret::{Secret, exposed};
-use cell_model::spec::WebSpec;
+use cell_model::spec::{PairingSpec, WebSpec};
 use cell_reconcile::{AdminListener, ListenerError};
 use cell_vault::{CellVault, Vault};
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,8 @@ struct Serve {
     services: Vec<AskingService>,
     /// Set where there is a reverse proxy; its two sockets come last.
     proxy: Option<Asked>,
+    /// Set while other cells may come; its sockets are before all others.
+    pairing: Option<PairingSpec>,
 }
 
 /// How a service is answered that asks who somebody is.
@@ -85,6 +87,8 @@ pub(crate) struct ProcessListener {
 struct Wanted {
     spec: Option<WebSpec>,
     sockets: BTreeMap<SocketAddr, TcpListener>,
+    /// Where other cells come.
+    pairing: BTreeMap<SocketAddr, TcpListener>,
     /// Where the reverse proxy gets to.
     proxy: Option<(Asked, ProxySockets)>,
     /// Where services get to.
@@ -192,8 +196,12 @@ impl ProcessListener {
                 })
                 .collect(),
             proxy: wanted.proxy.as_ref().map(|(asked, _)| asked.clone()),
+            pairing: spec.pairing.as_ref().map(|pairing| PairingSpec {
+                listen: wanted.pairing.keys().copied().collect(),
+                ..pairing.clone()
+            }),
         };
-        let listening = wanted.sockets.values();
+        let listening = wanted.pairing.values().chain(wanted.sockets.values());
         let listening = listening.map(|socket| socket.try_clone().map(OwnedFd::from));
         let proxy = wanted.proxy.iter();
         let proxy = proxy.flat_map(|(_, sockets)| [&sockets.accounts, &sockets.page]);
@@ -216,27 +224,35 @@ impl ProcessListener {
 impl AdminListener for ProcessListener {
     async fn apply(&self, spec: &WebSpec) -> Result<(), ListenerError> {
         let mut wanted = self.wanted.lock().await;
-        wanted
-            .sockets
-            .retain(|address, _| spec.listen.contains(address));
         let mut failed = Vec::new();
-        for &address in &spec.listen {
-            if wanted.sockets.contains_key(&address) {
-                continue;
-            }
-            match TcpListener::bind(address) {
-                Ok(socket) => {
-                    wanted.sockets.insert(address, socket);
-                }
-                Err(error) => failed.push(format!("{address} ({error})")),
-            }
-        }
+        bind(&mut wanted.sockets, &spec.listen, &mut failed);
+        let pairing = spec.pairing.as_ref().map(|pairing| &pairing.listen);
+        let none = BTreeSet::new();
+        bind(&mut wanted.pairing, pairing.unwrap_or(&none), &mut failed);
         wanted.spec = Some(spec.clone());
         self.hand_over(&wanted).await?;
         if failed.is_empty() {
             Ok(())
         } else {
             Err(ListenerError::Bind(failed.join(", ")))
+        }
+    }
+}
+
+/// Has sockets for exactly these addresses, but for those that fail.
+fn bind(
+    sockets: &mut BTreeMap<SocketAddr, TcpListener>,
+    listen: &BTreeSet<SocketAddr>,
+    failed: &mut Vec<String>,
+) {
+    sockets.retain(|address, _| listen.contains(address));
+    for &address in listen {
+        if sockets.contains_key(&address) {
+            continue;
+        }
+        match TcpListener::bind(address) {
+            Ok(socket) => drop(sockets.insert(address, socket)),
+            Err(error) => failed.push(format!("{address} ({error})")),
         }
     }
 }
@@ -263,6 +279,8 @@ pub(super) async fn serve(stream: UnixStream, log: RoleLog) -> Result<(), Box<dy
 #[derive(Default)]
 struct Server {
     gate: OnceLock<Arc<Gate>>,
+    /// For other cells, who find nothing else behind it.
+    pairing_gate: OnceLock<Arc<Gate>>,
     control: OnceLock<Arc<dyn Control>>,
     hosts: watch::Sender<BTreeSet<String>>,
     serving: Mutex<Serving>,
@@ -274,6 +292,8 @@ struct Serving {
     listeners: BTreeMap<SocketAddr, watch::Sender<bool>>,
     proxy: Option<(Asked, watch::Sender<bool>)>,
     services: BTreeMap<ServiceId, (Asked, watch::Sender<bool>)>,
+    /// What other cells are shown, and where they are listened to.
+    pairing: Option<(PairingSpec, watch::Sender<bool>)>,
 }
 
 impl Server {
@@ -286,6 +306,13 @@ impl Server {
         };
         let control: Arc<dyn Control> = Arc::new(Remote::new(channel));
         let gate = Gate::new(Arc::clone(&control), faces, self.hosts.subscribe())?;
+        let faces = Faces {
+            api: cell_api::pairing_routes(),
+            pages: &[],
+            page_error: cell_webui::error_page,
+        };
+        let pairing = Gate::new(Arc::clone(&control), faces, self.hosts.subscribe())?;
+        let _ = self.pairing_gate.set(Arc::new(pairing));
         let _ = self.gate.set(Arc::new(gate));
         let _ = self.control.set(control);
         Ok(())
@@ -315,6 +342,14 @@ impl Server {
                 };
                 services.push((service, sockets));
             }
+        }
+        let listening = serve
+            .pairing
+            .as_ref()
+            .map_or(0, |pairing| pairing.listen.len());
+        if serve.listen.len() + listening == sockets.len() {
+            let sockets = sockets.drain(..listening).collect();
+            self.listen_to_cells(serve.pairing, sockets).await?;
         }
         if serve.listen.len() != sockets.len() {
             return Err("sockets and addresses do not match".to_owned());
@@ -356,6 +391,36 @@ impl Server {
         }
         self.answer_proxy(&mut serving, proxy);
         self.answer_services(&mut serving, services);
+        Ok(())
+    }
+
+    /// Listens to other cells on these sockets, and on no others from then on.
+    async fn listen_to_cells(&self, wanted: Option<PairingSpec>, sockets: Vec<OwnedFd>) -> Served {
+        let mut serving = self.serving.lock().await;
+        let Some((wanted, gate)) = wanted.zip(self.pairing_gate.get()) else {
+            serving.pairing = None;
+            return Ok(());
+        };
+        let same = |(present, stop): &(PairingSpec, watch::Sender<bool>)| {
+            *present == wanted && !stop.is_closed()
+        };
+        if serving.pairing.as_ref().is_some_and(same) {
+            return Ok(());
+        }
+        let tls = cell_gate::tls_config(wanted.chain_der.clone(), &wanted.key_der)
+            .map_err(|error| error.to_string())?;
+        let (stop, stopped) = watch::channel(false);
+        for socket in sockets {
+            let (_, tls) = watch::channel(Arc::clone(&tls));
+            let (gate, stopped) = (Arc::clone(gate), stopped.clone());
+            tokio::spawn(async move {
+                let served = cell_gate::serve(TcpListener::from(socket), tls, gate, stopped);
+                if let Err(error) = served.await {
+                    tracing::error!(%error, "a listener for other cells broke");
+                }
+            });
+        }
+        serving.pairing = Some((wanted, stop));
         Ok(())
     }
 

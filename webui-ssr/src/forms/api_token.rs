@@ -18,6 +18,8 @@ const SCOPES: &[Choice] = &[
     ("peers:write", "Add, change and remove devices"),
     ("services:read", "See services"),
     ("services:write", "Install, change and remove services"),
+    ("cells:read", "See links to other cells"),
+    ("cells:write", "Change and end links to other cells"),
     ("mail:read", "See addresses and settings of mail"),
     ("mail:write", "Change addresses and keys of mail"),
     ("firmware:read", "See versions of the system"),

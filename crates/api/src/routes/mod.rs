@@ -4,6 +4,7 @@ pub(crate) mod api_tokens;
 pub(crate) mod app_passwords;
 pub(crate) mod audit;
 pub(crate) mod auth;
+pub(crate) mod cells;
 pub(crate) mod config;
 pub(crate) mod firmware;
 pub(crate) mod groups;

@@ -149,7 +149,10 @@ async fn dangerous_operations_want_a_recent_proof_and_no_others_do() {
             "installFirmware",
             "dropFirmware",
             "fetchFirmware",
-            "tryOtherSlot"
+            "tryOtherSlot",
+            "addCell",
+            "addCellInvite",
+            "confirmCell",
         ]
     );
     let described = crate::openapi::document();

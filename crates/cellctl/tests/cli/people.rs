@@ -91,6 +91,34 @@ fn what_lets_somebody_in_is_listed_and_removed() {
 }
 
 #[test]
+fn cells_are_invited_linked_and_given_services() {
+    let daemon = Daemon::ready();
+    let listed = daemon.succeed("cells list");
+    assert!(
+        listed.contains("cabin.cell") && listed.contains("linked"),
+        "{listed}"
+    );
+    daemon.only_call();
+    let invite = daemon.succeed("cells invite --auto-accept --expires-in 600");
+    assert!(invite.starts_with("{\"cell\":"), "{invite}");
+    assert!(
+        matches!(act(&daemon), Action::InviteCell(form) if form.auto_accept && form.expires_in_s == Some(600))
+    );
+    daemon.succeed("cells confirm cabin 123456");
+    assert!(matches!(act(&daemon), Action::ConfirmLink { name, .. } if name.as_str() == "cabin"));
+    daemon.succeed("cells share cabin calendar,files");
+    let Call::Submit(Change::ChangeLink { update, .. }) = daemon.only_call() else {
+        panic!("another call");
+    };
+    assert_eq!(update.services.unwrap().len(), 2);
+    daemon.succeed("cells pause cabin");
+    let Call::Submit(Change::ChangeLink { update, .. }) = daemon.only_call() else {
+        panic!("another call");
+    };
+    assert_eq!((update.services, update.paused), (None, Some(true)));
+}
+
+#[test]
 fn groups_are_listed_set_and_given_services() {
     let daemon = Daemon::ready();
     assert_eq!(

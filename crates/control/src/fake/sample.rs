@@ -24,6 +24,7 @@ use crate::api_token::{ApiTokenForm, ApiTokenView, NewApiToken};
 use crate::app_password::{AppPasswordForm, AppPasswordView, NewAppPassword, ServiceSignIn};
 use crate::change::{Change, OwnPeerChange, PeerReceipt};
 use crate::invite::{InviteForm, InviteView, InvitedView, NewInvite};
+use crate::link::{InviteText, LinkInviteForm, LinkInviteView, LinkState, LinkView, NewLinkInvite};
 use crate::passkey::{OfferedPasskey, PasskeyChallenge, PasskeyView};
 use crate::query::{Answer, Query};
 use crate::second_factor::{NewRecoveryCodes, OfferedSecondFactor};
@@ -220,6 +221,12 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
         Query::OwnMail(_) => Answer::OwnMail(mail::own(role)),
         Query::Person(_) => Answer::Person(mail::person()),
         Query::MailLookup(question) => Answer::MailLookup(mail::look_up(&question)),
+        Query::Links(_) => Answer::Links(page(link())),
+        Query::Link(query) => Answer::Link(LinkView {
+            name: query.name,
+            ..link()
+        }),
+        Query::LinkInvites(_) => Answer::LinkInvites(page(link_invite(false))),
         Query::Invites(_) => Answer::Invites(page(invite(username(Role::Member), Role::Member))),
         Query::Invited(_) => Answer::Invited(InvitedView {
             cell_name: known("home"),
@@ -323,6 +330,51 @@ fn invite(username: Username, role: Role) -> InviteView {
         created_at: NOW,
         expires_at: NOW,
     }
+}
+
+fn link() -> LinkView {
+    LinkView {
+        name: known("cabin"),
+        domain: known("cabin.cell"),
+        vpn_subnet: known("10.40.0.0/24"),
+        vpn_subnet6: known("fd00:40::/64"),
+        identity: known(&"ab".repeat(32)),
+        endpoints: vec![known("cabin.example.org")],
+        state: LinkState::Linked,
+        code: None,
+        detail: None,
+        paused: false,
+        services: [ServiceToggle::Calendar].into(),
+        last_handshake: Some(NOW),
+        created_at: NOW,
+    }
+}
+
+fn link_invite(auto_accept: bool) -> LinkInviteView {
+    LinkInviteView {
+        id: ID.to_owned(),
+        created_by: username(Role::Owner),
+        created_at: NOW,
+        expires_at: NOW,
+        auto_accept,
+        used_by: None,
+    }
+}
+
+/// An invite for another cell as it is made.
+pub(super) fn cell_invited(form: &LinkInviteForm) -> Outcome {
+    Outcome::CellInvited(Box::new(NewLinkInvite {
+        invite: InviteText {
+            cell: "ab".repeat(32),
+            ..InviteText::default()
+        },
+        view: link_invite(form.auto_accept),
+    }))
+}
+
+/// Another cell as it is linked.
+pub(super) fn cell_linked() -> Outcome {
+    Outcome::CellLinked(Box::new(link()))
 }
 
 /// An invite as it is made.

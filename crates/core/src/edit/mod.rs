@@ -2,6 +2,7 @@
 //! it, and words for history and audit.
 
 pub(crate) mod group;
+pub(crate) mod link;
 pub(crate) mod mail;
 pub(crate) mod peer;
 #[cfg(test)]
@@ -83,6 +84,8 @@ pub(crate) fn apply(
         Change::Mail(update) => mail::update(config, update, context),
         Change::PutMailAlias { name, targets } => mail::put_alias(config, name, targets),
         Change::RemoveMailAlias { name } => mail::remove_alias(config, name),
+        Change::ChangeLink { name, update } => link::change(config, name, update),
+        Change::RemoveLink { name } => link::remove(config, name),
         Change::ChangeService { id, update } => services::change(config, id, update),
         Change::RemoveService { id, delete_data } => services::remove(config, id, *delete_data),
         Change::SetUp(_) => Err(already_set_up()),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cell_audit::{AuditQuery, AuditRecord};
 use cell_auth::{Account, PasswordHash, Session, SessionToken};
+use cell_cells::fake::FakeCalls;
 use cell_containers::fake::FakeContainers;
 use cell_control::action::{Action, Outcome};
 use cell_control::caller::{Caller, Credential, now_since_boot};
@@ -54,6 +55,7 @@ pub(super) struct Home {
     pub(super) mdns: Arc<FakeMdns>,
     pub(super) containers: Arc<FakeContainers>,
     pub(super) mail_check: Arc<FakeMailCheck>,
+    pub(super) calls: Arc<FakeCalls>,
     pub(super) reconciler: Reconciler,
 }
 
@@ -117,6 +119,7 @@ impl Home {
             cell_reconcile::start(options(), parts.clone(), core.desired(), Timestamp::now);
         let restarted = Arc::new(Restarted::default());
         let mail_check = Arc::new(FakeMailCheck::new());
+        let calls = Arc::new(FakeCalls::default());
         core.attach(System {
             parts,
             published: reconciler.published.clone(),
@@ -125,6 +128,7 @@ impl Home {
             nudge: reconciler.nudge.clone(),
             processes: Arc::clone(&restarted) as Arc<dyn Processes>,
             mail_check: Arc::clone(&mail_check) as Arc<dyn cell_mail_check::MailCheckLink>,
+            calls: Arc::clone(&calls) as Arc<dyn cell_cells::CallLink>,
         });
         Ok(Self {
             directory,
@@ -135,6 +139,7 @@ impl Home {
             mdns,
             containers,
             mail_check,
+            calls,
             fetch,
             reconciler,
         })

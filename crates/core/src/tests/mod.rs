@@ -11,6 +11,7 @@ mod dkim;
 mod groups;
 mod home;
 mod invites;
+mod links;
 mod mail;
 mod mail_check;
 mod own_peers;

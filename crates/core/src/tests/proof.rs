@@ -9,6 +9,7 @@ use cell_control::api_token::ApiTokenForm;
 use cell_control::app_password::AppPasswordForm;
 use cell_control::caller::Caller;
 use cell_control::invite::InviteForm;
+use cell_control::link::{LinkCode, LinkInviteForm};
 use cell_control::query::{Query, RecentProof};
 use cell_model::account::Role;
 use cell_model::problem::Problem;
@@ -60,6 +61,14 @@ fn dangerous() -> Vec<Action> {
         Action::AddAppPassword(app_password),
         Action::AddApiToken(token),
         Action::Invite(invite),
+        Action::InviteCell(LinkInviteForm::default()),
+        Action::LinkCell(Box::default()),
+        Action::ConfirmLink {
+            name: "cabin".parse().unwrap(),
+            code: LinkCode {
+                code: secret("123456"),
+            },
+        },
         Action::ChangeAccount {
             username: username(),
             update: AccountUpdate::default(),

@@ -11,6 +11,7 @@ use cell_control::app_password::{AppPasswordForm, ServiceSignIn};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, OwnPeerChange, PeerUpdate, ServiceForm, ServiceUpdate};
 use cell_control::invite::{AcceptedInvite, InviteForm};
+use cell_control::link::{LinkCode, LinkInviteForm, LinkUpdate};
 use cell_control::mail::{MailCheckForm, MailTable};
 use cell_control::passkey::{PasskeyForm, UsedPasskey};
 use cell_control::query::*;
@@ -20,6 +21,7 @@ use cell_model::problem::Problem;
 use cell_model::scope::Area;
 use cell_model::secret::Secret;
 use cell_model::status::Part;
+use serde_json::Value;
 
 use super::home::{Home, peer, stranger};
 
@@ -80,7 +82,13 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
             };
             (None, Some(lookup.into()))
         }
-        Query::MailLookup(_) => (None, Some(Invites.into())),
+        Query::MailLookup(_) => (None, Some(Links.into())),
+        Query::Links(_) => {
+            let name = "nowhere".parse().unwrap();
+            (Some(Role::Helper), Some(Link { name }.into()))
+        }
+        Query::Link(_) => (Some(Role::Helper), Some(LinkInvites.into())),
+        Query::LinkInvites(_) => (Some(Role::Helper), Some(Invites.into())),
         Query::Invites(_) => {
             let code = secret();
             (Some(Role::Admin), Some(Invited { code }.into()))
@@ -175,7 +183,15 @@ fn change_row(change: &Change) -> (Option<Role>, Option<Change>) {
             let name = "info".parse().unwrap();
             (Some(Role::Admin), Some(Change::RemoveMailAlias { name }))
         }
-        Change::RemoveMailAlias { .. } => (Some(Role::Admin), None),
+        Change::RemoveMailAlias { .. } => {
+            let (name, update) = ("cabin".parse().unwrap(), LinkUpdate::default());
+            (Some(Role::Admin), Some(Change::ChangeLink { name, update }))
+        }
+        Change::ChangeLink { name, .. } => {
+            let name = name.clone();
+            (Some(Role::Admin), Some(Change::RemoveLink { name }))
+        }
+        Change::RemoveLink { .. } => (Some(Role::Admin), None),
         Change::InstallService(_) => {
             let id = "files".parse().unwrap();
             (Some(Role::Admin), Some(Change::UpdateService { id }))
@@ -314,7 +330,30 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
             let id = String::new();
             (Some(Role::Admin), Some(Action::RevokeInvite { id }))
         }
-        Action::RevokeInvite { .. } => {
+        Action::RevokeInvite { .. } => (
+            Some(Role::Admin),
+            Some(Action::InviteCell(LinkInviteForm::default())),
+        ),
+        Action::InviteCell(_) => {
+            let id = String::new();
+            (Some(Role::Admin), Some(Action::RevokeCellInvite { id }))
+        }
+        Action::RevokeCellInvite { .. } => {
+            (Some(Role::Admin), Some(Action::LinkCell(Box::default())))
+        }
+        Action::LinkCell(_) => {
+            let (name, code) = ("nowhere".parse().unwrap(), LinkCode { code: secret() });
+            (Some(Role::Admin), Some(Action::ConfirmLink { name, code }))
+        }
+        Action::ConfirmLink { name, .. } => {
+            let name = name.clone();
+            (Some(Role::Admin), Some(Action::DropLink { name }))
+        }
+        Action::DropLink { .. } => {
+            let message = Value::Null;
+            (Some(Role::Admin), Some(Action::Pair { message }))
+        }
+        Action::Pair { .. } => {
             let accepted = AcceptedInvite {
                 code: secret(),
                 password: secret(),
@@ -323,7 +362,7 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
                 accepted,
                 user_agent: String::new(),
             };
-            (Some(Role::Admin), Some(accept))
+            (None, Some(accept))
         }
         Action::AcceptInvite { .. } => {
             let form = ApiTokenForm {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
-/// Bytes of one generation. Two of them hold about 16,000 usual answers (some 250 bytes each):
+/// Bytes of one generation of the internet's answers. Two of them hold about 16,000 usual answers (some 250 bytes each):
 /// more than a household asks for within the usual TTLs, and a tenth of the daemon's memory aim.
-const GENERATION_BYTES: usize = 2 * 1024 * 1024;
+pub(super) const GENERATION_BYTES: usize = 2 * 1024 * 1024;
 
 /// What an entry costs beside its key and message: map slot, two allocations, times.
 const ENTRY_OVERHEAD: usize = 112;
@@ -83,14 +83,24 @@ struct Entry {
 
 /// The cache: two generations. New and used entries are in the young one; when it is full it becomes
 /// the old one and what nobody used since is forgotten. That is cheap, and bounded by construction.
-#[derive(Default)]
 pub(crate) struct Cache {
+    generation_bytes: usize,
     young: HashMap<Key, Entry>,
     young_bytes: usize,
     old: HashMap<Key, Entry>,
 }
 
 impl Cache {
+    /// An empty one, whose generations have so many bytes each.
+    pub(crate) fn new(generation_bytes: usize) -> Self {
+        Self {
+            generation_bytes,
+            young: HashMap::new(),
+            young_bytes: 0,
+            old: HashMap::new(),
+        }
+    }
+
     /// The answer, with what is left of its TTLs at `now`.
     pub(crate) fn get(&mut self, key: &Key, now: Instant) -> Option<Remote> {
         if let Some(entry) = self.old.remove(key) {
@@ -138,7 +148,7 @@ impl Cache {
     fn keep(&mut self, key: Key, entry: Entry) {
         let cost = |key: &Key, entry: &Entry| key.0.len() + entry.message.len() + ENTRY_OVERHEAD;
         let bytes = cost(&key, &entry);
-        if self.young_bytes + bytes > GENERATION_BYTES {
+        if self.young_bytes + bytes > self.generation_bytes {
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;
         }
@@ -182,7 +192,7 @@ mod tests {
 
     #[test]
     fn remembered_answer_ages_and_ends() {
-        let (mut cache, now) = (Cache::default(), Instant::now());
+        let (mut cache, now) = (Cache::new(GENERATION_BYTES), Instant::now());
         put(&mut cache, "a.example.", &remote(30), now);
         let later = cache.get(&key("A.Example."), now + Duration::from_secs(10));
         assert_eq!(later.unwrap().answers[0].ttl, 20);
@@ -195,7 +205,7 @@ mod tests {
 
     #[test]
     fn answer_without_a_lifetime_is_not_remembered() {
-        let (mut cache, now) = (Cache::default(), Instant::now());
+        let (mut cache, now) = (Cache::new(GENERATION_BYTES), Instant::now());
         put(&mut cache, "a.example.", &remote(0), now);
         assert!(cache.get(&key("a.example."), now).is_none());
         let bare = Remote {
@@ -209,7 +219,7 @@ mod tests {
 
     #[test]
     fn absence_lives_as_long_as_its_soa_says() {
-        let (mut cache, now) = (Cache::default(), Instant::now());
+        let (mut cache, now) = (Cache::new(GENERATION_BYTES), Instant::now());
         let soa = SOA::new(name("example."), name("h.example."), 1, 1, 1, 1, 60);
         let absent = Remote {
             code: ResponseCode::NXDomain,
@@ -238,7 +248,7 @@ mod tests {
 
     #[test]
     fn cache_stays_within_its_bytes_and_keeps_what_is_used() {
-        let (mut cache, now) = (Cache::default(), Instant::now());
+        let (mut cache, now) = (Cache::new(GENERATION_BYTES), Instant::now());
         put(&mut cache, "used.example.", &remote(600), now);
         for i in 0..40_000 {
             put(&mut cache, &format!("n{i}.example."), &remote(600), now);

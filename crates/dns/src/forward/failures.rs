@@ -34,7 +34,7 @@ impl Failures {
     pub(super) fn put(&mut self, key: Key, error: ForwardError, now: Instant) {
         match error {
             ForwardError::Unreachable | ForwardError::Failed => {}
-            ForwardError::NoUpstream | ForwardError::Busy => return,
+            ForwardError::NoUpstream | ForwardError::Busy | ForwardError::Foreign => return,
         }
         if self.0.len() >= MAX {
             self.0.retain(|_, (_, since)| is_fresh(*since, now));

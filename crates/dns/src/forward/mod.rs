@@ -28,9 +28,23 @@ const PATIENCE: Duration = Duration::from_millis(900);
 /// clients ask again (resolv.conf(5), `timeout`).
 const DEADLINE: Duration = Duration::from_secs(4);
 
-/// Questions on the way at once. Each may hold four sockets (retransmissions), and a process has
-/// 1,024 descriptors by default.
-const MAX_PENDING: usize = 200;
+/// What a forwarder may take up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// Bytes of one of the two generations of answers that are remembered.
+    pub(crate) generation_bytes: usize,
+    /// Questions on the way at once. Each may hold four sockets (retransmissions), and a process has 1,024 descriptors
+    /// by default.
+    pub(crate) pending: usize,
+}
+
+impl Room {
+    /// For all that is not in the house.
+    pub(crate) const INTERNET: Self = Self {
+        generation_bytes: cache::GENERATION_BYTES,
+        pending: 200,
+    };
+}
 
 /// Why there is no answer. The texts are sent to the client (RFC 8914).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +61,9 @@ pub(crate) enum ForwardError {
     /// Too many questions are on the way.
     #[error("too many questions at once")]
     Busy,
+    /// Another cell spoke of what is not its own.
+    #[error("the other cell answered with names or addresses that are not its own")]
+    Foreign,
 }
 
 /// Asks others. Kept while the list of servers stays the same, so the cache outlives other changes.
@@ -60,7 +77,7 @@ pub(crate) struct Forwarder {
 
 impl Forwarder {
     /// A forwarder to these servers, in this order.
-    pub(crate) fn new(addresses: &[SocketAddr]) -> Self {
+    pub(crate) fn new(addresses: &[SocketAddr], room: Room) -> Self {
         let upstreams = addresses
             .iter()
             .filter_map(|address| match Upstream::new(*address, DEADLINE) {
@@ -74,9 +91,9 @@ impl Forwarder {
         Self {
             addresses: addresses.to_vec(),
             upstreams,
-            cache: Mutex::default(),
+            cache: Mutex::new(Cache::new(room.generation_bytes)),
             failures: Mutex::default(),
-            pending: Semaphore::new(MAX_PENDING),
+            pending: Semaphore::new(room.pending),
         }
     }
 

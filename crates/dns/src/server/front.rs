@@ -15,11 +15,12 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use hickory_server::zone_handler::MessageResponseBuilder;
 use tracing::debug;
 
+use super::cells::{Cell, Neighbour};
 use super::response::{self, ExtendedError};
-use super::state::{Current, State};
+use super::state::{Asker, Current, State};
 use crate::forward::cache::{Flags, Remote};
 use crate::forward::{ForwardError, Forwarder};
-use crate::zone::{Answer, Question, Reply, answer};
+use crate::zone::{Answer, Question, Reply, absent, answer, answer_guest};
 
 /// Questions since the start.
 #[derive(Debug, Default)]
@@ -42,7 +43,24 @@ enum Decision {
     /// Send this.
     Reply(Reply, Option<ExtendedError>),
     /// Ask others; what is already known stands before what they say.
-    Forward(Arc<Forwarder>, Query, Reply),
+    Forward(Others, Query, Reply),
+}
+
+/// Who is asked.
+enum Others {
+    /// The owner's servers.
+    Upstreams(Arc<Forwarder>),
+    /// Another cell, for its own names.
+    Cell(Arc<Cell>),
+}
+
+impl Others {
+    async fn resolve(&self, query: &Query, flags: Flags) -> Result<Remote, ForwardError> {
+        match self {
+            Self::Upstreams(forwarder) => forwarder.resolve(query, flags).await,
+            Self::Cell(cell) => cell.resolve(query, flags).await,
+        }
+    }
 }
 
 impl Decision {
@@ -71,9 +89,9 @@ impl RequestHandler for Front {
                 counter.fetch_add(1, Ordering::Relaxed);
                 (reply, error)
             }
-            Decision::Forward(forwarder, query, known) => {
+            Decision::Forward(others, query, known) => {
                 self.counters.forwarded.fetch_add(1, Ordering::Relaxed);
-                forward(&forwarder, request, query, known).await
+                forward(&others, request, query, known).await
             }
         };
         send(request, reply, error.as_ref(), handle).await
@@ -83,7 +101,8 @@ impl RequestHandler for Front {
 /// Decides from the state alone.
 fn decide(state: &State, request: &Request) -> Decision {
     let source = request.src().ip().to_canonical();
-    if !state.allows(source) {
+    let asker = state.asker(source);
+    if asker == Asker::Stranger {
         let error = ExtendedError {
             code: ExtendedError::PROHIBITED,
             text: String::new(),
@@ -113,7 +132,20 @@ fn decide(state: &State, request: &Request) -> Decision {
         }
         _ => {}
     }
-    answer_query(state, query, source, request.metadata.recursion_desired)
+    match asker {
+        Asker::Guest => Decision::Reply(answer_guest(state.zone.as_ref(), question(query)), None),
+        Asker::Own | Asker::Stranger => {
+            answer_query(state, query, source, request.metadata.recursion_desired)
+        }
+    }
+}
+
+fn question(query: &LowerQuery) -> Question<'_> {
+    Question {
+        name: query.name(),
+        asked: query.original().name(),
+        record_type: query.query_type(),
+    }
 }
 
 fn answer_query(
@@ -122,36 +154,47 @@ fn answer_query(
     source: IpAddr,
     recursion_desired: bool,
 ) -> Decision {
-    let question = Question {
-        name: query.name(),
-        asked: query.original().name(),
-        record_type: query.query_type(),
+    let question = question(query);
+    let elsewhere = |others| match question.record_type {
+        // What others asked before is nobody's business: no answers from the cache alone.
+        _ if !recursion_desired => Decision::code(ResponseCode::Refused),
+        // RFC 8482: answers to ANY serve amplification more than anybody's need.
+        RecordType::ANY => Decision::code(ResponseCode::NotImp),
+        _ => Decision::Forward(others, query.original().clone(), Reply::default()),
     };
+    match state.neighbour(question.name) {
+        Some(Neighbour::Asked(cell)) => return elsewhere(Others::Cell(cell)),
+        Some(Neighbour::Withheld(labels)) => {
+            return Decision::Reply(absent(labels, question), None);
+        }
+        None => {}
+    }
     match answer(state.zone.as_ref(), question, source) {
         Answer::Here(mut reply) => match reply.follow.take() {
-            Some(target) if recursion_desired => Decision::Forward(
-                Arc::clone(&state.forwarder),
-                Query::query(target, question.record_type),
-                reply,
-            ),
+            Some(target) if recursion_desired => {
+                follow(state, Query::query(target, question.record_type), reply)
+            }
             _ => Decision::Reply(reply, None),
         },
-        // What others asked before is nobody's business: no answers from the cache alone.
-        Answer::Elsewhere if !recursion_desired => Decision::code(ResponseCode::Refused),
-        // RFC 8482: answers to ANY serve amplification more than anybody's need.
-        Answer::Elsewhere if question.record_type == RecordType::ANY => {
-            Decision::code(ResponseCode::NotImp)
-        }
-        Answer::Elsewhere => Decision::Forward(
-            Arc::clone(&state.forwarder),
-            query.original().clone(),
-            Reply::default(),
-        ),
+        Answer::Elsewhere => elsewhere(Others::Upstreams(Arc::clone(&state.forwarder))),
     }
 }
 
+/// Goes on where an alias leads out of the zone.
+fn follow(state: &State, query: Query, mut reply: Reply) -> Decision {
+    let others = match state.neighbour(&query.name().to_lowercase()) {
+        Some(Neighbour::Asked(cell)) => Others::Cell(cell),
+        Some(Neighbour::Withheld(_)) => {
+            reply.code = ResponseCode::NXDomain;
+            return Decision::Reply(reply, None);
+        }
+        None => Others::Upstreams(Arc::clone(&state.forwarder)),
+    };
+    Decision::Forward(others, query, reply)
+}
+
 async fn forward(
-    forwarder: &Forwarder,
+    others: &Others,
     request: &Request,
     query: Query,
     mut known: Reply,
@@ -163,7 +206,7 @@ async fn forward(
             .is_some_and(|edns| edns.flags().dnssec_ok),
         checking_disabled: request.metadata.checking_disabled,
     };
-    match forwarder.resolve(&query, flags).await {
+    match others.resolve(&query, flags).await {
         Ok(remote) => {
             add(&mut known, remote, &query);
             (known, None)
@@ -174,6 +217,7 @@ async fn forward(
                 ForwardError::NoUpstream | ForwardError::Unreachable | ForwardError::Failed => {
                     ExtendedError::UNREACHABLE
                 }
+                ForwardError::Foreign => ExtendedError::INVALID,
             };
             let error = ExtendedError {
                 code,

@@ -1,6 +1,7 @@
 //! The name server itself. Runs without any right in a process of its own: sockets are handed in,
 //! and nothing but sockets to upstream servers is opened.
 
+mod cells;
 mod front;
 mod response;
 mod state;

@@ -36,6 +36,8 @@ impl ExtendedError {
     pub(super) const PROHIBITED: u16 = 18;
     /// "No reachable authority".
     pub(super) const UNREACHABLE: u16 = 22;
+    /// "Invalid data".
+    pub(super) const INVALID: u16 = 24;
 
     fn option(&self) -> EdnsOption {
         let mut bytes = self.code.to_be_bytes().to_vec();

@@ -5,18 +5,33 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use cell_model::spec::DnsSpec;
 use cell_model::step::DnsStep;
+use hickory_proto::rr::Name;
 use ipnet::IpNet;
 
+use super::cells::{Cells, Neighbour};
 use crate::error::DnsError;
-use crate::forward::Forwarder;
+use crate::forward::{Forwarder, Room};
 use crate::zone::Zone;
 
 /// Everything a question needs.
 #[derive(Clone)]
 pub(super) struct State {
     allow: Arc<[IpNet]>,
+    guests: Arc<[IpNet]>,
     pub(super) zone: Option<Zone>,
+    pub(super) cells: Cells,
     pub(super) forwarder: Arc<Forwarder>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Somebody at home, or with a device of ours.
+    Own,
+    /// Somebody of another cell.
+    Guest,
+    /// Nobody who is answered.
+    Stranger,
 }
 
 impl State {
@@ -24,8 +39,10 @@ impl State {
     fn closed() -> Self {
         Self {
             allow: Arc::new([]),
+            guests: Arc::new([]),
             zone: None,
-            forwarder: Arc::new(Forwarder::new(&[])),
+            cells: Cells::default(),
+            forwarder: Arc::new(Forwarder::new(&[], Room::INTERNET)),
         }
     }
 
@@ -35,18 +52,31 @@ impl State {
         let forwarder = if before.forwarder.addresses() == spec.upstreams {
             Arc::clone(&before.forwarder)
         } else {
-            Arc::new(Forwarder::new(&spec.upstreams))
+            Arc::new(Forwarder::new(&spec.upstreams, Room::INTERNET))
         };
         Ok(Self {
             allow: spec.allow.iter().copied().collect(),
+            guests: spec.guests.iter().copied().collect(),
             zone,
+            cells: Cells::new(spec, &before.cells),
             forwarder,
         })
     }
 
-    /// Whether this source is answered.
-    pub(super) fn allows(&self, source: IpAddr) -> bool {
-        self.allow.iter().any(|net| net.contains(&source))
+    /// The other cell that a name in lower case belongs to, if it is one's. Our own zone comes first.
+    pub(super) fn neighbour(&self, name: &Name) -> Option<Neighbour> {
+        let own = self.zone.as_ref().is_some_and(|zone| zone.holds(name));
+        (!own).then(|| self.cells.find(name)).flatten()
+    }
+
+    /// Who asks from this source. Where networks overlap, the one who is told less.
+    pub(super) fn asker(&self, source: IpAddr) -> Asker {
+        let is_in = |networks: &[IpNet]| networks.iter().any(|net| net.contains(&source));
+        match (is_in(&self.guests), is_in(&self.allow)) {
+            (true, _) => Asker::Guest,
+            (false, true) => Asker::Own,
+            (false, false) => Asker::Stranger,
+        }
     }
 }
 

@@ -81,9 +81,9 @@ impl Reply {
 /// Answers a question from `source`, or says that others have to.
 pub(crate) fn answer(zone: Option<&Zone>, question: Question<'_>, source: IpAddr) -> Answer {
     if let Some(zone) = zone
-        && zone.apex.zone_of(question.name)
+        && zone.holds(question.name)
     {
-        return Answer::Here(in_zone(zone, question, source));
+        return Answer::Here(in_zone(zone, question, Asker::At(source)));
     }
     if let Some(special) = special(question.name) {
         return Answer::Here(in_special(special, question));
@@ -91,6 +91,45 @@ pub(crate) fn answer(zone: Option<&Zone>, question: Question<'_>, source: IpAddr
     Reverse::read(question.name)
         .and_then(|reverse| in_reverse(zone, &reverse, question))
         .map_or(Answer::Elsewhere, Answer::Here)
+}
+
+/// Answers somebody of another cell, and never says that others have to.
+pub(crate) fn answer_guest(zone: Option<&Zone>, question: Question<'_>) -> Reply {
+    let Some(zone) = zone.filter(|zone| zone.holds(question.name)) else {
+        return Reply::code(ResponseCode::Refused);
+    };
+    let mut reply = in_zone(zone, question, Asker::Guest);
+    reply.follow = None;
+    reply
+}
+
+/// Nothing is at a name in lower case, nor at any other in the domain that so many labels of it are.
+pub(crate) fn absent(labels: usize, question: Question<'_>) -> Reply {
+    in_special(Special::Absent(labels), question)
+}
+
+/// Who asks for a name of the zone.
+#[derive(Debug, Clone, Copy)]
+enum Asker {
+    /// Somebody at home, or with a device of ours, from this address.
+    At(IpAddr),
+    /// Somebody of another cell. To them the box is at its addresses in the VPN, and there are no devices, no admin page,
+    /// and no records that the owner has made for the home.
+    Guest,
+}
+
+impl Asker {
+    /// The box's own addresses as they are told.
+    fn own(self, zone: &Zone) -> &BTreeSet<IpAddr> {
+        match self {
+            Self::At(source) => zone.own_for(source),
+            Self::Guest => &zone.own.vpn,
+        }
+    }
+
+    fn is_guest(self) -> bool {
+        matches!(self, Self::Guest)
+    }
 }
 
 /// What is at one name of the zone.
@@ -105,14 +144,14 @@ struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    fn find(zone: &'a Zone, name: &Name, source: IpAddr) -> Option<Self> {
+    fn find(zone: &'a Zone, name: &Name, asker: Asker) -> Option<Self> {
         let mut labels = name.iter();
         let found = zone.made.get(name);
         let made = found.map_or(&[][..], Vec::as_slice);
         match labels.len() - zone.apex.iter().len() {
             0 => Some(Self {
                 apex: true,
-                own: Some(zone.own_for(source)),
+                own: Some(asker.own(zone)),
                 is_service: false,
                 named: &[],
                 records: &[],
@@ -121,13 +160,15 @@ impl<'a> Node<'a> {
             1 => {
                 let label = labels.next()?;
                 let is_service = zone.services.contains(label);
-                let own = is_service || label == DnsLabel::admin().as_str().as_bytes();
-                let named = zone.names.get(label);
-                let records = zone.records.get(label);
+                let at_home = !asker.is_guest();
+                let is_admin = label == DnsLabel::admin().as_str().as_bytes();
+                let own = is_service || (is_admin && at_home);
+                let named = zone.names.get(label).filter(|_| at_home);
+                let records = zone.records.get(label).filter(|_| at_home);
                 let exists = own || named.is_some() || records.is_some() || found.is_some();
                 exists.then(|| Self {
                     apex: false,
-                    own: own.then(|| zone.own_for(source)),
+                    own: own.then(|| asker.own(zone)),
                     is_service,
                     named: named.map_or(&[], |named| named),
                     records: records.map_or(&[], |records| records),
@@ -219,12 +260,12 @@ fn minimal_any() -> RData {
     RData::HINFO(HINFO::new("RFC8482".to_owned(), String::new()))
 }
 
-fn in_zone(zone: &Zone, question: Question<'_>, source: IpAddr) -> Reply {
+fn in_zone(zone: &Zone, question: Question<'_>, asker: Asker) -> Reply {
     let mut reply = Reply::authoritative();
     let mut name = question.name.clone();
     let mut owner = question.asked.clone();
     for _ in 0..=MAX_ALIASES {
-        let Some(node) = Node::find(zone, &name, source) else {
+        let Some(node) = Node::find(zone, &name, asker) else {
             return reply.absent(ResponseCode::NXDomain, zone.soa());
         };
         if node.apex && question.record_type == RecordType::SOA {
@@ -262,9 +303,9 @@ fn in_zone(zone: &Zone, question: Question<'_>, source: IpAddr) -> Reply {
                 .answers
                 .push(Record::from_rdata(owner.clone(), TTL, data));
         }
-        if question.record_type == RecordType::NS {
-            reply.additionals = zone
-                .own_for(source)
+        if question.record_type == RecordType::NS && !asker.is_guest() {
+            reply.additionals = asker
+                .own(zone)
                 .iter()
                 .map(|a| Record::from_rdata(zone.admin.clone(), TTL, RData::from(*a)))
                 .collect();

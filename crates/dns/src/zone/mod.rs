@@ -21,7 +21,7 @@ use ipnet::IpNet;
 
 use made::Made;
 
-pub(crate) use answer::{Answer, Question, Reply, answer};
+pub(crate) use answer::{Answer, Question, Reply, absent, answer, answer_guest};
 
 /// How long others may remember a record, in seconds. Addresses of devices are stable, but a renamed
 /// or re-issued device should be reachable within a minute; answering again costs microseconds.
@@ -131,6 +131,11 @@ impl Zone {
                 self.reverse.remove(&(address, Arc::clone(&key)));
             }
         }
+    }
+
+    /// Whether a name in lower case is in it.
+    pub(crate) fn holds(&self, name: &Name) -> bool {
+        self.apex.zone_of(name)
     }
 
     /// The serial in service.

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on should say so at once, its set-up included"
 )]
 
+mod cells;
 mod conformance;
 mod forwarding;
 mod garbage;

@@ -71,6 +71,9 @@ pub(crate) fn spec(upstreams: &[SocketAddr]) -> DnsSpec {
             made: made(),
         }),
         upstreams: upstreams.to_vec(),
+        forwards: BTreeMap::new(),
+        withheld: BTreeSet::new(),
+        guests: BTreeSet::new(),
     }
 }
 

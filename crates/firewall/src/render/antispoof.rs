@@ -1,4 +1,4 @@
-//! A source belongs to the side it came from, and a device is known.
+//! A source belongs to the side it came from, and a device or another cell is known.
 
 use cell_model::spec::{FirewallSpec, FirewallVpn};
 use ipnet::IpNet;
@@ -6,12 +6,11 @@ use nftables::expr::Expression;
 use nftables::types::{NfChainPolicy, NfChainType, NfHook};
 
 use super::chains::Chains;
-use super::services;
-use super::sets::Group;
 use super::words::{
-    Family, arrives, arrives_not, differs, equals, give_up, is_link_local, name, networks, one_of,
-    prefix, text,
+    Family, arrives, arrives_not, equals, give_up, is_link_local, name, networks, one_of, prefix,
+    text,
 };
+use super::{links, services};
 
 /// Before connection tracking, so that a forged packet leaves no entry there (`NF_IP_PRI_RAW`, linux/netfilter_ipv4.h).
 const RAW: i32 = -300;
@@ -35,15 +34,12 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
                     give_up(),
                 ],
             );
-            chains.rule(
-                "antispoof",
-                [
-                    arrives(name(&vpn.interface)),
-                    differs(family.source(), Group::Peers.reference(family)),
-                    give_up(),
-                ],
-            );
+            let mut unknown = vec![arrives(name(&vpn.interface))];
+            unknown.extend(links::is_stranger(spec, family, Family::source));
+            unknown.push(give_up());
+            chains.rule("antispoof", unknown);
         }
+        links::antispoof(chains, spec, vpn);
     }
     services::antispoof(chains, spec);
     if let Some(lan) = &spec.lan {

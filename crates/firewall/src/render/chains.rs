@@ -5,10 +5,12 @@
 //! prerouting  ports           ports of the box that a container answers
 //! input       input  ─► home    what the home side may ask of the box
 //!                    ├► device  what a device may ask of the box
-//!                    └► service  what a container may ask of the box
+//!                    ├► service  what a container may ask of the box
+//!                    └► link     what another cell may ask of the box
 //! forward     forward ─► device_forward  where a device may go
+//!                    ├► link_forward    where another cell may go
 //!                    └► service_forward  where a container may go
-//! postrouting nat             what leaves by the uplink bears its address
+//! postrouting nat             what leaves by the uplink, or to another cell, bears the box's address
 //! ```
 
 use cell_model::spec::FirewallSpec;
@@ -71,16 +73,16 @@ impl Chains {
         })));
     }
 
-    pub(super) fn rule<const N: usize>(
+    pub(super) fn rule(
         &mut self,
         chain: &'static str,
-        statements: [Statement<'static>; N],
+        statements: impl Into<Vec<Statement<'static>>>,
     ) {
         self.objects.push(add(NfListObject::Rule(Rule {
             family: NfFamily::INet,
             table: TABLE.into(),
             chain: chain.into(),
-            expr: Vec::from(statements).into(),
+            expr: statements.into().into(),
             ..Rule::default()
         })));
     }

@@ -9,16 +9,17 @@ use nftables::expr::Expression;
 use nftables::types::{NfChainPolicy, NfChainType, NfHook};
 
 use super::chains::{Chains, FILTER};
-use super::services;
 use super::sets::Group;
 use super::words::{
     Family, accept, address, arrives, clamp_segment_size, differs, equals, field, give_up, jump,
     leaves, name, networks, one_of, port, state, tcp_opening, together, was_led,
 };
+use super::{links, services};
 
 pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
     if let Some(vpn) = &spec.vpn {
         device_forward(chains, spec, vpn);
+        links::forward(chains, spec);
     }
     services::forward(chains, spec);
     let filter = NfChainType::Filter;
@@ -38,24 +39,22 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
     if let Some(vpn) = &spec.vpn {
         // Ahead of connection tracking's shortcut: a flow ends with the right to it.
         for family in Family::BOTH {
-            chains.rule(
-                "forward",
-                [
-                    leaves(name(&vpn.interface)),
-                    differs(family.destination(), Group::Peers.reference(family)),
-                    give_up(),
-                ],
-            );
-            chains.rule(
-                "forward",
-                [
-                    arrives(name(&spec.wan)),
-                    leaves(name(&vpn.interface)),
-                    differs(family.destination(), Group::Internet.reference(family)),
-                    give_up(),
-                ],
-            );
+            let mut unknown = vec![leaves(name(&vpn.interface))];
+            unknown.extend(links::is_stranger(spec, family, Family::destination));
+            unknown.push(give_up());
+            chains.rule("forward", unknown);
+            let mut uninvited = vec![
+                arrives(name(&spec.wan)),
+                leaves(name(&vpn.interface)),
+                differs(family.destination(), Group::Internet.reference(family)),
+            ];
+            // Of a one-armed box, the home is there too.
+            let links = links::networks(spec, family).filter(|_| spec.lan.is_none());
+            uninvited.extend(links.map(|links| differs(family.destination(), links)));
+            uninvited.push(give_up());
+            chains.rule("forward", uninvited);
         }
+        links::divert(chains, spec, vpn, "forward", "link_forward");
         chains.rule(
             "forward",
             [arrives(name(&vpn.interface)), jump("device_forward")],
@@ -116,6 +115,9 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
             }
         }
     }
+    if let (Some(vpn), Phase::Open) = (&spec.vpn, spec.phase) {
+        links::from_home(chains, spec, vpn);
+    }
     chains.end("forward");
 }
 
@@ -139,6 +141,16 @@ fn device_forward(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
                 accept(),
             ],
         );
+        if let Some(links) = links::networks(spec, family) {
+            chains.rule(
+                CHAIN,
+                [
+                    leaves(name(&vpn.interface)),
+                    equals(family.destination(), links),
+                    accept(),
+                ],
+            );
+        }
         let outside = [Some(&spec.wan), spec.lan.as_ref()];
         chains.rule(
             CHAIN,

@@ -8,10 +8,11 @@ use nftables::expr::Expression;
 use nftables::types::{NfChainPolicy, NfChainType, NfHook};
 
 use super::chains::{Chains, FILTER};
-use super::services;
 use super::words::{
-    Family, accept, arrives, equals, field, jump, name, networks, one_of, port, ports, prefix, text,
+    Family, accept, arrives, arrives_not, equals, field, jump, name, networks, one_of, port, ports,
+    prefix, text,
 };
+use super::{links, services};
 
 const SSH: u16 = 22;
 /// RFC 6762.
@@ -27,9 +28,10 @@ const NEIGHBOUR_HOP_LIMIT: u32 = 255;
 
 pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
     home(chains, spec);
-    if spec.vpn.is_some() {
+    if let Some(vpn) = &spec.vpn {
         chains.chain("device");
         base_services(chains, "device", spec);
+        links::input(chains, spec, vpn);
     }
     services::input(chains, spec);
     let filter = NfChainType::Filter;
@@ -66,6 +68,7 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
         );
     }
     if let Some(vpn) = &spec.vpn {
+        links::divert(chains, spec, vpn, "input", "link");
         chains.rule("input", [arrives(name(&vpn.interface)), jump("device")]);
         if spec.phase == Phase::Open {
             chains.rule(
@@ -75,6 +78,16 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
                     accept(),
                 ],
             );
+            if vpn.pairing {
+                chains.rule(
+                    "input",
+                    [
+                        arrives_not(name(&vpn.interface)),
+                        equals(field("tcp", "dport"), port(vpn.listen_port)),
+                        accept(),
+                    ],
+                );
+            }
         }
     }
     chains.end("input");

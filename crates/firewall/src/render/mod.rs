@@ -4,6 +4,7 @@ mod antispoof;
 mod chains;
 mod forward;
 mod input;
+mod links;
 mod nat;
 mod services;
 mod sets;

@@ -1,4 +1,4 @@
-//! What leaves by the uplink bears its address.
+//! What leaves by the uplink bears its address, and what leaves to another cell that of the VPN.
 
 use std::collections::BTreeSet;
 
@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use nftables::types::{NfChainPolicy, NfChainType, NfHook};
 
 use super::chains::Chains;
+use super::links;
 use super::words::{Family, equals, leaves, masquerade, name, networks};
 
 /// `NF_IP_PRI_NAT_SRC`, linux/netfilter_ipv4.h.
@@ -45,5 +46,8 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
                 ],
             );
         }
+    }
+    if let Some(vpn) = &spec.vpn {
+        links::nat(chains, spec, vpn);
     }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use cell_model::config::ServiceToggle;
 use cell_model::container::Protocol;
 use cell_model::spec::{
-    FirewallContainers, FirewallVpn, FlowSpec, Phase, PortSpec, ServiceAddress,
+    FirewallContainers, FirewallLink, FirewallVpn, FlowSpec, Phase, PortSpec, ServiceAddress,
 };
 use nftables::expr::{Expression, NamedExpression};
 use nftables::schema::Element;
@@ -26,6 +26,7 @@ fn routed(phase: Phase) -> FirewallSpec {
             subnet: "10.9.8.0/24".parse().unwrap(),
             subnet6: "fd09:8::/64".parse().unwrap(),
             listen_port: 51820,
+            pairing: false,
         }),
         local_sources: [
             "192.168.1.0/24",
@@ -55,7 +56,27 @@ fn routed(phase: Phase) -> FirewallSpec {
         }]
         .into(),
         containers: containers(),
+        links: Vec::new(),
     }
+}
+
+/// A cell that was given the mail service, and one that was given nothing.
+fn links() -> Vec<FirewallLink> {
+    let mail = PortSpec {
+        protocol: Protocol::Tcp,
+        port: 993,
+        backend: SocketAddrV4::new(Ipv4Addr::new(172, 20, 0, 2), 993),
+    };
+    [
+        ("10.40.0.0/24", "fd00:40::/64", Some(mail)),
+        ("10.41.0.0/24", "fd00:41::/64", None),
+    ]
+    .map(|(subnet, subnet6, ports)| FirewallLink {
+        subnet: subnet.parse().unwrap(),
+        subnet6: subnet6.parse().unwrap(),
+        ports: ports.into_iter().collect(),
+    })
+    .into()
 }
 
 /// Two services: the first may ask the second and the internet, and a port of the box leads to the second.
@@ -108,6 +129,48 @@ fn closed_one_armed_box_renders_as_recorded() {
 fn box_before_setup_renders_as_recorded() {
     let spec = crate::closed_boot_spec("eth0".parse().unwrap(), None);
     insta::assert_snapshot!(lines(&render_replace(&spec)));
+}
+
+#[test]
+fn linked_router_renders_as_recorded() {
+    let mut spec = routed(Phase::Open);
+    spec.links = links();
+    let before = lines(&render_replace(&routed(Phase::Open)));
+    insta::assert_snapshot!(rules_of(&spec, &routed(Phase::Open)));
+    // What takes the place of a rule of before forbids less than it, to other cells alone.
+    let all = lines(&render_replace(&spec));
+    let gone = before.lines().filter(|line| !all.contains(line));
+    let gone: Vec<&str> = gone.filter(|line| !line.contains("generation")).collect();
+    assert_eq!(gone.len(), 4, "{gone:#?}");
+    assert!(
+        gone.iter()
+            .all(|rule| rule.contains("@peers") && rule.contains("drop"))
+    );
+}
+
+#[test]
+fn closed_box_answers_no_other_cell() {
+    let mut spec = routed(Phase::Closed);
+    spec.links = links();
+    let rules = rules_of(&spec, &routed(Phase::Closed));
+    let asked = rules
+        .lines()
+        .filter(|rule| rule.contains(r#""chain":"link","#));
+    let asked: Vec<&str> = asked.collect();
+    assert_eq!(asked.len(), 1, "{rules}");
+    assert!(asked[0].contains("drop"), "{rules}");
+}
+
+#[test]
+fn home_of_a_one_armed_box_reaches_other_cells_by_the_uplink_it_is_at() {
+    let mut spec = routed(Phase::Open);
+    spec.lan = None;
+    let before = spec.clone();
+    spec.links = links();
+    let rules = rules_of(&spec, &before);
+    let uninvited = rules.lines().find(|rule| rule.contains("@internet4"));
+    let uninvited = uninvited.unwrap_or_else(|| panic!("{rules}"));
+    assert!(uninvited.contains("10.40.0.0"), "{uninvited}");
 }
 
 /// Rules that one spec has and another has not.

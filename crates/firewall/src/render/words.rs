@@ -178,6 +178,16 @@ pub(super) fn was_led() -> Statement<'static> {
     compare(key, Operator::IN, text("dnat"))
 }
 
+/// Goes the way back: what it belongs to was opened from the other side.
+pub(super) fn is_answer() -> Statement<'static> {
+    let key = Expression::Named(NamedExpression::CT(CT {
+        key: "direction".into(),
+        family: None,
+        dir: None,
+    }));
+    equals(key, text("reply"))
+}
+
 /// Opens a TCP connection.
 pub(super) fn tcp_opening() -> Statement<'static> {
     compare(field("tcp", "flags"), Operator::IN, text("syn"))

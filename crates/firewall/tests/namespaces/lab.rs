@@ -73,6 +73,7 @@ pub(crate) fn spec(phase: Phase) -> FirewallSpec {
             subnet: "10.77.0.0/24".parse().unwrap(),
             subnet6: "fd77::/64".parse().unwrap(),
             listen_port: 51820,
+            pairing: false,
         }),
         local_sources: ["192.168.50.0/24", "fd50::/64", "fe80::/10"]
             .map(|net| net.parse().unwrap())
@@ -83,6 +84,7 @@ pub(crate) fn spec(phase: Phase) -> FirewallSpec {
         peers: BTreeMap::new(),
         services: BTreeSet::new(),
         containers: FirewallContainers::default(),
+        links: Vec::new(),
     }
 }
 
@@ -177,6 +179,16 @@ impl Lab {
         self.run(name, &format!("ip route add default via {gateway}"));
     }
 
+    /// Adds somebody of another cell: a namespace of this name at the VPN, with an address out of 10.N.0.0/24 and one out
+    /// of fdN::/64.
+    pub(crate) fn other_cell(&mut self, name: &str, number: u8, at: (Ipv4Addr, Ipv6Addr)) {
+        self.attach_to_vpn(name, at, number);
+        let networks = format!("10.{number}.0.0/24");
+        self.run("cell", &format!("ip route add {networks} dev wg0"));
+        let networks = format!("fd{number}::/64");
+        self.run("cell", &format!("ip -6 route add {networks} dev wg0"));
+    }
+
     /// The packet filter of the cell.
     pub(crate) fn nft(&self) -> Nft {
         Nft::in_namespace(&self.name("cell"))
@@ -262,22 +274,25 @@ impl Lab {
 
     fn device(&mut self, number: u8) {
         let name = format!("device{number}");
-        self.namespace(&name);
-        self.link(&name, &name);
+        self.attach_to_vpn(&name, (device(number), device6(number)), number);
+    }
+
+    fn attach_to_vpn(&mut self, name: &str, (v4, v6): (Ipv4Addr, Ipv6Addr), number: u8) {
+        self.namespace(name);
+        self.link(name, name);
         self.run("cell", &format!("ip link set {name} master wg0"));
-        let (v4, v6) = (device(number), device6(number));
-        self.run(&name, &format!("ip addr add {v4}/32 dev eth0"));
-        self.run(&name, &format!("ip addr add {v6}/128 dev eth0 nodad"));
-        self.run(&name, "ip route add 10.77.0.1/32 dev eth0");
-        self.run(&name, "ip route add default via 10.77.0.1");
-        self.run(&name, "ip -6 route add fd77::1/128 dev eth0");
-        self.run(&name, "ip -6 route add default via fd77::1 dev eth0");
+        self.run(name, &format!("ip addr add {v4}/32 dev eth0"));
+        self.run(name, &format!("ip addr add {v6}/128 dev eth0 nodad"));
+        self.run(name, "ip route add 10.77.0.1/32 dev eth0");
+        self.run(name, "ip route add default via 10.77.0.1");
+        self.run(name, "ip -6 route add fd77::1/128 dev eth0");
+        self.run(name, "ip -6 route add default via fd77::1 dev eth0");
         // WireGuard knows no neighbour discovery, and the filter lets none in.
         let mac = format!("02:00:00:00:01:{number:02x}");
-        self.run(&name, &format!("ip link set eth0 address {mac}"));
+        self.run(name, &format!("ip link set eth0 address {mac}"));
         self.run("cell", &format!("ip neigh add {v6} lladdr {mac} dev wg0"));
         self.run(
-            &name,
+            name,
             "ip neigh add fd77::1 lladdr 02:00:00:00:00:01 dev eth0",
         );
     }

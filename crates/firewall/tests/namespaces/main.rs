@@ -9,4 +9,5 @@
 mod connectivity;
 mod kernel;
 mod lab;
+mod links;
 mod services;

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +133,11 @@ pub struct VpnConfig {
 }
 
 impl VpnConfig {
+    /// Its networks, IPv4 first.
+    pub fn networks(&self) -> [IpNet; 2] {
+        [self.subnet.into(), self.subnet6.into()]
+    }
+
     /// The box's IPv4 address on the VPN.
     pub fn address(&self) -> Ipv4Addr {
         subnet::cell_address(self.subnet)
@@ -163,6 +168,12 @@ impl Config {
     /// The link to a cell of this name, if any.
     pub fn link(&self, name: &CellName) -> Option<&Arc<LinkConfig>> {
         self.links.iter().find(|link| link.claims.name == *name)
+    }
+
+    /// The links that are in use.
+    pub fn open_links(&self) -> impl Iterator<Item = &LinkConfig> {
+        let links = self.links.iter().map(Arc::as_ref);
+        links.filter(|link| !link.paused)
     }
 
     /// The lowest free address for a device, or `None` when the subnet is full.

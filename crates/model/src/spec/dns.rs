@@ -22,6 +22,24 @@ pub struct DnsSpec {
     pub zone: Option<ZoneSpec>,
     /// Servers for everything else, in order.
     pub upstreams: Vec<SocketAddr>,
+    /// Who answers for domains of other cells. Nobody else is asked for names there.
+    #[serde(default)]
+    pub forwards: BTreeMap<Domain, ForwardSpec>,
+    /// Domains of other cells that nobody is asked for now.
+    #[serde(default)]
+    pub withheld: BTreeSet<Domain>,
+    /// Sources in other cells. They are told of the zone's apex and of hosts of services, and of nothing else.
+    #[serde(default)]
+    pub guests: BTreeSet<IpNet>,
+}
+
+/// Who answers for the domain of another cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardSpec {
+    /// Its name server's addresses, in order.
+    pub servers: Vec<SocketAddr>,
+    /// Its networks: it may name no address elsewhere.
+    pub networks: BTreeSet<IpNet>,
 }
 
 /// The cell's zone, answered from memory.

@@ -46,6 +46,20 @@ pub struct FirewallSpec {
     pub services: BTreeSet<ServiceAddress>,
     /// Services in containers.
     pub containers: FirewallContainers,
+    /// Other cells that packets are exchanged with.
+    #[serde(default)]
+    pub links: Vec<FirewallLink>,
+}
+
+/// Another cell, as the packet filter sees it. Its people ask the box for names; all that is not here is closed to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallLink {
+    /// IPv4 network of its VPN: where its people are, its box among them.
+    pub subnet: Ipv4Net,
+    /// IPv6 network of its VPN.
+    pub subnet6: Ipv6Net,
+    /// Ports of the box that lead to a container, for its people.
+    pub ports: BTreeSet<PortSpec>,
 }
 
 /// Services in containers, as the packet filter sees them. Everything that is not here is closed to them, the box too.
@@ -76,6 +90,9 @@ pub struct FirewallVpn {
     pub subnet6: Ipv6Net,
     /// UDP port that answers on every side.
     pub listen_port: u16,
+    /// Whether TCP of the same number is open beside the VPN: another cell may come with an invite.
+    #[serde(default)]
+    pub pairing: bool,
 }
 
 /// What one device may do beyond DNS and the admin page.

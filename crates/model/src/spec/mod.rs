@@ -24,9 +24,9 @@ pub use containers::{
     ContainerSpec, ContainersSpec, HealthSpec, MailSpec, MountSpec, NextSpec, OriginSpec,
     PersonCommandSpec, ProbeSpec, RelaySpec, ServiceSpec, VolumeSpec,
 };
-pub use dns::{DnsSpec, OwnAddresses, ZoneSpec};
+pub use dns::{DnsSpec, ForwardSpec, OwnAddresses, ZoneSpec};
 pub use firewall::{
-    FirewallContainers, FirewallSpec, FirewallVpn, PeerAccess, Phase, ServiceAddress,
+    FirewallContainers, FirewallLink, FirewallSpec, FirewallVpn, PeerAccess, Phase, ServiceAddress,
 };
 pub use mdns::MdnsSpec;
 pub use network::{DhcpSpec, InterfaceSpec, NetworkSpec};
@@ -35,7 +35,7 @@ pub use record::{ZoneData, ZoneRecord};
 pub use services::{
     AnswersSpec, DocumentSpec, FlowSpec, HTTP_PORT, HTTPS_PORT, PortSpec, RouteSpec,
 };
-pub use web::WebSpec;
+pub use web::{PairingSpec, WebSpec};
 pub use wireguard::{WireGuardPeerSpec, WireGuardSpec};
 
 /// The whole box, as it shall be. The large parts are shared, not copied.

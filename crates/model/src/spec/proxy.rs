@@ -53,6 +53,9 @@ pub struct ProxyHostSpec {
     pub public: bool,
     /// Devices that may not use it, by the addresses that their keys prove.
     pub refused: BTreeSet<Ipv4Addr>,
+    /// Networks of other cells whose people may use it, as those at home do.
+    #[serde(default)]
+    pub guests: BTreeSet<IpNet>,
 }
 
 /// The admin page under its names, for people at home and devices.

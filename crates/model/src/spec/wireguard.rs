@@ -24,6 +24,9 @@ pub struct WireGuardSpec {
     pub mtu: u32,
     /// Its own addresses with their prefix lengths.
     pub addresses: BTreeSet<IpNet>,
+    /// Networks of peers that are not on the wire of its addresses: they are reached by this interface.
+    #[serde(default)]
+    pub routes: BTreeSet<IpNet>,
     /// Who may connect, by key.
     pub peers: BTreeMap<PublicKey, Arc<WireGuardPeerSpec>>,
 }
@@ -40,4 +43,12 @@ pub struct WireGuardPeerSpec {
     pub endpoint: Option<SocketAddr>,
     /// Seconds between packets that keep the path open.
     pub keepalive: Option<u16>,
+}
+
+impl WireGuardPeerSpec {
+    /// Whether there are others behind it: it is a box, and not a device.
+    pub fn is_network(&self) -> bool {
+        let mut networks = self.allowed_ips.iter();
+        networks.any(|net| net.prefix_len() < net.max_prefix_len())
+    }
 }

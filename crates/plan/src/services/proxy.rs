@@ -13,6 +13,7 @@ use cell_model::spec::{
 
 use super::ground::Ground;
 use super::{Front, Place, Services, bridge};
+use crate::links;
 
 /// The volume with the socket that Caddy is told by what to answer, and where it is in the container.
 const CONTROL: (&str, &str) = ("control", "/run/caddy");
@@ -146,6 +147,7 @@ fn host(route: &RouteSpec, config: &Config) -> ProxyHostSpec {
         account_header: route.account_header.clone(),
         public: is_published(&route.service, config),
         refused: refused(&route.service, config),
+        guests: links::guests(&route.service, config),
     }
 }
 

@@ -518,3 +518,15 @@ fn no_two_slots_share_an_address_or_an_id() {
     assert!(Ground::of(16_383, large).is_none() && Ground::of(49_152, large).is_none());
     assert_eq!(Ground::of(2_048, pool).map(|ground| ground.network), None);
 }
+
+#[test]
+fn ports_of_a_service_are_for_the_cells_that_were_given_it() {
+    let mut sample = with_ports("mail");
+    sample.add_link("cabin", 40);
+    sample.add_link("boat", 41);
+    sample.change_link(0, |link| link.services = [ServiceToggle::Mail].into());
+    let firewall = resolve_box(&sample.input()).firewall;
+    assert_eq!(firewall.links[0].ports, firewall.containers.ports);
+    assert_eq!(firewall.links[0].ports.len(), 2);
+    assert!(firewall.links[1].ports.is_empty());
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use cell_model::spec::ProxySpec;
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 /// How long requests that are under way may take when something else is loaded: an upload over a slow line.
@@ -82,18 +83,28 @@ pub(super) fn only_for<'a>(names: impl IntoIterator<Item = &'a str>, handle: Vec
 }
 
 /// A route for people at home and devices alone.
-pub(super) fn at_home(mut route: Value, spec: &ProxySpec) -> Value {
-    route["match"][0]["remote_ip"] = home(spec);
+pub(super) fn at_home(route: Value, spec: &ProxySpec) -> Value {
+    from(route, &spec.sources)
+}
+
+/// A route for these networks alone.
+pub(super) fn from(mut route: Value, networks: &BTreeSet<IpNet>) -> Value {
+    route["match"][0]["remote_ip"] = within(networks);
     route
 }
 
-/// Matches clients at home. No list at all would match everybody, so where there is no home it has an address that no
-/// packet is from.
+/// Matches clients at home.
 pub(super) fn home(spec: &ProxySpec) -> Value {
+    within(&spec.sources)
+}
+
+/// Matches clients in these networks. No list at all would match everybody, so where there are none it has an address
+/// that no packet is from.
+pub(super) fn within(networks: &BTreeSet<IpNet>) -> Value {
     const NOWHERE: &str = "0.0.0.0/32";
-    match spec.sources.is_empty() {
+    match networks.is_empty() {
         true => json!({ "ranges": [NOWHERE] }),
-        false => json!({ "ranges": spec.sources }),
+        false => json!({ "ranges": networks }),
     }
 }
 

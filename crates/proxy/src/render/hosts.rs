@@ -4,7 +4,7 @@ use cell_model::name::ServiceId;
 use cell_model::spec::{AnswersSpec, DocumentSpec, ProxyHostSpec, ProxySpec};
 use serde_json::{Value, json};
 
-use super::handlers::{ACCOUNT, at_home, literal, only_for, pass, status};
+use super::handlers::{ACCOUNT, from, literal, only_for, pass, status};
 
 /// In seconds: a service that is updated is rarely away for longer.
 const AGAIN: &str = "30";
@@ -68,7 +68,7 @@ fn named(host: &ProxyHostSpec, spec: &ProxySpec, routes: Vec<Value>) -> Value {
     let route = only_for(names, vec![subroute]);
     match host.public {
         true => route,
-        false => at_home(route, spec),
+        false => from(route, &spec.sources.union(&host.guests).copied().collect()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What Caddy is told, as values. Pure. Names of fields and handlers are those of Caddy 2.11's JSON.
 //!
 //! A name that is not in the spec gets as far as its name: a TLS handshake without a certificate, or the status 421. To
-//! the internet, so does every name that is not public.
+//! the internet, so does every name that is not public, and to another cell every one that is not shared with it either.
 
 mod admin;
 mod handlers;
@@ -13,7 +13,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use cell_model::spec::{HTTPS_PORT, ProxySpec};
+use cell_model::spec::{HTTPS_PORT, ProxyHostSpec, ProxySpec};
 use serde_json::{Value, json};
 
 use self::handlers::{LASTING, at_home, only_for, status};
@@ -85,6 +85,12 @@ fn public_names(spec: &ProxySpec) -> BTreeSet<&str> {
     names.map(|name| name.as_str()).collect()
 }
 
+/// Hosts that people of other cells may know of, and whom none else but those at home may.
+fn shared(spec: &ProxySpec) -> impl Iterator<Item = &ProxyHostSpec> {
+    let hosts = spec.hosts.iter();
+    hosts.filter(|host| !host.public && !host.guests.is_empty())
+}
+
 /// Who comes without TLS is sent to where there is TLS.
 fn plain(spec: &ProxySpec, names: &BTreeSet<&str>) -> Value {
     let port = match spec.outside_https_port {
@@ -104,7 +110,11 @@ fn plain(spec: &ProxySpec, names: &BTreeSet<&str>) -> Value {
         ),
     ];
     let public = public_names(spec);
-    routes.extend((!public.is_empty()).then(|| only_for(public, vec![redirect])));
+    routes.extend((!public.is_empty()).then(|| only_for(public, vec![redirect.clone()])));
+    routes.extend(shared(spec).map(|host| {
+        let names = host.names.iter().map(|name| name.as_str());
+        handlers::from(only_for(names, vec![redirect.clone()]), &host.guests)
+    }));
     routes.push(misdirected());
     server["routes"] = json!(routes);
     server
@@ -126,7 +136,11 @@ fn secure(spec: &ProxySpec, names: &BTreeSet<&str>) -> Value {
     let home = policy(json!({ "sni": names, "remote_ip": handlers::home(spec) }));
     let public = public_names(spec);
     let public = (!public.is_empty()).then(|| policy(json!({ "sni": public })));
-    server["tls_connection_policies"] = [home].into_iter().chain(public).collect();
+    let shared = shared(spec).map(|host| {
+        policy(json!({ "sni": host.names, "remote_ip": handlers::within(&host.guests) }))
+    });
+    let policies = [home].into_iter().chain(public).chain(shared);
+    server["tls_connection_policies"] = policies.collect();
     server
 }
 

@@ -18,6 +18,7 @@ pub(crate) fn spec() -> ProxySpec {
         account_header: Some("X-Remote-User".to_owned()),
         public: true,
         refused: BTreeSet::new(),
+        guests: BTreeSet::new(),
     };
     let wiki = ProxyHostSpec {
         service: "wiki".parse().unwrap(),
@@ -28,6 +29,7 @@ pub(crate) fn spec() -> ProxySpec {
         account_header: None,
         public: false,
         refused: BTreeSet::new(),
+        guests: BTreeSet::new(),
     };
     let updated = ProxyHostSpec {
         service: "photos".parse().unwrap(),

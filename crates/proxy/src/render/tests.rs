@@ -47,6 +47,64 @@ fn nobody_is_at_home_where_there_is_no_home() {
     assert!(text.contains("0.0.0.0/32"), "{text}");
 }
 
+/// What a client of a network is answered by: names it may begin TLS with, and those of routes it is led to.
+fn open_to(config: &Value, network: &str) -> [BTreeSet<String>; 3] {
+    let servers = &config["apps"]["http"]["servers"];
+    let is_open = |matched: &Value| {
+        let ranges = &matched["remote_ip"]["ranges"];
+        ranges
+            .as_array()
+            .is_none_or(|ranges| ranges.iter().any(|range| range == network))
+    };
+    let names = |list: &Value, matched: fn(&Value) -> &Value, key: &str| -> BTreeSet<String> {
+        let all = list.as_array().unwrap().iter().map(matched);
+        let open = all.filter(|matched| matched.get(key).is_some() && is_open(matched));
+        open.flat_map(|matched| matched[key].as_array().unwrap())
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect()
+    };
+    [
+        names(
+            &servers["https"]["tls_connection_policies"],
+            |one| &one["match"],
+            "sni",
+        ),
+        names(&servers["https"]["routes"], |one| &one["match"][0], "host"),
+        names(&servers["http"]["routes"], |one| &one["match"][0], "host"),
+    ]
+}
+
+#[test]
+fn guest_knows_of_what_is_public_and_of_what_is_shared_with_its_cell() {
+    let mut spec = sample::spec();
+    let without = config(&spec, &sample::certificates());
+    spec.hosts[1].guests = ["10.40.0.0/24", "10.41.0.0/24"]
+        .map(|net| net.parse().unwrap())
+        .into();
+    spec.hosts[2].guests = ["10.41.0.0/24".parse().unwrap()].into();
+    let config = config(&spec, &sample::certificates());
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let public: BTreeSet<String> = set(&["calendar.home.example", "autoconfig.home.example"]);
+    let wiki: BTreeSet<String> = set(&["wiki.home.example", "notes.home.example"]);
+    let photos: BTreeSet<String> = set(&["photos.home.example"]);
+    for (network, shared) in [
+        ("10.40.0.0/24", wiki.clone()),
+        ("10.41.0.0/24", &wiki | &photos),
+        ("10.42.0.0/24", BTreeSet::new()),
+    ] {
+        let all = &public | &shared;
+        assert_eq!(
+            open_to(&config, network),
+            [(); 3].map(|()| all.clone()),
+            "{network}"
+        );
+    }
+    for network in ["192.168.1.0/24", "10.42.0.0/24"] {
+        assert_eq!(open_to(&config, network), open_to(&without, network));
+    }
+    assert_eq!(open_to(&config, "192.168.1.0/24")[1].len(), 7, "all names");
+}
+
 #[test]
 fn header_that_says_who_asks_is_taken_from_requests_to_every_host() {
     let mut spec = sample::spec();

@@ -31,6 +31,8 @@ const WIKI: &str = "127.0.0.1:8000";
 const HERE: &str = "127.0.0.1";
 /// An address of the same host that is not among those of the home.
 pub(crate) const ELSEWHERE: &str = "127.0.0.2";
+/// An address of the same host that is another cell's.
+pub(crate) const GUEST: &str = "127.0.0.3";
 /// What is the same for everybody, with what could be taken for a place that Caddy fills.
 pub(crate) const DOCUMENT: &str = "<a>%EMAILADDRESS% {env.HOME}</a>\n";
 pub(crate) const NAMES: [&str; 6] = [
@@ -346,6 +348,7 @@ fn spec(path: &impl Fn(&str) -> String) -> ProxySpec {
         account_header: Some("X-Remote-User".to_owned()),
         public: true,
         refused: BTreeSet::new(),
+        guests: BTreeSet::new(),
     };
     let wiki = ProxyHostSpec {
         service: "wiki".parse().unwrap(),
@@ -356,6 +359,7 @@ fn spec(path: &impl Fn(&str) -> String) -> ProxySpec {
         account_header: None,
         public: false,
         refused: BTreeSet::new(),
+        guests: BTreeSet::new(),
     };
     let settings = ProxyHostSpec {
         service: "mail".parse().unwrap(),

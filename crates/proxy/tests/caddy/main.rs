@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use cell_testkit::wait_for;
 
-use self::host::{DOCUMENT, ELSEWHERE, Host, NAMES, PATIENCE};
+use self::host::{DOCUMENT, ELSEWHERE, GUEST, Host, NAMES, PATIENCE};
 
 const MIB: usize = 1024 * 1024;
 /// A person and a password.
@@ -417,4 +417,45 @@ fn internet_is_answered_by_public_hosts_and_learns_of_no_others() {
     assert_eq!(ask(&[public]).exit, 35);
     assert_eq!(ask(&["http://calendar.home.example/"]).status, 421);
     assert_eq!(host.curl(&["https://admin.home.example/"]).status, 200);
+}
+
+#[test]
+fn another_cell_is_answered_by_hosts_that_are_shared_with_it_and_learns_of_no_others() {
+    let (host, _accounts) = Host::serving();
+    let mut spec = host.spec.clone();
+    spec.hosts[0].public = false;
+    spec.hosts[1].guests = [format!("{GUEST}/32").parse().unwrap()].into();
+    host.apply(&spec).unwrap();
+    let guest = ["--insecure", "--interface", GUEST];
+    let ask = |arguments: &[&str]| host.curl(&joined(&guest, arguments));
+    let shared = "https://wiki.home.example/";
+    assert_eq!(ask(&[shared]).status, 200);
+    let asked = host.wiki.asked().pop().unwrap();
+    assert_eq!(asked.header("x-forwarded-for"), Some(GUEST));
+    let reply = ask(&["http://wiki.home.example/a"]);
+    assert_eq!(reply.headers["location"], "https://wiki.home.example/a");
+    let others = [
+        "calendar.home.example",
+        "admin.home.example",
+        "home.example",
+        "nothing.home.example",
+    ];
+    for name in others {
+        let reply = ask(&[&format!("https://{name}/")]);
+        assert_eq!((reply.status, reply.exit), (0, 35), "no handshake: {name}");
+        let reply = ask(&[shared, "-H", &format!("Host: {name}")]);
+        assert_eq!((reply.status, reply.body.as_str()), (421, ""), "{name}");
+        let reply = ask(&[&format!("http://{name}/")]);
+        assert_eq!((reply.status, reply.body.as_str()), (421, ""), "{name}");
+    }
+    assert!(host.admin.asked().is_empty() && host.calendar.asked().is_empty());
+    let elsewhere = ["--insecure", "--interface", ELSEWHERE];
+    assert_eq!(host.curl(&joined(&elsewhere, &[shared])).exit, 35);
+
+    // What is shared no longer is as if it had never been.
+    spec.hosts[1].guests.clear();
+    host.apply(&spec).unwrap();
+    assert_eq!(ask(&[shared]).exit, 35);
+    assert_eq!(ask(&["http://wiki.home.example/"]).status, 421);
+    assert_eq!(host.curl(&[shared]).status, 200);
 }

@@ -118,6 +118,7 @@ async fn ends_as_asked(events: &[Event]) {
         serial: 0,
         proxy_image: None,
         opened_after: Duration::ZERO,
+        pairing: None,
     });
     assert_eq!(
         world.firewall.observe().await.unwrap(),

@@ -124,6 +124,7 @@ pub(super) fn keys() -> Keys {
 
 pub(super) fn desired(revision: u64, config: Config) -> Desired {
     Desired {
+        pairing: None,
         revision,
         config: Some(Arc::new(config)),
         keys: Arc::new(keys()),
@@ -158,6 +159,7 @@ pub(super) fn config(hosts: impl IntoIterator<Item = u8>) -> Config {
         groups: Default::default(),
         mail: Default::default(),
         peers: hosts.into_iter().map(peer).collect(),
+        links: Vec::new(),
         cell: CellConfig {
             name: "hut".parse().unwrap(),
             timezone: "UTC".parse().unwrap(),

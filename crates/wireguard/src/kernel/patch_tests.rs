@@ -31,6 +31,7 @@ fn spec(peers: impl IntoIterator<Item = (PublicKey, WireGuardPeerSpec)>) -> Wire
         listen_port: 51820,
         mtu: 1420,
         addresses: BTreeSet::new(),
+        routes: BTreeSet::new(),
         peers: peers
             .into_iter()
             .map(|(key, peer)| (key, Arc::new(peer)))

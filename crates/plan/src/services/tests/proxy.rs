@@ -270,3 +270,45 @@ fn service_that_is_to_be_updated_goes_on_as_it_is_and_its_next_images_are_known(
     after.containers = Arc::new(containers);
     assert_eq!(after, before);
 }
+
+#[test]
+fn host_is_shared_with_the_cells_that_were_given_it() {
+    let (mut sample, image) = (sample(), image());
+    for (name, number) in [("cabin", 40), ("boat", 41), ("tower", 42)] {
+        sample.add_link(name, number);
+    }
+    sample.change_link(0, |link| link.services = [ServiceToggle::Calendar].into());
+    sample.change_link(1, |link| link.services = [ServiceToggle::Files].into());
+    sample.change_link(2, |link| {
+        link.services = [ServiceToggle::Calendar].into();
+        link.paused = true;
+    });
+    let mut input = sample.input();
+    input.proxy_image = Some(&image);
+    let spec = resolve_box(&input);
+    let guests = &spec.proxy.as_ref().unwrap().hosts[0].guests;
+    let cabin = ["10.40.0.0/24", "fd00:40::/64"].map(|net| net.parse().unwrap());
+    assert_eq!(*guests, cabin.into());
+    let [cabin, boat] = &spec.firewall.links[..] else {
+        panic!("{:?}", spec.firewall.links);
+    };
+    assert_eq!(cabin.ports, spec.firewall.containers.ports);
+    assert!(boat.ports.is_empty());
+
+    // What is behind no toggle is for the household.
+    let config = sample.config.as_mut().unwrap();
+    let service = config
+        .services
+        .installed
+        .remove(&"calendar".parse().unwrap())
+        .unwrap();
+    let manifest = service.manifest.replace("calendar", "wiki");
+    let wiki = ServiceConfig::new(manifest, service.data, BTreeMap::new());
+    let id: ServiceId = "wiki".parse().unwrap();
+    config.services.installed.insert(id, Arc::new(wiki));
+    let mut input = sample.input();
+    input.proxy_image = Some(&image);
+    let spec = resolve_box(&input);
+    assert!(spec.proxy.as_ref().unwrap().hosts[0].guests.is_empty());
+    assert!(spec.firewall.links.iter().all(|link| link.ports.is_empty()));
+}

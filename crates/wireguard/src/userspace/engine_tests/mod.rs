@@ -63,6 +63,7 @@ fn spec(own: u8, peers: impl IntoIterator<Item = (u8, WireGuardPeerSpec)>) -> Wi
         listen_port: 51820,
         mtu: 1420,
         addresses: BTreeSet::new(),
+        routes: BTreeSet::new(),
         peers: peers
             .into_iter()
             .map(|(byte, peer)| (key(byte).public_key(), Arc::new(peer)))

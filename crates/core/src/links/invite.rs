@@ -1,0 +1,220 @@
+//! Invites for other cells: made, listed and taken back; and while one is good, other cells are listened to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cell_cells::{Credentials, Invite, Offer};
+use cell_control::action::Outcome;
+use cell_control::caller::Caller;
+use cell_control::link::{LinkInviteForm, LinkInviteView, NewLinkInvite};
+use cell_control::view::Page;
+use cell_model::account::Identity;
+use cell_model::problem::{Problem, chain};
+use cell_plan::resolve::Pairing;
+use cell_store::Batch;
+use jiff::SignedDuration;
+use uuid::Uuid;
+
+use super::{INVITES, KeptInvite, nonce, signing_key};
+use crate::set_up::internal;
+use crate::{Core, submit};
+
+/// How long an invite counts when nothing is said.
+const USUAL_S: u32 = 24 * 60 * 60;
+/// The least, in seconds, and the most.
+const RANGE_S: std::ops::RangeInclusive<u32> = 60..=30 * 24 * 60 * 60;
+/// The most at a time.
+const MAX: usize = 16;
+/// Invites end by themselves.
+const LOOK: Duration = Duration::from_secs(5);
+
+impl Core {
+    pub(crate) fn link_invites(&self) -> Page<LinkInviteView> {
+        let now = (self.clock)();
+        let kept = self.links_kept();
+        let count = kept.invites.values().filter(|invite| {
+            let is_done = invite
+                .used
+                .as_ref()
+                .is_some_and(|used| used.linked_at.is_some());
+            invite.expires_at > now && !is_done
+        });
+        let mut items: Vec<LinkInviteView> = count.map(view).collect();
+        items.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
+        Page { items, next: None }
+    }
+
+    pub(crate) async fn invite_cell(
+        &self,
+        identity: &Identity,
+        caller: &Caller,
+        form: &LinkInviteForm,
+    ) -> Result<Outcome, Problem> {
+        let seconds = form.expires_in_s.unwrap_or(USUAL_S);
+        if !RANGE_S.contains(&seconds) {
+            let range = "must be 60 to 2592000 seconds, which are 30 days";
+            return Err(Problem::field("expires_in_s", range));
+        }
+        let _writer = self.writer_for(identity, caller).await?;
+        let now = (self.clock)();
+        let over: Vec<Uuid> = {
+            let kept = self.links_kept();
+            let over = kept
+                .invites
+                .values()
+                .filter(|invite| invite.expires_at <= now);
+            over.map(|invite| invite.id).collect()
+        };
+        if self.links_kept().invites.len() - over.len() >= MAX {
+            return Err(Problem::conflict(
+                "too_many",
+                "There are too many invites for other cells",
+                format!("A box has at most {MAX} at a time. Take one back that nobody needs."),
+            ));
+        }
+        let key = signing_key(&self.identity_document().await?)?;
+        let invite = KeptInvite {
+            id: Uuid::new_v4(),
+            created_by: identity.username.clone(),
+            created_at: now,
+            expires_at: now + SignedDuration::from_secs(seconds.into()),
+            auto_accept: form.auto_accept,
+            wrong_proofs: 0,
+            wrong_codes: 0,
+            used: None,
+        };
+        let offer = Offer {
+            id: invite.id,
+            expires_at: invite.expires_at,
+            claims: self.own_claims(&key)?,
+            secret: nonce()?,
+        };
+        let sealed = Invite::seal(&offer, &key).map_err(|error| internal(&error))?;
+        let text = serde_json::to_value(&sealed).and_then(serde_json::from_value);
+        let text = text.map_err(|error| internal(&error))?;
+        let by = Some(identity.username.clone());
+        let mut batch = Batch::new(now, by, "Invited another cell");
+        for id in &over {
+            remove(&mut batch, *id);
+        }
+        self.put_secret(
+            &mut batch,
+            &KeptInvite::secret(invite.id),
+            offer.secret.expose(),
+        )?;
+        put(&mut batch, &invite)?;
+        let event = submit::event("cell.invite.add", identity, caller).on(invite.id.to_string());
+        self.commit(batch, event).await?;
+        let view = view(&invite);
+        {
+            let mut kept = self.links_kept();
+            over.iter().for_each(|id| drop(kept.invites.remove(id)));
+            kept.invites.insert(invite.id, invite);
+        }
+        self.link_work.woken.notify_waiters();
+        Ok(Outcome::CellInvited(Box::new(NewLinkInvite {
+            invite: text,
+            view,
+        })))
+    }
+
+    pub(crate) async fn revoke_cell_invite(
+        &self,
+        identity: &Identity,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<Outcome, Problem> {
+        let _writer = self.writer_for(identity, caller).await?;
+        let id: Option<Uuid> = id.parse().ok();
+        let known = id.filter(|id| self.links_kept().invites.contains_key(id));
+        let id = known.ok_or_else(|| Problem::not_found("invite with this id"))?;
+        self.end_invite(id, submit::event("cell.invite.remove", identity, caller))
+            .await?;
+        Ok(Outcome::Done)
+    }
+
+    /// An invite counts no more, at once and whatever the disk says. With the writer's lock held.
+    pub(super) async fn end_invite(
+        &self,
+        id: Uuid,
+        event: cell_audit::AuditEvent,
+    ) -> Result<(), Problem> {
+        {
+            let mut kept = self.links_kept();
+            kept.invites.remove(&id);
+            kept.inviting.remove(&id);
+        }
+        let mut batch = Batch::new((self.clock)(), None, "An invite for another cell ended");
+        batch.urgent();
+        remove(&mut batch, id);
+        let ended = self.commit(batch, event.on(id.to_string())).await;
+        self.link_work.woken.notify_waiters();
+        ended.map(drop)
+    }
+
+    /// Other cells are listened to while there is an invite that one of them could use, or ask about.
+    pub(super) fn keep_listening(self: &Arc<Self>) {
+        let core = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                let Some(core) = core.upgrade() else { return };
+                if let Err(problem) = core.settle_listening().await {
+                    tracing::warn!(%problem, "whether other cells are listened to could not be settled");
+                }
+                let woken = core.link_work.woken.notified();
+                let _ = tokio::time::timeout(LOOK, woken).await;
+            }
+        });
+    }
+
+    async fn settle_listening(&self) -> Result<(), Problem> {
+        let now = (self.clock)();
+        let listens = {
+            let kept = self.links_kept();
+            let mut invites = kept.invites.values();
+            invites.any(|invite| invite.listens_until() > now)
+        };
+        if listens == self.desired.borrow().pairing.is_some() {
+            return Ok(());
+        }
+        let _writer = self.writer.lock().await;
+        let pairing = match listens {
+            true => {
+                let document = self.identity_document().await?;
+                let made = Credentials::issue(&document, now).map_err(|error| internal(&error))?;
+                Some(Arc::new(Pairing {
+                    chain_der: made.chain_der,
+                    key_der: made.key_der,
+                }))
+            }
+            false => None,
+        };
+        self.desired
+            .send_modify(|desired| desired.pairing = pairing);
+        Ok(())
+    }
+}
+
+pub(super) fn put(batch: &mut Batch, invite: &KeptInvite) -> Result<(), Problem> {
+    let put = batch.put(INVITES, invite.id.to_string(), invite);
+    put.map(drop).map_err(|error| {
+        tracing::error!(error = %chain(&error), "an invite cannot be written");
+        Problem::internal()
+    })
+}
+
+fn remove(batch: &mut Batch, id: Uuid) {
+    batch.remove(INVITES, id.to_string());
+    batch.remove_secret(KeptInvite::secret(id));
+}
+
+fn view(invite: &KeptInvite) -> LinkInviteView {
+    LinkInviteView {
+        id: invite.id.to_string(),
+        created_by: invite.created_by.clone(),
+        created_at: invite.created_at,
+        expires_at: invite.expires_at,
+        auto_accept: invite.auto_accept,
+        used_by: invite.used.as_ref().map(|used| used.claims.name.clone()),
+    }
+}

@@ -1,0 +1,337 @@
+//! Two cores, or three, that link with each other: what one says reaches the other, or does not.
+
+use std::sync::Arc;
+
+use cell_cells::{Invite, Joining, Message, Reply};
+use cell_control::action::{Action, Outcome};
+use cell_control::caller::Caller;
+use cell_control::change::Change;
+use cell_control::link::{
+    InviteText, LinkCode, LinkForm, LinkInviteForm, LinkState, LinkUpdate, LinkView, NewLinkInvite,
+};
+use cell_control::query::{LinkInvites, Links};
+use cell_model::problem::Problem;
+use cell_model::secret::Secret;
+use cell_signed::SigningKey;
+use serde_json::Value;
+
+use super::home::{Home, stranger};
+
+/// A box that is set up with names and networks of its own.
+async fn cell(name: &str, number: u8) -> Home {
+    let home = Home::new();
+    let Change::SetUp(mut form) = home.setup_form() else {
+        panic!("no setup");
+    };
+    form.cell_name = name.parse().unwrap();
+    form.domain = format!("{name}.cell").parse().unwrap();
+    form.vpn_subnet = format!("10.{number}.0.0/24").parse().unwrap();
+    home.submit(Change::SetUp(form)).await.unwrap();
+    home
+}
+
+/// From now on, what `from` says reaches `to`.
+fn reaches(from: &Home, to: &Home) {
+    let to = Arc::clone(&to.core);
+    from.calls.answer(move |command| {
+        let to = Arc::clone(&to);
+        async move {
+            let message = serde_json::to_value(&command.message).unwrap();
+            match to.act(&stranger(), Action::Pair { message }).await {
+                Ok(Outcome::Paired(answer)) => {
+                    Reply::Answered(serde_json::from_value(answer).unwrap())
+                }
+                Ok(other) => panic!("{other:?}"),
+                Err(problem) => Reply::Refused(problem),
+            }
+        }
+    });
+}
+
+async fn act(home: &Home, action: Action) -> Result<Outcome, Problem> {
+    home.core.act(&Caller::local(), action).await
+}
+
+async fn invite(home: &Home, auto_accept: bool) -> NewLinkInvite {
+    let form = LinkInviteForm {
+        auto_accept,
+        expires_in_s: Some(600),
+    };
+    match act(home, Action::InviteCell(form)).await.unwrap() {
+        Outcome::CellInvited(made) => *made,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn import(home: &Home, invite: &InviteText) -> Result<LinkView, Problem> {
+    let form = LinkForm {
+        invite: invite.clone(),
+        allow_public_domain: false,
+    };
+    match act(home, Action::LinkCell(Box::new(form))).await? {
+        Outcome::CellLinked(link) => Ok(*link),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn confirm(home: &Home, name: &str, code: &str) -> Result<Outcome, Problem> {
+    let (name, code) = (name.parse().unwrap(), Secret::new(code.to_owned()));
+    let code = LinkCode { code };
+    act(home, Action::ConfirmLink { name, code }).await
+}
+
+async fn links(home: &Home) -> Vec<(String, LinkState)> {
+    let caller = Caller::local();
+    let links = cell_control::ask(home.core.as_ref(), &caller, Links);
+    let links = links.await.unwrap().items.into_iter();
+    links
+        .map(|link| (link.name.to_string(), link.state))
+        .collect()
+}
+
+async fn invites(home: &Home) -> usize {
+    let caller = Caller::local();
+    let asked = cell_control::ask(home.core.as_ref(), &caller, LinkInvites);
+    asked.await.unwrap().items.len()
+}
+
+fn is(name: &str, state: LinkState) -> Vec<(String, LinkState)> {
+    vec![(name.to_owned(), state)]
+}
+
+fn code(result: Result<impl Sized, Problem>) -> String {
+    result.map_or_else(|problem| problem.code.into_owned(), |_| "ok".to_owned())
+}
+
+#[tokio::test]
+async fn invite_links_two_cells_once_and_says_so_as_often_as_it_is_asked() {
+    let (home, cabin, other) = (
+        cell("home", 1).await,
+        cell("cabin", 2).await,
+        cell("other", 3).await,
+    );
+    let made = invite(&cabin, true).await;
+    reaches(&home, &cabin);
+    reaches(&other, &cabin);
+    for _ in 0..2 {
+        let link = import(&home, &made.invite).await.unwrap();
+        assert_eq!(
+            (link.name.as_str(), link.state),
+            ("cabin", LinkState::Linked)
+        );
+    }
+    assert_eq!(links(&home).await, is("cabin", LinkState::Linked));
+    assert_eq!(links(&cabin).await, is("home", LinkState::Linked));
+    let link = &cabin.config().links[0];
+    assert_eq!(link.claims.vpn, home.config().vpn);
+    assert!(link.services.is_empty(), "nothing is shared by itself");
+    // Whoever finds it later has nothing.
+    let refused = import(&other, &made.invite).await.unwrap_err();
+    assert_eq!(refused.code, "cell_refuses");
+    assert!(
+        refused.detail.contains("Another cell has used"),
+        "{refused}"
+    );
+    assert_eq!(links(&other).await, []);
+    assert_eq!(links(&cabin).await.len(), 1);
+    assert_eq!(invites(&cabin).await, 0, "it counts no more");
+    assert_eq!(code(import(&cabin, &made.invite).await), "invite_own");
+}
+
+#[tokio::test]
+async fn code_decides_where_the_invite_was_made_and_is_guessed_thrice_at_most() {
+    let (home, cabin) = (cell("home", 1).await, cell("cabin", 2).await);
+    reaches(&home, &cabin);
+    let made = invite(&cabin, false).await;
+    let link = import(&home, &made.invite).await.unwrap();
+    let right = link.code.unwrap();
+    assert_eq!(link.state, LinkState::AwaitingConfirmation);
+    assert_eq!(
+        links(&cabin).await,
+        is("home", LinkState::AwaitingConfirmation)
+    );
+    assert!(home.config().links.is_empty() && cabin.config().links.is_empty());
+    let wrong = if right == "000000" {
+        "000001"
+    } else {
+        "000000"
+    };
+    assert_eq!(code(confirm(&cabin, "home", wrong).await), "wrong_code");
+    assert_eq!(
+        code(confirm(&home, "cabin", &right).await),
+        "not_confirmed_here"
+    );
+    assert_eq!(code(confirm(&cabin, "home", &right).await), "ok");
+    assert_eq!(links(&cabin).await, is("home", LinkState::Linked));
+    // The other one learns of it when it asks next.
+    let link = import(&home, &made.invite).await.unwrap();
+    assert_eq!((link.state, link.code), (LinkState::Linked, None));
+
+    let (home, cabin) = (cell("home", 1).await, cell("cabin", 2).await);
+    reaches(&home, &cabin);
+    let made = invite(&cabin, false).await;
+    let right = import(&home, &made.invite).await.unwrap().code.unwrap();
+    let wrong = if right == "000000" {
+        "000001"
+    } else {
+        "000000"
+    };
+    for _ in 0..3 {
+        assert_eq!(code(confirm(&cabin, "home", wrong).await), "wrong_code");
+    }
+    assert_eq!(code(confirm(&cabin, "home", &right).await), "not_found");
+    assert_eq!(links(&cabin).await, []);
+    assert_eq!(code(import(&home, &made.invite).await), "cell_refuses");
+    assert_eq!(links(&home).await, []);
+}
+
+#[tokio::test]
+async fn half_done_is_shown_kept_over_a_restart_gone_on_with_and_given_up() {
+    let (home, cabin) = (cell("home", 1).await, cell("cabin", 2).await);
+    let made = invite(&cabin, true).await;
+    // Nobody is there.
+    let link = import(&home, &made.invite).await.unwrap();
+    assert_eq!(link.state, LinkState::Failed);
+    assert!(link.detail.unwrap().contains("nobody is there"));
+    let home = home.restart().await;
+    assert_eq!(links(&home).await, is("cabin", LinkState::Failed));
+    // The answer to the last message is lost: the other cell has us, and we ask.
+    let to = Arc::clone(&cabin.core);
+    home.calls.answer(move |command| {
+        let to = Arc::clone(&to);
+        async move {
+            let message = serde_json::to_value(&command.message).unwrap();
+            let answered = to.act(&stranger(), Action::Pair { message }).await;
+            match (answered, command.message) {
+                (Ok(Outcome::Paired(answer)), Message::Join(_)) => {
+                    Reply::Answered(serde_json::from_value(answer).unwrap())
+                }
+                _ => Reply::Unreached("the line is dead".to_owned()),
+            }
+        }
+    });
+    let link = import(&home, &made.invite).await.unwrap();
+    assert_eq!(link.state, LinkState::AwaitingConfirmation);
+    assert_eq!(links(&cabin).await, is("home", LinkState::Linked));
+    let (home, cabin) = (home.restart().await, cabin.restart().await);
+    assert_eq!(links(&cabin).await, is("home", LinkState::Linked));
+    reaches(&home, &cabin);
+    let link = import(&home, &made.invite).await.unwrap();
+    assert_eq!(link.state, LinkState::Linked);
+    assert_eq!(links(&home).await, is("cabin", LinkState::Linked));
+
+    let other = cell("other", 3).await;
+    let made = invite(&other, false).await;
+    home.calls.fall_silent();
+    import(&home, &made.invite).await.unwrap();
+    let name = "other".parse().unwrap();
+    act(&home, Action::DropLink { name }).await.unwrap();
+    assert_eq!(links(&home).await, is("cabin", LinkState::Linked));
+}
+
+#[tokio::test]
+async fn who_does_not_know_the_secret_gets_nothing_and_five_times_ends_the_invite() {
+    let (cabin, other) = (cell("cabin", 2).await, cell("other", 3).await);
+    let made = invite(&cabin, true).await;
+    let invite: Invite =
+        serde_json::from_value(serde_json::to_value(&made.invite).unwrap()).unwrap();
+    let mut offer = invite.open(super::home::clock()).unwrap();
+    offer.secret = Secret::new([0; 32]);
+    let document = SigningKey::generate().unwrap();
+    let key = SigningKey::from_pkcs8(document.expose()).unwrap();
+    let mut claims = offer.claims.clone();
+    claims.identity = key.public().into();
+    let before = (cabin.config(), cabin.revision());
+    let join = || {
+        let begun = Joining::begin(offer.clone(), claims.clone(), &key, Secret::new([1; 32]));
+        Message::Join(Box::new(begun.unwrap().1))
+    };
+    let says = async |message: &Message| {
+        let message = serde_json::to_value(message).unwrap();
+        code(cabin.core.act(&stranger(), Action::Pair { message }).await)
+    };
+    let mut said = Vec::new();
+    for _ in 0..6 {
+        said.push(says(&join()).await);
+    }
+    // Whoever guesses waits; with others' addresses it is the invite that ends.
+    assert!(
+        said.iter()
+            .all(|code| code == "invite_secret" || code == "too_many_tries" || code == "no_invite"),
+        "{said:?}"
+    );
+    assert_ne!(said[5], "invite_secret", "{said:?}");
+    assert_eq!((cabin.config(), cabin.revision()), before);
+    for garbage in [
+        Value::Null,
+        serde_json::json!({ "join": 1 }),
+        serde_json::json!({ "ask": {} }),
+    ] {
+        let action = Action::Pair { message: garbage };
+        let refused = cabin.core.act(&stranger(), action).await.unwrap_err();
+        assert!([400, 429].contains(&refused.status), "{refused}");
+    }
+    drop(other);
+}
+
+#[tokio::test]
+async fn cells_that_clash_are_linked_on_neither_side() {
+    let (home, twin) = (cell("home", 1).await, cell("twin", 1).await);
+    reaches(&home, &twin);
+    let made = invite(&twin, true).await;
+    assert_eq!(code(import(&home, &made.invite).await), "link_subnet_own");
+    assert!(home.calls.said().is_empty(), "it was not even called");
+    // What the inviter alone knows: it is linked with a cell that has our network.
+    let (cabin, third) = (cell("cabin", 2).await, cell("third", 1).await);
+    reaches(&third, &cabin);
+    import(&third, &invite(&cabin, true).await.invite)
+        .await
+        .unwrap();
+    reaches(&home, &cabin);
+    let refused = import(&home, &invite(&cabin, true).await.invite)
+        .await
+        .unwrap_err();
+    assert_eq!((refused.status, &*refused.code), (409, "cell_refuses"));
+    assert!(refused.detail.contains("third"), "{refused}");
+    assert_eq!(links(&home).await, []);
+    assert_eq!(links(&cabin).await, is("third", LinkState::Linked));
+    // And this cell does not become what would clash.
+    let vpn = serde_json::json!({ "vpn": { "subnet": "10.1.0.0/16", "subnet6": "fd00:9::/64" } });
+    let refused = cabin.settings(vpn).await.unwrap_err();
+    assert_eq!(refused.code, "link_subnet_own");
+    assert!(refused.detail.contains("third"), "{refused}");
+}
+
+#[tokio::test]
+async fn link_is_changed_and_ended_and_no_revision_brings_it_back() {
+    let (home, cabin) = (cell("home", 1).await, cell("cabin", 2).await);
+    reaches(&home, &cabin);
+    import(&home, &invite(&cabin, true).await.invite)
+        .await
+        .unwrap();
+    let linked = home.revision();
+    let name = || "cabin".parse().unwrap();
+    let update = LinkUpdate {
+        paused: Some(true),
+        ..LinkUpdate::default()
+    };
+    home.submit(Change::ChangeLink {
+        name: name(),
+        update,
+    })
+    .await
+    .unwrap();
+    assert!(home.config().links[0].paused);
+    home.submit(Change::RemoveLink { name: name() })
+        .await
+        .unwrap();
+    assert_eq!(links(&home).await, []);
+    home.submit(Change::RestoreRevision { number: linked })
+        .await
+        .unwrap();
+    assert_eq!(links(&home).await, []);
+    assert_eq!(
+        code(home.submit(Change::RemoveLink { name: name() }).await),
+        "not_found"
+    );
+}

@@ -1,0 +1,232 @@
+//! What follows from links to other cells. A paused one is as if it were not there, but that its names are asked of
+//! nobody.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use cell_model::config::{Config, LinkConfig, ServiceToggle};
+use cell_model::container::Protocol;
+use cell_model::endpoint::{Endpoint, Host};
+use cell_model::facts::NetworkFacts;
+use cell_model::key::PublicKey;
+use cell_model::name::{Domain, ServiceId};
+use cell_model::spec::{FirewallLink, ForwardSpec, PortSpec, WireGuardPeerSpec};
+use ipnet::IpNet;
+
+use crate::services::Services;
+
+/// Seconds between packets that keep the path open: below the 30 for which any home router remembers a silent one.
+const KEEPALIVE: u16 = 25;
+/// RFC 1035, section 4.2. Other cells are asked where every client asks, wherever this box answers.
+const DNS_PORT: u16 = 53;
+
+/// Where people of other cells are.
+pub(crate) fn networks(config: &Config) -> BTreeSet<IpNet> {
+    let links = config.open_links();
+    links.flat_map(|link| link.claims.vpn.networks()).collect()
+}
+
+/// Those of them that are not on the wire of the VPN.
+pub(crate) fn routes(config: &Config) -> BTreeSet<IpNet> {
+    let own = config.vpn.networks();
+    let mut networks = networks(config);
+    networks.retain(|network| !own.iter().any(|own| own.contains(network)));
+    networks
+}
+
+/// Their boxes, as peers of the VPN.
+pub(crate) fn peers<'a>(
+    config: &'a Config,
+    facts: &'a NetworkFacts,
+) -> impl Iterator<Item = (PublicKey, WireGuardPeerSpec)> {
+    config.open_links().map(|link| {
+        let peer = WireGuardPeerSpec {
+            preshared_key: None,
+            allowed_ips: link.claims.vpn.networks().into(),
+            endpoint: link
+                .claims
+                .endpoints
+                .iter()
+                .find_map(|endpoint| address(endpoint, facts)),
+            keepalive: Some(KEEPALIVE),
+        };
+        (link.claims.wireguard_key, peer)
+    })
+}
+
+/// Where an endpoint is, if that is known.
+fn address(endpoint: &Endpoint, facts: &NetworkFacts) -> Option<SocketAddr> {
+    let host = match &endpoint.host {
+        Host::Address(address) => *address,
+        Host::Name(name) => *facts.endpoints.get(name)?,
+    };
+    let port = endpoint.port.unwrap_or(Endpoint::PORT);
+    Some(SocketAddr::new(host, port))
+}
+
+/// Whom to ask for names in the domains of other cells.
+pub(crate) fn forwards(config: &Config) -> BTreeMap<Domain, ForwardSpec> {
+    let forward = |link: &LinkConfig| {
+        let vpn = &link.claims.vpn;
+        ForwardSpec {
+            servers: [vpn.address().into(), vpn.address6().into()]
+                .map(|address| SocketAddr::new(address, DNS_PORT))
+                .into(),
+            networks: vpn.networks().into(),
+        }
+    };
+    let links = config.open_links();
+    links
+        .map(|link| (link.claims.domain.clone(), forward(link)))
+        .collect()
+}
+
+/// Domains of other cells that nobody is asked for now.
+pub(crate) fn withheld(config: &Config) -> BTreeSet<Domain> {
+    let paused = config.links.iter().filter(|link| link.paused);
+    paused.map(|link| link.claims.domain.clone()).collect()
+}
+
+/// Networks of the cells that were given this kind of service. One that no toggle stands for is for nobody of them.
+pub(crate) fn guests(service: &ServiceId, config: &Config) -> BTreeSet<IpNet> {
+    let Some(toggle) = ServiceToggle::of(service) else {
+        return BTreeSet::new();
+    };
+    let given = config
+        .open_links()
+        .filter(|link| link.services.contains(&toggle));
+    given.flat_map(|link| link.claims.vpn.networks()).collect()
+}
+
+/// Other cells, as the packet filter sees them.
+pub(crate) fn firewall(config: &Config, services: &Services) -> Vec<FirewallLink> {
+    let links = config.open_links();
+    links
+        .map(|link| FirewallLink {
+            subnet: link.claims.vpn.subnet,
+            subnet6: link.claims.vpn.subnet6,
+            ports: ports(link, services),
+        })
+        .collect()
+}
+
+/// Ports behind the toggles that a cell was given, and those of the reverse proxy if it has a host for that cell.
+fn ports(link: &LinkConfig, services: &Services) -> BTreeSet<PortSpec> {
+    let network = IpNet::from(link.claims.vpn.subnet);
+    let mut hosts = services.proxy.iter().flat_map(|proxy| &proxy.hosts);
+    let by_proxy = hosts.any(|host| host.guests.contains(&network));
+    let proxy = services.containers.services.iter();
+    let proxy = proxy.filter(|service| service.id == ServiceId::proxy());
+    let proxy: Vec<_> = proxy.map(|service| service.network).collect();
+    let is_open = |port: &&PortSpec| {
+        let mut proxy = proxy.iter();
+        let is_proxy = proxy.any(|network| network.contains(port.backend.ip()));
+        let backend = SocketAddr::from(port.backend);
+        let mut behind = services.behind.iter();
+        let is_given = behind.any(|service| {
+            link.services.contains(&service.toggle)
+                && SocketAddr::new(service.address, service.port) == backend
+        });
+        (is_proxy && by_proxy) || (is_given && port.protocol == Protocol::Tcp)
+    };
+    services.ports.iter().filter(is_open).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::diff::{Applied, diff};
+    use crate::resolve::{closed, resolve};
+    use crate::sample::Sample;
+
+    fn linked() -> Sample {
+        let mut sample = Sample::two_armed();
+        sample.add_peer("phone", 2);
+        sample.add_link("cabin", 40);
+        sample
+    }
+
+    fn nets(texts: &[&str]) -> BTreeSet<IpNet> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn other_cell_is_a_peer_with_its_networks_and_routes_to_them() {
+        let wireguard = resolve(&linked().input()).wireguard.unwrap();
+        let cabin = &wireguard.peers[&PublicKey::from_bytes([40; 32])];
+        let there = nets(&["10.40.0.0/24", "fd00:40::/64"]);
+        assert_eq!(cabin.allowed_ips, there);
+        assert_eq!(wireguard.routes, there);
+        assert_eq!((cabin.endpoint, cabin.keepalive), (None, Some(25)));
+        assert_eq!(wireguard.peers.len(), 2);
+    }
+
+    #[test]
+    fn first_endpoint_that_is_known_is_called() {
+        let mut sample = linked();
+        sample.change_link(0, |link| {
+            let endpoints = ["cabin.example.org:4500", "[2001:db8::7]:9", "203.0.113.7"];
+            link.claims.endpoints = endpoints.map(|text| text.parse().unwrap()).into();
+        });
+        let called = |sample: &Sample| {
+            let peers = resolve(&sample.input()).wireguard.unwrap();
+            peers.peers[&PublicKey::from_bytes([40; 32])].endpoint
+        };
+        assert_eq!(called(&sample), Some("[2001:db8::7]:9".parse().unwrap()));
+        let address: IpAddr = "198.51.100.9".parse().unwrap();
+        let name = "cabin.example.org".parse().unwrap();
+        sample.facts.endpoints.insert(name, address);
+        assert_eq!(called(&sample), Some(SocketAddr::new(address, 4500)));
+        sample.change_link(0, |link| drop(link.claims.endpoints.drain(..2)));
+        assert_eq!(called(&sample), Some("203.0.113.7:51820".parse().unwrap()));
+    }
+
+    #[test]
+    fn names_of_another_cell_are_asked_of_its_box() {
+        let dns = resolve(&linked().input()).dns;
+        let (domain, forward) = dns.forwards.first_key_value().unwrap();
+        assert_eq!(domain.as_str(), "cabin.lan");
+        let servers: Vec<String> = forward.servers.iter().map(ToString::to_string).collect();
+        assert_eq!(servers, ["10.40.0.1:53", "[fd00:40::1]:53"]);
+        let there = nets(&["10.40.0.0/24", "fd00:40::/64"]);
+        assert_eq!((&forward.networks, &dns.guests), (&there, &there));
+        assert!(dns.allow.is_disjoint(&there));
+    }
+
+    #[test]
+    fn paused_link_leaves_nothing_but_names_that_nobody_is_asked_for() {
+        let mut sample = linked();
+        sample.change_link(0, |link| link.paused = true);
+        let spec = resolve(&sample.input());
+        let wireguard = spec.wireguard.unwrap();
+        assert!(wireguard.peers.len() == 1 && wireguard.routes.is_empty());
+        assert!(spec.firewall.links.is_empty());
+        assert!(spec.dns.forwards.is_empty() && spec.dns.guests.is_empty());
+        assert_eq!(spec.dns.withheld, ["cabin.lan".parse().unwrap()].into());
+    }
+
+    #[test]
+    fn packet_filter_knows_of_no_other_cell_while_the_box_comes_up() {
+        let sample = linked();
+        assert_eq!(resolve(&sample.input()).firewall.links.len(), 1);
+        assert!(closed(&sample.input()).links.is_empty());
+    }
+
+    #[test]
+    fn change_of_links_reaches_all_parts() {
+        let mut sample = linked();
+        let applied = Applied::all(&resolve(&sample.input()));
+        sample.change_link(0, |link| link.paused = true);
+        let words = crate::explain::explain(&diff(&applied, &resolve(&sample.input())));
+        assert_eq!(
+            words,
+            [
+                "Set up the VPN interface wg0 with 1 device.",
+                "Replace what the name server answers.",
+                "Replace the firewall's rules (1 device).",
+            ]
+        );
+    }
+}
