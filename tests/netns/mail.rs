@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,22 +19,20 @@ use cell_model::config::MailConfig;
 use cell_testkit::celld::PATIENCE;
 use cell_testkit::world::{CELL_WAN, HOME_GATEWAY, OUTSIDE_NAME, OUTSIDE_WEB, PHONE};
 use cell_testkit::{Namespace, wait_for};
+use cell_tests::mail::{SENDER, python, sign_in_by_openssl};
 use cell_tests::probe::connects;
 use cell_tests::services::{AppPassword, ServiceHost};
 use cell_tests::{DOMAIN, PASSWORD, expect_status};
-use data_encoding::BASE64;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 /// A program of people.
 const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/netns/mail_client.py");
-/// Other servers.
-const SENDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/netns/mail_sender.py");
 /// Somebody else's server.
 const RECEIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/netns/mail_receiver.py");
 /// What the box is called that has the mail.
 const HOST: &str = "mail.home.cell";
-/// Seconds that a story may take.
+/// Seconds that somebody else's server may run.
 const LIMIT: &str = "120";
 
 /// A box with mail for Anna, who owns it, and Ben.
@@ -77,13 +75,9 @@ impl Post {
                 .iter()
                 .map(|(name, made)| (*name, &*made.text)),
         );
-        let mut program = from.command("timeout");
-        program
-            .args([LIMIT, "/usr/bin/python3", "-B", script, address])
-            .arg(HOST)
-            .arg(self.host.cell.celld.ca_pem())
-            .args(words)
-            .env("PASSWORDS", serde_json::to_string(&known).unwrap());
+        let authority = self.host.cell.celld.ca_pem();
+        let mut program = python(from, script, (address, HOST), &authority, &known);
+        program.args(words);
         program
     }
 
@@ -267,47 +261,8 @@ fn internet_brings_mail(post: &Post) {
 /// OpenSSL, which is told nothing but what "My mail" says, trusts each server, and is let in.
 fn own_page_says_all_that_is_needed(post: &Post) {
     let own = post.host.cell.get("/api/peer/mail");
-    let servers = own["servers"].as_array().unwrap();
-    assert_eq!(servers.len(), 3, "{own}");
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    for server in servers {
-        let (host, protocol) = (text(&server["host"]), text(&server["protocol"]));
-        let mut openssl = post.host.cell.world.laptop.command("timeout");
-        openssl
-            .args([LIMIT, "openssl", "s_client", "-quiet", "-crlf", "-CAfile"])
-            .arg(post.host.cell.celld.ca_pem())
-            .args(["-verify_return_error", "-verify_hostname", &host])
-            .args(["-connect", &format!("{host}:{}", server["port"])])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        if server["security"] == "start_tls" {
-            openssl.args(["-starttls", &protocol]);
-        }
-        let (name, password) = (text(&own["username"]), &post.passwords["anna"].text);
-        let (said, well) = match &*protocol {
-            "imap" => (format!("a LOGIN {name} \"{password}\"\nb LOGOUT\n"), "a OK"),
-            _ => {
-                let login = BASE64.encode(format!("\0{name}\0{password}").as_bytes());
-                (
-                    format!("EHLO laptop.example.net\nAUTH PLAIN {login}\nQUIT\n"),
-                    "235 2.7.0",
-                )
-            }
-        };
-        let mut child = openssl.spawn().unwrap();
-        let mut input = child.stdin.take().unwrap();
-        // Postfix takes no line before it has answered the one before.
-        for line in said.lines() {
-            writeln!(input, "{line}").unwrap();
-            std::thread::sleep(Duration::from_millis(500));
-        }
-        drop(input);
-        let output = child.wait_with_output().unwrap();
-        let answer = String::from_utf8_lossy(&output.stdout);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(answer.contains(well), "{server}: {answer}\n{errors}");
-    }
+    let (laptop, authority) = (&post.host.cell.world.laptop, post.host.cell.celld.ca_pem());
+    sign_in_by_openssl(laptop, &authority, &own, &post.passwords["anna"].text);
 }
 
 /// What others get to see of the server is as it should be. Here, nobody has its records, and nobody else has mail.

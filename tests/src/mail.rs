@@ -58,15 +58,17 @@ pub fn sign_in_by_openssl(from: &Namespace, authority: &Path, own: &Value, passw
         }
         // What is said, how the last line of the answer begins, and how that of a good one.
         let steps = match &*protocol {
-            "imap" => [
+            "imap" => vec![
                 (format!("a LOGIN {name} \"{password}\""), "a ", "a OK"),
                 ("b LOGOUT".to_owned(), "b ", "b OK"),
             ],
             _ => {
                 let login = BASE64.encode(format!("\0{name}\0{password}").as_bytes());
-                [
+                vec![
                     ("EHLO laptop.example.net".to_owned(), "250 ", "250 "),
                     (format!("AUTH PLAIN {login}"), "", "235 2.7.0"),
+                    // It stays for as long as the server does, whatever becomes of its input.
+                    ("QUIT".to_owned(), "", "221 "),
                 ]
             }
         };

@@ -62,7 +62,7 @@ impl Core {
             let over = kept
                 .invites
                 .values()
-                .filter(|invite| invite.expires_at <= now);
+                .filter(|invite| invite.listens_until() <= now);
             over.map(|invite| invite.id).collect()
         };
         if self.links_kept().invites.len() - over.len() >= MAX {

@@ -60,12 +60,17 @@ impl Core {
         }
     }
 
-    /// An invite that is good.
+    /// An invite that is good: nobody has used it, or who has is linked or waits for that. Who was, and is no more, needs another.
     fn good_invite(&self, id: Uuid) -> Result<KeptInvite, Problem> {
-        let kept = self.links_kept();
-        let invite = kept.invites.get(&id);
+        let invite = self.links_kept().invites.get(&id).cloned();
         let invite = invite.filter(|invite| invite.expires_at > (self.clock)());
-        invite.cloned().ok_or_else(no_invite)
+        let invite = invite.ok_or_else(no_invite)?;
+        match &invite.used {
+            Some(used) if used.linked_at.is_some() && !self.is_linked(&used.claims.identity)? => {
+                Err(no_invite())
+            }
+            _ => Ok(invite),
+        }
     }
 
     async fn joins(&self, join: &Join) -> Result<cell_cells::Welcome, Problem> {

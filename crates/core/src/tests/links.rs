@@ -306,9 +306,8 @@ async fn cells_that_clash_are_linked_on_neither_side() {
 async fn link_is_changed_and_ended_and_no_revision_brings_it_back() {
     let (home, cabin) = (cell("home", 1).await, cell("cabin", 2).await);
     reaches(&home, &cabin);
-    import(&home, &invite(&cabin, true).await.invite)
-        .await
-        .unwrap();
+    let made = invite(&cabin, true).await;
+    import(&home, &made.invite).await.unwrap();
     let linked = home.revision();
     let name = || "cabin".parse().unwrap();
     let update = LinkUpdate {
@@ -326,6 +325,14 @@ async fn link_is_changed_and_ended_and_no_revision_brings_it_back() {
         .await
         .unwrap();
     assert_eq!(links(&home).await, []);
+    // The invite that has led to it does so once.
+    assert_eq!(links(&cabin).await, is("home", LinkState::Linked));
+    let ended = Change::RemoveLink {
+        name: "home".parse().unwrap(),
+    };
+    cabin.submit(ended).await.unwrap();
+    assert_eq!(code(import(&home, &made.invite).await), "cell_refuses");
+    assert_eq!((links(&home).await, links(&cabin).await), (vec![], vec![]));
     home.submit(Change::RestoreRevision { number: linked })
         .await
         .unwrap();
