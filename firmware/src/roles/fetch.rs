@@ -2,22 +2,17 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use cell_control::action::LogLevel;
 use cell_control::channel::Handler;
 use cell_core::LogBuffer;
 use cell_fetch::{Command, FetchError, FetchLink, LinkError, Reply};
 use serde_json::value::RawValue;
 use tokio::net::UnixStream;
 
-use super::process::{keep_log, start};
-use super::{NoCalls, Role, Said, until_closed};
+use super::process::ask_once;
+use super::{Role, until_closed};
 use crate::logging::RoleLog;
-
-/// How long the process has to end by itself once it is not needed any more.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// The core's side.
 pub(crate) struct FetchProcess {
@@ -34,17 +29,8 @@ impl FetchProcess {
 #[async_trait]
 impl FetchLink for FetchProcess {
     async fn fetch(&self, command: Command, sink: OwnedFd) -> Result<Reply, LinkError> {
-        let (mut child, channel) = start(Role::Fetch, LogLevel::Info, Arc::new(NoCalls))
-            .map_err(|error| LinkError(format!("cannot be started: {error}")))?;
-        if let Some(stderr) = child.stderr.take() {
-            keep_log(stderr, None, Arc::clone(&self.logs));
-        }
-        let replied = channel.call(&Said::Order(&command), vec![sink]).await;
-        drop(channel);
-        if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
-            let _ = child.kill().await;
-        }
-        replied.map_err(|error| LinkError(format!("went away: {error}")))
+        let asked = ask_once(Role::Fetch, &self.logs, &command, vec![sink]);
+        asked.await.map_err(LinkError)
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod wireguard;
 use std::error::Error;
 use std::future::Future;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use cell_control::action::LogLevel;
 use cell_control::channel::{Channel, Handler};
 use cell_model::status::Part;
 use clap::ValueEnum;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::net::UnixStream;
@@ -162,6 +164,35 @@ async fn until_closed<F: Future<Output = ()>>(
     tokio::select! {
         () = channel.closed() => {}
         () = beside => channel.closed().await,
+    }
+}
+
+/// Orders of one kind, each answered by a function; `null` is the answer to what cannot be read.
+struct Orders<Q, F>(F, PhantomData<fn(Q)>);
+
+impl<Q, F> Orders<Q, F> {
+    fn answered_by(answer: F) -> Arc<Self> {
+        Arc::new(Self(answer, PhantomData))
+    }
+}
+
+#[async_trait]
+impl<Q, A, F, Answer> Handler for Orders<Q, F>
+where
+    Q: DeserializeOwned + Send + 'static,
+    A: Serialize + Send,
+    F: Fn(Q) -> Answer + Send + Sync + 'static,
+    Answer: Future<Output = A> + Send,
+{
+    async fn handle(&self, body: Box<RawValue>, _: Vec<OwnedFd>) -> Box<RawValue> {
+        let answered = match serde_json::from_str(body.get()) {
+            Ok(order) => Some((self.0)(order).await),
+            Err(error) => {
+                tracing::error!(%error, "an order cannot be read");
+                None
+            }
+        };
+        serde_json::value::to_raw_value(&answered).unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 }
 

@@ -5,17 +5,23 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cell_control::action::LogLevel;
 use cell_control::channel::{Channel, Handler};
 use cell_core::{LogBuffer, part_of};
 use cell_model::status::Part;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr, Command};
 
-use super::Role;
+use super::{NoCalls, Role, Said};
 use crate::logging;
+
+/// How long a process has to end by itself once it is not needed any more.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Starts the process of a role, which ends when the channel does. Its calls go to `handler`.
 pub(super) fn start(
@@ -43,6 +49,27 @@ pub(super) fn start(
     let child = Command::from(command).kill_on_drop(true).spawn()?;
     let channel = Channel::start(UnixStream::from_std(ours)?, handler);
     Ok((child, channel))
+}
+
+/// Has a process of a role started for one order, and waits for its answer: it ends after that. Why not, as the end of a
+/// sentence about the process.
+pub(super) async fn ask_once<Q: Serialize, A: DeserializeOwned>(
+    role: Role,
+    logs: &Arc<LogBuffer>,
+    order: &Q,
+    descriptors: Vec<OwnedFd>,
+) -> Result<A, String> {
+    let (mut child, channel) = start(role, LogLevel::Info, Arc::new(NoCalls))
+        .map_err(|error| format!("cannot be started: {error}"))?;
+    if let Some(stderr) = child.stderr.take() {
+        keep_log(stderr, None, Arc::clone(logs));
+    }
+    let replied = channel.call(&Said::Order(order), descriptors).await;
+    drop(channel);
+    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        let _ = child.kill().await;
+    }
+    replied.map_err(|error| format!("went away: {error}"))
 }
 
 /// Puts what the process says into the box's log, until it ends. `part`: whose it is where a line does not say.
