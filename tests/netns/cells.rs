@@ -149,6 +149,49 @@ fn reach_each_other(home: &Cell, cabin: &Cell) {
     }
 }
 
+/// Asks at the cabin's listener for other cells, in many ways, for what is not there.
+fn strangers_find_nothing(from: &World) {
+    let large = tempfile::NamedTempFile::new().unwrap();
+    large.as_file().set_len(10 << 20).unwrap();
+    let body = format!("@{}", large.path().display());
+    let pairing = "/api/cells/peer-sync/pairing";
+    let json = ["--header", "Content-Type: application/json"];
+    let post = |data| [&json[..], &["--data-binary", data]].concat();
+    let mut others = Vec::new();
+    for (path, arguments, expected) in [
+        ("/", vec![], "401"),
+        ("/sign-in", vec![], "401"),
+        ("/ca.pem", vec![], "401"),
+        ("/api/config", vec![], "401"),
+        ("/api/cells", post("{}"), "401"),
+        ("/api/auth/login", post("{}"), "401"),
+        (pairing, vec![], "405"),
+        (pairing, post(""), "400"),
+        (pairing, post("{"), "400"),
+        (pairing, post("{\"join\":1}"), "400"),
+        (pairing, post(&body), "413"),
+        (pairing, vec!["--data", "join=1"], "415"),
+    ] {
+        let mut curl = from.internet.command("curl");
+        curl.args([
+            "--silent",
+            "--insecure",
+            "--max-time",
+            "20",
+            "--output",
+            "/dev/null",
+        ])
+        .args(["--write-out", "%{http_code}"])
+        .args(arguments)
+        .arg(format!("https://{CABIN_WAN}:{PORT}{path}"));
+        let answered = String::from_utf8(curl.output().unwrap().stdout).unwrap();
+        if answered != expected {
+            others.push(format!("{path}: {answered} instead of {expected}"));
+        }
+    }
+    assert!(others.is_empty(), "{others:?}");
+}
+
 #[test]
 fn two_cells_are_linked_by_an_invite_alone_and_neither_sees_more_than_it_should() {
     let (home, mut cabin) = two();
@@ -163,6 +206,9 @@ fn two_cells_are_linked_by_an_invite_alone_and_neither_sees_more_than_it_should(
     let open = wait_for(PATIENCE, || knocks_at_cabin(&home.world).then_some(()));
     assert!(open.is_some(), "{}", cabin.celld.log_end());
     assert!(!knocks(), "only who has invited listens");
+
+    // Whoever else comes there finds nothing but that.
+    strangers_find_nothing(&home.world);
 
     let reply = imports(&home, &made["invite"]);
     expect_status(&reply, 201);

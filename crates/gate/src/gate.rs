@@ -131,6 +131,8 @@ impl Gate {
         let path = parts.uri.path();
         let found = self.api.find(&parts.method, path);
         let api = path == "/api" || path.starts_with("/api/") || !matches!(found, Match::Nothing);
+        // Nobody is led to a page where there are none.
+        let api = api || self.faces.pages.is_empty();
         let (face, found) = if api {
             (Face::Api, found)
         } else {
