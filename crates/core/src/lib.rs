@@ -121,7 +121,7 @@ pub struct Core {
     asked: Mutex<sources::Asked>,
     mail_look: mail::check::MailLook,
     links: Mutex<links::Links>,
-    link_work: links::LinkWork,
+    link_work: Arc<links::LinkWork>,
     logs: Arc<LogBuffer>,
     clock: fn() -> Timestamp,
     /// How long a risky change waits for its confirmation.

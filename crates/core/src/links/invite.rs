@@ -111,7 +111,7 @@ impl Core {
             over.iter().for_each(|id| drop(kept.invites.remove(id)));
             kept.invites.insert(invite.id, invite);
         }
-        self.link_work.woken.notify_waiters();
+        self.link_work.woken.notify_one();
         Ok(Outcome::CellInvited(Box::new(NewLinkInvite {
             invite: text,
             view,
@@ -148,21 +148,21 @@ impl Core {
         batch.urgent();
         remove(&mut batch, id);
         let ended = self.commit(batch, event.on(id.to_string())).await;
-        self.link_work.woken.notify_waiters();
+        self.link_work.woken.notify_one();
         ended.map(drop)
     }
 
     /// Other cells are listened to while there is an invite that one of them could use, or ask about.
     pub(super) fn keep_listening(self: &Arc<Self>) {
-        let core = Arc::downgrade(self);
+        let (core, work) = (Arc::downgrade(self), Arc::clone(&self.link_work));
         tokio::spawn(async move {
-            loop {
-                let Some(core) = core.upgrade() else { return };
+            while let Some(core) = core.upgrade() {
                 if let Err(problem) = core.settle_listening().await {
                     tracing::warn!(%problem, "whether other cells are listened to could not be settled");
                 }
-                let woken = core.link_work.woken.notified();
-                let _ = tokio::time::timeout(LOOK, woken).await;
+                // Who waits keeps nobody from ending.
+                drop(core);
+                let _ = tokio::time::timeout(LOOK, work.woken.notified()).await;
             }
         });
     }

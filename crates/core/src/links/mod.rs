@@ -357,7 +357,7 @@ impl Core {
         event.object.clone_from(&edit.object);
         self.keep_with(batch, event, &current, &edit, changes, None)
             .await?;
-        self.link_work.woken.notify_waiters();
+        self.link_work.woken.notify_one();
         Ok(())
     }
 

@@ -43,6 +43,8 @@ use crate::{Core, LogBuffer, OpenError, Processes, Settings, System, confirmatio
 
 pub(super) const OWNER: &str = "anna";
 pub(super) const PASSWORD: &str = "correct horse battery";
+/// Longer than any task of a core is at work at a time.
+const LATE: Duration = Duration::from_secs(120);
 
 /// A core at work.
 pub(super) struct Home {
@@ -155,7 +157,11 @@ impl Home {
         self.reconciler.stop().await;
         let last = Arc::downgrade(&self.core);
         drop(self.core);
+        // By the wall clock: a paused one stands still while this looks.
+        let late = std::time::Instant::now() + LATE;
         while last.strong_count() > 0 {
+            let is_late = std::time::Instant::now() > late;
+            assert!(!is_late, "a task holds the core while it waits");
             tokio::task::yield_now().await;
         }
         self.directory
