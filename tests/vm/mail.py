@@ -130,9 +130,11 @@ def subjects(authority):
 
 def fill(authority, mib):
     client = imap(authority)
-    text = b"Subject: kept\r\n\r\n" + LINE.replace("\n", "\r\n").encode() * (int(mib) * 1024 * 1024 // len(LINE) - 1)
-    status, said = client.append("INBOX", None, None, text[: int(mib) * 1024 * 1024])
-    assert status == "OK", said
+    # Each message is sent in one go, within the time that an answer may take.
+    text = b"Subject: kept\r\n\r\n" + LINE.replace("\n", "\r\n").encode() * (1024 * 1024 // len(LINE) - 1)
+    for _ in range(int(mib)):
+        status, said = client.append("INBOX", None, None, text[: 1024 * 1024])
+        assert status == "OK", said
 
 
 def verify(server):
