@@ -8,12 +8,13 @@
     reason = "code of tests: what goes wrong ends the test"
 )]
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use cell_model::signer::SignerKey;
 use cell_testkit::celld::PATIENCE;
 use cell_testkit::world::{CELL_WAN, HOME_GATEWAY};
-use cell_testkit::{CelldOptions, Reply, World, wait_for};
+use cell_testkit::{CelldOptions, Namespace, Reply, World, wait_for};
 use cell_tests::probe::{connects, lookup, pings};
 use cell_tests::{
     Cell, DOMAIN, OWNER, PASSWORD, VPN_ADDRESS, expect_status, setup_form, start_fresh,
@@ -268,8 +269,162 @@ fn two_cells_are_linked_by_an_invite_alone_and_neither_sees_more_than_it_should(
     reach_each_other(&home, &cabin);
     expect_status(&home.owner.delete("/api/cells/cabin").unwrap(), 204);
     assert_eq!(states(&home), []);
-    assert_eq!(home.get("/api/wireguard/status")["peers"], json!([]));
     expect_status(&home.owner.delete("/api/cells/cabin").unwrap(), 404);
+    // The other side is told, and then neither has anything of the other.
+    is_over_for(&[&home, &cabin]);
+}
+
+/// Waits until these have nothing of other cells.
+#[track_caller]
+fn is_over_for(cells: &[&Cell]) {
+    for cell in cells {
+        let over = wait_for(PATIENCE.max(Duration::from_secs(60)), || {
+            let peers = cell.get("/api/wireguard/status")["peers"].clone();
+            (states(cell).is_empty() && peers == json!([])).then_some(())
+        });
+        assert!(
+            over.is_some(),
+            "{:?}\n{}",
+            states(cell),
+            cell.celld.log_end()
+        );
+    }
+}
+
+/// The only other cell that one knows, once it is so.
+#[track_caller]
+fn seen(cell: &Cell, is_so: impl Fn(&Value) -> bool) -> Value {
+    let view = || cell.get("/api/cells")["items"][0].clone();
+    let found = wait_for(PATIENCE.max(Duration::from_secs(60)), || {
+        Some(view()).filter(|view| is_so(view))
+    });
+    assert!(found.is_some(), "{}\n{}", view(), cell.celld.log_end());
+    found.unwrap()
+}
+
+/// Changes settings, and keeps the change where that is asked.
+fn becomes(cell: &Cell, settings: &Value) {
+    let reply = cell.owner.put("/api/config", settings).unwrap();
+    assert!(reply.status < 300, "{}", reply.text());
+    let kept = wait_for(PATIENCE, || {
+        let reply = cell.owner.post("/api/config/confirm", &json!({})).ok()?;
+        (reply.status == 200 || reply.json()["code"] == "nothing_to_confirm").then_some(())
+    });
+    assert!(kept.is_some(), "{}", cell.celld.log_end());
+}
+
+/// Where a cell is spoken to inside the tunnel.
+fn link_address(of: &Cell, seen_by: &Cell) -> Ipv6Addr {
+    let name = of.get("/api/config")["cell"]["name"].clone();
+    let cells = seen_by.get("/api/cells");
+    let mut items = cells["items"].as_array().unwrap().iter();
+    let item = items.find(|item| item["name"] == name).unwrap();
+    let key: SignerKey = item["identity"].as_str().unwrap().parse().unwrap();
+    key.link_address()
+}
+
+#[test]
+fn linked_cells_tell_each_other_what_changes_and_nobody_else_is_heard() {
+    let (home, mut cabin) = two();
+    let made = invites(&cabin, &json!({ "auto_accept": true }));
+    expect_status(&imports(&home, &made["invite"]), 201);
+    reach_each_other(&home, &cabin);
+    let shares = json!({ "calendar": true, "files": true });
+    let shared = home.owner.put("/api/cells/cabin/permissions", &shares);
+    expect_status(&shared.unwrap(), 200);
+    let offers = json!({ "offer": true });
+    let offered = home.owner.put("/api/cells/cabin/exit-offer", &offers);
+    expect_status(&offered.unwrap(), 200);
+    let view = seen(&cabin, |view| view["theirs"]["offers_exit"] == json!(true));
+    assert_eq!(view["theirs"]["services"], json!(["calendar", "files"]));
+    assert!(view["latency_ms"].is_number() || view["last_contact"].is_string());
+    seen(&home, |view| view["told"] == json!(true));
+
+    // Away for a while, in which the other becomes another; the tunnel of before leads nowhere.
+    let address = link_address(&home, &cabin);
+    cabin.celld.kill9().unwrap();
+    becomes(
+        &home,
+        &json!({ "cell": { "name": "manor", "timezone": "UTC" } }),
+    );
+    let vpn = json!({ "subnet": "10.77.0.0/24", "subnet6": "fd00:77::/64" });
+    becomes(&home, &json!({ "vpn": vpn }));
+    assert_eq!(
+        seen(&home, |view| view["told"] == json!(false))["name"],
+        "cabin"
+    );
+    cabin.celld.restart().unwrap();
+    cabin.sign_in();
+    let view = seen(&cabin, |view| view["name"] == "manor");
+    let view = match view["vpn_subnet"] == "10.77.0.0/24" {
+        true => view,
+        false => seen(&cabin, |view| view["vpn_subnet"] == "10.77.0.0/24"),
+    };
+    assert_eq!(view["held"], Value::Null, "{view}");
+    for (from, to) in [(&home, CABIN_VPN), (&cabin, Ipv4Addr::new(10, 77, 0, 1))] {
+        let reached = wait_for(PATIENCE, || {
+            pings(&from.world.cell, to.into()).then_some(())
+        });
+        assert!(reached.is_some(), "{to}\n{}", from.celld.log_end());
+    }
+
+    // Where boxes speak with each other, there is nothing else, and nobody else reaches it.
+    assert_eq!(link_address(&home, &cabin), address, "it stays");
+    let own = link_address(&cabin, &home);
+    let sync = format!("https://[{address}]:{PORT}/api/cells/peer-sync/sync");
+    let asks = |from: &Namespace, arguments: &[&str], url: &str| {
+        let mut curl = from.command("curl");
+        curl.args([
+            "--silent",
+            "--insecure",
+            "--max-time",
+            "5",
+            "--output",
+            "/dev/null",
+        ])
+        .args(["--write-out", "%{http_code}"])
+        .args(arguments)
+        .arg(url);
+        String::from_utf8(curl.output().unwrap().stdout).unwrap()
+    };
+    let there = &cabin.world.cell;
+    let source = own.to_string();
+    let from = [
+        "--interface",
+        &source,
+        "--header",
+        "Content-Type: application/json",
+    ];
+    let large = tempfile::NamedTempFile::new().unwrap();
+    large.as_file().set_len(10 << 20).unwrap();
+    let large = format!("@{}", large.path().display());
+    for (body, expected) in [("{", "400"), ("{\"sync\":{}}", "400"), (&*large, "413")] {
+        let arguments = [&from[..], &["--data-binary", body]].concat();
+        assert_eq!(asks(there, &arguments, &sync), expected, "{body}");
+    }
+    let page = format!("https://[{address}]:{PORT}/api/config");
+    assert_eq!(asks(there, &from, &page), "401");
+    for port in [22, 53, 443, 8443] {
+        let url = format!("https://[{address}]:{port}/");
+        assert_eq!(asks(there, &from, &url), "000", "{port}");
+    }
+    let elsewhere = cabin.get("/api/config")["vpn"]["subnet6"].clone();
+    let elsewhere = elsewhere.as_str().unwrap().replace("/64", "1");
+    let from_elsewhere = ["--interface", &elsewhere];
+    assert_eq!(asks(there, &from_elsewhere, &sync), "000", "{elsewhere}");
+    assert_eq!(
+        asks(&home.world.laptop, &from[2..], &sync),
+        "000",
+        "from home"
+    );
+
+    // Paused there, this side knows, and both speak with each other all the same.
+    let pause = json!({ "paused": true });
+    let paused = cabin.owner.put("/api/cells/manor/pause", &pause);
+    expect_status(&paused.unwrap(), 200);
+    seen(&home, |view| view["theirs"]["paused"] == json!(true));
+    expect_status(&home.owner.delete("/api/cells/cabin").unwrap(), 204);
+    is_over_for(&[&home, &cabin]);
 }
 
 #[test]
@@ -309,7 +464,7 @@ fn code_is_compared_where_the_invite_was_made_and_three_wrong_ones_end_it() {
 
     // Guessed thrice, an invite is over for both.
     expect_status(&home.owner.delete("/api/cells/cabin").unwrap(), 204);
-    expect_status(&cabin.owner.delete("/api/cells/home").unwrap(), 204);
+    is_over_for(&[&home, &cabin]);
     let made = invites(&cabin, &json!({}));
     expect_status(&imports(&home, &made["invite"]), 202);
     for _ in 0..3 {

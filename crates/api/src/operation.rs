@@ -47,10 +47,16 @@ pub fn routes() -> &'static [Route] {
 }
 
 static PAIRING_ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
-    let asked = handler!(cells::pair);
-    let pair = Row::post("/api/cells/peer-sync/pairing", "pair", asked);
+    let pair = Row::post(
+        "/api/cells/peer-sync/pairing",
+        "pair",
+        handler!(cells::pair),
+    );
     let pair = pair.is(Access::SignIn, "Another cell comes with an invite.");
-    vec![pair.takes::<Value>("{}").route()]
+    let sync = Row::post("/api/cells/peer-sync/sync", "sync", handler!(cells::pair));
+    let sync = sync.is(Access::SignIn, "A linked cell says what has changed.");
+    let rows = [pair, sync].map(|row| row.takes::<Value>("{}").route());
+    rows.into()
 });
 
 /// As [`routes`], for the listener that other cells find: nothing else is behind it.

@@ -1,7 +1,8 @@
 //! One message to a cell elsewhere, and its answer. Runs in a process without power: what comes is a stranger's.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -25,7 +26,9 @@ use crate::tls;
 use crate::{Answer, Message};
 
 /// Where an inviter takes messages.
-pub const PATH: &str = "/api/cells/peer-sync/pairing";
+pub const PAIRING: &str = "/api/cells/peer-sync/pairing";
+/// Where a linked cell is told what has changed.
+pub const SYNC: &str = "/api/cells/peer-sync/sync";
 /// How long all of a call may take.
 pub const LONGEST: Duration = Duration::from_secs(20);
 /// How long one address may take to be connected, and a name to be found.
@@ -44,6 +47,8 @@ pub struct Command {
     pub port: u16,
     /// Whom names are asked of.
     pub name_servers: Vec<SocketAddr>,
+    /// Which address of this box to call from; `None`: the system chooses.
+    pub source: Option<IpAddr>,
     /// Whose certificate is believed.
     pub identity: SignerKey,
     /// What is said.
@@ -55,7 +60,12 @@ pub struct Command {
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
     /// The cell's answer.
-    Answered(Answer),
+    Answered {
+        /// What it says.
+        answer: Answer,
+        /// How long the way there and back takes, as far as a connection that is made tells.
+        latency: Duration,
+    },
     /// It refuses.
     Refused(Problem),
     /// Nobody with that identity was reached. Why, for a person.
@@ -128,10 +138,23 @@ async fn addresses(host: &Host, port: u16, command: &Command) -> Vec<SocketAddr>
     }
 }
 
+async fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    if let Some(source) = source {
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
+    socket.connect(address).await
+}
+
 async fn converse(address: SocketAddr, command: &Command) -> Result<Reply, String> {
     let late = |_| "no answer".to_owned();
-    let stream = timeout(CONNECT, TcpStream::connect(address)).await;
+    let begun = Instant::now();
+    let stream = timeout(CONNECT, connect(address, command.source)).await;
     let stream = stream.map_err(late)?.map_err(|error| error.to_string())?;
+    let latency = begun.elapsed();
     let config = tls::client_config(&command.identity).map_err(|error| error.to_string())?;
     let connecting = TlsConnector::from(config).connect(tls::server_name(), stream);
     let stream = timeout(CONNECT, connecting).await.map_err(late)?;
@@ -149,7 +172,7 @@ async fn converse(address: SocketAddr, command: &Command) -> Result<Reply, Strin
     let body = serde_json::to_vec(&command.message).map_err(|error| error.to_string())?;
     let request = Request::builder()
         .method(Method::POST)
-        .uri(PATH)
+        .uri(path(&command.message))
         // The endpoint's name is none that the box there knows itself by.
         .header(HOST, "localhost")
         .header(CONTENT_TYPE, "application/json")
@@ -162,13 +185,24 @@ async fn converse(address: SocketAddr, command: &Command) -> Result<Reply, Strin
         .collect()
         .await;
     let body = body.map_err(|_| "its answer is too long, or breaks off".to_owned())?;
-    Ok(reply(status, &body.to_bytes()))
+    Ok(reply(status, &body.to_bytes(), latency))
 }
 
-fn reply(status: StatusCode, body: &[u8]) -> Reply {
+fn path(message: &Message) -> &'static str {
+    match message {
+        Message::Join(_) | Message::Reveal { .. } | Message::Ask(_) => PAIRING,
+        Message::Sync(_) => SYNC,
+    }
+}
+
+fn reply(status: StatusCode, body: &[u8], latency: Duration) -> Reply {
     let unreadable = || Reply::Unreached(format!("its answer ({status}) cannot be read"));
     if status.is_success() {
-        return serde_json::from_slice(body).map_or_else(|_| unreadable(), Reply::Answered);
+        let answer = serde_json::from_slice(body);
+        return answer.map_or_else(
+            |_| unreadable(),
+            |answer| Reply::Answered { answer, latency },
+        );
     }
     match serde_json::from_slice::<Problem>(body) {
         Ok(problem) if problem.status == status.as_u16() => Reply::Refused(brief(problem)),

@@ -25,6 +25,9 @@ pub enum CellError {
     /// The message is about another invite, or meant for another cell.
     #[error("it belongs to another invite")]
     OtherInvite,
+    /// What a cell says is about another one, or meant for another.
+    #[error("it is another cell's word, or meant for another cell")]
+    OtherCell,
     /// A cell was to be linked with itself.
     #[error("the invite is this cell's own")]
     Itself,

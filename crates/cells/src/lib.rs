@@ -14,8 +14,10 @@
 //! [`Code`] is for, which the owners compare. It is over both keys and both nonces, and the joiner is bound to its own before
 //! it sees the other, so that nobody can try nonces until two codes are alike.
 //!
-//! Promises: what [`Invite::open`], [`Inviting`] and [`Joining`] hand out was signed by the cell that it is about, for this very
-//! invite; a message that was altered, is another's, or belongs to another exchange is refused.
+//! From then on, each tells the other how it stands, inside the tunnel: a [`Statement`] is answered by one ([`Synced`]).
+//!
+//! Promises: what [`Invite::open`], [`Inviting`], [`Joining`] and [`Statement::open`] hand out was signed by the cell that it is about, for
+//! this very invite or cell; a message that was altered, is another's, or belongs to another exchange is refused.
 //! [`call()`] says a message to another cell, in a process without power: what comes back is a stranger's.
 //! Must never: read a clock or a file, make chance, or decide what a cell may claim.
 //! Start reading at [`Invite`], then [`Joining`] and [`Inviting`].
@@ -28,12 +30,14 @@ mod invite;
 mod message;
 mod pairing;
 mod proof;
+mod sync;
 mod tls;
 
-pub use call::{CallLink, Command, LONGEST, LinkError, PATH, Reply, call};
+pub use call::{CallLink, Command, LONGEST, LinkError, PAIRING, Reply, SYNC, call};
 pub use code::Code;
 pub use error::CellError;
 pub use invite::{Invite, Offer};
 pub use message::{Answer, Ask, Message, Progress};
 pub use pairing::{Inviting, Join, Joined, Joining, Nonce, Reveal, Welcome};
+pub use sync::{Said, Statement, Synced, Terms, Word};
 pub use tls::{Credentials, CredentialsError};

@@ -1,4 +1,4 @@
-//! What is sent to an inviter, and what it answers.
+//! What is sent to another cell, and what it answers.
 
 use cell_model::base64url::Base64Url;
 use cell_model::signer::SignerKey;
@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::proof;
-use crate::{CellError, Join, Offer, Reveal, Welcome};
+use crate::{CellError, Join, Offer, Reveal, Statement, Synced, Welcome};
 
 const ASK: PayloadType = PayloadType("application/vnd.cell.ask+json;version=1");
 
-/// A message to an inviter, each with an answer of its own.
+/// A message to another cell, each with an answer of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Message {
@@ -27,16 +27,20 @@ pub enum Message {
     },
     /// How it stands since then; answered by [`Answer::Progress`].
     Ask(Ask),
+    /// What a linked cell tells the other; answered by [`Answer::Synced`].
+    Sync(Box<Statement>),
 }
 
-/// What an inviter answers.
+/// What the other cell answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Answer {
     /// To the first message.
     Welcome(Box<Welcome>),
-    /// To the others.
+    /// To the others of an inviter.
     Progress(Progress),
+    /// To what it was told.
+    Synced(Box<Synced>),
 }
 
 /// How the inviter stands to a joiner.

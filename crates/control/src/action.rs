@@ -141,6 +141,12 @@ pub enum Action {
         /// Which.
         name: CellName,
     },
+    /// Has a linked cell be what it wants to be from now on, though its domain is one of the internet's. 409 when nothing is
+    /// held, or something else is in the way.
+    AcceptLink {
+        /// Which.
+        name: CellName,
+    },
     /// What another cell says that uses an invite. Needs no sign-in, but proofs in what it says: see `cell_cells::Message`.
     Pair {
         /// The message.

@@ -23,6 +23,9 @@ pub struct LinkInviteForm {
     /// Seconds until it counts no more: a minute to 30 days; a day when not said.
     #[serde(default)]
     pub expires_in_s: Option<u32>,
+    /// Whether the other cell may have a domain of the internet's: this one then asks it alone for names there.
+    #[serde(default)]
+    pub allow_public_domain: bool,
 }
 
 /// An invite for another cell, without its secret.
@@ -148,12 +151,57 @@ pub struct LinkView {
     pub paused: bool,
     /// Kinds of service that its people may use here.
     pub services: BTreeSet<ServiceToggle>,
+    /// Whether its people may go out to the internet by way of this cell.
+    pub offers_exit: bool,
+    /// Whether it has taken all that was changed here.
+    pub told: bool,
+    /// What the link is like there; `null`: nothing was heard yet.
+    pub theirs: Option<TheirTerms>,
+    /// What it wants to be from now on, and is not yet; `null`: nothing is held.
+    pub held: Option<HeldView>,
     /// When the tunnel to it was last agreed on; `null`: not since the start.
     #[schemars(with = "Option<String>")]
     pub last_handshake: Option<Timestamp>,
+    /// When the boxes last spoke with each other; `null`: not since the start.
+    #[schemars(with = "Option<String>")]
+    pub last_contact: Option<Timestamp>,
+    /// Milliseconds there and back, as of the last contact; `null`: not known.
+    pub latency_ms: Option<u32>,
+    /// Bytes that came by the tunnel since it is there.
+    pub received_bytes: u64,
+    /// Bytes that went.
+    pub sent_bytes: u64,
     /// Since when it is linked, or waits for that.
     #[schemars(with = "String")]
     pub created_at: Timestamp,
+}
+
+/// What a link is like on the other side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TheirTerms {
+    /// Kinds of service that people of this cell may use there.
+    pub services: BTreeSet<ServiceToggle>,
+    /// Whether nothing passes for now.
+    pub paused: bool,
+    /// Whether people of this cell may go out to the internet by way of it.
+    pub offers_exit: bool,
+}
+
+/// What a linked cell wants to be, and something is in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeldView {
+    /// Its name.
+    pub name: CellName,
+    /// Its domain.
+    pub domain: Domain,
+    /// The network of its VPN.
+    #[schemars(with = "String")]
+    pub vpn_subnet: Ipv4Net,
+    /// The same of IPv6.
+    #[schemars(with = "String")]
+    pub vpn_subnet6: Ipv6Net,
+    /// What is in the way, and who can do something about it.
+    pub detail: String,
 }
 
 /// What a link may use here, and whether anything passes.
@@ -166,4 +214,7 @@ pub struct LinkUpdate {
     /// Whether nothing passes for now.
     #[serde(default)]
     pub paused: Option<bool>,
+    /// Whether its people may go out to the internet by way of this cell.
+    #[serde(default)]
+    pub offers_exit: Option<bool>,
 }

@@ -123,6 +123,7 @@ impl Core {
                 self.confirm_link(identity, caller, &name, &code).await
             }
             Action::DropLink { name } => self.drop_link(identity, caller, &name).await,
+            Action::AcceptLink { name } => self.accept_link(identity, caller, &name).await,
             Action::RevokeInvite { id } => self.revoke_invite(identity, caller, &id).await,
             Action::AddApiToken(form) => self.add_api_token(identity, caller, form).await,
             Action::RemoveApiToken { id } => self.remove_api_token(identity, caller, &id).await,
@@ -218,6 +219,7 @@ fn keeps_something(action: &Action) -> bool {
             | Action::LinkCell(_)
             | Action::ConfirmLink { .. }
             | Action::DropLink { .. }
+            | Action::AcceptLink { .. }
             | Action::AddApiToken(_)
             | Action::RemoveApiToken { .. }
             | Action::AddAppPassword(_)
@@ -266,6 +268,7 @@ fn word(action: &Action) -> Option<(&'static str, Option<String>)> {
         Action::LinkCell(_) => ("cell.link.add", None),
         Action::ConfirmLink { name, .. } => ("cell.link.confirm", Some(name.to_string())),
         Action::DropLink { name } => ("cell.link.drop", Some(name.to_string())),
+        Action::AcceptLink { name } => ("cell.link.accept", Some(name.to_string())),
         Action::AddApiToken(_) => ("api_token.add", None),
         Action::RemoveApiToken { .. } => ("api_token.remove", None),
         Action::RemoveAccount { username } => ("account.remove", Some(username.to_string())),

@@ -269,6 +269,7 @@ pub(crate) fn needs_to_act(action: &Action) -> Option<Needs> {
         | Action::Invite(_)
         | Action::InviteCell(_)
         | Action::LinkCell(_)
+        | Action::AcceptLink { .. }
         | Action::ConfirmLink { .. } => Needs::person(Admin),
         Action::RevokeCellInvite { .. } | Action::DropLink { .. } => {
             Needs::scoped(Admin, Area::Cells.write())
@@ -310,6 +311,7 @@ pub(crate) fn is_dangerous(action: &Action) -> bool {
         | Action::Invite(_)
         | Action::InviteCell(_)
         | Action::LinkCell(_)
+        | Action::AcceptLink { .. }
         | Action::ConfirmLink { .. }
         | Action::ChangeAccount { .. }
         | Action::OfferSecondFactor

@@ -124,6 +124,7 @@ impl Core {
         let code = seed::setup_code(&self.store, &self.sealer)?;
         self.people()
             .read_anew(&self.store, desired.config.is_none(), code)?;
+        self.links_kept().read_anew(&self.store)?;
         *self.confirmation() = confirmation;
         self.desired.send_replace(desired);
         self.show_setup_code()

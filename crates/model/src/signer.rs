@@ -1,6 +1,7 @@
 //! Whose signatures count.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
@@ -28,6 +29,14 @@ impl SignerKey {
         let decoded = HEXLOWER_PERMISSIVE.decode_mut(self.0.as_bytes(), &mut bytes);
         decoded.expect("it has 64 digits");
         bytes
+    }
+
+    /// Where the cell of this identity is spoken to inside a tunnel, whatever networks it has by then: an address of
+    /// fd00::/8 (RFC 4193) made of the key, as nobody can choose.
+    pub fn link_address(&self) -> Ipv6Addr {
+        let mut octets = [0xfd; 16];
+        octets[1..].copy_from_slice(&self.to_bytes()[..15]);
+        octets.into()
     }
 }
 

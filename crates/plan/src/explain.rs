@@ -129,7 +129,7 @@ pub fn devices(number: usize) -> String {
 /// The peers of the VPN, in words.
 pub fn peers(spec: &WireGuardSpec) -> String {
     let peers = spec.peers.values();
-    let cells = peers.filter(|peer| peer.is_network()).count();
+    let cells = peers.filter(|peer| peer.is_box()).count();
     with_cells(spec.peers.len() - cells, cells)
 }
 

@@ -2,17 +2,18 @@
 //! nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use cell_model::config::{Config, LinkConfig, ServiceToggle};
+use cell_model::config::{Claims, Config, LinkConfig, ServiceToggle};
 use cell_model::container::Protocol;
 use cell_model::endpoint::{Endpoint, Host};
 use cell_model::facts::NetworkFacts;
 use cell_model::key::PublicKey;
 use cell_model::name::{Domain, ServiceId};
-use cell_model::spec::{FirewallLink, ForwardSpec, PortSpec, WireGuardPeerSpec};
+use cell_model::spec::{FirewallLink, FirewallSync, ForwardSpec, PortSpec, WireGuardPeerSpec};
 use ipnet::IpNet;
 
+use crate::resolve::Pairing;
 use crate::services::Services;
 
 /// Seconds between packets that keep the path open: below the 30 for which any home router remembers a silent one.
@@ -26,31 +27,62 @@ pub(crate) fn networks(config: &Config) -> BTreeSet<IpNet> {
     links.flat_map(|link| link.claims.vpn.networks()).collect()
 }
 
-/// Those of them that are not on the wire of the VPN.
-pub(crate) fn routes(config: &Config) -> BTreeSet<IpNet> {
+/// Those of them that are not on the wire of the VPN, and where their boxes are spoken to.
+pub(crate) fn routes(config: &Config, pairing: Option<&Pairing>) -> BTreeSet<IpNet> {
     let own = config.vpn.networks();
     let mut networks = networks(config);
     networks.retain(|network| !own.iter().any(|own| own.contains(network)));
+    networks.extend(spoken_with(config, pairing).map(link_network));
     networks
 }
 
-/// Their boxes, as peers of the VPN.
+/// Cells that this one speaks with: linked ones, be they paused, and those that are to learn that they are linked no more.
+fn spoken_with<'a>(
+    config: &'a Config,
+    pairing: Option<&'a Pairing>,
+) -> impl Iterator<Item = &'a Claims> {
+    let former = pairing.into_iter().flat_map(|pairing| &pairing.former);
+    // A cell that is linked again comes last, and so counts.
+    former.chain(config.links.iter().map(|link| &link.claims))
+}
+
+fn link_network(claims: &Claims) -> IpNet {
+    IpAddr::V6(claims.identity.link_address()).into()
+}
+
+/// Where this cell is spoken to inside the VPN; nothing while there is nobody to speak with.
+pub(crate) fn own_address(config: &Config, pairing: Option<&Pairing>) -> Option<IpNet> {
+    spoken_with(config, pairing).next()?;
+    Some(IpAddr::V6(pairing?.identity.link_address()).into())
+}
+
+/// The same, as the packet filter sees it.
+pub(crate) fn sync(config: &Config, pairing: Option<&Pairing>) -> Option<FirewallSync> {
+    let cells = spoken_with(config, pairing).map(|claims| claims.identity.link_address());
+    let cells: BTreeSet<_> = cells.collect();
+    let own = pairing?.identity.link_address();
+    (!cells.is_empty()).then_some(FirewallSync { own, cells })
+}
+
+/// Their boxes, as peers of the VPN. To one that is paused, or linked no more, nothing passes but what the boxes say to each
+/// other.
 pub(crate) fn peers<'a>(
     config: &'a Config,
+    pairing: Option<&'a Pairing>,
     facts: &'a NetworkFacts,
 ) -> impl Iterator<Item = (PublicKey, WireGuardPeerSpec)> {
-    config.open_links().map(|link| {
+    spoken_with(config, pairing).map(|claims| {
+        let mut open = config.open_links();
+        let is_open = open.any(|link| link.claims.identity == claims.identity);
+        let networks = claims.vpn.networks().into_iter().filter(move |_| is_open);
+        let mut endpoints = claims.endpoints.iter();
         let peer = WireGuardPeerSpec {
             preshared_key: None,
-            allowed_ips: link.claims.vpn.networks().into(),
-            endpoint: link
-                .claims
-                .endpoints
-                .iter()
-                .find_map(|endpoint| address(endpoint, facts)),
+            allowed_ips: networks.chain([link_network(claims)]).collect(),
+            endpoint: endpoints.find_map(|endpoint| address(endpoint, facts)),
             keepalive: Some(KEEPALIVE),
         };
-        (link.claims.wireguard_key, peer)
+        (claims.wireguard_key, peer)
     })
 }
 
@@ -134,12 +166,15 @@ fn ports(link: &LinkConfig, services: &Services) -> BTreeSet<PortSpec> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
+    use cell_model::secret::Secret;
 
     use super::*;
     use crate::diff::{Applied, diff};
-    use crate::resolve::{closed, resolve};
+    use crate::resolve::{Input, closed, resolve};
     use crate::sample::Sample;
+
+    /// Where the box of the cell is spoken to.
+    const CABIN: &str = "fd28:2828:2828:2828:2828:2828:2828:2828/128";
 
     fn linked() -> Sample {
         let mut sample = Sample::two_armed();
@@ -156,7 +191,8 @@ mod tests {
     fn other_cell_is_a_peer_with_its_networks_and_routes_to_them() {
         let wireguard = resolve(&linked().input()).wireguard.unwrap();
         let cabin = &wireguard.peers[&PublicKey::from_bytes([40; 32])];
-        let there = nets(&["10.40.0.0/24", "fd00:40::/64"]);
+        // With where its box is spoken to.
+        let there = nets(&["10.40.0.0/24", "fd00:40::/64", CABIN]);
         assert_eq!(cabin.allowed_ips, there);
         assert_eq!(wireguard.routes, there);
         assert_eq!((cabin.endpoint, cabin.keepalive), (None, Some(25)));
@@ -200,11 +236,59 @@ mod tests {
         let mut sample = linked();
         sample.change_link(0, |link| link.paused = true);
         let spec = resolve(&sample.input());
+        // But for the boxes, which tell each other.
         let wireguard = spec.wireguard.unwrap();
-        assert!(wireguard.peers.len() == 1 && wireguard.routes.is_empty());
+        let cabin = &wireguard.peers[&PublicKey::from_bytes([40; 32])];
+        assert_eq!(cabin.allowed_ips, nets(&[CABIN]));
+        assert_eq!(wireguard.routes, nets(&[CABIN]));
         assert!(spec.firewall.links.is_empty());
         assert!(spec.dns.forwards.is_empty() && spec.dns.guests.is_empty());
         assert_eq!(spec.dns.withheld, ["cabin.lan".parse().unwrap()].into());
+    }
+
+    /// Where the box listens to others, whom the packet filter lets speak, and what is sent to each of them.
+    fn speaking(sample: &Sample, pairing: &Pairing) -> (BTreeSet<SocketAddr>, usize, Vec<usize>) {
+        let spec = resolve(&Input {
+            pairing: Some(pairing),
+            ..sample.input()
+        });
+        let (web, wireguard) = (spec.web.pairing.unwrap(), spec.wireguard.unwrap());
+        let own = pairing.identity.link_address();
+        let sync = spec.firewall.vpn.as_ref().unwrap().sync.as_ref();
+        let has_own = wireguard.addresses.iter().any(|net| net.addr() == own);
+        assert_eq!(sync.map(|sync| sync.own), has_own.then_some(own));
+        let boxes = wireguard.peers.values().filter(|peer| peer.is_box());
+        (
+            web.listen,
+            sync.map_or(0, |sync| sync.cells.len()),
+            boxes.map(|peer| peer.allowed_ips.len()).collect(),
+        )
+    }
+
+    #[test]
+    fn boxes_speak_with_each_other_beside_their_networks() {
+        let mut sample = linked();
+        let mut pairing = Pairing {
+            identity: "07".repeat(32).parse().unwrap(),
+            chain_der: Vec::new(),
+            key_der: Secret::new(Vec::new()),
+            invites: false,
+            former: Vec::new(),
+        };
+        let own = SocketAddr::from((pairing.identity.link_address(), 51_820));
+        let linked = (BTreeSet::from([own]), 1, vec![3]);
+        assert_eq!(speaking(&sample, &pairing), linked);
+        // Who comes with an invite comes beside the VPN.
+        pairing.invites = true;
+        assert!(speaking(&sample, &pairing).0.len() > 1);
+        pairing.invites = false;
+        // One that is linked again is no former one.
+        sample.change_link(0, |link| pairing.former.push(link.claims.clone()));
+        assert_eq!(speaking(&sample, &pairing), linked);
+        sample.config.as_mut().unwrap().links.clear();
+        assert_eq!(speaking(&sample, &pairing), (linked.0, 1, vec![1]));
+        pairing.former.clear();
+        assert_eq!(speaking(&sample, &pairing), (BTreeSet::new(), 0, vec![]));
     }
 
     #[test]
@@ -223,7 +307,7 @@ mod tests {
         assert_eq!(
             words,
             [
-                "Set up the VPN interface wg0 with 1 device.",
+                "Set up the VPN interface wg0 with 1 device and 1 other cell.",
                 "Replace what the name server answers.",
                 "Replace the firewall's rules (1 device).",
             ]

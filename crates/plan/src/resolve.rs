@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cell_model::Timestamp;
-use cell_model::config::{AddressingConfig, Config, PeerConfig};
+use cell_model::config::{AddressingConfig, Claims, Config, PeerConfig};
 use cell_model::container::ImageRef;
 use cell_model::facts::{DhcpFacts, NetworkFacts, StartOptions, is_private};
 use cell_model::key::{PresharedKey, PrivateKey};
 use cell_model::mail::DkimKey;
 use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName, ServiceId};
 use cell_model::secret::Secret;
+use cell_model::signer::SignerKey;
 use cell_model::spec::{
     BoxSpec, DhcpSpec, DnsSpec, FirewallContainers, FirewallSpec, FirewallVpn, HTTPS_PORT,
     InterfaceSpec, LeafSpec, MdnsSpec, NetworkSpec, OwnAddresses, PairingSpec, PeerAccess, Phase,
@@ -46,17 +47,23 @@ pub struct Input<'a> {
     pub proxy_image: Option<&'a ImageRef>,
     /// Since boot: connections to the reverse proxy of before are to end.
     pub opened_after: Duration,
-    /// What other cells know this one by, while one of them may come with an invite.
+    /// What other cells know this one by, while there are any, or one may come with an invite.
     pub pairing: Option<&'a Pairing>,
 }
 
-/// The certificate by which other cells know this one, and its key.
+/// How other cells know this one, and speak with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pairing {
-    /// The certificate, DER.
+    /// The identity of this one.
+    pub identity: SignerKey,
+    /// The certificate that it has issued, DER.
     pub chain_der: Vec<Vec<u8>>,
     /// Its key, PKCS #8 DER.
     pub key_der: Secret<Vec<u8>>,
+    /// Whether a cell may come that is not linked, with an invite.
+    pub invites: bool,
+    /// Cells that were linked, and are to learn that they are no more.
+    pub former: Vec<Claims>,
 }
 
 /// Keys the config speaks of. They live sealed in the store, not in the config.
@@ -217,7 +224,8 @@ fn firewall(
             subnet: config.vpn.subnet,
             subnet6: config.vpn.subnet6,
             listen_port: input.options.wireguard_port,
-            pairing: input.pairing.is_some(),
+            pairing: input.pairing.is_some_and(|pairing| pairing.invites),
+            sync: links::sync(config, input.pairing),
         }),
         local_sources: home.sources.clone(),
         admin_ports: BTreeSet::from([input.options.admin_port()]),
@@ -347,9 +355,12 @@ fn wireguard(input: &Input<'_>, peers: &[(&PeerName, &PeerConfig)]) -> Option<Wi
         private_key,
         listen_port: input.options.wireguard_port,
         mtu: MTU,
-        addresses: BTreeSet::from(own),
-        routes: links::routes(config),
-        peers: links::peers(config, input.facts)
+        addresses: own
+            .into_iter()
+            .chain(links::own_address(config, input.pairing))
+            .collect(),
+        routes: links::routes(config, input.pairing),
+        peers: links::peers(config, input.pairing, input.facts)
             .map(|(key, peer)| (key, Arc::new(peer)))
             .chain(peers.iter().map(|(name, peer)| {
                 let spec = WireGuardPeerSpec {
@@ -477,10 +488,12 @@ fn web(input: &Input<'_>, home: &Home) -> WebSpec {
     }
 }
 
-/// Where other cells are listened to: on TCP with the number of the VPN's port, on every address of the box beside the VPN.
+/// Where other cells are listened to, on TCP with the number of the VPN's port: those that are linked inside the VPN, and
+/// who comes with an invite on every address of the box beside it.
 fn pairing(input: &Input<'_>) -> Option<PairingSpec> {
-    let pairing = input.pairing.filter(|_| input.config.is_some())?;
+    let pairing = input.pairing?;
     let options = input.options;
+    let inside = links::own_address(input.config?, input.pairing);
     let sides = [Some(&options.wan), options.lan.as_ref()];
     let networks = sides.into_iter().flatten();
     let addresses =
@@ -491,6 +504,8 @@ fn pairing(input: &Input<'_>) -> Option<PairingSpec> {
     });
     Some(PairingSpec {
         listen: usable
+            .filter(|_| pairing.invites)
+            .chain(inside.map(|network| network.addr()))
             .map(|address| SocketAddr::new(address, options.wireguard_port))
             .collect(),
         chain_der: pairing.chain_der.clone(),

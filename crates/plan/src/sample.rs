@@ -101,7 +101,7 @@ impl Sample {
     pub(crate) fn add_link(&mut self, name: &str, number: u8) {
         let claims = Claims {
             name: name.parse().unwrap(),
-            identity: "ab".repeat(32).parse().unwrap(),
+            identity: format!("{number:02x}").repeat(32).parse().unwrap(),
             wireguard_key: PublicKey::from_bytes([number; 32]),
             endpoints: Vec::new(),
             domain: format!("{name}.lan").parse().unwrap(),
@@ -114,6 +114,7 @@ impl Sample {
             claims,
             services: Default::default(),
             paused: false,
+            offers_exit: false,
             created_at: self.now,
         };
         self.config.as_mut().unwrap().links.push(Arc::new(link));

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, Scope,
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -119,7 +120,12 @@ fn restrict_files(role: Role) -> Result<(), Box<dyn Error>> {
     ) {
         rules = rules.handle_access(AccessNet::ConnectTcp)?;
     }
-    let status = rules.create()?.restrict_self()?;
+    let mut rules = rules.create()?;
+    if role == Role::Cells {
+        // Other cells are called from a certain address, and from whichever port is free.
+        rules = rules.add_rule(NetPort::new(0, AccessNet::BindTcp))?;
+    }
+    let status = rules.restrict_self()?;
     if status.ruleset != landlock::RulesetStatus::FullyEnforced {
         tracing::info!(role = role.word(), status = ?status.ruleset, "the kernel confines files less than asked");
     }

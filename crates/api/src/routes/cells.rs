@@ -1,7 +1,5 @@
 //! Links to other cells, and the invites that lead to them.
 
-use std::collections::BTreeSet;
-
 use cell_control::action::{Action, Outcome};
 use cell_control::change::{Change, Receipt};
 use cell_control::link::{LinkCode, LinkForm, LinkInviteForm, LinkState, LinkUpdate, LinkView};
@@ -41,6 +39,14 @@ pub(crate) struct PermissionsForm {
 pub(crate) struct PauseForm {
     /// Nothing passes, in either direction.
     paused: bool,
+}
+
+/// Whether the other cell's people may go out by way of this one.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExitOfferForm {
+    /// They may.
+    offer: bool,
 }
 
 pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
@@ -88,13 +94,38 @@ pub(crate) async fn permissions(visit: Visit) -> Result<Reply, Problem> {
             None => {}
         }
     }
-    update(&visit, name, Some(services), None).await
+    let update = LinkUpdate {
+        services: Some(services),
+        ..LinkUpdate::default()
+    };
+    change(&visit, name, update).await
 }
 
 pub(crate) async fn pause(visit: Visit) -> Result<Reply, Problem> {
     let name = name(&visit)?;
     let form: PauseForm = body::read(&visit)?;
-    update(&visit, name, None, Some(form.paused)).await
+    let update = LinkUpdate {
+        paused: Some(form.paused),
+        ..LinkUpdate::default()
+    };
+    change(&visit, name, update).await
+}
+
+pub(crate) async fn exit_offer(visit: Visit) -> Result<Reply, Problem> {
+    let name = name(&visit)?;
+    let form: ExitOfferForm = body::read(&visit)?;
+    let update = LinkUpdate {
+        offers_exit: Some(form.offer),
+        ..LinkUpdate::default()
+    };
+    change(&visit, name, update).await
+}
+
+pub(crate) async fn accept(visit: Visit) -> Result<Reply, Problem> {
+    let name = name(&visit)?;
+    let action = Action::AcceptLink { name };
+    let link = linked(visit.control.act(&visit.caller, action).await?)?;
+    ok(&LinkAnswer { cell: link })
 }
 
 pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {
@@ -129,7 +160,7 @@ pub(crate) async fn remove_invite(visit: Visit) -> Result<Reply, Problem> {
     Ok(Reply::no_content())
 }
 
-/// What another cell says that has an invite. Only the listener for other cells has this.
+/// What another cell says that has an invite, or is linked. Only the listener for other cells has this.
 pub(crate) async fn pair(visit: Visit) -> Result<Reply, Problem> {
     let message = serde_json::from_slice(&visit.body).map_err(|_| {
         Problem::new(
@@ -149,13 +180,7 @@ pub(crate) async fn pair(visit: Visit) -> Result<Reply, Problem> {
     }
 }
 
-async fn update(
-    visit: &Visit,
-    name: CellName,
-    services: Option<BTreeSet<ServiceToggle>>,
-    paused: Option<bool>,
-) -> Result<Reply, Problem> {
-    let update = LinkUpdate { services, paused };
+async fn change(visit: &Visit, name: CellName, update: LinkUpdate) -> Result<Reply, Problem> {
     let change = Change::ChangeLink {
         name: name.clone(),
         update,

@@ -7,7 +7,7 @@ use cell_control::view::Page;
 
 use crate::answer::LinkAnswer;
 use crate::parameter::{CURSOR, LIMIT};
-use crate::routes::cells::{self, PauseForm, PermissionsForm};
+use crate::routes::cells::{self, ExitOfferForm, PauseForm, PermissionsForm};
 use crate::row::{CHANGE, READ, Row, handler};
 
 pub(super) static ROWS: &[Row] = &[
@@ -81,6 +81,28 @@ pub(super) static ROWS: &[Row] = &[
     .takes::<PermissionsForm>(r#"{"calendar":true,"files":false}"#)
     .answers::<LinkAnswer>()
     .may_wait()
+    .refuses(&[404, 409]),
+    Row::put(
+        "/api/cells/{name}/exit-offer",
+        "changeCellExitOffer",
+        handler!(cells::exit_offer),
+    )
+    .is(CHANGE, "Say whether the other cell's people may go out to the internet by way of this one.")
+    .takes::<ExitOfferForm>(r#"{"offer":true}"#)
+    .answers::<LinkAnswer>()
+    .may_wait()
+    .refuses(&[404, 409]),
+    Row::post(
+        "/api/cells/{name}/accept",
+        "acceptCell",
+        handler!(cells::accept),
+    )
+    .is(
+        CHANGE,
+        "Have a linked cell be what it wants to be from now on (`held`), though its domain is one of the internet's.",
+    )
+    .dangerous()
+    .answers::<LinkAnswer>()
     .refuses(&[404, 409]),
     Row::put("/api/cells/{name}/pause", "pauseCell", handler!(cells::pause))
         .is(CHANGE, "Have nothing pass between the two for now, or have it pass again.")

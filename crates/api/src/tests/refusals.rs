@@ -153,6 +153,7 @@ async fn dangerous_operations_want_a_recent_proof_and_no_others_do() {
             "addCell",
             "addCellInvite",
             "confirmCell",
+            "acceptCell",
         ]
     );
     let described = crate::openapi::document();

@@ -34,6 +34,9 @@ pub(crate) enum Command {
         /// Seconds until it counts no more; a day when not said
         #[arg(long, value_name = "SECONDS")]
         expires_in: Option<u32>,
+        /// It may have a domain of the internet's: names there are then asked of it alone
+        #[arg(long)]
+        allow_public_domain: bool,
     },
     /// List invites for other cells that count
     Invites,
@@ -65,6 +68,21 @@ pub(crate) enum Command {
         #[arg(value_name = "A,B", value_delimiter = ',', value_parser = toggle)]
         services: Vec<ServiceToggle>,
     },
+    /// Let the other cell's people go out to the internet by way of this one
+    OfferExit {
+        /// Its name
+        name: CellName,
+    },
+    /// Let them no more
+    WithdrawExit {
+        /// Its name
+        name: CellName,
+    },
+    /// Have it be what it wants to be from now on, though its domain is one of the internet's
+    Accept {
+        /// Its name
+        name: CellName,
+    },
     /// Have nothing pass between the two for now
     Pause {
         /// Its name
@@ -95,10 +113,12 @@ impl Command {
             Self::Invite {
                 auto_accept,
                 expires_in,
+                allow_public_domain,
             } => {
                 let form = LinkInviteForm {
                     auto_accept,
                     expires_in_s: expires_in,
+                    allow_public_domain,
                 };
                 let Outcome::CellInvited(made) = core.act(Action::InviteCell(form)).await? else {
                     return Err(Problem::internal().into());
@@ -135,9 +155,15 @@ impl Command {
             Self::Share { name, services } => {
                 let update = LinkUpdate {
                     services: Some(services.into_iter().collect()),
-                    paused: None,
+                    ..LinkUpdate::default()
                 };
                 submit(core, output, Change::ChangeLink { name, update }).await?;
+            }
+            Self::OfferExit { name } => offer_exit(core, output, name, true).await?,
+            Self::WithdrawExit { name } => offer_exit(core, output, name, false).await?,
+            Self::Accept { name } => {
+                let done = core.act(Action::AcceptLink { name }).await?;
+                show(done, output)?;
             }
             Self::Pause { name } => pause(core, output, name, true).await?,
             Self::Resume { name } => pause(core, output, name, false).await?,
@@ -163,8 +189,21 @@ async fn pause(
     paused: bool,
 ) -> Result<(), CellctlError> {
     let update = LinkUpdate {
-        services: None,
         paused: Some(paused),
+        ..LinkUpdate::default()
+    };
+    submit(core, output, Change::ChangeLink { name, update }).await
+}
+
+async fn offer_exit(
+    core: &Core,
+    output: &Output,
+    name: CellName,
+    offers_exit: bool,
+) -> Result<(), CellctlError> {
+    let update = LinkUpdate {
+        offers_exit: Some(offers_exit),
+        ..LinkUpdate::default()
     };
     submit(core, output, Change::ChangeLink { name, update }).await
 }
@@ -182,7 +221,7 @@ fn sentence(link: &LinkView) -> String {
     let name = &link.name;
     let detail = link.detail.as_deref().unwrap_or_default();
     match (link.state, &link.code) {
-        (LinkState::Linked, _) => format!("The cell {name} is linked.\n"),
+        (LinkState::Linked, _) => format!("The cell {name} is linked. {detail}\n"),
         (LinkState::AwaitingConfirmation, Some(code)) => format!(
             "The code is {code}. Read it to the owner of the cell {name}, who confirms it there. {detail}\n"
         ),
@@ -200,6 +239,10 @@ fn table(links: &[LinkView]) -> String {
             optional(link.code.clone()),
             yes_no(link.paused),
             joined(link.services.iter().map(|service| service.as_str())),
+            link.theirs.as_ref().map_or_else(String::new, |theirs| {
+                joined(theirs.services.iter().map(|service| service.as_str()))
+            }),
+            yes_no(link.told && link.held.is_none()),
             link.last_handshake.map_or_else(|| "never".to_owned(), time),
         ]
     });
@@ -211,6 +254,8 @@ fn table(links: &[LinkView]) -> String {
         "CODE",
         "PAUSED",
         "MAY USE",
+        "WE MAY USE",
+        "IN STEP",
         "HANDSHAKE",
     ];
     Table::new(head).with_rows(rows).to_string()

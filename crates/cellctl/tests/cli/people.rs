@@ -116,6 +116,13 @@ fn cells_are_invited_linked_and_given_services() {
         panic!("another call");
     };
     assert_eq!((update.services, update.paused), (None, Some(true)));
+    daemon.succeed("cells offer-exit cabin");
+    let Call::Submit(Change::ChangeLink { update, .. }) = daemon.only_call() else {
+        panic!("another call");
+    };
+    assert_eq!((update.paused, update.offers_exit), (None, Some(true)));
+    daemon.succeed("cells accept cabin");
+    assert!(matches!(act(&daemon), Action::AcceptLink { name } if name.as_str() == "cabin"));
 }
 
 #[test]

@@ -251,7 +251,9 @@ impl Control for FakeControl {
             Action::AddPasskey(_) => sample::passkey_added(),
             Action::ChallengePasskey => sample::passkey_challenged(),
             Action::InviteCell(form) => sample::cell_invited(&form),
-            Action::LinkCell(_) | Action::ConfirmLink { .. } => sample::cell_linked(),
+            Action::LinkCell(_) | Action::ConfirmLink { .. } | Action::AcceptLink { .. } => {
+                sample::cell_linked()
+            }
             Action::Pair { message } => Outcome::Paired(message),
             Action::Invite(form) => sample::invited(&form),
             Action::AddApiToken(form) => sample::api_token_added(form),

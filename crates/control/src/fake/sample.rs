@@ -24,7 +24,9 @@ use crate::api_token::{ApiTokenForm, ApiTokenView, NewApiToken};
 use crate::app_password::{AppPasswordForm, AppPasswordView, NewAppPassword, ServiceSignIn};
 use crate::change::{Change, OwnPeerChange, PeerReceipt};
 use crate::invite::{InviteForm, InviteView, InvitedView, NewInvite};
-use crate::link::{InviteText, LinkInviteForm, LinkInviteView, LinkState, LinkView, NewLinkInvite};
+use crate::link::{
+    InviteText, LinkInviteForm, LinkInviteView, LinkState, LinkView, NewLinkInvite, TheirTerms,
+};
 use crate::passkey::{OfferedPasskey, PasskeyChallenge, PasskeyView};
 use crate::query::{Answer, Query};
 use crate::second_factor::{NewRecoveryCodes, OfferedSecondFactor};
@@ -345,7 +347,19 @@ fn link() -> LinkView {
         detail: None,
         paused: false,
         services: [ServiceToggle::Calendar].into(),
+        offers_exit: false,
+        told: true,
+        theirs: Some(TheirTerms {
+            services: [ServiceToggle::Files].into(),
+            paused: false,
+            offers_exit: true,
+        }),
+        held: None,
         last_handshake: Some(NOW),
+        last_contact: Some(NOW),
+        latency_ms: Some(24),
+        received_bytes: 4_096,
+        sent_bytes: 2_048,
         created_at: NOW,
     }
 }

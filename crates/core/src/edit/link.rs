@@ -39,6 +39,7 @@ pub(crate) fn put(config: &Config, claims: Claims, now: Timestamp) -> Result<Edi
                 claims,
                 services: Default::default(),
                 paused: false,
+                offers_exit: false,
                 created_at: now,
             }));
             "Linked"
@@ -78,6 +79,16 @@ pub(super) fn change(
         link.paused = paused;
         what.push(if paused { "paused" } else { "no longer paused" }.to_owned());
     }
+    if let Some(offers_exit) = update.offers_exit
+        && offers_exit != link.offers_exit
+    {
+        link.offers_exit = offers_exit;
+        let offered = match offers_exit {
+            true => "offered a way out to the internet",
+            false => "offered no way out to the internet",
+        };
+        what.push(offered.to_owned());
+    }
     let summary = match what.is_empty() {
         true => "Changed nothing".to_owned(),
         false => format!("Changed the link with the cell {name}: {}", what.join(", ")),
@@ -90,7 +101,7 @@ pub(super) fn change(
     ))
 }
 
-pub(super) fn remove(config: &Config, name: &CellName) -> Result<Edit, Problem> {
+pub(crate) fn remove(config: &Config, name: &CellName) -> Result<Edit, Problem> {
     let mut after = config.clone();
     after.links.retain(|link| link.claims.name != *name);
     if after.links.len() == config.links.len() {

@@ -32,13 +32,40 @@ impl Core {
                 if tries {
                     tried = Instant::now();
                 }
-                for other in core.unfinished(tries) {
-                    if let Err(problem) = core.advance(&other).await {
-                        tracing::info!(%problem, "a cell could not be linked");
-                    }
-                }
+                core.advance_due(tries).await;
             }
         });
+    }
+
+    /// One look at all imports.
+    async fn advance_due(&self, tries: bool) {
+        for other in self.imports_over() {
+            let event = AuditEvent::new("cell.import.end");
+            let _writer = self.writer.lock().await;
+            if let Err(problem) = self.forget_import(&other, event).await {
+                tracing::warn!(%problem, "an invite that is over could not be given up");
+            }
+        }
+        for other in self.unfinished(tries) {
+            if let Err(problem) = self.advance(&other).await {
+                tracing::info!(%problem, "a cell could not be linked");
+            }
+        }
+    }
+
+    /// The same at once, whatever was tried lately.
+    #[cfg(test)]
+    pub(crate) async fn advance_all(&self) {
+        self.advance_due(true).await;
+    }
+
+    /// Imports of invites that are over, whatever has come of them.
+    fn imports_over(&self) -> Vec<SignerKey> {
+        let now = (self.clock)();
+        let kept = self.links_kept();
+        let over = kept.imports.values();
+        let over = over.filter(|import| import.expires_at <= now);
+        over.map(|import| import.claims.identity.clone()).collect()
     }
 
     fn unfinished(&self, tries: bool) -> Vec<SignerKey> {
@@ -93,7 +120,7 @@ impl Core {
                 import.detail = None;
                 self.put_import(import).await
             }
-            Some(Answer::Welcome(_)) => Err(babble()),
+            Some(Answer::Welcome(_) | Answer::Synced(_)) => Err(babble()),
             None => Ok(()),
         }
     }
@@ -111,7 +138,7 @@ impl Core {
         let answer = self.call(import, Message::Join(Box::new(join))).await?;
         let welcome = match answer {
             Some(Answer::Welcome(welcome)) => welcome,
-            Some(Answer::Progress(_)) => return Err(babble()),
+            Some(Answer::Progress(_) | Answer::Synced(_)) => return Err(babble()),
             None => return Ok(None),
         };
         let (reveal, joined) = joining
@@ -136,12 +163,13 @@ impl Core {
             endpoints: import.claims.endpoints.clone(),
             port: self.settings.options.wireguard_port,
             name_servers: self.name_servers(),
+            source: None,
             identity: import.claims.identity.clone(),
             message,
         };
         let name = &import.claims.name;
         let why = match system.calls.call(command).await {
-            Ok(Reply::Answered(answer)) => return Ok(Some(answer)),
+            Ok(Reply::Answered { answer, .. }) => return Ok(Some(answer)),
             Ok(Reply::Refused(problem)) if problem.status < 500 && problem.status != 429 => {
                 return Err(Problem::conflict(
                     "cell_refuses",
@@ -191,7 +219,8 @@ impl Core {
         import.linked = true;
         import.detail = None;
         let event = AuditEvent::new("cell.link.add");
-        self.put_link(import.claims.clone(), event, |batch| put(batch, &import))
+        let sync = self.sync_of_new(&import.claims);
+        self.put_link(sync, event, |batch| put(batch, &import))
             .await?;
         self.links_kept().imports.insert(other, import);
         Ok(())

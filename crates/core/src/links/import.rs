@@ -13,7 +13,7 @@ use cell_model::signer::SignerKey;
 use cell_plan::lint::links::is_public;
 use cell_store::Batch;
 
-use super::{IMPORTS, KeptImport, refusal, signing_key};
+use super::{IMPORTS, KeptImport, refusal, signing_key, sync};
 use crate::set_up::internal;
 use crate::{Core, edit, submit};
 
@@ -64,15 +64,15 @@ impl Core {
         self.check_link(&offer.claims)?;
         let now = (self.clock)();
         let imports = self.links_kept().imports.clone();
-        let over = imports.values().filter(|import| import.expires_at <= now);
-        let over: Vec<SignerKey> = over.map(|import| import.claims.identity.clone()).collect();
-        if imports.len() - over.len() >= MAX {
+        let good = imports.values().filter(|import| import.expires_at > now);
+        if good.count() >= MAX {
             return Err(Problem::conflict(
                 "too_many",
                 "There are too many cells that are not linked yet",
                 format!("A box tries at most {MAX} at a time. Give one up that comes to nothing."),
             ));
         }
+        let known = imports.get(&offer.claims.identity);
         let import = KeptImport {
             id: offer.id,
             created_by: identity.username.clone(),
@@ -81,24 +81,20 @@ impl Core {
             claims: offer.claims.clone(),
             allow_public_domain: form.allow_public_domain,
             code: None,
+            was_answered: known.is_some_and(KeptImport::may_be_linked_there),
             linked: false,
             detail: None,
         };
         let by = Some(identity.username.clone());
         let mut batch = Batch::new(now, by, "Imported an invite of another cell");
-        for identity in &over {
-            remove(&mut batch, identity);
-        }
         let secret = KeptImport::secret(&offer.claims.identity);
         self.put_secret(&mut batch, &secret, offer.secret.expose())?;
         put(&mut batch, &import)?;
         let event = submit::event("cell.link.add", identity, caller);
         self.commit(batch, event.on(import.claims.name.to_string()))
             .await?;
-        let mut kept = self.links_kept();
-        over.iter()
-            .for_each(|other| drop(kept.imports.remove(other)));
-        kept.imports.insert(import.claims.identity.clone(), import);
+        let other = import.claims.identity.clone();
+        self.links_kept().imports.insert(other, import);
         Ok(())
     }
 
@@ -144,8 +140,16 @@ impl Core {
     ) -> Result<(), Problem> {
         let mut batch = Batch::new((self.clock)(), None, "Gave up a link with another cell");
         remove(&mut batch, other);
+        let import = self.links_kept().imports.get(other).cloned();
+        // From the last message on, the other cell may have this one as a link.
+        let linked_there = import.filter(KeptImport::may_be_linked_there);
+        let sync = linked_there.map(|import| self.sync_of_former(&import.claims));
+        if let Some(sync) = &sync {
+            sync::put(&mut batch, sync)?;
+        }
         self.commit(batch, event).await?;
         self.links_kept().imports.remove(other);
+        sync.into_iter().for_each(|sync| self.take_over(sync));
         Ok(())
     }
 }

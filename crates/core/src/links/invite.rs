@@ -25,6 +25,8 @@ const USUAL_S: u32 = 24 * 60 * 60;
 const RANGE_S: std::ops::RangeInclusive<u32> = 60..=30 * 24 * 60 * 60;
 /// The most at a time.
 const MAX: usize = 16;
+/// The certificate that other cells are shown is good for much longer.
+const RENEWED_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Invites end by themselves.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -79,6 +81,7 @@ impl Core {
             created_at: now,
             expires_at: now + SignedDuration::from_secs(seconds.into()),
             auto_accept: form.auto_accept,
+            allow_public_domain: form.allow_public_domain,
             wrong_proofs: 0,
             wrong_codes: 0,
             used: None,
@@ -152,9 +155,10 @@ impl Core {
         ended.map(drop)
     }
 
-    /// Other cells are listened to while there is an invite that one of them could use, or ask about.
+    /// Keeps to whom there is to listen to.
     pub(super) fn keep_listening(self: &Arc<Self>) {
         let (core, work) = (Arc::downgrade(self), Arc::clone(&self.link_work));
+        let mut desired = self.desired.subscribe();
         tokio::spawn(async move {
             while let Some(core) = core.upgrade() {
                 if let Err(problem) = core.settle_listening().await {
@@ -162,32 +166,66 @@ impl Core {
                 }
                 // Who waits keeps nobody from ending.
                 drop(core);
-                let _ = tokio::time::timeout(LOOK, work.woken.notified()).await;
+                tokio::select! {
+                    () = work.woken.notified() => {}
+                    changed = desired.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                    }
+                    () = tokio::time::sleep(LOOK) => {}
+                }
             }
         });
     }
 
+    /// Other cells are listened to while there is one that is linked, or one could come with an invite.
     async fn settle_listening(&self) -> Result<(), Problem> {
         let now = (self.clock)();
-        let listens = {
+        let present = self.desired.borrow().clone();
+        let (listening, stale) = {
+            let config = present.config.as_ref();
+            let linked = config.is_some_and(|config| !config.links.is_empty());
             let kept = self.links_kept();
-            let mut invites = kept.invites.values();
-            invites.any(|invite| invite.listens_until() > now)
+            let mut all = kept.invites.values();
+            let invites = all.any(|invite| invite.listens_until() > now);
+            let former = kept.former(now);
+            let listening = linked || invites || !former.is_empty();
+            let listening = listening.then_some((invites, former));
+            let listens = present.pairing.as_ref();
+            let listens = listens.map(|pairing| (pairing.invites, pairing.former.clone()));
+            let stale = kept
+                .issued_at
+                .is_none_or(|at| now >= at + RENEWED_AFTER || now < at);
+            if listens == listening && !(stale && listening.is_some()) {
+                return Ok(());
+            }
+            (listening, stale)
         };
-        if listens == self.desired.borrow().pairing.is_some() {
-            return Ok(());
-        }
         let _writer = self.writer.lock().await;
-        let pairing = match listens {
-            true => {
+        let present = self.desired.borrow().pairing.clone();
+        let pairing = match listening {
+            Some((invites, former)) => {
                 let document = self.identity_document().await?;
-                let made = Credentials::issue(&document, now).map_err(|error| internal(&error))?;
+                let identity = signing_key(&document)?.public().into();
+                let (chain_der, key_der) = match present.filter(|_| !stale) {
+                    Some(known) => (known.chain_der.clone(), known.key_der.clone()),
+                    None => {
+                        let made = Credentials::issue(&document, now);
+                        let made = made.map_err(|error| internal(&error))?;
+                        self.links_kept().issued_at = Some(now);
+                        (made.chain_der, made.key_der)
+                    }
+                };
                 Some(Arc::new(Pairing {
-                    chain_der: made.chain_der,
-                    key_der: made.key_der,
+                    identity,
+                    chain_der,
+                    key_der,
+                    invites,
+                    former,
                 }))
             }
-            false => None,
+            None => None,
         };
         self.desired
             .send_modify(|desired| desired.pairing = pairing);

@@ -4,6 +4,7 @@
 //! ```text
 //! invite ── used ── linked               here, by `pair`: another cell calls
 //! import ── code known ── linked         here, by `advance`: this one calls
+//! linked ── told ── changed ── told      here, by `sync`; `tell` calls
 //! ```
 //!
 //! Both are kept, with their secrets sealed, so that either side may be switched off at any moment: whoever imports asks until
@@ -13,6 +14,8 @@ mod advance;
 mod import;
 mod invite;
 mod pair;
+mod sync;
+mod tell;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -38,6 +41,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use self::sync::KeptSync;
+use self::tell::Contact;
 use crate::edit::{self, Edit};
 use crate::set_up::internal;
 use crate::{Core, documents, keys};
@@ -59,6 +64,8 @@ struct KeptInvite {
     created_at: Timestamp,
     expires_at: Timestamp,
     auto_accept: bool,
+    #[serde(default)]
+    allow_public_domain: bool,
     /// How often somebody did not know its secret.
     wrong_proofs: u32,
     /// How often a code was not the right one.
@@ -87,6 +94,9 @@ struct KeptImport {
     allow_public_domain: bool,
     /// Once the other cell has answered.
     code: Option<String>,
+    /// An earlier invite was answered, of which nothing more was heard.
+    #[serde(default)]
+    was_answered: bool,
     linked: bool,
     /// What is in the way.
     detail: Option<String>,
@@ -99,6 +109,12 @@ pub(crate) struct Links {
     imports: BTreeMap<SignerKey, KeptImport>,
     /// Cells that have said their first message.
     inviting: HashMap<Uuid, Inviting>,
+    /// What linked cells and this one have told each other.
+    syncs: BTreeMap<SignerKey, KeptSync>,
+    /// How they were reached since the start.
+    contacts: HashMap<SignerKey, Contact>,
+    /// When the certificate was issued that other cells are shown.
+    issued_at: Option<Timestamp>,
     throttle: Throttle,
 }
 
@@ -128,6 +144,7 @@ impl Links {
         self.imports = imports
             .map(|import| (import.claims.identity.clone(), import))
             .collect();
+        self.syncs = sync::load(store)?;
         Ok(())
     }
 }
@@ -154,6 +171,11 @@ impl KeptImport {
         format!("link/import/{identity}")
     }
 
+    /// Whether the other cell may have this one as a link, which has not the other.
+    fn may_be_linked_there(&self) -> bool {
+        !self.linked && (self.code.is_some() || self.was_answered)
+    }
+
     fn state(&self) -> LinkState {
         match (self.linked, &self.code) {
             (true, _) => LinkState::Linked,
@@ -164,7 +186,7 @@ impl KeptImport {
 }
 
 impl Core {
-    fn links_kept(&self) -> MutexGuard<'_, Links> {
+    pub(crate) fn links_kept(&self) -> MutexGuard<'_, Links> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -172,6 +194,7 @@ impl Core {
     pub(crate) fn keep_links(self: &Arc<Self>) {
         self.keep_listening();
         self.keep_advancing();
+        self.keep_telling();
     }
 
     /// Other cells, linked or on the way there.
@@ -186,7 +209,11 @@ impl Core {
             let mut peers = peers.filter(|peer| {
                 link.is_some_and(|link| link.claims.wireguard_key == peer.public_key)
             });
-            item.last_handshake = peers.find_map(|peer| peer.latest_handshake);
+            if let Some(peer) = peers.next() {
+                item.last_handshake = peer.latest_handshake;
+                item.received_bytes = peer.received_bytes;
+                item.sent_bytes = peer.sent_bytes;
+            }
         }
         Ok(page)
     }
@@ -195,13 +222,19 @@ impl Core {
     fn links_unseen(&self) -> Result<Page<LinkView>, Problem> {
         let config = self.config()?;
         let now = (self.clock)();
-        let linked = config.links.iter().map(|link| LinkView {
-            paused: link.paused,
-            services: link.services.clone(),
-            ..view(&link.claims, LinkState::Linked, link.created_at)
+        let kept = self.links_kept();
+        let linked = config.links.iter().map(|link| {
+            let mut view = LinkView {
+                paused: link.paused,
+                services: link.services.clone(),
+                offers_exit: link.offers_exit,
+                ..view(&link.claims, LinkState::Linked, link.created_at)
+            };
+            self.show_sync(&kept, link, &mut view);
+            kept.show_contact(&link.claims, &mut view);
+            view
         });
         let mut items: Vec<LinkView> = linked.collect();
-        let kept = self.links_kept();
         let waiting = kept
             .invites
             .values()
@@ -332,19 +365,30 @@ impl Core {
         check_claims(&*self.config()?, &self.facts(), &vpn_interface(), claims)
     }
 
-    /// Makes the link, together with what else is in the batch, with the writer's lock held.
+    /// Makes the link to the cell that is told this, together with what else is in the batch, with the writer's lock held.
     async fn put_link(
         &self,
-        claims: Claims,
+        sync: KeptSync,
         event: AuditEvent,
         with: impl FnOnce(&mut Batch) -> Result<(), Problem> + Send,
     ) -> Result<(), Problem> {
-        self.check_link(&claims)?;
+        self.check_link(&sync.claims)?;
+        let edit = edit::link::put(&*self.config()?, sync.claims.clone(), (self.clock)())?;
+        self.keep_link(&edit, event, sync, with).await
+    }
+
+    /// Keeps what was changed of a link, as [`Self::put_link`].
+    async fn keep_link(
+        &self,
+        edit: &Edit,
+        event: AuditEvent,
+        sync: KeptSync,
+        with: impl FnOnce(&mut Batch) -> Result<(), Problem> + Send,
+    ) -> Result<(), Problem> {
         let current = self.desired.borrow().clone();
         let config = current.config.clone();
         let config = config.ok_or_else(crate::authorise::setup_required)?;
         let now = (self.clock)();
-        let edit: Edit = edit::link::put(&config, claims, now)?;
         let waiting = self.confirmation().clone();
         if let Some(waiting) = waiting {
             drop(waiting.undone(&edit.config)?);
@@ -353,10 +397,12 @@ impl Core {
         let changes = changes.map_err(|error| internal(&error))?;
         let mut batch = Batch::new(now, None, edit.summary.as_str());
         with(&mut batch)?;
+        sync::put(&mut batch, &sync)?;
         let mut event = event.detail(edit.summary.as_str());
         event.object.clone_from(&edit.object);
-        self.keep_with(batch, event, &current, &edit, changes, None)
+        self.keep_with(batch, event, &current, edit, changes, None)
             .await?;
+        self.take_over(sync);
         self.link_work.woken.notify_one();
         Ok(())
     }
@@ -394,7 +440,15 @@ fn view(claims: &Claims, state: LinkState, created_at: Timestamp) -> LinkView {
         detail: None,
         paused: false,
         services: Default::default(),
+        offers_exit: false,
+        told: false,
+        theirs: None,
+        held: None,
         last_handshake: None,
+        last_contact: None,
+        latency_ms: None,
+        received_bytes: 0,
+        sent_bytes: 0,
         created_at,
     }
 }

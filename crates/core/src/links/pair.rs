@@ -6,8 +6,10 @@ use cell_control::action::Outcome;
 use cell_control::caller::{Caller, now_since_boot};
 use cell_control::link::LinkCode;
 use cell_model::account::Identity;
+use cell_model::config::Claims;
 use cell_model::name::CellName;
 use cell_model::problem::Problem;
+use cell_plan::lint::links::is_public;
 use cell_store::Batch;
 use serde_json::Value;
 use uuid::Uuid;
@@ -43,6 +45,10 @@ impl Core {
                 progress.map(Answer::Progress)
             }
             Message::Ask(ask) => self.asks(&ask).map(Answer::Progress),
+            Message::Sync(statement) => {
+                let told = self.is_told_by(caller, &statement).await;
+                told.map(Box::new).map(Answer::Synced)
+            }
         };
         match answered {
             Ok(answer) => {
@@ -93,6 +99,9 @@ impl Core {
         if used.is_some_and(|used| used.claims.identity != joiner.identity) {
             return Err(used_up());
         }
+        if is_public(&joiner.domain) && !invite.allow_public_domain {
+            return Err(public_joiner(joiner));
+        }
         self.check_link(joiner)?;
         self.links_kept().inviting.insert(id, inviting);
         Ok(welcome)
@@ -129,7 +138,8 @@ impl Core {
             linked_at: links.then_some(now),
         });
         if links {
-            self.put_link(joined.claims, event, |batch| put(batch, &invite))
+            let sync = self.sync_of_new(&joined.claims);
+            self.put_link(sync, event, |batch| put(batch, &invite))
                 .await?;
         } else {
             self.check_link(&joined.claims)?;
@@ -178,6 +188,24 @@ impl Core {
         Ok(())
     }
 
+    /// The owner has a linked cell be what it wants to be, though its domain is one of the internet's.
+    pub(crate) async fn accept_link(
+        &self,
+        identity: &Identity,
+        caller: &Caller,
+        name: &CellName,
+    ) -> Result<Outcome, Problem> {
+        let _writer = self.writer_for(identity, caller).await?;
+        let config = self.config()?;
+        let mut links = config.links.iter();
+        let link = links.find(|link| link.claims.name == *name);
+        let link = link.ok_or_else(|| edit::link::unknown(name))?;
+        let event = submit::event("cell.link.accept", identity, caller);
+        self.accept_change(link, event).await?;
+        let link = self.link_of(&link.claims.identity)?;
+        Ok(Outcome::CellLinked(Box::new(link)))
+    }
+
     /// The owner has compared the code.
     pub(crate) async fn confirm_link(
         &self,
@@ -222,7 +250,8 @@ impl Core {
             ..used.clone()
         });
         let event = submit::event("cell.link.confirm", identity, caller);
-        self.put_link(used.claims, event, |batch| put(batch, &invite))
+        let sync = self.sync_of_new(&used.claims);
+        self.put_link(sync, event, |batch| put(batch, &invite))
             .await?;
         self.links_kept().invites.insert(invite.id, invite);
         Ok(Outcome::CellLinked(Box::new(self.link_of(&identity_of)?)))
@@ -252,6 +281,19 @@ fn no_invite() -> Problem {
         "no_invite",
         "There is no such invite",
         "It was used, taken back, or is over. Ask for a new one.",
+    )
+}
+
+/// A domain of the internet's needs the word of whoever makes the invite, too.
+fn public_joiner(joiner: &Claims) -> Problem {
+    Problem::conflict(
+        "link_domain_public",
+        "The joining cell has a domain of the internet's",
+        format!(
+            "Names in {} would be asked of the cell {} alone, whoever has that domain on the internet. If it belongs to its \
+             owner, have an invite made that allows it.",
+            joiner.domain, joiner.name
+        ),
     )
 }
 

@@ -1,6 +1,7 @@
 //! Two cores, or three, that link with each other: what one says reaches the other, or does not.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cell_cells::{Invite, Joining, Message, Reply};
 use cell_control::action::{Action, Outcome};
@@ -18,7 +19,7 @@ use serde_json::Value;
 use super::home::{Home, stranger};
 
 /// A box that is set up with names and networks of its own.
-async fn cell(name: &str, number: u8) -> Home {
+pub(super) async fn cell(name: &str, number: u8) -> Home {
     let home = Home::new();
     let Change::SetUp(mut form) = home.setup_form() else {
         panic!("no setup");
@@ -38,9 +39,7 @@ fn reaches(from: &Home, to: &Home) {
         async move {
             let message = serde_json::to_value(&command.message).unwrap();
             match to.act(&stranger(), Action::Pair { message }).await {
-                Ok(Outcome::Paired(answer)) => {
-                    Reply::Answered(serde_json::from_value(answer).unwrap())
-                }
+                Ok(Outcome::Paired(answer)) => heard(answer),
                 Ok(other) => panic!("{other:?}"),
                 Err(problem) => Reply::Refused(problem),
             }
@@ -48,14 +47,22 @@ fn reaches(from: &Home, to: &Home) {
     });
 }
 
-async fn act(home: &Home, action: Action) -> Result<Outcome, Problem> {
+pub(super) fn heard(answer: Value) -> Reply {
+    Reply::Answered {
+        answer: serde_json::from_value(answer).unwrap(),
+        latency: Duration::from_millis(7),
+    }
+}
+
+pub(super) async fn act(home: &Home, action: Action) -> Result<Outcome, Problem> {
     home.core.act(&Caller::local(), action).await
 }
 
-async fn invite(home: &Home, auto_accept: bool) -> NewLinkInvite {
+pub(super) async fn invite(home: &Home, auto_accept: bool) -> NewLinkInvite {
     let form = LinkInviteForm {
         auto_accept,
         expires_in_s: Some(600),
+        ..LinkInviteForm::default()
     };
     match act(home, Action::InviteCell(form)).await.unwrap() {
         Outcome::CellInvited(made) => *made,
@@ -63,7 +70,7 @@ async fn invite(home: &Home, auto_accept: bool) -> NewLinkInvite {
     }
 }
 
-async fn import(home: &Home, invite: &InviteText) -> Result<LinkView, Problem> {
+pub(super) async fn import(home: &Home, invite: &InviteText) -> Result<LinkView, Problem> {
     let form = LinkForm {
         invite: invite.clone(),
         allow_public_domain: false,
@@ -74,13 +81,13 @@ async fn import(home: &Home, invite: &InviteText) -> Result<LinkView, Problem> {
     }
 }
 
-async fn confirm(home: &Home, name: &str, code: &str) -> Result<Outcome, Problem> {
+pub(super) async fn confirm(home: &Home, name: &str, code: &str) -> Result<Outcome, Problem> {
     let (name, code) = (name.parse().unwrap(), Secret::new(code.to_owned()));
     let code = LinkCode { code };
     act(home, Action::ConfirmLink { name, code }).await
 }
 
-async fn links(home: &Home) -> Vec<(String, LinkState)> {
+pub(super) async fn links(home: &Home) -> Vec<(String, LinkState)> {
     let caller = Caller::local();
     let links = cell_control::ask(home.core.as_ref(), &caller, Links);
     let links = links.await.unwrap().items.into_iter();
@@ -99,7 +106,7 @@ fn is(name: &str, state: LinkState) -> Vec<(String, LinkState)> {
     vec![(name.to_owned(), state)]
 }
 
-fn code(result: Result<impl Sized, Problem>) -> String {
+pub(super) fn code(result: Result<impl Sized, Problem>) -> String {
     result.map_or_else(|problem| problem.code.into_owned(), |_| "ok".to_owned())
 }
 
@@ -203,9 +210,7 @@ async fn half_done_is_shown_kept_over_a_restart_gone_on_with_and_given_up() {
             let message = serde_json::to_value(&command.message).unwrap();
             let answered = to.act(&stranger(), Action::Pair { message }).await;
             match (answered, command.message) {
-                (Ok(Outcome::Paired(answer)), Message::Join(_)) => {
-                    Reply::Answered(serde_json::from_value(answer).unwrap())
-                }
+                (Ok(Outcome::Paired(answer)), Message::Join(_)) => heard(answer),
                 _ => Reply::Unreached("the line is dead".to_owned()),
             }
         }

@@ -16,6 +16,7 @@ mod mail;
 mod mail_check;
 mod own_peers;
 mod passkeys;
+mod peer_sync;
 mod peers;
 mod proof;
 mod removal;

@@ -63,6 +63,9 @@ fn dangerous() -> Vec<Action> {
         Action::Invite(invite),
         Action::InviteCell(LinkInviteForm::default()),
         Action::LinkCell(Box::default()),
+        Action::AcceptLink {
+            name: "cabin".parse().unwrap(),
+        },
         Action::ConfirmLink {
             name: "cabin".parse().unwrap(),
             code: LinkCode {

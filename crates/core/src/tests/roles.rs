@@ -349,7 +349,11 @@ fn action_row(action: &Action) -> (Option<Role>, Option<Action>) {
             let name = name.clone();
             (Some(Role::Admin), Some(Action::DropLink { name }))
         }
-        Action::DropLink { .. } => {
+        Action::DropLink { name } => {
+            let name = name.clone();
+            (Some(Role::Admin), Some(Action::AcceptLink { name }))
+        }
+        Action::AcceptLink { .. } => {
             let message = Value::Null;
             (Some(Role::Admin), Some(Action::Pair { message }))
         }

@@ -35,7 +35,7 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
                 ],
             );
             let mut unknown = vec![arrives(name(&vpn.interface))];
-            unknown.extend(links::is_stranger(spec, family, Family::source));
+            unknown.extend(links::is_unknown_sender(spec, vpn, family));
             unknown.push(give_up());
             chains.rule("antispoof", unknown);
         }

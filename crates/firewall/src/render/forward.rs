@@ -54,6 +54,7 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
             uninvited.push(give_up());
             chains.rule("forward", uninvited);
         }
+        links::hear_no_more(chains, vpn, "forward");
         links::divert(chains, spec, vpn, "forward", "link_forward");
         chains.rule(
             "forward",

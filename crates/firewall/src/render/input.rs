@@ -68,6 +68,8 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
         );
     }
     if let Some(vpn) = &spec.vpn {
+        links::hear(chains, spec, vpn);
+        links::hear_no_more(chains, vpn, "input");
         links::divert(chains, spec, vpn, "input", "link");
         chains.rule("input", [arrives(name(&vpn.interface)), jump("device")]);
         if spec.phase == Phase::Open {

@@ -1,6 +1,8 @@
 //! Other cells: what their people reach here, and who of ours reaches them. Their addresses are proven by the tunnel's
 //! keys.
 
+use std::net::IpAddr;
+
 use cell_model::container::Protocol;
 use cell_model::spec::{FirewallLink, FirewallSpec, FirewallVpn, Phase};
 use cell_model::subnet::{cell_address, matching_v6};
@@ -37,19 +39,70 @@ pub(super) fn is_stranger(
     [peers].into_iter().chain(links).collect()
 }
 
+/// Where other cells speak from when they say what has changed; nothing without other cells.
+fn speakers(vpn: &FirewallVpn) -> Option<Expression<'static>> {
+    let cells = vpn.sync.iter().flat_map(|sync| &sync.cells);
+    let cells: Vec<IpNet> = cells.map(|cell| IpAddr::V6(*cell).into()).collect();
+    words::networks(Family::V6, &cells)
+}
+
+/// As [`is_stranger`], of who sends: the other cells themselves are none.
+pub(super) fn is_unknown_sender(
+    spec: &FirewallSpec,
+    vpn: &FirewallVpn,
+    family: Family,
+) -> Vec<Statement<'static>> {
+    let mut is_unknown = is_stranger(spec, family, Family::source);
+    let speakers = speakers(vpn).filter(|_| family == Family::V6);
+    is_unknown.extend(speakers.map(|speakers| differs(family.source(), speakers)));
+    is_unknown
+}
+
 /// Other cells come by the VPN alone.
 pub(super) fn antispoof(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
-    for family in Family::BOTH {
-        if let Some(networks) = networks(spec, family) {
-            chains.rule(
-                "antispoof",
-                [
-                    arrives_not(one_of([text("lo"), name(&vpn.interface)])),
-                    equals(family.source(), networks),
-                    give_up(),
-                ],
-            );
-        }
+    let by_family = |family| networks(spec, family).map(|networks| (family, networks));
+    let networks = Family::BOTH.into_iter().filter_map(by_family);
+    let speakers = speakers(vpn).map(|speakers| (Family::V6, speakers));
+    for (family, theirs) in networks.chain(speakers) {
+        chains.rule(
+            "antispoof",
+            [
+                arrives_not(one_of([text("lo"), name(&vpn.interface)])),
+                equals(family.source(), theirs),
+                give_up(),
+            ],
+        );
+    }
+}
+
+/// Lets other cells say what has changed.
+pub(super) fn hear(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
+    let heard = vpn.sync.as_ref().zip(speakers(vpn));
+    if let (Some((sync, speakers)), Phase::Open) = (heard, spec.phase) {
+        chains.rule(
+            "input",
+            [
+                arrives(name(&vpn.interface)),
+                equals(Family::V6.source(), speakers),
+                equals(Family::V6.destination(), address(sync.own.into())),
+                equals(field("tcp", "dport"), port(vpn.listen_port)),
+                accept(),
+            ],
+        );
+    }
+}
+
+/// Nothing else comes from where they speak. Must come before the rule for all of the VPN.
+pub(super) fn hear_no_more(chains: &mut Chains, vpn: &FirewallVpn, chain: &'static str) {
+    if let Some(speakers) = speakers(vpn) {
+        chains.rule(
+            chain,
+            [
+                arrives(name(&vpn.interface)),
+                equals(Family::V6.source(), speakers),
+                give_up(),
+            ],
+        );
     }
 }
 

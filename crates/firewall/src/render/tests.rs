@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use cell_model::config::ServiceToggle;
 use cell_model::container::Protocol;
 use cell_model::spec::{
-    FirewallContainers, FirewallLink, FirewallVpn, FlowSpec, Phase, PortSpec, ServiceAddress,
+    FirewallContainers, FirewallLink, FirewallSync, FirewallVpn, FlowSpec, Phase, PortSpec,
+    ServiceAddress,
 };
 use nftables::expr::{Expression, NamedExpression};
 use nftables::schema::Element;
@@ -27,6 +28,7 @@ fn routed(phase: Phase) -> FirewallSpec {
             subnet6: "fd09:8::/64".parse().unwrap(),
             listen_port: 51820,
             pairing: false,
+            sync: None,
         }),
         local_sources: [
             "192.168.1.0/24",
@@ -135,6 +137,13 @@ fn box_before_setup_renders_as_recorded() {
 fn linked_router_renders_as_recorded() {
     let mut spec = routed(Phase::Open);
     spec.links = links();
+    let vpn = spec.vpn.as_mut().unwrap();
+    vpn.sync = Some(FirewallSync {
+        own: "fd07::7".parse().unwrap(),
+        cells: ["fd28::40", "fd29::41"]
+            .map(|cell| cell.parse().unwrap())
+            .into(),
+    });
     let before = lines(&render_replace(&routed(Phase::Open)));
     insta::assert_snapshot!(rules_of(&spec, &routed(Phase::Open)));
     // What takes the place of a rule of before forbids less than it, to other cells alone.

@@ -74,6 +74,7 @@ pub(crate) fn spec(phase: Phase) -> FirewallSpec {
             subnet6: "fd77::/64".parse().unwrap(),
             listen_port: 51820,
             pairing: false,
+            sync: None,
         }),
         local_sources: ["192.168.50.0/24", "fd50::/64", "fe80::/10"]
             .map(|net| net.parse().unwrap())

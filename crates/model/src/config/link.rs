@@ -57,6 +57,9 @@ pub struct LinkConfig {
     /// Nothing passes for now, in either direction.
     #[serde(default)]
     pub paused: bool,
+    /// Its people may go out to the internet by way of this cell.
+    #[serde(default)]
+    pub offers_exit: bool,
     /// Since when.
     pub created_at: Timestamp,
 }

@@ -93,6 +93,18 @@ pub struct FirewallVpn {
     /// Whether TCP of the same number is open beside the VPN: another cell may come with an invite.
     #[serde(default)]
     pub pairing: bool,
+    /// Where linked cells speak with this one inside the VPN, on TCP of the same number; `None` without any.
+    #[serde(default)]
+    pub sync: Option<FirewallSync>,
+}
+
+/// How cells tell each other what has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallSync {
+    /// This cell's address for that.
+    pub own: Ipv6Addr,
+    /// Those of the others.
+    pub cells: BTreeSet<Ipv6Addr>,
 }
 
 /// What one device may do beyond DNS and the admin page.

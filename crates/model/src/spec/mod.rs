@@ -26,7 +26,8 @@ pub use containers::{
 };
 pub use dns::{DnsSpec, ForwardSpec, OwnAddresses, ZoneSpec};
 pub use firewall::{
-    FirewallContainers, FirewallLink, FirewallSpec, FirewallVpn, PeerAccess, Phase, ServiceAddress,
+    FirewallContainers, FirewallLink, FirewallSpec, FirewallSync, FirewallVpn, PeerAccess, Phase,
+    ServiceAddress,
 };
 pub use mdns::MdnsSpec;
 pub use network::{DhcpSpec, InterfaceSpec, NetworkSpec};

@@ -46,9 +46,8 @@ pub struct WireGuardPeerSpec {
 }
 
 impl WireGuardPeerSpec {
-    /// Whether there are others behind it: it is a box, and not a device.
-    pub fn is_network(&self) -> bool {
-        let mut networks = self.allowed_ips.iter();
-        networks.any(|net| net.prefix_len() < net.max_prefix_len())
+    /// Whether it is another box, and not a device: the path to one is kept open.
+    pub fn is_box(&self) -> bool {
+        self.keepalive.is_some()
     }
 }

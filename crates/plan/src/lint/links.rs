@@ -194,6 +194,7 @@ mod tests {
             claims: claims(1),
             services: Default::default(),
             paused: false,
+            offers_exit: false,
             created_at: Default::default(),
         })];
         sample

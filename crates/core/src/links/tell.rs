@@ -1,0 +1,242 @@
+//! Tells linked cells how this one stands to them, until they have taken it, and hears the same of them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cell_cells::{Answer, Command, Message, Reply, Statement};
+use cell_control::link::LinkView;
+use cell_model::Timestamp;
+use cell_model::config::Claims;
+use cell_model::endpoint::{Endpoint, Host};
+use cell_model::problem::Problem;
+use cell_model::signer::SignerKey;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::Links;
+use crate::Core;
+use crate::set_up::internal;
+
+/// How often it is looked for what there is to tell.
+const LOOK: Duration = Duration::from_secs(2);
+/// So often a cell is spoken with that has nothing new.
+const HEARTBEAT: Duration = Duration::from_secs(5 * 60);
+/// The longest time between two tries to reach one that has something to learn.
+const LONGEST: Duration = Duration::from_secs(60);
+/// So many are called at a time.
+const AT_ONCE: usize = 8;
+
+/// How another cell was reached since the start.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Contact {
+    /// When it was last spoken with.
+    last: Option<Timestamp>,
+    /// The same, by a clock that nobody sets.
+    spoken: Option<Instant>,
+    latency: Option<Duration>,
+    /// How often it was not reached since then, and when it is tried again.
+    failures: u32,
+    again: Option<Instant>,
+    why: Option<String>,
+    /// The revision at which it was last tried to do as it says.
+    tried_at: Option<u64>,
+}
+
+impl Contact {
+    fn is_due(&self, is_told: bool) -> bool {
+        let now = Instant::now();
+        let rests = self.again.is_some_and(|again| now < again);
+        let spoken = self.spoken.is_some_and(|at| at.elapsed() < HEARTBEAT);
+        !(rests || is_told && spoken)
+    }
+
+    fn succeeds(&mut self, at: Timestamp) {
+        self.last = Some(at);
+        self.spoken = Some(Instant::now());
+        (self.failures, self.again, self.why) = (0, None, None);
+    }
+
+    fn fails(&mut self, why: String) {
+        self.failures = self.failures.saturating_add(1);
+        let wait = Duration::from_secs(1 << self.failures.min(10)).min(LONGEST);
+        self.again = Some(Instant::now() + wait);
+        self.why = Some(why);
+    }
+}
+
+impl Links {
+    /// How a cell was reached lately.
+    pub(super) fn show_contact(&self, claims: &Claims, view: &mut LinkView) {
+        let Some(contact) = self.contacts.get(&claims.identity) else {
+            return;
+        };
+        view.last_contact = contact.last;
+        let milliseconds = |latency: Duration| u32::try_from(latency.as_millis()).ok();
+        view.latency_ms = contact.latency.and_then(milliseconds);
+        if let Some(why) = &contact.why {
+            let reached = format!(
+                "The cell {} is not reached ({why}). What changes here is told as soon as it is.",
+                claims.name
+            );
+            view.detail.get_or_insert(reached);
+        }
+    }
+}
+
+impl Core {
+    /// Keeps telling.
+    pub(super) fn keep_telling(self: &Arc<Self>) {
+        let (core, mut desired) = (Arc::downgrade(self), self.desired.subscribe());
+        tokio::spawn(async move {
+            while let Some(core) = core.upgrade() {
+                // Before setup, and where the box serves nothing yet, there is nobody to tell.
+                if core.system.get().is_some()
+                    && core.config().is_ok()
+                    && let Err(problem) = core.tell_all().await
+                {
+                    tracing::warn!(%problem, "other cells could not be told what has changed");
+                }
+                drop(core);
+                if let Ok(Err(_)) = tokio::time::timeout(LOOK, desired.changed()).await {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Tells those who have something to learn, or were not spoken with for some time, unless they are not reached just now.
+    pub(crate) async fn tell_all(self: &Arc<Self>) -> Result<(), Problem> {
+        self.settle_syncs().await?;
+        let listeners = self.listeners();
+        if listeners.is_empty() {
+            return Ok(());
+        }
+        let mut due = Vec::new();
+        for other in listeners {
+            self.heal_if_changed(&other).await?;
+            if self.is_due(&other).await? {
+                due.push(other);
+            }
+        }
+        let mut calls = JoinSet::new();
+        for other in due {
+            if calls.len() >= AT_ONCE {
+                calls.join_next().await;
+            }
+            let core = Arc::clone(self);
+            calls.spawn(async move {
+                if let Err(problem) = core.tell(&other).await {
+                    tracing::info!(%problem, "a cell could not be told what has changed");
+                    core.note_contact(&other, |contact| contact.fails(problem.to_string()));
+                }
+            });
+        }
+        while calls.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    async fn is_due(&self, other: &SignerKey) -> Result<bool, Problem> {
+        self.settle_said(other, &self.identity()?).await?;
+        let kept = self.links_kept();
+        let told = kept.syncs.get(other).is_some_and(|sync| sync.is_told());
+        let contact = kept.contacts.get(other);
+        Ok(contact.is_none_or(|contact| contact.is_due(told)))
+    }
+
+    async fn heal_if_changed(&self, other: &SignerKey) -> Result<(), Problem> {
+        let revision = self.desired.borrow().revision;
+        let mut is_new = false;
+        self.note_contact(other, |contact| {
+            is_new = contact.tried_at.replace(revision) != Some(revision);
+        });
+        match is_new {
+            true => self.heal_again(other).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Says how this cell stands to the other, and hears its answer.
+    async fn tell(&self, other: &SignerKey) -> Result<(), Problem> {
+        let system = self.system.get().ok_or_else(Problem::unavailable)?;
+        let key = self.identity()?;
+        let said = self.settle_said(other, &key).await?;
+        let statement = Statement::seal(said.clone(), other.clone(), &key);
+        let statement = statement.map_err(|error| internal(&error))?;
+        let own = SignerKey::from(key.public()).link_address();
+        let port = self.settings.options.wireguard_port;
+        let command = Command {
+            endpoints: vec![Endpoint {
+                host: Host::Address(IpAddr::V6(other.link_address())),
+                port: Some(port),
+            }],
+            port,
+            name_servers: Vec::new(),
+            source: Some(IpAddr::V6(own)),
+            identity: other.clone(),
+            message: Message::Sync(Box::new(statement)),
+        };
+        let why = match system.calls.call(command).await {
+            Ok(Reply::Answered {
+                answer: Answer::Synced(synced),
+                latency,
+            }) => {
+                self.answered(other, &said, &synced, &key).await?;
+                let now = (self.clock)();
+                self.note_contact(other, |contact| {
+                    contact.succeeds(now);
+                    contact.latency = Some(latency);
+                });
+                return Ok(());
+            }
+            Ok(Reply::Answered { .. }) => "its answer makes no sense".to_owned(),
+            Ok(Reply::Refused(problem)) => {
+                if problem.code == "sync_old" {
+                    self.count_on(other).await?;
+                }
+                problem.to_string()
+            }
+            Ok(Reply::Unreached(why)) => why,
+            Err(error) => error.to_string(),
+        };
+        self.note_contact(other, |contact| contact.fails(why));
+        Ok(())
+    }
+
+    /// It was spoken with by its own doing: so it is reached.
+    pub(super) fn note_heard(&self, other: &SignerKey) {
+        let now = (self.clock)();
+        self.note_contact(other, |contact| contact.succeeds(now));
+    }
+
+    fn note_contact(&self, other: &SignerKey, note: impl FnOnce(&mut Contact)) {
+        note(self.links_kept().contacts.entry(other.clone()).or_default());
+    }
+}
+
+#[cfg(test)]
+impl Core {
+    /// As if no cell had been tried in vain lately, nor spoken with.
+    pub(crate) fn try_all_again(&self) {
+        let mut kept = self.links_kept();
+        let contacts = kept.contacts.values_mut();
+        contacts.for_each(|contact| (contact.again, contact.spoken) = (None, None));
+    }
+
+    /// The key that it signs with, once it has one.
+    pub(crate) fn link_key(&self) -> cell_signed::SigningKey {
+        self.identity().unwrap()
+    }
+
+    /// Its public half; `None` before it has one.
+    pub(crate) fn link_identity(&self) -> Option<SignerKey> {
+        self.identity().ok().map(|key| key.public().into())
+    }
+
+    /// Whether something from there comes through the tunnel.
+    pub(crate) fn has_peer(&self, other: &SignerKey) -> bool {
+        let linked = self.is_linked(other).unwrap();
+        let former = self.links_kept().former((self.clock)());
+        linked || former.iter().any(|claims| claims.identity == *other)
+    }
+}
