@@ -320,8 +320,11 @@ fn pages_of(role: Role, own: &Has, members: &Has) -> Vec<Value> {
         .filter(|page| {
             page.access.admits(role) && page.path != "/sign-in" && page.path != "/sign-in/passkey"
         })
-        // No service is installed here, and so no key of mail is there: `netns: clients` has some.
-        .filter(|page| !page.path.contains("{service}") && !page.path.contains("{selector}"))
+        // No service is installed here, and so no key of mail is there: `netns: clients` has some. No other cell is there.
+        .filter(|page| {
+            let missing = ["{service}", "{selector}", "{cell}"];
+            !missing.iter().any(|part| page.path.contains(part))
+        })
         .map(|shown| {
             let id = match shown.path {
                 path if path.starts_with("/people") => &members.app_password,

@@ -20,6 +20,7 @@ fn path(path: &str) -> String {
         ("{part}", "dns"),
         ("{id}", "none"),
         ("{group}", "none"),
+        ("{cell}", "none"),
         ("{alias}", "none"),
         ("{selector}", "none"),
     ];

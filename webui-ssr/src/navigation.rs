@@ -2,7 +2,7 @@
 
 use cell_control::view::ServiceView;
 use cell_model::account::Role;
-use cell_model::name::{DnsLabel, GroupName, LocalPart, ServiceId, SourceName, Username};
+use cell_model::name::{CellName, DnsLabel, GroupName, LocalPart, ServiceId, SourceName, Username};
 use cell_model::status::Part;
 use http::Method;
 
@@ -158,6 +158,11 @@ pub(crate) fn group_path(name: &GroupName) -> String {
     format!("/groups/{}", escaped_first(name.as_str()))
 }
 
+/// The pages of another cell; see [`peer_path`].
+pub(crate) fn cell_path(name: &CellName) -> String {
+    format!("/cells/{}", escaped_first(name.as_str()))
+}
+
 /// The page of a further address for mail; see [`peer_path`].
 pub(crate) fn mail_alias_path(name: &LocalPart) -> String {
     format!("/mail/aliases/{}", escaped_first(name.as_str()))
@@ -186,7 +191,7 @@ pub(crate) fn app_passwords_path(of: Option<&Username>) -> String {
 
 fn escaped_first(name: &str) -> String {
     match name.as_bytes().split_first() {
-        Some((first, rest)) if name == "new" => {
+        Some((first, rest)) if ["new", "invite", "take-back"].contains(&name) => {
             format!("%{first:02X}{}", String::from_utf8_lossy(rest))
         }
         _ => cell_gate::form::encode(name),

@@ -10,10 +10,10 @@ use http::Method;
 use crate::assets;
 use crate::forms::{self, Field};
 use crate::handlers::{
-    account, api_tokens, app_passwords, audit, dns, groups, invites, mail, network, overview,
-    own_mail, own_peers, own_services, parts, passkeys, peers, people, revisions, second_factor,
-    service_data, service_internet, service_profile, service_settings, services, settings, setup,
-    sign_in, sources, system,
+    account, api_tokens, app_passwords, audit, cells, dns, groups, invites, mail, network,
+    overview, own_mail, own_peers, own_services, parts, passkeys, peers, people, revisions,
+    second_factor, service_data, service_internet, service_profile, service_settings, services,
+    settings, setup, sign_in, sources, system,
 };
 
 /// One page and the forms that are sent from it.
@@ -161,6 +161,29 @@ pub static PAGES: &[Page] = &[
     ]),
     page!("/peers/{name}/remove", "Remove {name}", None, ADMIN, peers::ask_remove, [
         post!("/peers/{name}/remove", ADMIN, &[], peers::remove)
+    ]),
+    page!("/cells", "Other cells", Some(Group::Cell), HELPER, cells::list, [
+        post!("/cells/take-back", ADMIN, forms::link::REVOKE, cells::revoke)
+    ]),
+    page!(dangerous "/cells/invite", "Invite a cell", None, ADMIN, cells::ask_invite, [
+        post!(dangerous "/cells/invite", ADMIN, forms::link::INVITE, cells::invite)
+    ]),
+    page!(dangerous "/cells/new", "Import an invite", None, ADMIN, cells::new, [
+        post!(dangerous "/cells/new", ADMIN, forms::link::IMPORT, cells::add)
+    ]),
+    page!("/cells/{cell}", "{cell}", None, HELPER, cells::show, [
+        post!("/cells/{cell}", ADMIN, forms::link::TERMS, cells::change),
+        post!("/cells/{cell}/pause", ADMIN, &[], cells::pause),
+        post!("/cells/{cell}/resume", ADMIN, &[], cells::resume)
+    ]),
+    page!(dangerous "/cells/{cell}/confirm", "Link with {cell}", None, ADMIN, cells::ask_confirm, [
+        post!(dangerous "/cells/{cell}/confirm", ADMIN, forms::link::CODE, cells::confirm)
+    ]),
+    page!(dangerous "/cells/{cell}/accept", "Take over what {cell} is", None, ADMIN, cells::ask_accept, [
+        post!(dangerous "/cells/{cell}/accept", ADMIN, &[], cells::accept)
+    ]),
+    page!("/cells/{cell}/remove", "End the link with {cell}", None, ADMIN, cells::ask_remove, [
+        post!("/cells/{cell}/remove", ADMIN, &[], cells::remove)
     ]),
     page!("/services", "Services", Some(Group::Cell), HELPER, services::list, []),
     page!("/services/{service}", "{service}", None, HELPER, services::show, [

@@ -26,6 +26,9 @@ const KEYS: &str = r#"{"threshold":2,"keys":[
 /// Bytes, as the script sends them.
 const BYTES: &str = "AAAA";
 
+/// An invite of another cell's, as far as a page looks into it.
+const INVITE: &str = r#"{"cell":"","document":{"payloadType":"","payload":"","signatures":[]}}"#;
+
 /// What is typed into a field so that the form is accepted.
 fn right(field: &Field<'static>) -> Option<&'static str> {
     let value = match (field.name, field.kind) {
@@ -59,6 +62,8 @@ fn right(field: &Field<'static>) -> Option<&'static str> {
         ("upstreams", _) => "9.9.9.9",
         ("members", _) => "anna\nben",
         ("groups", _) => "family",
+        ("invite", _) => INVITE,
+        ("digits", _) => "123 456",
         ("updates.source", _) => "https://updates.example.org/cell",
         ("updates.window.from" | "updates.window.until", _) => "03:00",
         ("quota_mib", _) => "2 GiB",

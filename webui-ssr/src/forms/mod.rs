@@ -9,6 +9,7 @@ pub(crate) mod dns;
 mod draft;
 pub(crate) mod field;
 pub(crate) mod group;
+pub(crate) mod link;
 pub(crate) mod mail;
 pub(crate) mod network;
 pub(crate) mod passkey;

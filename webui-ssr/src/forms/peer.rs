@@ -11,7 +11,8 @@ use super::Draft;
 use super::field::{Choice, Field};
 use crate::clock::Clock;
 
-const SERVICES: &[Choice] = &[
+/// Kinds of service.
+pub(super) const SERVICES: &[Choice] = &[
     ("calendar", "Calendar and contacts"),
     ("files", "Files in the browser"),
     ("mail", "Mail"),
@@ -181,7 +182,15 @@ fn full_tunnel(draft: &mut Draft) -> Option<bool> {
     }
 }
 
-fn services(draft: &mut Draft) -> Option<BTreeSet<ServiceToggle>> {
+/// What a kind of service is called.
+pub(crate) fn service_name(service: ServiceToggle) -> &'static str {
+    let mut services = SERVICES.iter();
+    let known = services.find(|(word, _)| *word == service.as_str());
+    known.map_or(service.as_str(), |(_, name)| *name)
+}
+
+/// Which kinds of service are ticked.
+pub(super) fn services(draft: &mut Draft) -> Option<BTreeSet<ServiceToggle>> {
     let known = |word: &str| {
         ServiceToggle::ALL
             .into_iter()

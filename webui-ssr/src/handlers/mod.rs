@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod api_tokens;
 pub(crate) mod app_passwords;
 pub(crate) mod audit;
+pub(crate) mod cells;
 pub(crate) mod dns;
 pub(crate) mod groups;
 pub(crate) mod invites;

@@ -195,6 +195,7 @@ pub(crate) fn concrete(path: &str) -> String {
         .replace("{service}", "files")
         .replace("{source}", "friends")
         .replace("{group}", "family")
+        .replace("{cell}", "cabin")
         .replace("{alias}", "info")
         .replace("{selector}", "c202611")
         .replace("{id}", "0f0f")

@@ -1,0 +1,17 @@
+//! An invite of another cell's is imported.
+
+use maud::{Markup, html};
+
+use crate::forms::Draft;
+use crate::frame::Frame;
+use crate::parts::form::form;
+use crate::parts::shell::form_page;
+
+/// The page.
+pub(crate) fn render(frame: &Frame, draft: &Draft) -> Markup {
+    let content = html! {
+        p.lead { "Paste the invite that the other owner gave you. This cell calls the other one, and both show a code if there is one to compare." }
+        (form(frame, draft, "/cells/new", "Link the cells"))
+    };
+    form_page(frame, draft, &content)
+}
