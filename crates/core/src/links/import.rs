@@ -159,15 +159,21 @@ pub(super) fn check_public(claims: &Claims, is_allowed: bool) -> Result<(), Prob
     if is_allowed || !is_public(&claims.domain) {
         return Ok(());
     }
-    Err(Problem::conflict(
+    let remedy = "import the invite again and allow it";
+    Err(public_domain(claims, remedy))
+}
+
+/// Names in a domain of the internet's would be asked of another cell.
+pub(super) fn public_domain(claims: &Claims, remedy: &str) -> Problem {
+    Problem::conflict(
         "link_domain_public",
         "The other cell has a domain of the internet's",
         format!(
             "Names in {} would be asked of the cell {} alone, whoever has that domain on the internet. If it belongs to its \
-             owner, import the invite again and allow it.",
+             owner, {remedy}.",
             claims.domain, claims.name
         ),
-    ))
+    )
 }
 
 pub(super) fn put(batch: &mut Batch, import: &KeptImport) -> Result<(), Problem> {

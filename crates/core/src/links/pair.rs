@@ -6,7 +6,6 @@ use cell_control::action::Outcome;
 use cell_control::caller::{Caller, now_since_boot};
 use cell_control::link::LinkCode;
 use cell_model::account::Identity;
-use cell_model::config::Claims;
 use cell_model::name::CellName;
 use cell_model::problem::Problem;
 use cell_plan::lint::links::is_public;
@@ -14,6 +13,7 @@ use cell_store::Batch;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::import::public_domain;
 use super::invite::put;
 use super::{KeptInvite, Used, nonce, refusal};
 use crate::set_up::internal;
@@ -100,7 +100,8 @@ impl Core {
             return Err(used_up());
         }
         if is_public(&joiner.domain) && !invite.allow_public_domain {
-            return Err(public_joiner(joiner));
+            let remedy = "have an invite made that allows it";
+            return Err(public_domain(joiner, remedy));
         }
         self.check_link(joiner)?;
         self.links_kept().inviting.insert(id, inviting);
@@ -281,19 +282,6 @@ fn no_invite() -> Problem {
         "no_invite",
         "There is no such invite",
         "It was used, taken back, or is over. Ask for a new one.",
-    )
-}
-
-/// A domain of the internet's needs the word of whoever makes the invite, too.
-fn public_joiner(joiner: &Claims) -> Problem {
-    Problem::conflict(
-        "link_domain_public",
-        "The joining cell has a domain of the internet's",
-        format!(
-            "Names in {} would be asked of the cell {} alone, whoever has that domain on the internet. If it belongs to its \
-             owner, have an invite made that allows it.",
-            joiner.domain, joiner.name
-        ),
     )
 }
 

@@ -18,6 +18,7 @@ use cell_store::{Batch, Tree};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::import::public_domain;
 use super::{Links, refusal};
 use crate::set_up::internal;
 use crate::sign_in::source;
@@ -312,15 +313,8 @@ impl Core {
     /// Whether a linked cell may be this from now on.
     fn check_change(&self, link: &LinkConfig, claims: &Claims) -> Result<(), Problem> {
         if claims.domain != link.claims.domain && is_public(&claims.domain) {
-            return Err(Problem::conflict(
-                "link_domain_public",
-                "The other cell has a domain of the internet's now",
-                format!(
-                    "Names in {} would be asked of the cell {} alone, whoever has that domain on the internet. It waits for \
-                     the owner here to allow it.",
-                    claims.domain, claims.name
-                ),
-            ));
+            let remedy = "the owner here can allow it; until then, the link stays as it was";
+            return Err(public_domain(claims, remedy));
         }
         self.check_link(claims)
     }
