@@ -362,7 +362,10 @@ impl Core {
     }
 
     fn check_link(&self, claims: &Claims) -> Result<(), Problem> {
-        check_claims(&*self.config()?, &self.facts(), &vpn_interface(), claims)
+        let keys = Arc::clone(&self.desired.borrow().keys);
+        let own_key = keys.interface.as_ref().map(|key| key.public_key());
+        let (config, facts) = (self.config()?, self.facts());
+        check_claims(&config, own_key, &facts, &vpn_interface(), claims)
     }
 
     /// Makes the link to the cell that is told this, together with what else is in the batch, with the writer's lock held.

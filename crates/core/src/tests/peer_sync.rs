@@ -406,6 +406,20 @@ async fn only_the_newest_word_of_the_cell_itself_counts() {
     after[0].last_contact = before.2[0].last_contact;
     assert_eq!((cabin.config(), cabin.revision(), after), before);
 
+    // That it has the other cell's own key is held.
+    let mut thief = known.clone();
+    let keys = Arc::clone(&cabin.core.desired.borrow().keys);
+    let mine = keys.interface.as_ref().unwrap().public_key();
+    if let Word::Linked(terms) = &mut thief.word {
+        terms.claims.wireguard_key = mine;
+    }
+    thief.counter += 1;
+    let thief = seal(&thief, &own(&cabin), &key);
+    assert_eq!(code(refuses(source, thief).await), "ok");
+    let held = view(&cabin, "cell-0").await.held.unwrap();
+    assert!(held.detail.contains("this cell itself"), "{}", held.detail);
+    assert_eq!((cabin.config(), cabin.revision()), (before.0, before.1));
+
     // A cell that has lost what it had counted is heard again.
     home.core.forget_counter(&own(&cabin));
     change(

@@ -2,9 +2,10 @@
 
 use cell_model::config::{Claims, Config};
 use cell_model::facts::NetworkFacts;
-use cell_model::name::{Domain, InterfaceName};
+use cell_model::key::PublicKey;
+use cell_model::name::{CellName, Domain, InterfaceName};
 use cell_model::problem::Problem;
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use super::{occupied, overlap};
 
@@ -14,13 +15,17 @@ use super::{occupied, overlap};
 /// 409, with the cell that is to be changed.
 pub fn check_claims(
     config: &Config,
+    own_key: Option<PublicKey>,
     facts: &NetworkFacts,
     vpn_interface: &InterfaceName,
     claims: &Claims,
 ) -> Result<(), Problem> {
     check_own(config, claims)?;
     let name = &claims.name;
-    let taken = |network: Ipv4Net, who: &str, other: Ipv4Net| {
+    if own_key == Some(claims.wireguard_key) {
+        return Err(key_taken(name, "this cell itself"));
+    }
+    let taken = |network: IpNet, who: &str, other: IpNet| {
         conflict(
             "link_subnet_taken",
             format!(
@@ -36,7 +41,22 @@ pub fn check_claims(
     ));
     for (other, who) in others {
         if overlap(claims.vpn.subnet, other) {
-            return Err(taken(claims.vpn.subnet, &who, other));
+            return Err(taken(claims.vpn.subnet.into(), &who, other.into()));
+        }
+    }
+    let subnet6 = claims.vpn.subnet6;
+    for (interface, facts) in &facts.interfaces {
+        let mut networks = facts
+            .addresses
+            .iter()
+            .filter(|_| interface != vpn_interface);
+        let shared = networks.find(|network| match network {
+            IpNet::V6(network) => subnet6.contains(network) || network.contains(&subnet6),
+            IpNet::V4(_) => false,
+        });
+        if let Some(network) = shared {
+            let who = format!("the network of interface {interface}");
+            return Err(taken(subnet6.into(), &who, network.trunc()));
         }
     }
     let others = config.links.iter().map(|link| &link.claims);
@@ -88,6 +108,10 @@ fn check_own(config: &Config, claims: &Claims) -> Result<(), Problem> {
                 claims.domain, config.domain.name
             ),
         ));
+    }
+    let mut peers = config.peers.iter();
+    if let Some((device, _)) = peers.find(|(_, peer)| peer.public_key == claims.wireguard_key) {
+        return Err(key_taken(name, &format!("the device {device} here")));
     }
     let (vpn, other) = (&config.vpn, &claims.vpn);
     if overlap(vpn.subnet, other.subnet) || vpn.subnet6 == other.subnet6 {
@@ -144,6 +168,13 @@ fn check_two(known: &Claims, claims: &Claims) -> Result<(), Problem> {
     Ok(())
 }
 
+fn key_taken(name: &CellName, whose: &str) -> Problem {
+    conflict(
+        "link_key_own",
+        format!("The cell {name} has the VPN key of {whose}. Each needs a key of its own."),
+    )
+}
+
 /// The same, or one below the other.
 fn related(one: &Domain, other: &Domain) -> bool {
     let below = |domain: &Domain, above: &Domain| {
@@ -184,7 +215,8 @@ mod tests {
 
     fn refusal(sample: &Sample, claims: &Claims) -> Option<Problem> {
         let config = sample.config.as_ref().unwrap();
-        check_claims(config, &sample.facts, &vpn_interface(), claims).err()
+        let own = Some(PublicKey::from_bytes([99; 32]));
+        check_claims(config, own, &sample.facts, &vpn_interface(), claims).err()
     }
 
     /// With cabin-1 linked.
@@ -280,6 +312,23 @@ mod tests {
         let mut others = claims(3);
         others.vpn.subnet = sample.config.as_ref().unwrap().services.network;
         assert_eq!(refusal(&sample, &others).unwrap().code, "link_subnet_taken");
+        sample.set_addresses("lan0", &["fd00:4::1/64"]);
+        assert_eq!(
+            refusal(&sample, &claims(4)).unwrap().code,
+            "link_subnet_taken"
+        );
+    }
+
+    #[test]
+    fn key_of_this_cell_or_of_a_device_is_not_claimed() {
+        let mut sample = sample();
+        sample.add_peer("phone", 7);
+        let device = sample.config.as_ref().unwrap().peers.values().next();
+        for key in [device.unwrap().public_key, PublicKey::from_bytes([99; 32])] {
+            let mut claims = claims(2);
+            claims.wireguard_key = key;
+            assert_eq!(refusal(&sample, &claims).unwrap().code, "link_key_own");
+        }
     }
 
     #[test]
