@@ -202,6 +202,8 @@ pub struct HeldView {
     pub vpn_subnet6: Ipv6Net,
     /// What is in the way, and who can do something about it.
     pub detail: String,
+    /// Whether nothing but the owner's word is missing.
+    pub acceptable: bool,
 }
 
 /// What a link may use here, and whether anything passes.

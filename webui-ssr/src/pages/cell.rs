@@ -66,7 +66,7 @@ fn what_is_to_be_done(frame: &Frame, link: &LinkView, path: &str) -> Markup {
         @if let Some(held) = &link.held {
             (notice(Weight::Warning, &html! {
                 p { "It wants to be " strong { (held.name) } " with the domain " (held.domain) " and the network " (held.vpn_subnet) " from now on. " (held.detail) }
-                @if may { p { a href={ (path) "/accept" } { "Take that over, though the domain is one of the internet's" } } }
+                @if may && held.acceptable { p { a href={ (path) "/accept" } { "Take that over, though the domain is one of the internet's" } } }
             }))
         }
         @if let Some(code) = &link.code {

@@ -13,6 +13,10 @@ pub(crate) fn render(frame: &Frame, link: &LinkView) -> Markup {
     let path = cell_path(&link.name);
     let content = html! {
         @match &link.held {
+            Some(held) if !held.acceptable => {
+                p.lead { (held.detail) }
+                div.buttons { (leads(&path, "Back to the cell", Look::Plain)) }
+            }
             Some(held) => {
                 p.lead { "From now on, the cell is called " strong { (held.name) } " and has the network " (held.vpn_subnet) ". Names in " strong { (held.domain) } " are asked of it alone, whoever has that domain on the internet." }
                 div.buttons {

@@ -3,6 +3,7 @@
 use cell_control::link::{LinkInviteView, LinkState, LinkView};
 use maud::{Markup, html};
 
+use super::peers::{is_connected, traffic};
 use crate::frame::Frame;
 use crate::navigation::cell_path;
 use crate::parts::action::{Look, button, link};
@@ -10,10 +11,7 @@ use crate::parts::icon::Icon;
 use crate::parts::list::table;
 use crate::parts::shell::page;
 use crate::parts::state::labelled;
-use crate::parts::text::{bytes, empty, time, time_or};
-
-/// A cell that shook hands within this many seconds is there: both keep the path open.
-const CONNECTED_S: i64 = 180;
+use crate::parts::text::{empty, time, time_or};
 
 /// The page.
 pub(crate) fn render(frame: &Frame, links: &[LinkView], invites: &[LinkInviteView]) -> Markup {
@@ -53,10 +51,7 @@ fn row(frame: &Frame, link: &LinkView) -> Vec<Markup> {
             span.quiet { (time_or(&frame.clock, link.last_handshake, "never seen")) }
         },
         html! { (link.domain) br; span.quiet { (link.vpn_subnet) } },
-        html! {
-            span.quiet { "in " } (bytes(link.received_bytes)) br;
-            span.quiet { "out " } (bytes(link.sent_bytes))
-        },
+        traffic(link.received_bytes, link.sent_bytes),
     ]
 }
 
@@ -79,8 +74,6 @@ fn out(frame: &Frame, invites: &[LinkInviteView]) -> Vec<Vec<Markup>> {
 
 /// How far the two are.
 pub(super) fn state(frame: &Frame, link: &LinkView) -> Markup {
-    let age = link.last_handshake;
-    let age = age.map(|at| frame.clock.now.as_second() - at.as_second());
     let theirs = link.theirs.as_ref();
     match link.state {
         LinkState::AwaitingConfirmation => {
@@ -94,7 +87,7 @@ pub(super) fn state(frame: &Frame, link: &LinkView) -> Markup {
         LinkState::Linked if theirs.is_some_and(|theirs| theirs.paused) => {
             labelled("unknown", Icon::Clock, "Paused there")
         }
-        LinkState::Linked if age.is_some_and(|age| age < CONNECTED_S) => {
+        LinkState::Linked if is_connected(frame, link.last_handshake) => {
             labelled("ok", Icon::Tick, "Connected")
         }
         LinkState::Linked => labelled("unknown", Icon::Clock, "Away"),

@@ -1,6 +1,7 @@
 //! The devices.
 
 use cell_control::view::{Page, PeerView};
+use cell_model::Timestamp;
 use maud::{Markup, html};
 
 use crate::frame::Frame;
@@ -12,7 +13,7 @@ use crate::parts::shell::page;
 use crate::parts::state::labelled;
 use crate::parts::text::{bytes, empty, time_or};
 
-/// A device that shook hands within this many seconds is connected: WireGuard does so every two minutes of traffic.
+/// What shook hands within this many seconds is connected: WireGuard does so every two minutes of traffic.
 const CONNECTED_S: i64 = 180;
 
 /// The page.
@@ -47,21 +48,29 @@ fn row(frame: &Frame, peer: &PeerView) -> Vec<Markup> {
             span.quiet { (time_or(&frame.clock, peer.latest_handshake, "never seen")) }
         },
         html! { (peer.address) br; span.quiet { (peer.label) } },
-        html! {
-            span.quiet { "in " } (bytes(peer.received_bytes)) br;
-            span.quiet { "out " } (bytes(peer.sent_bytes))
-        },
+        traffic(peer.received_bytes, peer.sent_bytes),
     ]
+}
+
+/// Bytes both ways.
+pub(super) fn traffic(received: u64, sent: u64) -> Markup {
+    html! {
+        span.quiet { "in " } (bytes(received)) br;
+        span.quiet { "out " } (bytes(sent))
+    }
+}
+
+/// Whether what last shook hands then is there.
+pub(super) fn is_connected(frame: &Frame, handshake: Option<Timestamp>) -> bool {
+    let age = handshake.map(|at| frame.clock.now.as_second() - at.as_second());
+    age.is_some_and(|age| age < CONNECTED_S)
 }
 
 /// Whether the device is there.
 pub(crate) fn connection(frame: &Frame, peer: &PeerView) -> Markup {
-    let age = peer
-        .latest_handshake
-        .map(|at| frame.clock.now.as_second() - at.as_second());
     if peer.expired {
         labelled("failed", Icon::Cross, "Expired")
-    } else if age.is_some_and(|age| age < CONNECTED_S) {
+    } else if is_connected(frame, peer.latest_handshake) {
         labelled("ok", Icon::Tick, "Connected")
     } else {
         labelled("unknown", Icon::Clock, "Away")

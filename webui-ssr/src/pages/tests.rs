@@ -1,5 +1,6 @@
 //! Pages of views that a box without trouble does not give.
 
+mod cells;
 mod mail;
 
 use cell_control::ask;

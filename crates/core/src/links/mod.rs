@@ -16,6 +16,8 @@ mod invite;
 mod pair;
 mod sync;
 mod tell;
+#[cfg(test)]
+mod testing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, MutexGuard, PoisonError};

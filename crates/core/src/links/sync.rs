@@ -41,7 +41,7 @@ pub(super) struct KeptSync {
     /// The other one, as it was linked last.
     pub(super) claims: Claims,
     /// What this one says.
-    said: Option<Said>,
+    pub(super) said: Option<Said>,
     /// The counter of what the other one has taken of that; 0: nothing yet.
     taken: u64,
     /// Why it keeps to what this one was before.
@@ -455,13 +455,15 @@ impl Core {
             offers_exit: terms.offers_exit,
         });
         if terms.claims != link.claims {
-            let refused = self.check_change(link, &terms.claims);
+            let refused = self.check_change(link, &terms.claims).err();
             view.held = Some(HeldView {
                 name: terms.claims.name.clone(),
                 domain: terms.claims.domain.clone(),
                 vpn_subnet: terms.claims.vpn.subnet,
                 vpn_subnet6: terms.claims.vpn.subnet6,
-                detail: refused.err().map_or_else(
+                // Only that the owner has not said so: all else is checked as well.
+                acceptable: refused.is_some() && self.check_link(&terms.claims).is_ok(),
+                detail: refused.map_or_else(
                     || "Nothing is in its way any more.".to_owned(),
                     |problem| problem.detail,
                 ),
@@ -518,17 +520,4 @@ fn old() -> Problem {
         "Something newer was heard of the cell",
         "What it says now it had said before, or counts wrongly. Nothing was changed.",
     )
-}
-
-#[cfg(test)]
-impl Core {
-    /// As if an older state of the box had been brought back by a clock that went back, too.
-    pub(crate) fn forget_counter(&self, other: &SignerKey) {
-        let mut kept = self.links_kept();
-        let said = kept
-            .syncs
-            .get_mut(other)
-            .and_then(|sync| sync.said.as_mut());
-        said.unwrap().counter = 1;
-    }
 }

@@ -33,11 +33,11 @@ pub(super) struct Contact {
     /// When it was last spoken with.
     last: Option<Timestamp>,
     /// The same, by a clock that nobody sets.
-    spoken: Option<Instant>,
+    pub(super) spoken: Option<Instant>,
     latency: Option<Duration>,
     /// How often it was not reached since then, and when it is tried again.
     failures: u32,
-    again: Option<Instant>,
+    pub(super) again: Option<Instant>,
     why: Option<String>,
     /// The revision at which it was last tried to do as it says.
     tried_at: Option<u64>,
@@ -211,32 +211,5 @@ impl Core {
 
     fn note_contact(&self, other: &SignerKey, note: impl FnOnce(&mut Contact)) {
         note(self.links_kept().contacts.entry(other.clone()).or_default());
-    }
-}
-
-#[cfg(test)]
-impl Core {
-    /// As if no cell had been tried in vain lately, nor spoken with.
-    pub(crate) fn try_all_again(&self) {
-        let mut kept = self.links_kept();
-        let contacts = kept.contacts.values_mut();
-        contacts.for_each(|contact| (contact.again, contact.spoken) = (None, None));
-    }
-
-    /// The key that it signs with, once it has one.
-    pub(crate) fn link_key(&self) -> cell_signed::SigningKey {
-        self.identity().unwrap()
-    }
-
-    /// Its public half; `None` before it has one.
-    pub(crate) fn link_identity(&self) -> Option<SignerKey> {
-        self.identity().ok().map(|key| key.public().into())
-    }
-
-    /// Whether something from there comes through the tunnel.
-    pub(crate) fn has_peer(&self, other: &SignerKey) -> bool {
-        let linked = self.is_linked(other).unwrap();
-        let former = self.links_kept().former((self.clock)());
-        linked || former.iter().any(|claims| claims.identity == *other)
     }
 }

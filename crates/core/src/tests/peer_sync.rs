@@ -274,7 +274,7 @@ async fn what_would_clash_is_held_until_nothing_is_in_the_way() {
     let seen = view(&homes[0], "cell-2").await;
     let held = seen.held.unwrap();
     assert_eq!(held.vpn_subnet, "10.11.0.0/24".parse().unwrap());
-    assert_eq!(held.name.as_str(), "hut");
+    assert_eq!((held.name.as_str(), held.acceptable), ("hut", false));
     assert!(held.detail.contains("cell-1"), "{}", held.detail);
     assert_eq!(seen.vpn_subnet, "10.12.0.0/24".parse().unwrap());
     let told = view(&homes[2], "cell-0").await;
@@ -312,7 +312,8 @@ async fn domain_of_the_internet_waits_for_the_owner() {
     settle(&[&home, &cabin]).await;
     let seen = view(&home, "cell-1").await;
     assert_eq!(seen.domain.as_str(), "cell-1.cell");
-    assert!(seen.held.unwrap().detail.contains("example.com"));
+    let held = seen.held.unwrap();
+    assert!(held.detail.contains("example.com") && held.acceptable);
     let accept = || Action::AcceptLink {
         name: "cell-1".parse().unwrap(),
     };

@@ -1,0 +1,42 @@
+//! What tests of links look at and set.
+
+use cell_model::signer::SignerKey;
+use cell_signed::SigningKey;
+
+use crate::Core;
+
+impl Core {
+    /// As if no cell had been tried in vain lately, nor spoken with.
+    pub(crate) fn try_all_again(&self) {
+        let mut kept = self.links_kept();
+        let contacts = kept.contacts.values_mut();
+        contacts.for_each(|contact| (contact.again, contact.spoken) = (None, None));
+    }
+
+    /// The key that it signs with, once it has one.
+    pub(crate) fn link_key(&self) -> SigningKey {
+        self.identity().unwrap()
+    }
+
+    /// Its public half; `None` before it has one.
+    pub(crate) fn link_identity(&self) -> Option<SignerKey> {
+        self.identity().ok().map(|key| key.public().into())
+    }
+
+    /// Whether something from there comes through the tunnel.
+    pub(crate) fn has_peer(&self, other: &SignerKey) -> bool {
+        let linked = self.is_linked(other).unwrap();
+        let former = self.links_kept().former((self.clock)());
+        linked || former.iter().any(|claims| claims.identity == *other)
+    }
+
+    /// As if an older state of the box had been brought back by a clock that went back, too.
+    pub(crate) fn forget_counter(&self, other: &SignerKey) {
+        let mut kept = self.links_kept();
+        let said = kept
+            .syncs
+            .get_mut(other)
+            .and_then(|sync| sync.said.as_mut());
+        said.unwrap().counter = 1;
+    }
+}
