@@ -156,6 +156,16 @@ fn strangers_find_nothing(from: &World) {
     large.as_file().set_len(10 << 20).unwrap();
     let body = format!("@{}", large.path().display());
     let pairing = "/api/cells/peer-sync/pairing";
+    let sync = "/api/cells/peer-sync/sync";
+    let envelope = json!({
+        "cell": "ab".repeat(32),
+        "document": {
+            "payloadType": "application/vnd.cell.statement+json;version=1",
+            "payload": "e30=",
+            "signatures": [{ "keyid": "", "sig": "e30=" }],
+        },
+    });
+    let statement = &*json!({ "sync": envelope }).to_string();
     let json = ["--header", "Content-Type: application/json"];
     let post = |data| [&json[..], &["--data-binary", data]].concat();
     let mut others = Vec::new();
@@ -172,6 +182,11 @@ fn strangers_find_nothing(from: &World) {
         (pairing, post("{\"join\":1}"), "400"),
         (pairing, post(&body), "413"),
         (pairing, vec!["--data", "join=1"], "415"),
+        // What linked cells say, from where none is.
+        (sync, vec![], "405"),
+        (sync, post("{\"sync\":{}}"), "400"),
+        (sync, post(statement), "403"),
+        (sync, post(&body), "413"),
     ] {
         let mut curl = from.internet.command("curl");
         curl.args([

@@ -200,7 +200,9 @@ impl Core {
     /// By the clock, so that whoever has lost what was counted is not taken to be repeating something; and always more.
     fn next_counter(&self, last: u64) -> u64 {
         let now = (self.clock)().as_millisecond();
-        u64::try_from(now).unwrap_or_default().max(last + 1)
+        u64::try_from(now)
+            .unwrap_or_default()
+            .max(last.saturating_add(1))
     }
 
     /// The other cell has heard something newer of this one.
