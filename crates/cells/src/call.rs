@@ -1,5 +1,6 @@
 //! One message to a cell elsewhere, and its answer. Runs in a process without power: what comes is a stranger's.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cell_model::endpoint::{Endpoint, Host};
+use cell_model::name::Domain;
 use cell_model::problem::Problem;
 use cell_model::signer::SignerKey;
 use hickory_resolver::TokioResolver;
@@ -19,6 +21,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -29,7 +32,7 @@ use crate::{Answer, Message};
 pub const PAIRING: &str = "/api/cells/peer-sync/pairing";
 /// Where a linked cell is told what has changed.
 pub const SYNC: &str = "/api/cells/peer-sync/sync";
-/// How long all of a call may take.
+/// How long all of a call, or of a lookup, may take.
 pub const LONGEST: Duration = Duration::from_secs(20);
 /// How long one address may take to be connected, and a name to be found.
 const CONNECT: Duration = Duration::from_secs(4);
@@ -55,6 +58,18 @@ pub struct Command {
     pub message: Message,
 }
 
+/// Which names are to be looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookup {
+    /// Those names.
+    pub names: BTreeSet<Domain>,
+    /// Whom they are asked of.
+    pub name_servers: Vec<SocketAddr>,
+}
+
+/// Addresses of each name that was looked up; a name that has none now is not among them.
+pub type Found = BTreeMap<Domain, Vec<IpAddr>>;
+
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -65,6 +80,8 @@ pub enum Reply {
         answer: Answer,
         /// How long the way there and back takes, as far as a connection that is made tells.
         latency: Duration,
+        /// Where it was reached.
+        place: SocketAddr,
     },
     /// It refuses.
     Refused(Problem),
@@ -85,6 +102,12 @@ pub trait CallLink: Send + Sync {
     /// # Errors
     /// See [`LinkError`]. That a cell is not reached is a [`Reply`].
     async fn call(&self, command: Command) -> Result<Reply, LinkError>;
+
+    /// Has names looked up, and waits for what is found.
+    ///
+    /// # Errors
+    /// See [`LinkError`].
+    async fn look_up(&self, lookup: Lookup) -> Result<Found, LinkError>;
 }
 
 /// Says the message at the first endpoint where the cell is. Ends within [`LONGEST`].
@@ -92,6 +115,27 @@ pub async fn call(command: Command) -> Reply {
     let late = || Reply::Unreached("it did not answer in time".to_owned());
     let called = timeout(LONGEST, try_endpoints(&command)).await;
     called.unwrap_or_else(|_| late())
+}
+
+/// Looks names up, all at the same time: ends within [`LONGEST`].
+pub async fn look_up(lookup: Lookup) -> Found {
+    let Some(resolver) = resolver(&lookup.name_servers) else {
+        return Found::new();
+    };
+    let mut asked = JoinSet::new();
+    for name in lookup.names {
+        let resolver = resolver.clone();
+        asked.spawn(async move { (addresses_of(&resolver, &name).await, name) });
+    }
+    let mut found = Found::new();
+    while let Some(answered) = asked.join_next().await {
+        if let Ok((addresses, name)) = answered
+            && !addresses.is_empty()
+        {
+            found.insert(name, addresses);
+        }
+    }
+    found
 }
 
 async fn try_endpoints(command: &Command) -> Reply {
@@ -116,7 +160,17 @@ async fn addresses(host: &Host, port: u16, command: &Command) -> Vec<SocketAddr>
         Host::Address(address) => return vec![SocketAddr::new(*address, port)],
         Host::Name(name) => name,
     };
-    let servers = command.name_servers.iter().map(|server| {
+    let Some(resolver) = resolver(&command.name_servers) else {
+        return Vec::new();
+    };
+    let found = addresses_of(&resolver, name).await.into_iter();
+    found
+        .map(|address| SocketAddr::new(address, port))
+        .collect()
+}
+
+fn resolver(name_servers: &[SocketAddr]) -> Option<TokioResolver> {
+    let servers = name_servers.iter().map(|server| {
         let mut connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
         for connection in &mut connections {
             connection.port = server.port();
@@ -124,16 +178,14 @@ async fn addresses(host: &Host, port: u16, command: &Command) -> Vec<SocketAddr>
         NameServerConfig::new(server.ip(), true, connections.into())
     });
     let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
-    let resolver =
-        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).build();
-    let Ok(resolver) = resolver else {
-        return Vec::new();
-    };
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        .build()
+        .ok()
+}
+
+async fn addresses_of(resolver: &TokioResolver, name: &Domain) -> Vec<IpAddr> {
     match timeout(CONNECT, resolver.lookup_ip(format!("{name}."))).await {
-        Ok(Ok(found)) => found
-            .iter()
-            .map(|address| SocketAddr::new(address, port))
-            .collect(),
+        Ok(Ok(found)) => found.iter().collect(),
         Ok(Err(_)) | Err(_) => Vec::new(),
     }
 }
@@ -185,7 +237,7 @@ async fn converse(address: SocketAddr, command: &Command) -> Result<Reply, Strin
         .collect()
         .await;
     let body = body.map_err(|_| "its answer is too long, or breaks off".to_owned())?;
-    Ok(reply(status, &body.to_bytes(), latency))
+    Ok(reply(status, &body.to_bytes(), latency, address))
 }
 
 fn path(message: &Message) -> &'static str {
@@ -195,13 +247,17 @@ fn path(message: &Message) -> &'static str {
     }
 }
 
-fn reply(status: StatusCode, body: &[u8], latency: Duration) -> Reply {
+fn reply(status: StatusCode, body: &[u8], latency: Duration, place: SocketAddr) -> Reply {
     let unreadable = || Reply::Unreached(format!("its answer ({status}) cannot be read"));
     if status.is_success() {
         let answer = serde_json::from_slice(body);
         return answer.map_or_else(
             |_| unreadable(),
-            |answer| Reply::Answered { answer, latency },
+            |answer| Reply::Answered {
+                answer,
+                latency,
+                place,
+            },
         );
     }
     match serde_json::from_slice::<Problem>(body) {

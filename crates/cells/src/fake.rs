@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::{CallLink, Command, LinkError, Reply};
+use crate::{CallLink, Command, Found, LinkError, Lookup, Reply};
 
 type Answering = Arc<dyn Fn(Command) -> Pin<Box<dyn Future<Output = Reply> + Send>> + Send + Sync>;
 
@@ -14,6 +14,7 @@ type Answering = Arc<dyn Fn(Command) -> Pin<Box<dyn Future<Output = Reply> + Sen
 pub struct FakeCalls {
     answering: Mutex<Option<Answering>>,
     said: Mutex<Vec<Command>>,
+    names: Mutex<Found>,
 }
 
 impl FakeCalls {
@@ -31,6 +32,11 @@ impl FakeCalls {
         *lock(&self.answering) = None;
     }
 
+    /// Names that can be looked up from now on.
+    pub fn set_names(&self, names: Found) {
+        *lock(&self.names) = names;
+    }
+
     /// All that was said, in order.
     pub fn said(&self) -> Vec<Command> {
         lock(&self.said).clone()
@@ -46,6 +52,12 @@ impl CallLink for FakeCalls {
             Some(answering) => answering(command).await,
             None => Reply::Unreached("nobody is there".to_owned()),
         })
+    }
+
+    async fn look_up(&self, lookup: Lookup) -> Result<Found, LinkError> {
+        let mut found = lock(&self.names).clone();
+        found.retain(|name, _| lookup.names.contains(name));
+        Ok(found)
     }
 }
 

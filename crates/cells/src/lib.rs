@@ -18,7 +18,8 @@
 //!
 //! Promises: what [`Invite::open`], [`Inviting`], [`Joining`] and [`Statement::open`] hand out was signed by the cell that it is about, for
 //! this very invite or cell; a message that was altered, is another's, or belongs to another exchange is refused.
-//! [`call()`] says a message to another cell, in a process without power: what comes back is a stranger's.
+//! [`call()`] says a message to another cell, and [`look_up()`] asks where cells are, in a process without power: what comes
+//! back is a stranger's.
 //! Must never: read a clock or a file, make chance, or decide what a cell may claim.
 //! Start reading at [`Invite`], then [`Joining`] and [`Inviting`].
 
@@ -33,7 +34,9 @@ mod proof;
 mod sync;
 mod tls;
 
-pub use call::{CallLink, Command, LONGEST, LinkError, PAIRING, Reply, SYNC, call};
+pub use call::{
+    CallLink, Command, Found, LONGEST, LinkError, Lookup, PAIRING, Reply, SYNC, call, look_up,
+};
 pub use code::Code;
 pub use error::CellError;
 pub use invite::{Invite, Offer};

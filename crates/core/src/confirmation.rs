@@ -374,6 +374,7 @@ impl Core {
                 config: Some(Arc::new(undone)),
                 keys: Arc::new(keys),
                 pairing: current.pairing,
+                places: current.places,
             },
             ca,
         })

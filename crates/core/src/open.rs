@@ -159,6 +159,7 @@ pub(crate) fn stored(store: &Store, sealer: &Sealer) -> Result<Desired, OpenErro
         config: Some(Arc::new(config)),
         keys: Arc::new(keys),
         pairing: None,
+        places: Arc::default(),
     })
 }
 

@@ -88,6 +88,7 @@ impl Core {
             config: Some(Arc::new(config)),
             keys: Arc::new(keys),
             pairing: None,
+            places: Arc::default(),
         });
         drop(writer);
         self.wait_until_tried(revision).await;

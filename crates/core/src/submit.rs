@@ -304,6 +304,7 @@ impl Core {
             config: Some(Arc::new(edit.config.clone())),
             keys: Arc::new(keys),
             pairing: current.pairing.clone(),
+            places: Arc::clone(&current.places),
         });
         Ok(revision)
     }
@@ -436,6 +437,7 @@ impl Core {
                 proxy_image: proxy_image.as_ref(),
                 opened_after: Duration::ZERO,
                 pairing: None,
+                places: &current.places,
             })
         };
         let steps = diff(

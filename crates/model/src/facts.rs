@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 use crate::config::InitialConfig;
-use crate::name::{DnsLabel, Domain, InterfaceName};
+use crate::name::{DnsLabel, InterfaceName};
 use crate::spec::{HTTP_PORT, HTTPS_PORT};
 
 /// How the daemon was started. Does not change while it runs.
@@ -75,9 +75,6 @@ pub struct NetworkFacts {
     /// The label of the name the box is found by at home; `None` while it is found by none.
     #[serde(default)]
     pub found_as: Option<DnsLabel>,
-    /// Addresses of other cells' boxes that are reached by name.
-    #[serde(default)]
-    pub endpoints: BTreeMap<Domain, IpAddr>,
 }
 
 /// What one interface looks like.

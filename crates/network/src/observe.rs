@@ -65,7 +65,6 @@ pub(crate) async fn facts(
         interfaces: interfaces(listing.links, listing.addresses),
         dhcp,
         found_as: None,
-        endpoints: BTreeMap::new(),
     })
 }
 

@@ -140,6 +140,7 @@ impl Cell {
             proxy_image: None,
             opened_after: Duration::ZERO,
             pairing: None,
+            places: &BTreeMap::new(),
         });
         let spec = spec.network;
         self.network

@@ -7,7 +7,6 @@ use std::net::{IpAddr, SocketAddr};
 use cell_model::config::{Claims, Config, LinkConfig, ServiceToggle};
 use cell_model::container::Protocol;
 use cell_model::endpoint::{Endpoint, Host};
-use cell_model::facts::NetworkFacts;
 use cell_model::key::PublicKey;
 use cell_model::name::{Domain, ServiceId};
 use cell_model::spec::{FirewallLink, FirewallSync, ForwardSpec, PortSpec, WireGuardPeerSpec};
@@ -69,31 +68,30 @@ pub(crate) fn sync(config: &Config, pairing: Option<&Pairing>) -> Option<Firewal
 pub(crate) fn peers<'a>(
     config: &'a Config,
     pairing: Option<&'a Pairing>,
-    facts: &'a NetworkFacts,
+    places: &'a BTreeMap<PublicKey, SocketAddr>,
 ) -> impl Iterator<Item = (PublicKey, WireGuardPeerSpec)> {
     spoken_with(config, pairing).map(|claims| {
         let mut open = config.open_links();
         let is_open = open.any(|link| link.claims.identity == claims.identity);
         let networks = claims.vpn.networks().into_iter().filter(move |_| is_open);
-        let mut endpoints = claims.endpoints.iter();
+        let place = places.get(&claims.wireguard_key).copied();
         let peer = WireGuardPeerSpec {
             preshared_key: None,
             allowed_ips: networks.chain([link_network(claims)]).collect(),
-            endpoint: endpoints.find_map(|endpoint| address(endpoint, facts)),
+            endpoint: place.or_else(|| claims.endpoints.iter().find_map(address)),
             keepalive: Some(KEEPALIVE),
         };
         (claims.wireguard_key, peer)
     })
 }
 
-/// Where an endpoint is, if that is known.
-fn address(endpoint: &Endpoint, facts: &NetworkFacts) -> Option<SocketAddr> {
-    let host = match &endpoint.host {
-        Host::Address(address) => *address,
-        Host::Name(name) => *facts.endpoints.get(name)?,
-    };
+/// Where an endpoint is that has no name.
+fn address(endpoint: &Endpoint) -> Option<SocketAddr> {
     let port = endpoint.port.unwrap_or(Endpoint::PORT);
-    Some(SocketAddr::new(host, port))
+    match &endpoint.host {
+        Host::Address(address) => Some(SocketAddr::new(*address, port)),
+        Host::Name(_) => None,
+    }
 }
 
 /// Whom to ask for names in the domains of other cells.
@@ -200,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn first_endpoint_that_is_known_is_called() {
+    fn box_is_called_where_it_was_found_or_else_at_its_first_address() {
         let mut sample = linked();
         sample.change_link(0, |link| {
             let endpoints = ["cabin.example.org:4500", "[2001:db8::7]:9", "203.0.113.7"];
@@ -211,12 +209,9 @@ mod tests {
             peers.peers[&PublicKey::from_bytes([40; 32])].endpoint
         };
         assert_eq!(called(&sample), Some("[2001:db8::7]:9".parse().unwrap()));
-        let address: IpAddr = "198.51.100.9".parse().unwrap();
-        let name = "cabin.example.org".parse().unwrap();
-        sample.facts.endpoints.insert(name, address);
-        assert_eq!(called(&sample), Some(SocketAddr::new(address, 4500)));
-        sample.change_link(0, |link| drop(link.claims.endpoints.drain(..2)));
-        assert_eq!(called(&sample), Some("203.0.113.7:51820".parse().unwrap()));
+        let place: SocketAddr = "198.51.100.9:4500".parse().unwrap();
+        sample.places.insert(PublicKey::from_bytes([40; 32]), place);
+        assert_eq!(called(&sample), Some(place));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use cell_model::Timestamp;
 use cell_model::config::{AddressingConfig, Claims, Config, PeerConfig};
 use cell_model::container::ImageRef;
 use cell_model::facts::{DhcpFacts, NetworkFacts, StartOptions, is_private};
-use cell_model::key::{PresharedKey, PrivateKey};
+use cell_model::key::{PresharedKey, PrivateKey, PublicKey};
 use cell_model::mail::DkimKey;
 use cell_model::name::{CellName, DnsLabel, InterfaceName, PeerName, ServiceId};
 use cell_model::secret::Secret;
@@ -49,6 +49,8 @@ pub struct Input<'a> {
     pub opened_after: Duration,
     /// What other cells know this one by, while there are any, or one may come with an invite.
     pub pairing: Option<&'a Pairing>,
+    /// Where boxes of other cells are called, as far as one was looked for.
+    pub places: &'a BTreeMap<PublicKey, SocketAddr>,
 }
 
 /// How other cells know this one, and speak with it.
@@ -360,7 +362,7 @@ fn wireguard(input: &Input<'_>, peers: &[(&PeerName, &PeerConfig)]) -> Option<Wi
             .chain(links::own_address(config, input.pairing))
             .collect(),
         routes: links::routes(config, input.pairing),
-        peers: links::peers(config, input.pairing, input.facts)
+        peers: links::peers(config, input.pairing, input.places)
             .map(|(key, peer)| (key, Arc::new(peer)))
             .chain(peers.iter().map(|(name, peer)| {
                 let spec = WireGuardPeerSpec {

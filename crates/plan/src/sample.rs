@@ -1,6 +1,7 @@
 //! A box to think about in tests.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use cell_model::Timestamp;
@@ -21,6 +22,7 @@ pub(crate) struct Sample {
     pub(crate) keys: Keys,
     pub(crate) now: Timestamp,
     pub(crate) serial: u32,
+    pub(crate) places: BTreeMap<PublicKey, SocketAddr>,
 }
 
 impl Sample {
@@ -44,6 +46,7 @@ impl Sample {
             },
             now: Timestamp::from_second(1_800_000_000).unwrap(),
             serial: 1,
+            places: BTreeMap::new(),
         };
         sample.set_addresses("wan0", &["203.0.113.2/24"]);
         sample.set_addresses("lan0", &["192.168.77.1/24"]);
@@ -61,6 +64,7 @@ impl Sample {
             proxy_image: None,
             opened_after: std::time::Duration::ZERO,
             pairing: None,
+            places: &self.places,
         }
     }
 

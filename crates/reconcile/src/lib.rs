@@ -20,7 +20,8 @@ mod services;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,7 @@ use cell_mdns::Mdns;
 use cell_model::Timestamp;
 use cell_model::config::Config;
 use cell_model::facts::{NetworkFacts, StartOptions};
+use cell_model::key::PublicKey;
 use cell_model::name::ServiceId;
 use cell_model::spec::BoxSpec;
 use cell_model::status::{ItemStatus, Part};
@@ -101,6 +103,8 @@ pub struct Desired {
     pub keys: Arc<Keys>,
     /// What other cells know this one by, while one of them may come with an invite.
     pub pairing: Option<Arc<Pairing>>,
+    /// Where boxes of other cells are called, as far as one was looked for.
+    pub places: Arc<BTreeMap<PublicKey, SocketAddr>>,
 }
 
 /// What the system is.

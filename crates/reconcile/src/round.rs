@@ -382,6 +382,7 @@ impl Worker {
             proxy_image: self.proxy_image.as_ref(),
             opened_after: self.opened_after,
             pairing: desired.pairing.as_deref(),
+            places: &desired.places,
         }
     }
 

@@ -169,7 +169,10 @@ impl Core {
         };
         let name = &import.claims.name;
         let why = match system.calls.call(command).await {
-            Ok(Reply::Answered { answer, .. }) => return Ok(Some(answer)),
+            Ok(Reply::Answered { answer, place, .. }) => {
+                self.note_place(&import.claims, place);
+                return Ok(Some(answer));
+            }
             Ok(Reply::Refused(problem)) if problem.status < 500 && problem.status != 429 => {
                 return Err(Problem::conflict(
                     "cell_refuses",

@@ -11,6 +11,7 @@
 //! the other one answers, or the invite is over. An invite that was used stays until it is over, for its cell to ask.
 
 mod advance;
+mod find;
 mod import;
 mod invite;
 mod pair;
@@ -43,6 +44,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use self::find::Search;
 use self::sync::KeptSync;
 use self::tell::Contact;
 use crate::edit::{self, Edit};
@@ -115,6 +117,8 @@ pub(crate) struct Links {
     syncs: BTreeMap<SignerKey, KeptSync>,
     /// How they were reached since the start.
     contacts: HashMap<SignerKey, Contact>,
+    /// Where their boxes are.
+    searches: HashMap<SignerKey, Search>,
     /// When the certificate was issued that other cells are shown.
     issued_at: Option<Timestamp>,
     throttle: Throttle,
@@ -192,11 +196,12 @@ impl Core {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the tasks of links running: whether other cells are listened to, and whether they answer.
+    /// Keeps the tasks of links running: whether other cells are listened to, whether they answer, and where they are.
     pub(crate) fn keep_links(self: &Arc<Self>) {
         self.keep_listening();
         self.keep_advancing();
         self.keep_telling();
+        self.keep_finding();
     }
 
     /// Other cells, linked or on the way there.

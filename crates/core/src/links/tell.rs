@@ -180,6 +180,7 @@ impl Core {
             Ok(Reply::Answered {
                 answer: Answer::Synced(synced),
                 latency,
+                ..
             }) => {
                 self.answered(other, &said, &synced, &key).await?;
                 let now = (self.clock)();

@@ -1,5 +1,7 @@
 //! What tests of links look at and set.
 
+use std::net::SocketAddr;
+
 use cell_model::signer::SignerKey;
 use cell_signed::SigningKey;
 
@@ -11,6 +13,25 @@ impl Core {
         let mut kept = self.links_kept();
         let contacts = kept.contacts.values_mut();
         contacts.for_each(|contact| (contact.again, contact.spoken) = (None, None));
+    }
+
+    /// Where the box of each linked cell is called, unless it is where that says.
+    pub(crate) fn places(&self) -> Vec<Option<SocketAddr>> {
+        let desired = self.desired.borrow();
+        let links = desired.config.iter().flat_map(|config| &config.links);
+        let keys = links.map(|link| link.claims.wireguard_key);
+        keys.map(|key| desired.places.get(&key).copied()).collect()
+    }
+
+    /// The same, looked for as if that were long ago.
+    pub(crate) async fn places_found(&self) -> Vec<Option<SocketAddr>> {
+        let revision = self.desired.borrow().revision;
+        self.wait_until_tried(revision).await;
+        for search in self.links_kept().searches.values_mut() {
+            search.forget_times();
+        }
+        self.find_all().await.unwrap();
+        self.places()
     }
 
     /// The key that it signs with, once it has one.

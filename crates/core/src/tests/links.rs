@@ -1,5 +1,6 @@
 //! Two cores, or three, that link with each other: what one says reaches the other, or does not.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,16 @@ use cell_control::link::{
     InviteText, LinkCode, LinkForm, LinkInviteForm, LinkState, LinkUpdate, LinkView, NewLinkInvite,
 };
 use cell_control::query::{LinkInvites, Links};
+use cell_model::name::Domain;
 use cell_model::problem::Problem;
 use cell_model::secret::Secret;
 use cell_signed::SigningKey;
 use serde_json::Value;
 
 use super::home::{Home, stranger};
+
+/// Where others are reached.
+const PLACE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 9)), 51_820);
 
 /// A box that is set up with names and networks of its own.
 pub(super) async fn cell(name: &str, number: u8) -> Home {
@@ -51,6 +56,7 @@ pub(super) fn heard(answer: Value) -> Reply {
     Reply::Answered {
         answer: serde_json::from_value(answer).unwrap(),
         latency: Duration::from_millis(7),
+        place: PLACE,
     }
 }
 
@@ -346,4 +352,33 @@ async fn link_is_changed_and_ended_and_no_revision_brings_it_back() {
         code(home.submit(Change::RemoveLink { name: name() }).await),
         "not_found"
     );
+}
+
+#[tokio::test]
+async fn box_that_is_not_heard_is_called_where_its_name_leads_by_now() {
+    let (home, cabin) = (cell("home", 1).await, cell("cabin", 2).await);
+    let named = serde_json::json!({
+        "endpoint": "cabin.example.org:4500", "name": "cabin", "timezone": "UTC",
+    });
+    let named = serde_json::json!({ "cell": named });
+    cabin.settings(named).await.unwrap();
+    let made = invite(&cabin, true).await;
+    reaches(&home, &cabin);
+    import(&home, &made.invite).await.unwrap();
+    let name: Domain = "cabin.example.org".parse().unwrap();
+    let leads_to = |last: u8| {
+        let address = IpAddr::from([203, 0, 113, last]);
+        home.calls.set_names([(name.clone(), vec![address])].into());
+        Some(SocketAddr::new(address, 4_500))
+    };
+    // Where it was reached counts until it is looked for.
+    assert_eq!(home.core.places(), [Some(PLACE)]);
+    let place = leads_to(7);
+    assert_eq!(home.core.places_found().await, [place]);
+    let place = leads_to(8);
+    assert_eq!(home.core.places_found().await, [place]);
+    // Without an address for the name, what else it said.
+    home.calls.set_names(Default::default());
+    let uplink = home.core.places_found().await;
+    assert!(uplink[0].is_some() && uplink != [place], "{uplink:?}");
 }

@@ -119,6 +119,7 @@ async fn ends_as_asked(events: &[Event]) {
         proxy_image: None,
         opened_after: Duration::ZERO,
         pairing: None,
+        places: &std::collections::BTreeMap::new(),
     });
     assert_eq!(
         world.firewall.observe().await.unwrap(),

@@ -125,6 +125,7 @@ pub(super) fn keys() -> Keys {
 pub(super) fn desired(revision: u64, config: Config) -> Desired {
     Desired {
         pairing: None,
+        places: Arc::default(),
         revision,
         config: Some(Arc::new(config)),
         keys: Arc::new(keys()),

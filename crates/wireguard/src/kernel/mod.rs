@@ -7,7 +7,11 @@ mod exchange;
 mod patch;
 mod uapi;
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
 use async_trait::async_trait;
+use cell_model::key::PublicKey;
 use cell_model::name::InterfaceName;
 use cell_model::spec::WireGuardSpec;
 use cell_model::status::{WireGuardBackend, WireGuardStatus};
@@ -33,8 +37,11 @@ pub struct Kernel {
     interface: InterfaceName,
     family: u16,
     /// Held while a step is carried out: reading and changing by difference belong together.
-    changing: Mutex<()>,
+    changing: Mutex<Places>,
 }
+
+/// Where each peer was said to be, last.
+type Places = BTreeMap<PublicKey, SocketAddr>;
 
 impl Kernel {
     /// Responsible for the interface of this name. Nothing happens yet.
@@ -45,7 +52,7 @@ impl Kernel {
         Ok(Self {
             interface,
             family: exchange::family()?,
-            changing: Mutex::new(()),
+            changing: Mutex::default(),
         })
     }
 
@@ -63,7 +70,11 @@ impl Kernel {
         Ok(())
     }
 
-    async fn ensure(&self, spec: &WireGuardSpec) -> Result<(), WireGuardError> {
+    async fn ensure(
+        &self,
+        spec: &WireGuardSpec,
+        places: &mut Places,
+    ) -> Result<(), WireGuardError> {
         if spec.interface != self.interface {
             return Err(WireGuardError::OtherInterface {
                 asked: spec.interface.clone(),
@@ -73,7 +84,12 @@ impl Kernel {
         let name = &self.interface;
         Netlink::new().add_link(name, uapi::FAMILY).await?;
         let device = self.device().await?.ok_or(Mismatch::Missing)?;
-        self.change(&DevicePatch::between(&device, spec)).await?;
+        self.change(&DevicePatch::between(&device, spec, places))
+            .await?;
+        let peers = spec.peers.iter();
+        *places = peers
+            .filter_map(|(key, peer)| Some((*key, peer.endpoint?)))
+            .collect();
         Ok(addresses::configure(spec).await?)
     }
 }
@@ -90,13 +106,21 @@ impl WireGuard for Kernel {
     }
 
     async fn apply(&self, step: &WireGuardStep) -> Result<(), WireGuardError> {
-        let _changing = self.changing.lock().await;
+        let mut places = self.changing.lock().await;
         match step {
-            WireGuardStep::Ensure(spec) => self.ensure(spec).await,
+            WireGuardStep::Ensure(spec) => self.ensure(spec, &mut places).await,
             WireGuardStep::PatchPeers { remove, set } => {
-                Ok(self.change(&DevicePatch::of_peers(remove, set)).await?)
+                let patch = DevicePatch::of_peers(remove, set, &places);
+                self.change(&patch).await?;
+                places.retain(|key, _| !remove.contains(key));
+                let set = set.iter();
+                places.extend(set.filter_map(|(key, peer)| Some((*key, peer.endpoint?))));
+                Ok(())
             }
-            WireGuardStep::Remove => Ok(Netlink::new().remove_link(&self.interface).await?),
+            WireGuardStep::Remove => {
+                places.clear();
+                Ok(Netlink::new().remove_link(&self.interface).await?)
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use neli::ToBytes;
 use neli::genl::{AttrTypeBuilder, Nlattr, NlattrBuilder};
 use neli::types::{Buffer, GenlBuffer};
 
+use super::Places;
 use super::device::{Device, DevicePeer};
 use super::uapi::{AF_INET, AF_INET6, allowed, device, peer};
 
@@ -52,8 +53,8 @@ pub(super) enum PeerPatch {
 }
 
 impl DevicePatch {
-    /// What makes a device be as the spec says.
-    pub(super) fn between(device: &Device, spec: &WireGuardSpec) -> Self {
+    /// What makes a device be as the spec says, where peers were said to be in these places.
+    pub(super) fn between(device: &Device, spec: &WireGuardSpec, places: &Places) -> Self {
         let gone = device
             .peers
             .keys()
@@ -63,7 +64,7 @@ impl DevicePatch {
             .peers
             .iter()
             .filter_map(|(key, spec)| match device.peers.get(key) {
-                Some(peer) => PeerPatch::between(*key, peer, spec),
+                Some(peer) => PeerPatch::between(*key, peer, spec, places.get(key)),
                 None => Some(PeerPatch::whole(*key, spec)),
             });
         Self {
@@ -74,13 +75,20 @@ impl DevicePatch {
         }
     }
 
-    /// Some peers, whatever they are now.
+    /// Some peers, whatever they are now, but that one that has roamed stays where it is.
     pub(super) fn of_peers(
         remove: &BTreeSet<PublicKey>,
         set: &BTreeMap<PublicKey, Arc<WireGuardPeerSpec>>,
+        places: &Places,
     ) -> Self {
         let gone = remove.iter().map(|key| PeerPatch::Remove(*key));
-        let whole = set.iter().map(|(key, spec)| PeerPatch::whole(*key, spec));
+        let whole = set.iter().map(|(key, spec)| {
+            let mut patch = PeerPatch::whole(*key, spec);
+            if let PeerPatch::Set { endpoint, .. } = &mut patch {
+                *endpoint = endpoint.filter(|place| places.get(key) != Some(place));
+            }
+            patch
+        });
         Self {
             peers: gone.chain(whole).collect(),
             ..Self::default()
@@ -131,12 +139,20 @@ impl PeerPatch {
         }
     }
 
-    /// The endpoint is set only where there is none: a peer that has roamed is where it was last heard from.
-    fn between(key: PublicKey, peer: &DevicePeer, spec: &WireGuardPeerSpec) -> Option<Self> {
+    /// The endpoint is set only where there is none, or it was said to be another: a peer that has roamed is where it was last
+    /// heard from.
+    fn between(
+        key: PublicKey,
+        peer: &DevicePeer,
+        spec: &WireGuardPeerSpec,
+        place: Option<&SocketAddr>,
+    ) -> Option<Self> {
         let asked: BTreeSet<IpNet> = spec.allowed_ips.iter().map(IpNet::trunc).collect();
         let preshared_key =
             (peer.preshared_key != spec.preshared_key).then(|| spec.preshared_key.clone());
-        let endpoint = spec.endpoint.filter(|_| peer.endpoint.is_none());
+        let endpoint = spec.endpoint.filter(|endpoint| {
+            peer.endpoint.is_none() || place.is_some_and(|place| place != endpoint)
+        });
         let keepalive = spec.keepalive.unwrap_or(0);
         let keepalive = (peer.keepalive != keepalive).then_some(keepalive);
         let allowed_ips = (peer.allowed_ips != asked).then_some(asked);

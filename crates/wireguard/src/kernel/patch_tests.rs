@@ -71,7 +71,7 @@ fn new_device_with_one_peer_is_these_bytes() {
         ..peer_spec(&["10.8.0.2/32", "fd00:8::/64"])
     };
     let spec = spec([(public(2), peer)]);
-    let messages = DevicePatch::between(&Device::default(), &spec).messages(&wg0());
+    let messages = DevicePatch::between(&Device::default(), &spec, &Places::new()).messages(&wg0());
     assert_eq!(messages.len(), 1);
 
     let v6 = [0xfd, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -116,7 +116,7 @@ fn new_device_with_one_peer_is_these_bytes() {
 
 #[test]
 fn removal_is_these_bytes() {
-    let patch = DevicePatch::of_peers(&[public(2)].into(), &BTreeMap::new());
+    let patch = DevicePatch::of_peers(&[public(2)].into(), &BTreeMap::new(), &Places::new());
     let messages = patch.messages(&wg0());
     let expected = [
         header(8, 2),
@@ -155,7 +155,7 @@ fn ten_thousand_peers_go_in_several_messages_and_none_is_lost() {
         (PublicKey::from_bytes(bytes), peer)
     });
     let spec = spec(peers);
-    let messages = DevicePatch::between(&Device::default(), &spec).messages(&wg0());
+    let messages = DevicePatch::between(&Device::default(), &spec, &Places::new()).messages(&wg0());
     assert!(messages.len() > 50);
     for message in &messages {
         let length = bytes(message).len();
@@ -163,7 +163,7 @@ fn ten_thousand_peers_go_in_several_messages_and_none_is_lost() {
     }
     let told = told(&messages, Some(spec.private_key.public_key()));
     assert_eq!(told.peers.len(), 10_000);
-    assert!(DevicePatch::between(&told, &spec).is_empty());
+    assert!(DevicePatch::between(&told, &spec, &Places::new()).is_empty());
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn peer_with_many_networks_is_split_and_replaces_only_once() {
         .collect();
     let texts: Vec<&str> = networks.iter().map(String::as_str).collect();
     let spec = spec([(public(2), peer_spec(&texts))]);
-    let patch = DevicePatch::between(&Device::default(), &spec);
+    let patch = DevicePatch::between(&Device::default(), &spec, &Places::new());
     let pieces = patch.peers[0].pieces();
     assert_eq!(pieces.len(), 4);
     let flags = |piece: &Attribute| {
@@ -197,7 +197,8 @@ fn only_what_differs_is_changed() {
         (public(3), peer_spec(&["10.8.0.3/32"])),
         (public(4), peer_spec(&["10.8.0.4/32"])),
     ]);
-    let messages = DevicePatch::between(&Device::default(), &before).messages(&wg0());
+    let messages =
+        DevicePatch::between(&Device::default(), &before, &Places::new()).messages(&wg0());
     let device = told(&messages, Some(before.private_key.public_key()));
 
     let mut after = before;
@@ -209,7 +210,7 @@ fn only_what_differs_is_changed() {
     after.peers.insert(public(4), Arc::new(changed));
     after.listen_port = 51821;
     assert_eq!(
-        DevicePatch::between(&device, &after),
+        DevicePatch::between(&device, &after, &Places::new()),
         DevicePatch {
             private_key: None,
             listen_port: Some(51821),
@@ -237,9 +238,25 @@ fn endpoint_of_a_peer_that_has_roamed_stays() {
         endpoint: Some("198.51.100.9:4000".parse().unwrap()),
         ..DevicePeer::default()
     };
-    assert_eq!(PeerPatch::between(public(2), &roamed, &asked), None);
-    let unknown = DevicePeer::default();
-    assert!(PeerPatch::between(public(2), &unknown, &asked).is_some());
+    let change = |peer: &DevicePeer, place| PeerPatch::between(public(2), peer, &asked, place);
+    assert_eq!(change(&roamed, None), None);
+    assert_eq!(change(&roamed, asked.endpoint.as_ref()), None);
+    assert!(change(&DevicePeer::default(), None).is_some());
+    // Found to be elsewhere, it is called there.
+    assert!(change(&roamed, roamed.endpoint.as_ref()).is_some());
+
+    // The same when other things of it change.
+    let set = BTreeMap::from([(public(2), Arc::new(asked.clone()))]);
+    let endpoint = |places: &Places| match DevicePatch::of_peers(&[].into(), &set, places).peers[..]
+    {
+        [PeerPatch::Set { endpoint, .. }] => endpoint,
+        _ => panic!("one peer"),
+    };
+    assert_eq!(endpoint(&Places::new()), asked.endpoint);
+    let place = asked.endpoint.unwrap();
+    assert_eq!(endpoint(&Places::from([(public(2), place)])), None);
+    let other = roamed.endpoint.unwrap();
+    assert_eq!(endpoint(&Places::from([(public(2), other)])), Some(place));
 }
 
 #[test]
@@ -248,7 +265,7 @@ fn removed_preshared_key_is_sent_as_zeros() {
         preshared_key: Some(PresharedKey::from_bytes([3; 32])),
         ..DevicePeer::default()
     };
-    let patch = PeerPatch::between(public(2), &keyed, &peer_spec(&[])).unwrap();
+    let patch = PeerPatch::between(public(2), &keyed, &peer_spec(&[]), None).unwrap();
     let piece = patch.pieces().remove(0);
     let expected = [vec![2; 32], header(36, 2), vec![0; 32]].concat();
     assert_eq!(piece.nla_payload().as_ref()[4..], expected);
