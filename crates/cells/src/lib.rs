@@ -9,6 +9,9 @@
 //!    │◀──────────────────────────────────Reveal │  the nonce itself: both can say the comparison code now
 //! ```
 //!
+//! Where the joiner does not reach the inviter, its owner hands an [`Acceptance`] back. From then on each has the other as a
+//! peer of the VPN, and the same is said inside the tunnel, whichever of the two could call the other.
+//!
 //! The inviter answers over TLS, with a certificate that the key has issued which the invite names ([`Credentials`]), so that
 //! nobody in between reads or alters what is said. Whoever stole an invite knows its secret all the same: that is what the
 //! [`Code`] is for, which the owners compare. It is over both keys and both nonces, and the joiner is bound to its own before
@@ -16,13 +19,14 @@
 //!
 //! From then on, each tells the other how it stands, inside the tunnel: a [`Statement`] is answered by one ([`Synced`]).
 //!
-//! Promises: what [`Invite::open`], [`Inviting`], [`Joining`] and [`Statement::open`] hand out was signed by the cell that it is about, for
+//! Promises: what [`Invite::open`], [`Acceptance::open`], [`Inviting`], [`Joining`] and [`Statement::open`] hand out was signed by the cell that it is about, for
 //! this very invite or cell; a message that was altered, is another's, or belongs to another exchange is refused.
 //! [`call()`] says a message to another cell, and [`look_up()`] asks where cells are, in a process without power: what comes
 //! back is a stranger's.
 //! Must never: read a clock or a file, make chance, or decide what a cell may claim.
 //! Start reading at [`Invite`], then [`Joining`] and [`Inviting`].
 
+mod acceptance;
 mod call;
 mod code;
 mod error;
@@ -34,6 +38,7 @@ mod proof;
 mod sync;
 mod tls;
 
+pub use acceptance::Acceptance;
 pub use call::{
     CallLink, Command, Found, LONGEST, LinkError, Lookup, PAIRING, Reply, SYNC, call, look_up,
 };

@@ -2,12 +2,11 @@
 
 use cell_model::base64url::Base64Url;
 use cell_model::signer::SignerKey;
-use cell_signed::{PayloadType, PublicKey};
+use cell_signed::PayloadType;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::proof;
+use crate::proof::{self, digest_of};
 use crate::{CellError, Join, Offer, Reveal, Statement, Synced, Welcome};
 
 const ASK: PayloadType = PayloadType("application/vnd.cell.ask+json;version=1");
@@ -67,7 +66,7 @@ pub struct Ask {
 impl Ask {
     /// Asks about an invite, as the cell of this identity.
     pub fn new(offer: &Offer, joiner: SignerKey) -> Self {
-        let proof = proof::proof(&offer.secret, ASK, &[&digest(&joiner)]);
+        let proof = proof::proof(&offer.secret, ASK, &[&digest_of(&joiner)]);
         Self {
             invite: offer.id,
             joiner,
@@ -80,10 +79,6 @@ impl Ask {
     /// # Errors
     /// It does not.
     pub fn check(&self, offer: &Offer) -> Result<(), CellError> {
-        proof::check(&offer.secret, ASK, &[&digest(&self.joiner)], &self.proof)
+        proof::check(&offer.secret, ASK, &[&digest_of(&self.joiner)], &self.proof)
     }
-}
-
-fn digest(key: &SignerKey) -> [u8; 32] {
-    Sha256::digest(PublicKey::from(key).to_string()).into()
 }

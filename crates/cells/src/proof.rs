@@ -2,6 +2,7 @@
 
 use cell_model::base64url::Base64Url;
 use cell_model::secret::Secret;
+use cell_model::signer::SignerKey;
 use cell_signed::{Envelope, PayloadType, PublicKey, SigningKey};
 use ring::hmac;
 use serde::de::DeserializeOwned;
@@ -78,4 +79,9 @@ fn text(kind: PayloadType, parts: &[&[u8; 32]]) -> Vec<u8> {
     text.push(b'\n');
     parts.iter().for_each(|part| text.extend_from_slice(*part));
     text
+}
+
+/// What a proof depends on that is about a cell.
+pub(crate) fn digest_of(identity: &SignerKey) -> [u8; 32] {
+    Sha256::digest(PublicKey::from(identity).to_string()).into()
 }

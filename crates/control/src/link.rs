@@ -57,7 +57,8 @@ pub struct NewLinkInvite {
     pub view: LinkInviteView,
 }
 
-/// An invite as it travels: a document that a cell has signed (DSSE). Serialises with its secret.
+/// An invite as it travels, or an acceptance of one: a document that a cell has signed (DSSE). An invite serialises with its
+/// secret; an acceptance has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InviteText {
@@ -90,11 +91,11 @@ pub struct SignatureText {
     pub sig: String,
 }
 
-/// An invite of another cell's that is imported. Serialises with its secret.
+/// An invite of another cell's that is imported, or another cell's acceptance of one of this cell's. Serialises with its secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinkForm {
-    /// As the other cell has made it: what is in it, only the core reads.
+    /// The invite or the acceptance, as the other cell has made it: what is in it, only the core reads.
     #[schemars(with = "BTreeMap<String, Value>")]
     pub invite: InviteText,
     /// Whether the other cell may have a domain of the internet's: this one then asks it alone for names there.
@@ -147,6 +148,9 @@ pub struct LinkView {
     pub code: Option<String>,
     /// What is in the way; `null`: nothing.
     pub detail: Option<String>,
+    /// What its owner may import there, where it is not reached from here; `null`: it is, or it has not invited this one.
+    #[schemars(with = "Option<BTreeMap<String, Value>>")]
+    pub acceptance: Option<InviteText>,
     /// Whether nothing passes for now.
     pub paused: bool,
     /// Kinds of service that its people may use here.

@@ -35,14 +35,15 @@ pub(crate) fn routes(config: &Config, pairing: Option<&Pairing>) -> BTreeSet<IpN
     networks
 }
 
-/// Cells that this one speaks with: linked ones, be they paused, and those that are to learn that they are linked no more.
+/// Cells that this one speaks with inside the tunnel: linked ones, be they paused, and those that are on the way there or to
+/// learn that they are it no more.
 fn spoken_with<'a>(
     config: &'a Config,
     pairing: Option<&'a Pairing>,
 ) -> impl Iterator<Item = &'a Claims> {
-    let former = pairing.into_iter().flat_map(|pairing| &pairing.former);
+    let others = pairing.into_iter().flat_map(|pairing| &pairing.others);
     // A cell that is linked again comes last, and so counts.
-    former.chain(config.links.iter().map(|link| &link.claims))
+    others.chain(config.links.iter().map(|link| &link.claims))
 }
 
 fn link_network(claims: &Claims) -> IpNet {
@@ -63,7 +64,7 @@ pub(crate) fn sync(config: &Config, pairing: Option<&Pairing>) -> Option<Firewal
     (!cells.is_empty()).then_some(FirewallSync { own, cells })
 }
 
-/// Their boxes, as peers of the VPN. To one that is paused, or linked no more, nothing passes but what the boxes say to each
+/// Their boxes, as peers of the VPN. To one that is paused, or not linked, nothing passes but what the boxes say to each
 /// other.
 pub(crate) fn peers<'a>(
     config: &'a Config,
@@ -268,7 +269,7 @@ mod tests {
             chain_der: Vec::new(),
             key_der: Secret::new(Vec::new()),
             invites: false,
-            former: Vec::new(),
+            others: Vec::new(),
         };
         let own = SocketAddr::from((pairing.identity.link_address(), 51_820));
         let linked = (BTreeSet::from([own]), 1, vec![3]);
@@ -277,12 +278,12 @@ mod tests {
         pairing.invites = true;
         assert!(speaking(&sample, &pairing).0.len() > 1);
         pairing.invites = false;
-        // One that is linked again is no former one.
-        sample.change_link(0, |link| pairing.former.push(link.claims.clone()));
+        // One that is linked is no other one.
+        sample.change_link(0, |link| pairing.others.push(link.claims.clone()));
         assert_eq!(speaking(&sample, &pairing), linked);
         sample.config.as_mut().unwrap().links.clear();
         assert_eq!(speaking(&sample, &pairing), (linked.0, 1, vec![1]));
-        pairing.former.clear();
+        pairing.others.clear();
         assert_eq!(speaking(&sample, &pairing), (BTreeSet::new(), 0, vec![]));
     }
 

@@ -64,8 +64,8 @@ pub struct Pairing {
     pub key_der: Secret<Vec<u8>>,
     /// Whether a cell may come that is not linked, with an invite.
     pub invites: bool,
-    /// Cells that were linked, and are to learn that they are no more.
-    pub former: Vec<Claims>,
+    /// Cells that are spoken with and not linked: on the way there, or to learn that they are it no more.
+    pub others: Vec<Claims>,
 }
 
 /// Keys the config speaks of. They live sealed in the store, not in the config.

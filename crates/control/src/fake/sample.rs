@@ -345,6 +345,7 @@ fn link() -> LinkView {
         state: LinkState::Linked,
         code: None,
         detail: None,
+        acceptance: None,
         paused: false,
         services: [ServiceToggle::Calendar].into(),
         offers_exit: false,

@@ -1,10 +1,12 @@
 //! Goes on with an import: calls the other cell until both have each other, or the invite is over.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cell_audit::AuditEvent;
 use cell_cells::{Answer, Ask, Command, Joining, Message, Offer, Progress, Reply};
+use cell_model::name::CellName;
 use cell_model::problem::Problem;
 use cell_model::signer::SignerKey;
 use cell_signed::SigningKey;
@@ -18,6 +20,12 @@ use crate::Core;
 /// How often a cell is asked that has to be confirmed, and how often one is tried that was not reached.
 const ASK: Duration = Duration::from_secs(2);
 const TRY: Duration = Duration::from_secs(30);
+
+/// What came of a call.
+enum Called {
+    Answered(Answer, SocketAddr),
+    Unreached(String),
+}
 
 impl Core {
     /// Asks other cells how it stands, for as long as there is something to ask.
@@ -114,7 +122,7 @@ impl Core {
                 None => return Ok(()),
             },
         };
-        match self.call(&import, message).await? {
+        match self.call(&mut import, message).await? {
             Some(Answer::Progress(Progress::Linked)) => self.linked(import).await,
             Some(Answer::Progress(Progress::AwaitingConfirmation)) => {
                 import.detail = None;
@@ -157,8 +165,34 @@ impl Core {
     }
 
     /// Says something to the other cell; `None`, and the reason kept, when it is not reached.
-    async fn call(&self, import: &KeptImport, message: Message) -> Result<Option<Answer>, Problem> {
-        let system = self.system.get().ok_or_else(Problem::unavailable)?;
+    async fn call(
+        &self,
+        import: &mut KeptImport,
+        message: Message,
+    ) -> Result<Option<Answer>, Problem> {
+        if import.inside
+            && let Called::Answered(answer, _) = self.call_inside(import, message.clone()).await?
+        {
+            return Ok(Some(answer));
+        }
+        match self.call_outside(import, message).await? {
+            Called::Answered(answer, place) => {
+                self.note_place(&import.claims, place);
+                Ok(Some(answer))
+            }
+            Called::Unreached(why) => {
+                import.inside = true;
+                import.detail = Some(format!(
+                    "The cell {} was not reached ({why}). It is tried again until the invite is over.",
+                    import.claims.name
+                ));
+                self.put_import(import.clone()).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn call_outside(&self, import: &KeptImport, message: Message) -> Result<Called, Problem> {
         let command = Command {
             endpoints: import.claims.endpoints.clone(),
             port: self.settings.options.wireguard_port,
@@ -167,12 +201,19 @@ impl Core {
             identity: import.claims.identity.clone(),
             message,
         };
-        let name = &import.claims.name;
-        let why = match system.calls.call(command).await {
-            Ok(Reply::Answered { answer, place, .. }) => {
-                self.note_place(&import.claims, place);
-                return Ok(Some(answer));
-            }
+        self.called(&import.claims.name, command).await
+    }
+
+    async fn call_inside(&self, import: &KeptImport, message: Message) -> Result<Called, Problem> {
+        let own = SignerKey::from(self.identity()?.public());
+        let command = self.command_inside(&own, &import.claims.identity, message);
+        self.called(&import.claims.name, command).await
+    }
+
+    async fn called(&self, name: &CellName, command: Command) -> Result<Called, Problem> {
+        let system = self.system.get().ok_or_else(Problem::unavailable)?;
+        Ok(match system.calls.call(command).await {
+            Ok(Reply::Answered { answer, place, .. }) => Called::Answered(answer, place),
             Ok(Reply::Refused(problem)) if problem.status < 500 && problem.status != 429 => {
                 return Err(Problem::conflict(
                     "cell_refuses",
@@ -180,19 +221,10 @@ impl Core {
                     format!("The cell {name} says: {problem}"),
                 ));
             }
-            Ok(Reply::Refused(problem)) => problem.to_string(),
-            Ok(Reply::Unreached(why)) => why,
-            Err(error) => error.to_string(),
-        };
-        let detail = format!(
-            "The cell {name} was not reached ({why}). It is tried again until the invite is over."
-        );
-        self.put_import(KeptImport {
-            detail: Some(detail),
-            ..import.clone()
+            Ok(Reply::Refused(problem)) => Called::Unreached(problem.to_string()),
+            Ok(Reply::Unreached(why)) => Called::Unreached(why),
+            Err(error) => Called::Unreached(error.to_string()),
         })
-        .await?;
-        Ok(None)
     }
 
     async fn put_import(&self, import: KeptImport) -> Result<(), Problem> {
@@ -202,14 +234,16 @@ impl Core {
         let Some(known) = self.links_kept().imports.get(&other).cloned() else {
             return Err(given_up());
         };
-        let same = (&known.code, &known.detail) == (&import.code, &import.detail);
-        if !same {
+        let told =
+            |import: &KeptImport| (import.code.clone(), import.detail.clone(), import.inside);
+        if told(&known) != told(&import) {
             let mut batch = Batch::new((self.clock)(), None, "Went on with a link");
             put(&mut batch, &import)?;
             let event = AuditEvent::new("cell.link.advance").on(import.claims.name.to_string());
             self.commit(batch, event).await?;
         }
         self.links_kept().imports.insert(other, import);
+        self.link_work.woken.notify_one();
         Ok(())
     }
 

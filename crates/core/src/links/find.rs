@@ -104,9 +104,9 @@ impl Core {
         let Some(config) = desired.config.as_deref() else {
             return Ok(());
         };
-        let former = desired.pairing.iter().flat_map(|pairing| &pairing.former);
+        let others = desired.pairing.iter().flat_map(|pairing| &pairing.others);
         let linked = config.links.iter().map(|link| &link.claims);
-        let sought: Vec<&Claims> = former.chain(linked).collect();
+        let sought: Vec<&Claims> = others.chain(linked).collect();
         if sought.is_empty() && desired.places.is_empty() {
             return Ok(());
         }

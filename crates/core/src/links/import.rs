@@ -1,10 +1,10 @@
 //! Invites of other cells: taken, and given up.
 
 use cell_audit::AuditEvent;
-use cell_cells::{Invite, Offer};
+use cell_cells::{Acceptance, Invite, Offer};
 use cell_control::action::Outcome;
 use cell_control::caller::Caller;
-use cell_control::link::LinkForm;
+use cell_control::link::{InviteText, LinkForm};
 use cell_model::account::Identity;
 use cell_model::config::Claims;
 use cell_model::name::CellName;
@@ -12,6 +12,7 @@ use cell_model::problem::Problem;
 use cell_model::signer::SignerKey;
 use cell_plan::lint::links::is_public;
 use cell_store::Batch;
+use serde::de::DeserializeOwned;
 
 use super::{IMPORTS, KeptImport, refusal, signing_key, sync};
 use crate::set_up::internal;
@@ -27,11 +28,11 @@ impl Core {
         caller: &Caller,
         form: &LinkForm,
     ) -> Result<Outcome, Problem> {
+        if form.invite.document.payload_type == Acceptance::PAYLOAD_TYPE {
+            return self.take_acceptance(identity, caller, &form.invite).await;
+        }
         let now = (self.clock)();
-        let invite = serde_json::to_value(&form.invite).and_then(serde_json::from_value);
-        let invite: Invite = invite.map_err(|_| {
-            Problem::field("invite", "must be an invite as another cell has made it")
-        })?;
+        let invite: Invite = read(&form.invite)?;
         let offer = invite.open(now).map_err(|error| refusal(&error))?;
         let other = offer.claims.identity.clone();
         let known = self.links_kept().imports.get(&other).cloned();
@@ -83,6 +84,7 @@ impl Core {
             code: None,
             was_answered: known.is_some_and(KeptImport::may_be_linked_there),
             linked: false,
+            inside: known.is_some_and(|known| known.inside),
             detail: None,
         };
         let by = Some(identity.username.clone());
@@ -111,8 +113,9 @@ impl Core {
             let kept = self.links_kept();
             let mut invites = kept.invites.values();
             let invite = invites.find(|invite| {
-                let waiting = invite.waiting();
-                waiting.is_some_and(|used| used.claims.name == *name)
+                let waiting = invite.waiting().map(|used| &used.claims);
+                let mut of = waiting.into_iter().chain(invite.expected());
+                of.any(|claims| claims.name == *name)
             });
             let mut imports = kept.imports.values().filter(|import| !import.linked);
             let import = imports.find(|import| import.claims.name == *name);
@@ -152,6 +155,12 @@ impl Core {
         sync.into_iter().for_each(|sync| self.take_over(sync));
         Ok(())
     }
+}
+
+/// What another owner has handed over.
+pub(super) fn read<T: DeserializeOwned>(text: &InviteText) -> Result<T, Problem> {
+    let text = serde_json::to_value(text).and_then(serde_json::from_value);
+    text.map_err(|_| Problem::field("invite", "must be as the other cell has made it"))
 }
 
 /// A domain of the internet's needs the owner's word: from then on, the other cell answers for it.

@@ -85,6 +85,7 @@ impl Core {
             wrong_proofs: 0,
             wrong_codes: 0,
             used: None,
+            accepted: None,
         };
         let offer = Offer {
             id: invite.id,
@@ -189,11 +190,11 @@ impl Core {
             let kept = self.links_kept();
             let mut all = kept.invites.values();
             let invites = all.any(|invite| invite.listens_until() > now);
-            let former = kept.former(now);
-            let listening = linked || invites || !former.is_empty();
-            let listening = listening.then_some((invites, former));
+            let others = kept.others(config.map_or(&[], |config| &*config.links), now);
+            let listening = linked || invites || !others.is_empty();
+            let listening = listening.then_some((invites, others));
             let listens = present.pairing.as_ref();
-            let listens = listens.map(|pairing| (pairing.invites, pairing.former.clone()));
+            let listens = listens.map(|pairing| (pairing.invites, pairing.others.clone()));
             let stale = kept
                 .issued_at
                 .is_none_or(|at| now >= at + RENEWED_AFTER || now < at);
@@ -205,7 +206,7 @@ impl Core {
         let _writer = self.writer.lock().await;
         let present = self.desired.borrow().pairing.clone();
         let pairing = match listening {
-            Some((invites, former)) => {
+            Some((invites, others)) => {
                 let document = self.identity_document().await?;
                 let identity = signing_key(&document)?.public().into();
                 let (chain_der, key_der) = match present.filter(|_| !stale) {
@@ -222,7 +223,7 @@ impl Core {
                     chain_der,
                     key_der,
                     invites,
-                    former,
+                    others,
                 }))
             }
             None => None,

@@ -7,9 +7,13 @@
 //! linked ── told ── changed ── told      here, by `sync`; `tell` calls
 //! ```
 //!
+//! Where the joiner does not reach the inviter, its owner hands an acceptance back (`accept`). Then each has the other's box as
+//! a peer of the VPN, and the same is said inside the tunnel.
+//!
 //! Both are kept, with their secrets sealed, so that either side may be switched off at any moment: whoever imports asks until
 //! the other one answers, or the invite is over. An invite that was used stays until it is over, for its cell to ask.
 
+mod accept;
 mod advance;
 mod find;
 mod import;
@@ -75,6 +79,9 @@ struct KeptInvite {
     /// How often a code was not the right one.
     wrong_codes: u32,
     used: Option<Used>,
+    /// A cell whose acceptance was handed back: nobody else may use it.
+    #[serde(default)]
+    accepted: Option<Claims>,
 }
 
 /// The cell that has used an invite.
@@ -102,6 +109,9 @@ struct KeptImport {
     #[serde(default)]
     was_answered: bool,
     linked: bool,
+    /// It was not reached at its endpoints: it may be inside the tunnel, should its owner be handed the acceptance.
+    #[serde(default)]
+    inside: bool,
     /// What is in the way.
     detail: Option<String>,
 }
@@ -164,6 +174,19 @@ impl KeptInvite {
     fn listens_until(&self) -> Timestamp {
         let linked = self.used.as_ref().and_then(|used| used.linked_at);
         linked.map_or(self.expires_at, |at| self.expires_at.min(at + AFTERWARDS))
+    }
+
+    /// Whether another cell than this one has it.
+    fn is_of_another(&self, identity: &SignerKey) -> bool {
+        let used = self.used.as_ref().map(|used| &used.claims);
+        let mut of = used.into_iter().chain(&self.accepted);
+        of.any(|claims| claims.identity != *identity)
+    }
+
+    /// The cell that has accepted it, and is called.
+    fn expected(&self) -> Option<&Claims> {
+        let linked = self.used.as_ref().and_then(|used| used.linked_at);
+        self.accepted.as_ref().filter(|_| linked.is_none())
     }
 
     /// The cell that waits for its code to be compared.
@@ -253,13 +276,20 @@ impl Core {
                 ..view(&used.claims, LinkState::AwaitingConfirmation, used.at)
             })
         });
+        let expected = kept
+            .invites
+            .values()
+            .filter(|invite| invite.expires_at > now);
+        let expected =
+            expected.filter_map(|invite| Some(accept::expected(invite.expected()?, invite)));
         let imports = kept.imports.values().filter(|import| !import.linked);
         let imports = imports.map(|import| LinkView {
             code: import.code.clone(),
             detail: import.detail.clone(),
+            acceptance: self.acceptance_of(import),
             ..view(&import.claims, import.state(), import.created_at)
         });
-        for item in waiting.chain(imports) {
+        for item in waiting.chain(expected).chain(imports) {
             if !items.iter().any(|known| known.identity == item.identity) {
                 items.push(item);
             }
@@ -448,6 +478,7 @@ fn view(claims: &Claims, state: LinkState, created_at: Timestamp) -> LinkView {
         state,
         code: None,
         detail: None,
+        acceptance: None,
         paused: false,
         services: Default::default(),
         offers_exit: false,

@@ -67,7 +67,7 @@ impl Core {
     }
 
     /// An invite that is good: nobody has used it, or who has is linked or waits for that. Who was, and is no more, needs another.
-    fn good_invite(&self, id: Uuid) -> Result<KeptInvite, Problem> {
+    pub(super) fn good_invite(&self, id: Uuid) -> Result<KeptInvite, Problem> {
         let invite = self.links_kept().invites.get(&id).cloned();
         let invite = invite.filter(|invite| invite.expires_at > (self.clock)());
         let invite = invite.ok_or_else(no_invite)?;
@@ -95,8 +95,7 @@ impl Core {
             }
         };
         let joiner = inviting.joiner();
-        let used = invite.used.as_ref();
-        if used.is_some_and(|used| used.claims.identity != joiner.identity) {
+        if invite.is_of_another(&joiner.identity) {
             return Err(used_up());
         }
         if is_public(&joiner.domain) && !invite.allow_public_domain {
@@ -126,10 +125,10 @@ impl Core {
         let _writer = self.writer.lock().await;
         // It may have been used, or taken back, while the other cell made up its answer.
         let mut invite = self.good_invite(id)?;
-        let used = invite.used.as_ref();
-        if used.is_some_and(|used| used.claims.identity != joined.claims.identity) {
+        if invite.is_of_another(&joined.claims.identity) {
             return Err(used_up());
         }
+        let used = invite.used.as_ref();
         let now = (self.clock)();
         let links = invite.auto_accept || used.is_some_and(|used| used.linked_at.is_some());
         invite.used = Some(Used {
@@ -181,8 +180,12 @@ impl Core {
         self.keep_invite(invite, event).await
     }
 
-    async fn keep_invite(&self, invite: KeptInvite, event: AuditEvent) -> Result<(), Problem> {
-        let mut batch = Batch::new((self.clock)(), None, "An invite was used wrongly");
+    pub(super) async fn keep_invite(
+        &self,
+        invite: KeptInvite,
+        event: AuditEvent,
+    ) -> Result<(), Problem> {
+        let mut batch = Batch::new((self.clock)(), None, "An invite was used");
         put(&mut batch, &invite)?;
         self.commit(batch, event.on(invite.id.to_string())).await?;
         self.links_kept().invites.insert(invite.id, invite);
@@ -285,7 +288,7 @@ fn no_invite() -> Problem {
     )
 }
 
-fn used_up() -> Problem {
+pub(super) fn used_up() -> Problem {
     Problem::conflict(
         "invite_used",
         "Another cell has used the invite",

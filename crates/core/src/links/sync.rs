@@ -4,6 +4,9 @@
 //! be what would clash with this one is held: the link stays as it was until nothing is in the way any more. One that is
 //! linked no more is kept until it knows.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use cell_audit::AuditEvent;
 use cell_cells::{CellError, Said, Statement, Synced, Terms, Word};
 use cell_control::caller::Caller;
@@ -19,7 +22,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::import::public_domain;
-use super::{Links, refusal};
+use super::{KeptInvite, Links, refusal};
 use crate::set_up::internal;
 use crate::sign_in::source;
 use crate::{Core, edit};
@@ -113,10 +116,24 @@ impl KeptSync {
 }
 
 impl Links {
-    /// Cells that were linked, and are spoken with still.
-    pub(super) fn former(&self, now: Timestamp) -> Vec<Claims> {
+    /// Cells that are spoken with and not linked, but for those that are on the way there by another way than the tunnel.
+    pub(super) fn others(&self, links: &[Arc<LinkConfig>], now: Timestamp) -> Vec<Claims> {
         let former = self.syncs.values().filter(|sync| sync.is_former(now));
-        former.map(|sync| sync.claims.clone()).collect()
+        let former = former.map(|sync| &sync.claims);
+        let invites = self.invites.values();
+        let invites = invites.filter(|invite| invite.expires_at > now);
+        let imports = self.imports.values().filter(|import| {
+            let is_good = !import.linked && import.expires_at > now;
+            is_good && import.inside
+        });
+        let others = former
+            .chain(invites.filter_map(KeptInvite::expected))
+            .chain(imports.map(|import| &import.claims));
+        let mut others: BTreeMap<_, _> = others
+            .map(|claims| (claims.identity.clone(), claims.clone()))
+            .collect();
+        others.retain(|identity, _| links.iter().all(|link| link.claims.identity != *identity));
+        others.into_values().collect()
     }
 }
 
@@ -482,7 +499,7 @@ pub(super) fn put(batch: &mut Batch, sync: &KeptSync) -> Result<(), Problem> {
 /// All that are kept.
 pub(super) fn load(
     store: &cell_store::Store,
-) -> Result<std::collections::BTreeMap<SignerKey, KeptSync>, cell_store::StoreError> {
+) -> Result<BTreeMap<SignerKey, KeptSync>, cell_store::StoreError> {
     let syncs = store.records::<KeptSync>(SYNCS).scan()?.into_iter();
     let syncs = syncs.map(|(_, sync)| (sync.claims.identity.clone(), sync));
     Ok(syncs.collect())

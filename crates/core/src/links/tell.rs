@@ -163,19 +163,9 @@ impl Core {
         let said = self.settle_said(other, &key).await?;
         let statement = Statement::seal(said.clone(), other.clone(), &key);
         let statement = statement.map_err(|error| internal(&error))?;
-        let own = SignerKey::from(key.public()).link_address();
-        let port = self.settings.options.wireguard_port;
-        let command = Command {
-            endpoints: vec![Endpoint {
-                host: Host::Address(IpAddr::V6(other.link_address())),
-                port: Some(port),
-            }],
-            port,
-            name_servers: Vec::new(),
-            source: Some(IpAddr::V6(own)),
-            identity: other.clone(),
-            message: Message::Sync(Box::new(statement)),
-        };
+        let own = SignerKey::from(key.public());
+        let message = Message::Sync(Box::new(statement));
+        let command = self.command_inside(&own, other, message);
         let why = match system.calls.call(command).await {
             Ok(Reply::Answered {
                 answer: Answer::Synced(synced),
@@ -202,6 +192,27 @@ impl Core {
         };
         self.note_contact(other, |contact| contact.fails(why));
         Ok(())
+    }
+
+    /// Something to be said to another cell inside the tunnel.
+    pub(super) fn command_inside(
+        &self,
+        own: &SignerKey,
+        other: &SignerKey,
+        message: Message,
+    ) -> Command {
+        let port = self.settings.options.wireguard_port;
+        Command {
+            endpoints: vec![Endpoint {
+                host: Host::Address(IpAddr::V6(other.link_address())),
+                port: Some(port),
+            }],
+            port,
+            name_servers: Vec::new(),
+            source: Some(IpAddr::V6(own.link_address())),
+            identity: other.clone(),
+            message,
+        }
     }
 
     /// It was spoken with by its own doing: so it is reached.

@@ -34,6 +34,21 @@ impl Core {
         self.places()
     }
 
+    /// How many cells are spoken with inside the tunnel and not linked.
+    pub(crate) fn others_spoken_with(&self) -> usize {
+        let config = self.config().unwrap();
+        self.links_kept()
+            .others(&config.links, (self.clock)())
+            .len()
+    }
+
+    /// The code that is shown while it waits for that.
+    pub(crate) fn link_code(&self, name: &str) -> String {
+        let mut links = self.links_unseen().unwrap().items.into_iter();
+        let link = links.find(|link| link.name.as_str() == name).unwrap();
+        link.code.unwrap()
+    }
+
     /// The key that it signs with, once it has one.
     pub(crate) fn link_key(&self) -> SigningKey {
         self.identity().unwrap()
@@ -46,9 +61,10 @@ impl Core {
 
     /// Whether something from there comes through the tunnel.
     pub(crate) fn has_peer(&self, other: &SignerKey) -> bool {
-        let linked = self.is_linked(other).unwrap();
-        let former = self.links_kept().former((self.clock)());
-        linked || former.iter().any(|claims| claims.identity == *other)
+        let linked = &self.config().unwrap().links;
+        let others = self.links_kept().others(linked, (self.clock)());
+        let mut peers = linked.iter().map(|link| &link.claims).chain(&others);
+        peers.any(|claims| claims.identity == *other)
     }
 
     /// As if an older state of the box had been brought back by a clock that went back, too.

@@ -382,3 +382,96 @@ async fn box_that_is_not_heard_is_called_where_its_name_leads_by_now() {
     let uplink = home.core.places_found().await;
     assert!(uplink[0].is_some() && uplink != [place], "{uplink:?}");
 }
+
+/// From now on, what `from` says inside the tunnel reaches `to` while each has the other as a peer; nothing else does.
+fn reaches_inside(from: &Home, to: &Home) {
+    let (near, far) = (Arc::clone(&from.core), Arc::clone(&to.core));
+    from.calls.answer(move |command| {
+        let (near, far) = (Arc::clone(&near), Arc::clone(&far));
+        async move {
+            let identities = (near.link_identity().unwrap(), far.link_identity().unwrap());
+            let is_tunnel = near.has_peer(&identities.1) && far.has_peer(&identities.0);
+            let Some(source) = command.source.filter(|_| is_tunnel) else {
+                return Reply::Unreached("nothing comes in there".to_owned());
+            };
+            let message = serde_json::to_value(&command.message).unwrap();
+            let mut caller = stranger();
+            caller.address = Some(source);
+            match far.act(&caller, Action::Pair { message }).await {
+                Ok(Outcome::Paired(answer)) => heard(answer),
+                Ok(other) => panic!("{other:?}"),
+                Err(problem) => Reply::Refused(problem),
+            }
+        }
+    });
+}
+
+#[tokio::test]
+async fn inviter_that_is_not_reached_is_handed_the_acceptance_and_calls() {
+    for auto_accept in [true, false] {
+        let (home, cabin) = (cell("home", 1).await, cell("cabin", 2).await);
+        let made = invite(&cabin, auto_accept).await;
+        reaches_inside(&home, &cabin);
+        let link = import(&home, &made.invite).await.unwrap();
+        assert_eq!(link.state, LinkState::Failed);
+        let acceptance = link.acceptance.expect("it is to be handed over");
+        home.core.advance_all().await;
+        assert_eq!(links(&home).await, is("cabin", LinkState::Failed));
+        // Where it is of no use, it changes nothing.
+        assert_eq!(code(import(&home, &acceptance).await), "no_invite");
+        let taken = import(&cabin, &acceptance).await.unwrap();
+        assert_eq!(
+            (taken.name.as_str(), taken.state),
+            ("home", LinkState::Failed)
+        );
+        assert_eq!(import(&cabin, &acceptance).await.unwrap().name, taken.name);
+        assert!(cabin.config().links.is_empty());
+        home.core.advance_all().await;
+        if !auto_accept {
+            let shown = home.core.link_code("cabin");
+            assert_eq!(
+                links(&cabin).await,
+                is("home", LinkState::AwaitingConfirmation)
+            );
+            confirm(&cabin, "home", &shown).await.unwrap();
+            home.core.advance_all().await;
+        }
+        assert_eq!(links(&home).await, is("cabin", LinkState::Linked));
+        assert_eq!(links(&cabin).await, is("home", LinkState::Linked));
+        // Nobody else is called because of it, now that it has led to a link.
+        assert_eq!(
+            home.core.others_spoken_with() + cabin.core.others_spoken_with(),
+            0
+        );
+    }
+}
+
+#[tokio::test]
+async fn invite_that_was_accepted_by_hand_is_for_nobody_else() {
+    let (home, cabin, other) = (
+        cell("home", 1).await,
+        cell("cabin", 2).await,
+        cell("other", 3).await,
+    );
+    let made = invite(&cabin, true).await;
+    let acceptance = |link: LinkView| link.acceptance.unwrap();
+    let of_home = acceptance(import(&home, &made.invite).await.unwrap());
+    let of_other = acceptance(import(&other, &made.invite).await.unwrap());
+    import(&cabin, &of_home).await.unwrap();
+    assert_eq!(code(import(&cabin, &of_other).await), "invite_used");
+    reaches(&other, &cabin);
+    other.core.advance_all().await;
+    assert_eq!(links(&cabin).await, is("home", LinkState::Failed));
+    // Given up here, the invite counts no more, and nobody is called.
+    let name = "home".parse().unwrap();
+    act(&cabin, Action::DropLink { name }).await.unwrap();
+    assert_eq!(links(&cabin).await, []);
+    assert_eq!(cabin.core.others_spoken_with(), 0);
+    assert_eq!(code(import(&cabin, &of_home).await), "no_invite");
+
+    // What could not be linked is not called either.
+    let twin = cell("twin", 2).await;
+    let made = invite(&cabin, true).await;
+    let clash = import(&twin, &made.invite).await;
+    assert_eq!(code(clash), "link_subnet_own");
+}
