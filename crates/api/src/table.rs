@@ -928,14 +928,14 @@ static ROWS: &[Row] = &[
     Row::get(
         "/api/audit",
         "audit",
-        handler!(audit::list, &[LIMIT, CURSOR, audit::ACTOR, audit::ACTION]),
+        handler!(audit::list, &[LIMIT, CURSOR, audit::ACTOR, audit::ACTION, audit::OBJECT]),
     )
     .is(READ, "Who did what, newest first.")
     .answers::<AuditPage>(),
     Row::get(
         "/api/audit/export",
         "exportAudit",
-        handler!(audit::export, &[CURSOR, audit::ACTOR, audit::ACTION]),
+        handler!(audit::export, &[CURSOR, audit::ACTOR, audit::ACTION, audit::OBJECT]),
     )
     .is(
         READ,

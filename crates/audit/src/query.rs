@@ -15,6 +15,8 @@ pub struct AuditQuery {
     pub actor: Option<Username>,
     /// With this action, or one below it: `peer` finds `peer.add`.
     pub action: Option<String>,
+    /// Done to this: a device, an account, another cell, by its name.
+    pub object: Option<String>,
     /// That ended so.
     pub outcome: Option<Outcome>,
     /// Not before this time.
@@ -46,6 +48,10 @@ impl AuditQuery {
                 .action
                 .as_ref()
                 .is_none_or(|action| is_below(&record.action, action))
+            && self
+                .object
+                .as_ref()
+                .is_none_or(|object| record.object.as_ref() == Some(object))
             && self.outcome.is_none_or(|outcome| record.outcome == outcome)
             && self.since.is_none_or(|since| record.time >= since)
             && self.until.is_none_or(|until| record.time < until)

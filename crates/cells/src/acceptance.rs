@@ -162,7 +162,7 @@ mod tests {
             refused(seal(&to_another, &joiner).unwrap()),
             CellError::OtherInvite
         ));
-        let itself = Acceptance::seal(&good, inviter.clone(), &own);
+        let itself = Acceptance::seal(&good, inviter, &own);
         assert!(matches!(itself, Err(CellError::Itself)));
         let text = serde_json::to_string(&seal(&good, &joiner).unwrap()).unwrap();
         let altered: Acceptance =

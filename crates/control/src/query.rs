@@ -267,6 +267,8 @@ pub struct Audit {
     pub actor: Option<Username>,
     /// Only acts that start with this word.
     pub action: Option<String>,
+    /// Only what was done to what has this name.
+    pub object: Option<String>,
 }
 
 /// See [`Query::AuditVerify`].

@@ -436,6 +436,7 @@ impl Core {
         let wanted = AuditQuery {
             actor: query.actor,
             action: query.action,
+            object: query.object,
             cursor,
             ..AuditQuery::default()
         };

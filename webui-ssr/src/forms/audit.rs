@@ -13,6 +13,9 @@ pub(crate) const FILTER: &[Field] = &[
     Field::text("action", "What")
         .hint("The start of an action, such as peer or auth.login.")
         .optional(),
+    Field::text("object", "To what")
+        .hint("The name of a device, an account or another cell.")
+        .optional(),
     Field::hidden("cursor"),
 ];
 
@@ -29,6 +32,7 @@ pub(crate) fn parse(draft: &mut Draft) -> Option<Audit> {
             Err("may only contain small letters, dots and underscores".to_owned())
         }
     });
+    let object = draft.maybe_with("object", |text| Ok(text.to_owned()));
     let cursor = draft.maybe_with("cursor", |text| Ok(text.to_owned()));
     let query = Audit {
         range: Range {
@@ -37,6 +41,7 @@ pub(crate) fn parse(draft: &mut Draft) -> Option<Audit> {
         },
         actor: actor?,
         action: action?,
+        object: object?,
     };
     draft.accept(Some(query))
 }

@@ -45,7 +45,7 @@ pub(crate) const REVOKE: &[Field] = &[Field::hidden("id")];
 
 /// Fields of an invite that is imported.
 pub(crate) const IMPORT: &[Field] = &[
-    Field::lines("invite", "The invite")
+    Field::lines("invite", "What the other owner gave you")
         .hint("All of its text, from the first bracket to the last."),
     PUBLIC_DOMAIN,
 ];
@@ -97,7 +97,9 @@ pub(crate) fn parse_invite(draft: &mut Draft) -> Option<Action> {
 pub(crate) fn parse_import(draft: &mut Draft) -> Option<Action> {
     let invite = draft.require_with("invite", |text| {
         let invite: Result<InviteText, _> = serde_json::from_str(text);
-        invite.map_err(|_| "must be an invite as another cell has made it".to_owned())
+        invite.map_err(|_| {
+            "must be an invite or an acceptance as another cell has made it".to_owned()
+        })
     });
     let allow_public_domain = draft.flag(PUBLIC_DOMAIN.name);
     let form = || {

@@ -4,7 +4,8 @@ use cell_control::action::{Action, Outcome};
 use cell_control::ask;
 use cell_control::change::Change;
 use cell_control::link::{LinkState, LinkUpdate, LinkView};
-use cell_control::query::{Link, LinkInvites, Links};
+use cell_control::query::{Audit, Link, LinkInvites, Links, Range};
+use cell_control::view::AuditPage;
 use cell_gate::{Reply, Visit};
 use cell_model::name::CellName;
 use cell_model::problem::Problem;
@@ -17,6 +18,8 @@ use crate::navigation::cell_path;
 use crate::pages;
 
 const PAGE: &str = "/cells";
+/// Records that a cell's page shows.
+const HISTORY: usize = 10;
 
 pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
@@ -83,7 +86,8 @@ pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
     let link = link(&visit).await?;
     let draft = forms::link::of(&link);
-    Ok(ok(pages::cell::render(&frame, &link, &draft)))
+    let history = history(&visit, &link).await?;
+    Ok(ok(pages::cell::render(&frame, &link, &draft, &history)))
 }
 
 pub(crate) async fn change(visit: Visit) -> Result<Reply, Problem> {
@@ -96,7 +100,8 @@ pub(crate) async fn change(visit: Visit) -> Result<Reply, Problem> {
             Err(problem) => draft.refuse(problem)?,
         }
     }
-    Ok(draft.reply(pages::cell::render(&frame, &link, &draft)))
+    let history = history(&visit, &link).await?;
+    Ok(draft.reply(pages::cell::render(&frame, &link, &draft, &history)))
 }
 
 pub(crate) async fn pause(visit: Visit) -> Result<Reply, Problem> {
@@ -172,6 +177,20 @@ pub(crate) async fn remove(visit: Visit) -> Result<Reply, Problem> {
     let action = Action::DropLink { name };
     visit.control.act(&visit.caller, action).await?;
     Ok(done(PAGE, Done::Removed))
+}
+
+/// What was done about it, the newest first.
+async fn history(visit: &Visit, link: &LinkView) -> Result<AuditPage, Problem> {
+    let query = Audit {
+        range: Range {
+            limit: HISTORY,
+            ..Range::default()
+        },
+        actor: None,
+        action: Some("cell".to_owned()),
+        object: Some(link.name.to_string()),
+    };
+    ask(visit.control.as_ref(), &visit.caller, query).await
 }
 
 async fn link(visit: &Visit) -> Result<LinkView, Problem> {

@@ -32,7 +32,7 @@ pub(crate) fn render(frame: &Frame, draft: &Draft, records: Option<&AuditPage>) 
             @if records.items.is_empty() {
                 (empty("Nothing was found.", &html! { a href="/audit" { "Show everything" } }))
             } @else {
-                (table("Audit records", &["When", "Who", "What", "Outcome", "Detail"], &rows(frame, records)))
+                (records_table(frame, records))
                 (pagination(&filtered(draft), records.next.as_deref(), first))
             }
         }
@@ -44,12 +44,18 @@ pub(crate) fn render(frame: &Frame, draft: &Draft, records: Option<&AuditPage>) 
     form_page(frame, draft, &content)
 }
 
-fn rows(frame: &Frame, records: &AuditPage) -> Vec<Vec<Markup>> {
-    records
+/// The records, the newest first.
+pub(super) fn records_table(frame: &Frame, records: &AuditPage) -> Markup {
+    let rows: Vec<_> = records
         .items
         .iter()
         .map(|record| row(frame, record))
-        .collect()
+        .collect();
+    table(
+        "Audit records",
+        &["When", "Who", "What", "Outcome", "Detail"],
+        &rows,
+    )
 }
 
 fn row(frame: &Frame, record: &AuditView) -> Vec<Markup> {
@@ -78,7 +84,7 @@ fn row(frame: &Frame, record: &AuditView) -> Vec<Markup> {
 
 /// Where the list is, with its filter.
 fn filtered(draft: &Draft) -> String {
-    let pairs: Vec<String> = ["actor", "action"]
+    let pairs: Vec<String> = ["actor", "action", "object"]
         .into_iter()
         .filter(|name| !draft.typed(name).is_empty())
         .map(|name| format!("{name}={}", encode(draft.typed(name))))

@@ -3,21 +3,24 @@
 use std::collections::BTreeSet;
 
 use cell_control::link::{LinkState, LinkView};
+use cell_control::view::AuditPage;
 use cell_model::config::ServiceToggle;
 use maud::{Markup, html};
 
+use super::audit::records_table;
 use super::cells::state;
 use crate::forms::Draft;
 use crate::forms::peer::service_name;
 use crate::frame::Frame;
 use crate::navigation::cell_path;
 use crate::parts::action::{Look, button, link as leads};
+use crate::parts::document::handed_over;
 use crate::parts::form::form;
 use crate::parts::shell::form_page;
 use crate::parts::text::{Weight, bytes, facts, notice, time, time_or};
 
 /// The page.
-pub(crate) fn render(frame: &Frame, link: &LinkView, draft: &Draft) -> Markup {
+pub(crate) fn render(frame: &Frame, link: &LinkView, draft: &Draft, history: &AuditPage) -> Markup {
     let path = cell_path(&link.name);
     let may = frame.may_post("/cells/{cell}");
     let content = html! {
@@ -48,6 +51,20 @@ pub(crate) fn render(frame: &Frame, link: &LinkView, draft: &Draft) -> Markup {
                         (button(frame, &format!("{path}/pause"), "Pause the link", Look::Plain, &[]))
                     }
                 }
+            }
+        }
+        @if let Some(acceptance) = &link.acceptance {
+            section {
+                h2 { "If this box cannot reach the other one" }
+                p { "Then the other one may reach this. Hand this to its owner, who imports it there; both go on by themselves." }
+                (handed_over(&serde_json::to_string(acceptance).unwrap_or_default(), "The acceptance: its text is what the other owner imports", "acceptance.json", &html! {}))
+            }
+        }
+        @if !history.items.is_empty() {
+            section {
+                h2 { "History" }
+                (records_table(frame, history))
+                p { a href=(format!("/audit?object={}", link.name)) { "All of it, in the audit" } }
             }
         }
         @if may {

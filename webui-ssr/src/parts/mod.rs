@@ -1,6 +1,7 @@
 //! Components: functions from values to markup. Pages are put together from these alone.
 
 pub(crate) mod action;
+pub(crate) mod document;
 pub(crate) mod form;
 pub(crate) mod icon;
 pub(crate) mod list;

@@ -18,11 +18,18 @@ pub(crate) const ACTION: Parameter = Parameter::text(
     "action",
     "Only this action or those below it: `peer` finds `peer.add`.",
 );
+/// This object.
+pub(crate) const OBJECT: Parameter = Parameter::text(
+    "object",
+    "Only what was done to what has this name: a device, an account, another cell.",
+);
 
 /// Records of one export: some five megabytes, made in memory. The answer links to the rest.
 const EXPORT_RECORDS: usize = 20_000;
 /// Characters of an action.
 const ACTION_CHARACTERS: usize = 64;
+/// Characters of what something was done to.
+const OBJECT_CHARACTERS: usize = 253;
 
 pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
     let question = question(&visit, parameter::range(&visit.query)?)?;
@@ -71,6 +78,9 @@ fn next_link(question: &Audit, cursor: &str) -> Option<HeaderValue> {
     if let Some(action) = &question.action {
         link.push_str(&format!("&action={}", encode(action)));
     }
+    if let Some(object) = &question.object {
+        link.push_str(&format!("&object={}", encode(object)));
+    }
     link.push_str(">; rel=\"next\"");
     HeaderValue::from_str(&link).ok()
 }
@@ -80,6 +90,7 @@ fn question(visit: &Visit, range: Range) -> Result<Audit, Problem> {
         range,
         actor: parameter::parsed(&visit.query, ACTOR.name)?,
         action: parameter::text(&visit.query, ACTION.name, ACTION_CHARACTERS)?,
+        object: parameter::text(&visit.query, OBJECT.name, OBJECT_CHARACTERS)?,
     })
 }
 
@@ -93,10 +104,11 @@ mod tests {
             range: Range::default(),
             actor: Some("anna@home".parse().unwrap()),
             action: None,
+            object: Some("phone".to_owned()),
         };
         assert_eq!(
             next_link(&question, "7").unwrap(),
-            "</api/audit/export?cursor=7&actor=anna%40home>; rel=\"next\""
+            "</api/audit/export?cursor=7&actor=anna%40home&object=phone>; rel=\"next\""
         );
     }
 }

@@ -375,7 +375,7 @@ async fn revisions_compare_with_the_one_before_or_another() {
 #[tokio::test]
 async fn lists_pass_their_range_and_filter_on() {
     let world = World::new(Stage::Ready);
-    let uri = "/api/audit?limit=5&cursor=12&actor=Anna&action=peer.";
+    let uri = "/api/audit?limit=5&cursor=12&actor=Anna&action=peer.&object=phone";
     let Call::Snapshot(Query::Audit(asked)) = world
         .send(Some(Role::Helper), "GET", uri, None)
         .await
@@ -389,6 +389,7 @@ async fn lists_pass_their_range_and_filter_on() {
     );
     assert_eq!(asked.actor.unwrap().as_str(), "anna");
     assert_eq!(asked.action.as_deref(), Some("peer."));
+    assert_eq!(asked.object.as_deref(), Some("phone"));
     let uri = "/api/logs/search?q=zone+file&service=dns&lines=9&level=warn";
     let Call::Snapshot(Query::Logs(asked)) = world
         .send(Some(Role::Helper), "GET", uri, None)

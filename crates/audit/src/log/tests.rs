@@ -219,8 +219,14 @@ fn filters_work_together() {
     {
         let mut event = AuditEvent::new(action).outcome(outcome);
         event.actor = actor.cloned();
+        let event = event.on(["phone", "laptop"][at % 2]);
         t.log.record(event, time(at as u64)).unwrap();
     }
+    let of_laptop = AuditQuery {
+        object: Some("laptop".to_owned()),
+        ..AuditQuery::default()
+    };
+    assert_eq!(t.numbers(&of_laptop, 10), (vec![4, 2], None));
     let query = AuditQuery {
         actor: Some(anna),
         action: Some("peer".to_owned()),

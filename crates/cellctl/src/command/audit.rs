@@ -39,6 +39,9 @@ pub(crate) struct Filter {
     /// Only this action or those below it: `peer` finds `peer.add`
     #[arg(long)]
     action: Option<String>,
+    /// Only what was done to what has this name: a device, an account, another cell
+    #[arg(long, value_name = "NAME")]
+    object: Option<String>,
 }
 
 impl Filter {
@@ -47,6 +50,7 @@ impl Filter {
             range,
             actor: self.actor.clone(),
             action: self.action.clone(),
+            object: self.object.clone(),
         }
     }
 }

@@ -45,13 +45,18 @@ pub(crate) enum Command {
         /// Its id, as listed
         id: String,
     },
-    /// Import an invite of another cell, and link with it
+    /// Import an invite of another cell, or its acceptance of one of this cell's, and link with it
     Import {
         /// The file; `-`: standard input
         file: PathBuf,
         /// It may have a domain of the internet's: names there are then asked of it alone
         #[arg(long)]
         allow_public_domain: bool,
+    },
+    /// Print what the owner of a cell may import that is not reached from here: their box then calls this one
+    Acceptance {
+        /// Its name
+        name: CellName,
     },
     /// Link with a cell that has used an invite of this one, when the code is right
     Confirm {
@@ -145,6 +150,13 @@ impl Command {
                 let done = core.act(Action::LinkCell(Box::new(form))).await?;
                 show(done, output)?;
             }
+            Self::Acceptance { name } => {
+                let link = core.ask(Link { name }).await?;
+                let Some(acceptance) = link.acceptance else {
+                    return Err(no_acceptance(&link.name).into());
+                };
+                output.bytes(&serde_json::to_vec(&acceptance).unwrap_or_default())?;
+            }
             Self::Confirm { name, digits } => {
                 let code = LinkCode {
                     code: Secret::new(digits),
@@ -180,6 +192,14 @@ impl Command {
         }
         Ok(())
     }
+}
+
+fn no_acceptance(name: &CellName) -> Problem {
+    Problem::conflict(
+        "no_acceptance",
+        "There is nothing to hand over",
+        format!("The cell {name} is linked, is reached, or has not invited this one."),
+    )
 }
 
 async fn pause(

@@ -48,7 +48,7 @@ fn list_is_fetched_in_pages_of_a_thousand() {
 #[test]
 fn audit_is_exported_for_spreadsheets() {
     let daemon = Daemon::ready();
-    let text = daemon.succeed("audit export --actor anna --action peer");
+    let text = daemon.succeed("audit export --actor anna --action peer --object anna-phone");
     assert_eq!(
         text,
         "number,time,actor,role,address,action,object,outcome,detail\r\n\
@@ -60,6 +60,7 @@ fn audit_is_exported_for_spreadsheets() {
     };
     assert_eq!(question.actor.unwrap().as_str(), "anna");
     assert_eq!(question.action.as_deref(), Some("peer"));
+    assert_eq!(question.object.as_deref(), Some("anna-phone"));
     assert_eq!(
         daemon.succeed("audit verify"),
         "The chain holds: 12 records.\n"

@@ -72,6 +72,7 @@ async fn token_opens_what_it_is_good_for_and_nothing_else() {
         range: Range::default(),
         actor: None,
         action: None,
+        object: None,
     };
     assert_eq!(code(ask(core, &program, audit).await).1, "wrong_scope");
     // What is about sessions, or dangerous, no token opens.

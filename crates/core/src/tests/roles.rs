@@ -53,6 +53,7 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
                 range: range(),
                 actor: None,
                 action: None,
+                object: None,
             };
             (Some(Role::Helper), Some(audit.into()))
         }

@@ -1,7 +1,8 @@
 //! Other cells that something is to be done about.
 
-use cell_control::link::{HeldView, LinkState, LinkView};
+use cell_control::link::{HeldView, InviteText, LinkState, LinkView};
 use cell_control::query::Link;
+use cell_control::view::Page;
 use cell_model::account::Role;
 
 use super::{answer, frame, text};
@@ -14,7 +15,16 @@ async fn link() -> LinkView {
 
 fn shown(role: Role, link: &LinkView) -> String {
     let frame = frame(role, "/cells/cabin");
-    text(crate::pages::cell::render(&frame, link, &of(link)))
+    let history = Page {
+        items: Vec::new(),
+        next: None,
+    };
+    text(crate::pages::cell::render(
+        &frame,
+        link,
+        &of(link),
+        &history,
+    ))
 }
 
 #[tokio::test]
@@ -52,4 +62,17 @@ async fn code_is_shown_until_it_was_compared() {
     assert!(page.contains("012345") && page.contains("/cells/cabin/confirm"));
     // There is nothing to share yet.
     assert!(!page.contains("What this cell shares with it"), "{page}");
+}
+
+#[tokio::test]
+async fn acceptance_is_offered_where_the_other_box_is_not_reached() {
+    let mut link = link().await;
+    link.state = LinkState::Failed;
+    assert!(!shown(Role::Owner, &link).contains("acceptance.json"));
+    link.acceptance = Some(InviteText {
+        cell: "ab".repeat(32),
+        ..InviteText::default()
+    });
+    let page = shown(Role::Owner, &link);
+    assert!(page.contains("download=\"acceptance.json\"") && page.contains("class=\"qr\""));
 }
