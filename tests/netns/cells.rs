@@ -14,108 +14,24 @@ use std::time::Duration;
 use cell_model::signer::SignerKey;
 use cell_testkit::celld::PATIENCE;
 use cell_testkit::world::{CELL_WAN, HOME_GATEWAY};
-use cell_testkit::{CelldOptions, Namespace, Reply, World, wait_for};
+use cell_testkit::{Namespace, World, wait_for};
+use cell_tests::houses::{self, becomes, imports, invites, states};
 use cell_tests::probe::{connects, lookup, pings};
-use cell_tests::{
-    Cell, DOMAIN, OWNER, PASSWORD, VPN_ADDRESS, expect_status, setup_form, start_fresh,
-};
+use cell_tests::{Cell, DOMAIN, VPN_ADDRESS, expect_status};
 use serde_json::{Value, json};
 
-const CABIN_WAN: Ipv4Addr = Ipv4Addr::new(192, 0, 32, 2);
-const CABIN_VPN: Ipv4Addr = Ipv4Addr::new(10, 40, 0, 1);
-const CABIN: &str = "cabin.cell";
+const CABIN_WAN: Ipv4Addr = houses::CABIN.wan;
+const CABIN_VPN: Ipv4Addr = houses::CABIN.vpn;
+const CABIN: &str = houses::CABIN.domain;
 /// The VPN's, and so that of other cells.
 const PORT: u16 = 51820;
 
-/// A house elsewhere.
-fn elsewhere() -> World {
-    let world = World::new().unwrap();
-    let router = "192.0.32.1/24";
-    world
-        .internet
-        .ip(&format!(
-            "addr flush dev cell0\naddr add {router} dev cell0"
-        ))
-        .unwrap();
-    world
-        .cell
-        .ip(&format!(
-            "addr flush dev wan0\naddr add {CABIN_WAN}/24 dev wan0\nroute add default via 192.0.32.1"
-        ))
-        .unwrap();
-    world
-}
-
-/// Leads from one internet to the other.
-fn connect(one: &World, other: &World) {
-    one.internet
-        .ip(&format!(
-            "link add peering type veth peer name peering netns {}\naddr add 100.64.0.1/30 dev peering\n\
-             link set peering up",
-            other.internet.name()
-        ))
-        .unwrap();
-    other
-        .internet
-        .ip("addr add 100.64.0.2/30 dev peering\nlink set peering up\nroute add 203.0.113.0/24 via 100.64.0.1")
-        .unwrap();
-    one.internet
-        .ip("route add 192.0.32.0/24 via 100.64.0.2")
-        .unwrap();
-}
-
-fn cell_in(world: World, answers: &Value) -> Cell {
-    let celld = start_fresh(&world, CelldOptions::default());
-    let mut form = setup_form(&celld);
-    for (key, value) in answers.as_object().unwrap() {
-        form[key] = value.clone();
-    }
-    let stranger = celld.client(&world.laptop).unwrap();
-    expect_status(&stranger.post("/api/setup/complete", &form).unwrap(), 200);
-    let owner = celld.client(&world.laptop).unwrap();
-    let signed_in = wait_for(PATIENCE, || owner.login(OWNER, PASSWORD).ok());
-    expect_status(&signed_in.unwrap(), 200);
-    let mut cell = Cell {
-        owner,
-        celld,
-        world,
-    };
-    cell.settle();
-    cell
-}
-
 /// Home and cabin, strangers to each other.
 fn two() -> (Cell, Cell) {
-    let (near, far) = (World::new().unwrap(), elsewhere());
-    connect(&near, &far);
-    let answers = json!({ "cell_name": "cabin", "domain": CABIN, "vpn_subnet": "10.40.0.0/24" });
-    (cell_in(near, &json!({})), cell_in(far, &answers))
-}
-
-fn invites(cell: &Cell, form: &Value) -> Value {
-    let made = cell.owner.post("/api/cells/invites", form).unwrap();
-    expect_status(&made, 201);
-    let listens = wait_for(PATIENCE, || {
-        let wan = cell.get("/api/cells/invites")["items"].clone();
-        (wan != json!([])).then_some(())
-    });
-    assert!(listens.is_some());
-    made.json()
-}
-
-fn imports(cell: &Cell, invite: &Value) -> Reply {
-    let form = json!({ "invite": invite });
-    cell.owner.post("/api/cells", &form).unwrap()
-}
-
-/// Other cells by name, with how far they are.
-fn states(cell: &Cell) -> Vec<(String, String)> {
-    let cells = cell.get("/api/cells");
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let items = cells["items"].as_array().unwrap().iter();
-    items
-        .map(|item| (text(&item["name"]), text(&item["state"])))
-        .collect()
+    let (home, cabin) = (houses::HOME, houses::CABIN);
+    let (near, far) = (home.world(), cabin.world());
+    houses::connect(0, (&home, &near), (&cabin, &far));
+    (home.cell_in(near), cabin.cell_in(far))
 }
 
 fn linked(name: &str) -> Vec<(String, String)> {
@@ -218,7 +134,7 @@ fn two_cells_are_linked_by_an_invite_alone_and_neither_sees_more_than_it_should(
         "nobody is expected"
     );
 
-    let made = invites(&cabin, &json!({ "auto_accept": true }));
+    let made = invites(&cabin.owner, &json!({ "auto_accept": true }));
     let open = wait_for(PATIENCE, || knocks_at_cabin(&home.world).then_some(()));
     assert!(open.is_some(), "{}", cabin.celld.log_end());
     assert!(!knocks(), "only who has invited listens");
@@ -226,20 +142,20 @@ fn two_cells_are_linked_by_an_invite_alone_and_neither_sees_more_than_it_should(
     // Whoever else comes there finds nothing but that.
     strangers_find_nothing(&home.world);
 
-    let reply = imports(&home, &made["invite"]);
+    let reply = imports(&home.owner, &made["invite"]);
     expect_status(&reply, 201);
     let cell = &reply.json()["cell"];
     assert_eq!(cell["name"], "cabin", "{cell}");
     assert_eq!(cell["domain"], CABIN, "{cell}");
     assert_eq!(cell["vpn_subnet"], "10.40.0.0/24", "{cell}");
     assert_eq!(cell["state"], "linked", "{cell}");
-    assert_eq!(states(&home), linked("cabin"));
-    assert_eq!(states(&cabin), linked("home"));
+    assert_eq!(states(&home.owner), linked("cabin"));
+    assert_eq!(states(&cabin.owner), linked("home"));
     reach_each_other(&home, &cabin);
 
     // Again, it is the same.
-    expect_status(&imports(&home, &made["invite"]), 201);
-    assert_eq!(states(&home), linked("cabin"));
+    expect_status(&imports(&home.owner, &made["invite"]), 201);
+    assert_eq!(states(&home.owner), linked("cabin"));
 
     // Names of the other cell are known at home, and lead into the tunnel; all else about it stays its own.
     let laptop = &home.world.laptop;
@@ -283,7 +199,7 @@ fn two_cells_are_linked_by_an_invite_alone_and_neither_sees_more_than_it_should(
     pause(false);
     reach_each_other(&home, &cabin);
     expect_status(&home.owner.delete("/api/cells/cabin").unwrap(), 204);
-    assert_eq!(states(&home), []);
+    assert_eq!(states(&home.owner), []);
     expect_status(&home.owner.delete("/api/cells/cabin").unwrap(), 404);
     // The other side is told, and then neither has anything of the other.
     is_over_for(&[&home, &cabin]);
@@ -295,12 +211,12 @@ fn is_over_for(cells: &[&Cell]) {
     for cell in cells {
         let over = wait_for(PATIENCE.max(Duration::from_secs(60)), || {
             let peers = cell.get("/api/wireguard/status")["peers"].clone();
-            (states(cell).is_empty() && peers == json!([])).then_some(())
+            (states(&cell.owner).is_empty() && peers == json!([])).then_some(())
         });
         assert!(
             over.is_some(),
             "{:?}\n{}",
-            states(cell),
+            states(&cell.owner),
             cell.celld.log_end()
         );
     }
@@ -317,17 +233,6 @@ fn seen(cell: &Cell, is_so: impl Fn(&Value) -> bool) -> Value {
     found.unwrap()
 }
 
-/// Changes settings, and keeps the change where that is asked.
-fn becomes(cell: &Cell, settings: &Value) {
-    let reply = cell.owner.put("/api/config", settings).unwrap();
-    assert!(reply.status < 300, "{}", reply.text());
-    let kept = wait_for(PATIENCE, || {
-        let reply = cell.owner.post("/api/config/confirm", &json!({})).ok()?;
-        (reply.status == 200 || reply.json()["code"] == "nothing_to_confirm").then_some(())
-    });
-    assert!(kept.is_some(), "{}", cell.celld.log_end());
-}
-
 /// Where a cell is spoken to inside the tunnel.
 fn link_address(of: &Cell, seen_by: &Cell) -> Ipv6Addr {
     let name = of.get("/api/config")["cell"]["name"].clone();
@@ -341,8 +246,8 @@ fn link_address(of: &Cell, seen_by: &Cell) -> Ipv6Addr {
 #[test]
 fn linked_cells_tell_each_other_what_changes_and_nobody_else_is_heard() {
     let (home, mut cabin) = two();
-    let made = invites(&cabin, &json!({ "auto_accept": true }));
-    expect_status(&imports(&home, &made["invite"]), 201);
+    let made = invites(&cabin.owner, &json!({ "auto_accept": true }));
+    expect_status(&imports(&home.owner, &made["invite"]), 201);
     reach_each_other(&home, &cabin);
     let shares = json!({ "calendar": true, "files": true });
     let shared = home.owner.put("/api/cells/cabin/permissions", &shares);
@@ -359,11 +264,11 @@ fn linked_cells_tell_each_other_what_changes_and_nobody_else_is_heard() {
     let address = link_address(&home, &cabin);
     cabin.celld.kill9().unwrap();
     becomes(
-        &home,
+        &home.owner,
         &json!({ "cell": { "name": "manor", "timezone": "UTC" } }),
     );
     let vpn = json!({ "subnet": "10.77.0.0/24", "subnet6": "fd00:77::/64" });
-    becomes(&home, &json!({ "vpn": vpn }));
+    becomes(&home.owner, &json!({ "vpn": vpn }));
     assert_eq!(
         seen(&home, |view| view["told"] == json!(false))["name"],
         "cabin"
@@ -445,8 +350,8 @@ fn linked_cells_tell_each_other_what_changes_and_nobody_else_is_heard() {
 #[test]
 fn code_is_compared_where_the_invite_was_made_and_three_wrong_ones_end_it() {
     let (home, cabin) = two();
-    let made = invites(&cabin, &json!({ "expires_in_s": 600 }));
-    let reply = imports(&home, &made["invite"]);
+    let made = invites(&cabin.owner, &json!({ "expires_in_s": 600 }));
+    let reply = imports(&home.owner, &made["invite"]);
     expect_status(&reply, 202);
     let cell = &reply.json()["cell"];
     assert_eq!(cell["state"], "awaiting_confirmation", "{cell}");
@@ -469,19 +374,19 @@ fn code_is_compared_where_the_invite_was_made_and_three_wrong_ones_end_it() {
     expect_status(&confirm(&cabin, "home", "12"), 400);
     expect_status(&confirm(&home, "cabin", &code), 409);
     expect_status(&confirm(&cabin, "home", &code), 200);
-    assert_eq!(states(&cabin), linked("home"));
+    assert_eq!(states(&cabin.owner), linked("home"));
     let both = wait_for(PATIENCE, || {
-        (states(&home) == linked("cabin")).then_some(())
+        (states(&home.owner) == linked("cabin")).then_some(())
     });
-    assert!(both.is_some(), "{:?}", states(&home));
+    assert!(both.is_some(), "{:?}", states(&home.owner));
     reach_each_other(&home, &cabin);
     expect_status(&confirm(&cabin, "home", &code), 409);
 
     // Guessed thrice, an invite is over for both.
     expect_status(&home.owner.delete("/api/cells/cabin").unwrap(), 204);
     is_over_for(&[&home, &cabin]);
-    let made = invites(&cabin, &json!({}));
-    expect_status(&imports(&home, &made["invite"]), 202);
+    let made = invites(&cabin.owner, &json!({}));
+    expect_status(&imports(&home.owner, &made["invite"]), 202);
     for _ in 0..3 {
         expect_status(&confirm(&cabin, "home", "no"), 400);
     }
@@ -490,18 +395,21 @@ fn code_is_compared_where_the_invite_was_made_and_three_wrong_ones_end_it() {
     for _ in 0..3 {
         expect_status(&confirm(&cabin, "home", wrong), 403);
     }
-    assert_eq!(states(&cabin), []);
-    let gone = wait_for(PATIENCE, || states(&home).is_empty().then_some(()));
-    assert!(gone.is_some(), "{:?}", states(&home));
-    let refused = imports(&home, &made["invite"]);
+    assert_eq!(states(&cabin.owner), []);
+    let gone = wait_for(PATIENCE, || states(&home.owner).is_empty().then_some(()));
+    assert!(gone.is_some(), "{:?}", states(&home.owner));
+    let refused = imports(&home.owner, &made["invite"]);
     assert_eq!(refused.status, 409, "{}", refused.text());
-    assert_eq!(states(&home), []);
+    assert_eq!(states(&home.owner), []);
 }
 
 #[test]
 fn invite_that_is_none_or_cannot_be_changes_nothing_on_either_side() {
     let (home, cabin) = two();
-    let made = invites(&cabin, &json!({ "auto_accept": true, "expires_in_s": 600 }));
+    let made = invites(
+        &cabin.owner,
+        &json!({ "auto_accept": true, "expires_in_s": 600 }),
+    );
     let good = made["invite"].clone();
     let before = (state(&home), state(&cabin));
     let altered = |change: fn(&mut Value)| {
@@ -534,16 +442,16 @@ fn invite_that_is_none_or_cannot_be_changes_nothing_on_either_side() {
         ),
     ];
     for (what, invite, status) in cases {
-        let reply = imports(&home, &invite);
+        let reply = imports(&home.owner, &invite);
         assert_eq!(reply.status, status, "{what}: {}", reply.text());
     }
     // One's own.
-    let own = imports(&cabin, &good);
+    let own = imports(&cabin.owner, &good);
     assert_eq!(own.status, 409, "{}", own.text());
     assert_eq!((state(&home), state(&cabin)), before);
 
     // A cell that is the same as this one, in what it claims.
-    let twin = cell_in(World::new().unwrap(), &json!({}));
+    let twin = houses::HOME.cell_in(World::new().unwrap());
     for (changed, code) in [
         (json!({}), "link_name_own"),
         (
@@ -555,8 +463,8 @@ fn invite_that_is_none_or_cannot_be_changes_nothing_on_either_side() {
             let reply = twin.owner.put("/api/config", &changed).unwrap();
             assert!(reply.status < 300, "{}", reply.text());
         }
-        let made = invites(&twin, &json!({ "auto_accept": true }));
-        let refused = imports(&home, &made["invite"]);
+        let made = invites(&twin.owner, &json!({ "auto_accept": true }));
+        let refused = imports(&home.owner, &made["invite"]);
         assert_eq!(refused.status, 409, "{}", refused.text());
         assert_eq!(refused.json()["code"], code, "{}", refused.text());
     }
@@ -570,18 +478,18 @@ fn invite_that_is_none_or_cannot_be_changes_nothing_on_either_side() {
         (!connects(&home.world.internet, (CABIN_WAN, PORT).into())).then_some(())
     });
     assert!(closed.is_some(), "{}", cabin.celld.log_end());
-    let reply = imports(&home, &good);
+    let reply = imports(&home.owner, &good);
     expect_status(&reply, 202);
     assert_eq!(reply.json()["cell"]["state"], "failed", "{}", reply.text());
     expect_status(&home.owner.delete("/api/cells/cabin").unwrap(), 204);
-    assert_eq!(states(&home), []);
+    assert_eq!(states(&home.owner), []);
 
     // Both at the same moment.
-    let one = invites(&cabin, &json!({ "auto_accept": true }))["invite"].clone();
-    let other = invites(&home, &json!({ "auto_accept": true }))["invite"].clone();
+    let one = invites(&cabin.owner, &json!({ "auto_accept": true }))["invite"].clone();
+    let other = invites(&home.owner, &json!({ "auto_accept": true }))["invite"].clone();
     let replies = std::thread::scope(|scope| {
-        let near = scope.spawn(|| imports(&home, &one));
-        let far = scope.spawn(|| imports(&cabin, &other));
+        let near = scope.spawn(|| imports(&home.owner, &one));
+        let far = scope.spawn(|| imports(&cabin.owner, &other));
         [near.join().unwrap(), far.join().unwrap()]
     });
     for reply in &replies {
@@ -592,9 +500,15 @@ fn invite_that_is_none_or_cannot_be_changes_nothing_on_either_side() {
         );
     }
     let both = wait_for(PATIENCE.max(Duration::from_secs(60)), || {
-        (states(&home) == linked("cabin") && states(&cabin) == linked("home")).then_some(())
+        (states(&home.owner) == linked("cabin") && states(&cabin.owner) == linked("home"))
+            .then_some(())
     });
-    assert!(both.is_some(), "{:?} {:?}", states(&home), states(&cabin));
+    assert!(
+        both.is_some(),
+        "{:?} {:?}",
+        states(&home.owner),
+        states(&cabin.owner)
+    );
     reach_each_other(&home, &cabin);
 
     // From now on, neither becomes what would clash with the other; `home.cell` lies beside `cabin.cell`, not below.

@@ -13,6 +13,7 @@
 pub mod authenticator;
 pub mod browser;
 pub mod device;
+pub mod houses;
 pub mod mail;
 pub mod passkey;
 pub mod probe;
