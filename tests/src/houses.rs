@@ -8,13 +8,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use cell_testkit::celld::PATIENCE;
-use cell_testkit::world::CELL_WAN;
+use cell_testkit::world::{CELL_WAN, HOME_GATEWAY};
 use cell_testkit::{CelldOptions, Client, Namespace, Reply, World, wait_for};
 use serde_json::{Value, json};
 
 use crate::probe::{lookup, pings};
 use crate::{Cell, DOMAIN, OWNER, PASSWORD, VPN_ADDRESS, expect_status, setup_form, start_fresh};
 
+/// As long as a change waits to be kept.
+const CONFIRMATION: Duration = Duration::from_secs(90);
 /// Where the internet of one house leads to that of another (RFC 6598).
 const PEERINGS: [u8; 2] = [100, 64];
 
@@ -117,12 +119,17 @@ impl House {
         cell
     }
 
-    /// Whether people at the laptop find its cell by name, and reach it.
+    /// Waits until the cell of an owner has this one as linked, and people at the laptop there find it by name and reach it.
     #[must_use]
-    pub fn is_found_from(&self, laptop: &Namespace, name_server: Ipv4Addr) -> bool {
-        let server = format!("@{name_server}");
-        let found = lookup(laptop, &[&server, self.domain]);
-        found == self.vpn.to_string() && pings(laptop, self.vpn.into())
+    pub fn is_found_by(&self, owner: &Client, laptop: &Namespace, limit: Duration) -> bool {
+        let linked = (self.name.to_owned(), "linked".to_owned());
+        let server = format!("@{HOME_GATEWAY}");
+        let found = wait_for(limit, || {
+            let is_linked = states(owner).contains(&linked);
+            let is_known = lookup(laptop, &[&server, self.domain]) == self.vpn.to_string();
+            (is_linked && is_known && pings(laptop, self.vpn.into())).then_some(())
+        });
+        found.is_some()
     }
 }
 
@@ -186,7 +193,7 @@ pub fn states(owner: &Client) -> Vec<(String, String)> {
 pub fn becomes(owner: &Client, settings: &Value) {
     let reply = owner.put("/api/config", settings).unwrap();
     assert!(reply.status < 300, "{}", reply.text());
-    let kept = wait_for(PATIENCE, || {
+    let kept = wait_for(CONFIRMATION, || {
         let reply = owner.post("/api/config/confirm", &json!({})).ok()?;
         (reply.status == 200 || reply.json()["code"] == "nothing_to_confirm").then_some(())
     });

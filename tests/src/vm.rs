@@ -12,7 +12,7 @@ mod disk;
 pub use disk::BootFiles;
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,8 @@ pub const HOST: &str = "10.9.9.1";
 /// Where the admin page and names are forwarded from. QEMU shows the box who asks, unless that is the host itself: then the asker
 /// looks like the router beside the box, which is at home.
 const ADMIN: &str = "127.0.0.1";
+/// An interface of the host's that leads to the internet.
+pub const CABLE: &str = "cable";
 /// How long a few boots may take on a busy machine.
 pub const BOOTS: Duration = Duration::from_secs(900);
 /// Each try to reach the page is a process, which takes from the machine what it needs to come up.
@@ -56,6 +58,8 @@ pub struct Appliance {
     pub host: Namespace,
     /// A phone that reaches the host only.
     pub phone: Namespace,
+    /// Where the admin page is.
+    admin: IpAddr,
     emulator: Emulator,
     options: MachineOptions,
     // Holds the disk across restarts.
@@ -138,16 +142,23 @@ impl Appliance {
         change(&mut options);
         let emulator = emulator();
         let machine = Machine::start(&emulator, &options).unwrap();
-        let owner = Client::trusting_anything(&host, admin_url()).unwrap();
+        let admin = ADMIN.parse().unwrap();
         Self {
-            owner,
+            owner: browser(&host, admin),
             machine,
             host,
             phone,
+            admin,
             emulator,
             options,
             _folder: folder,
         }
+    }
+
+    /// Has the admin page looked for at this address: where the host is beside the box, not behind QEMU's router.
+    pub fn is_at(&mut self, address: IpAddr) {
+        self.admin = address;
+        self.owner = browser(&self.host, address);
     }
 
     /// Cuts the power and switches on again, with the same disk.
@@ -254,7 +265,7 @@ impl Appliance {
     /// Signs the owner in.
     pub fn sign_in(&mut self) {
         self.wait_healthy();
-        self.owner = Client::trusting_anything(&self.host, admin_url()).unwrap();
+        self.owner = browser(&self.host, self.admin);
         let signed_in = wait_for(PATIENCE, || self.owner.login(OWNER, PASSWORD).ok());
         expect_status(&signed_in.expect("the box answers"), 200);
     }
@@ -370,8 +381,26 @@ fn last_code(text: &str) -> Option<String> {
     (code.len() == CODE_LENGTH && code.bytes().all(is_crockford)).then(|| code.to_owned())
 }
 
-fn admin_url() -> String {
-    format!("https://{ADMIN}:8443")
+/// A browser on the host that knows the admin page by address.
+fn browser(host: &Namespace, admin: IpAddr) -> Client {
+    Client::trusting_anything(host, format!("https://{admin}:8443")).unwrap()
+}
+
+/// Lays a cable from where a box runs, [`CABLE`] there, to the internet, which has a device of this name with the address of
+/// the box's router.
+pub fn lay_cable(host: &Namespace, internet: &Namespace, name: &str, router: Ipv4Addr) {
+    host.ip(&format!(
+        "tuntap add dev {CABLE} mode tap\nlink add bridge type bridge\nlink set {CABLE} master bridge\n\
+         link add to-internet type veth peer name {name} netns {}\nlink set to-internet master bridge\n\
+         link set bridge up\nlink set to-internet up\nlink set {CABLE} up",
+        internet.name()
+    ))
+    .unwrap();
+    internet
+        .ip(&format!(
+            "addr add {router}/24 dev {name}\nlink set {name} up"
+        ))
+        .unwrap();
 }
 
 /// Where the host's side of the box answers for names.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use cell_testkit::vm::{Forward, Nic};
 use cell_testkit::{Namespace, Request, wait_for};
 use cell_tests::mail::{SENDER, python, sign_in_by_openssl};
-use cell_tests::vm::{Appliance, BOOTS, seeded_image};
+use cell_tests::vm::{Appliance, BOOTS, CABLE, lay_cable, seeded_image};
 use cell_tests::{DOMAIN, OWNER, browser, expect_status, seed_answers};
 use serde_json::{Value, json};
 
@@ -31,8 +31,6 @@ const HOME: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const BOX: &str = "10.0.2.15";
 /// A server that is neither of the boxes; its mail is as that of others.
 const STRANGER: &str = "www.example.net";
-/// What the internet's side of a box is called.
-const CABLE: &str = "cable";
 /// MiB of memory: mail has room for a GiB, of which it uses a third, and webmail comes to it.
 const MEMORY: u32 = 2_048;
 /// How long two boxes at once may take to fill and start what they were given: minutes of a processor that they share.
@@ -73,7 +71,7 @@ impl Post {
             }
             let host = options.namespace.as_ref().unwrap();
             be_at_home(host);
-            connect(host, internet, name, router);
+            lay_cable(host, internet, name, router);
             options.nics.push(Nic::Tap(CABLE.to_owned()));
         });
         Self {
@@ -304,22 +302,6 @@ fn be_at_home(host: &Namespace) {
         "addr add {BOX}/32 dev lo\nroute replace local {BOX} dev lo table local src {HOME} proto kernel scope host"
     ))
     .unwrap();
-}
-
-/// Leads a cable from where a box runs to the internet.
-fn connect(host: &Namespace, internet: &Namespace, name: &str, router: Ipv4Addr) {
-    host.ip(&format!(
-        "tuntap add dev {CABLE} mode tap\nlink add bridge type bridge\nlink set {CABLE} master bridge\n\
-         link add to-internet type veth peer name {name} netns {}\nlink set to-internet master bridge\n\
-         link set bridge up\nlink set to-internet up\nlink set {CABLE} up",
-        internet.name()
-    ))
-    .unwrap();
-    internet
-        .ip(&format!(
-            "addr add {router}/24 dev {name}\nlink set {name} up"
-        ))
-        .unwrap();
 }
 
 fn others(namespace: &Namespace) -> Command {

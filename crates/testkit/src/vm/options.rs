@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use cell_model::Timestamp;
 use cell_os::board::Board;
 use cell_os::toolbox::Toolbox;
 
@@ -99,6 +101,8 @@ pub struct MachineOptions {
     pub stick: Option<PathBuf>,
     /// One more disk beside the first: a raw image that keeps nothing of what the machine writes to it.
     pub twin: Option<PathBuf>,
+    /// By how much its clock is ahead of the host's when it is switched on.
+    pub ahead: Duration,
     /// Where QEMU runs; without it on the machine itself.
     pub namespace: Option<Namespace>,
 }
@@ -115,6 +119,7 @@ impl MachineOptions {
             nics: vec![nic],
             stick: None,
             twin: None,
+            ahead: Duration::ZERO,
             namespace: None,
         }
     }
@@ -149,6 +154,10 @@ impl MachineOptions {
             format!("if=virtio,format=qcow2,file={}", disk.display()),
         ] {
             add(format!("-drive {drive}"));
+        }
+        if !self.ahead.is_zero() {
+            let clock = Timestamp::now() + self.ahead;
+            add(format!("-rtc base={}", clock.strftime("%Y-%m-%dT%H:%M:%S")));
         }
         if let Some(twin) = &self.twin {
             add(format!(
@@ -380,6 +389,30 @@ mod tests {
         assert_eq!(
             cable.backend(1).0,
             "stream,server=on,addr.type=unix,addr.path=/tmp/wire"
+        );
+    }
+
+    #[test]
+    fn clock_is_the_hosts_unless_it_is_to_be_ahead() {
+        let path = Path::new("/file");
+        let firmware = Firmware {
+            code: path.into(),
+            variables: path.into(),
+        };
+        let mut options = MachineOptions::new(path, Nic::User(Vec::new()));
+        let clock = |options: &MachineOptions| {
+            let words = options.arguments(&firmware, path, path, path, path);
+            let at = words.iter().position(|word| word == "-rtc")?;
+            Some(words[at + 1].to_string_lossy().into_owned())
+        };
+        assert_eq!(clock(&options), None);
+        options.ahead = Duration::from_secs(24 * 60 * 60);
+        let tomorrow = Timestamp::now() + options.ahead;
+        let day = tomorrow.strftime("base=%Y-%m-%dT").to_string();
+        let said = clock(&options).unwrap();
+        assert!(
+            said.starts_with(&day) && said.len() == "base=2026-01-01T00:00:00".len(),
+            "{said}"
         );
     }
 }
