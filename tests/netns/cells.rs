@@ -5,6 +5,7 @@
 //! ```
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "code of tests: what goes wrong ends the test"
 )]
 
@@ -525,4 +526,98 @@ fn invite_that_is_none_or_cannot_be_changes_nothing_on_either_side() {
         refused.text()
     );
     assert_eq!(home.get("/api/config")["domain"]["name"], DOMAIN);
+}
+
+/// The only other cell that one has is linked, and each reaches the other.
+#[track_caller]
+fn come_together(home: &Cell, cabin: &Cell) {
+    let both = wait_for(PATIENCE.max(Duration::from_secs(120)), || {
+        let states = (states(&home.owner), states(&cabin.owner));
+        (states == (linked("cabin"), linked("home"))).then_some(())
+    });
+    let cells = || (home.get("/api/cells"), cabin.get("/api/cells"));
+    assert!(both.is_some(), "{:?}\n{}", cells(), home.celld.log_end());
+    reach_each_other(home, cabin);
+}
+
+#[test]
+fn inviter_whom_nobody_can_call_is_linked_by_what_is_handed_back() {
+    let (home, cabin) = two();
+    let before = state(&cabin);
+    // As where a provider gives many houses one address.
+    let rules = "table inet provider {\n chain forward {\n  type filter hook forward priority 0;\n  \
+                 iifname \"peering0\" ct state new drop\n }\n}\n";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), rules).unwrap();
+    let mut nft = cabin.world.internet.command("nft");
+    let loaded = nft.arg("--file").arg(file.path()).status().unwrap();
+    assert!(loaded.success());
+
+    let made = invites(&cabin.owner, &json!({}));
+    let reply = imports(&home.owner, &made["invite"]);
+    expect_status(&reply, 202);
+    let cell = &reply.json()["cell"];
+    assert_eq!(cell["state"], "failed", "{cell}");
+    let acceptance = cell["acceptance"].clone();
+    assert!(acceptance.is_object(), "{cell}");
+
+    // Only as it is, and only where the invite was made.
+    for (changed, status) in [
+        (json!({ "cell": "ab".repeat(32) }), 400),
+        (json!({ "cell": cell["identity"] }), 400),
+    ] {
+        let mut altered = acceptance.clone();
+        altered["cell"] = changed["cell"].clone();
+        let refused = imports(&cabin.owner, &altered);
+        assert_eq!(refused.status, status, "{}", refused.text());
+    }
+    expect_status(&imports(&home.owner, &acceptance), 404);
+    let mut after = state(&cabin);
+    after[3] = before[3].clone();
+    assert_eq!(after, before);
+
+    let taken = imports(&cabin.owner, &acceptance);
+    expect_status(&taken, 202);
+    assert_eq!(taken.json()["cell"]["name"], "home");
+    let code = wait_for(PATIENCE.max(Duration::from_secs(120)), || {
+        let cells = [&home, &cabin].map(|cell| cell.get("/api/cells")["items"][0]["code"].clone());
+        (cells[0].is_string() && cells[0] == cells[1]).then(|| cells[0].clone())
+    });
+    let cells = || (home.get("/api/cells"), cabin.get("/api/cells"));
+    let code = code.unwrap_or_else(|| panic!("{:?}\n{}", cells(), cabin.celld.log_end()));
+    // The boxes speak with each other, and nothing else passes.
+    for (from, to) in [(&home, CABIN_VPN), (&cabin, VPN_ADDRESS)] {
+        assert!(!pings(&from.world.cell, to.into()), "{to}");
+    }
+    let form = json!({ "code": code });
+    let confirmed = cabin.owner.post("/api/cells/home/confirm", &form).unwrap();
+    expect_status(&confirmed, 200);
+    come_together(&home, &cabin);
+    expect_status(&home.owner.delete("/api/cells/cabin").unwrap(), 204);
+    is_over_for(&[&home, &cabin]);
+}
+
+#[test]
+fn cells_that_both_have_moved_find_each_other_by_a_name() {
+    const NAME: &str = "cabin.example.net";
+    let (mut home, cabin) = two();
+    home.world.dns.lead(NAME, CABIN_WAN.into());
+    let named = json!({ "name": "cabin", "timezone": "UTC", "endpoint": NAME });
+    becomes(&cabin.owner, &json!({ "cell": named }));
+    let made = invites(&cabin.owner, &json!({ "auto_accept": true }));
+    expect_status(&imports(&home.owner, &made["invite"]), 201);
+    reach_each_other(&home, &cabin);
+
+    home.celld.terminate().unwrap();
+    let [a, b, c, _] = CABIN_WAN.octets();
+    let moved = Ipv4Addr::new(a, b, c, 99);
+    houses::CABIN.is_at(&cabin.world, moved);
+    let [a, b, c, _] = CELL_WAN.octets();
+    houses::HOME.is_at(&home.world, Ipv4Addr::new(a, b, c, 99));
+    home.world.dns.lead(NAME, moved.into());
+    home.celld.restart().unwrap();
+    home.sign_in();
+    come_together(&home, &cabin);
+    let asked = home.world.dns.queries();
+    assert!(asked.iter().any(|name| name == NAME), "{asked:?}");
 }

@@ -47,7 +47,7 @@ pub struct DnsServer {
 #[derive(Debug)]
 struct Shared {
     stopping: AtomicBool,
-    zone: Vec<(String, IpAddr)>,
+    zone: Mutex<Vec<(String, IpAddr)>>,
     queries: Mutex<Vec<String>>,
 }
 
@@ -63,10 +63,11 @@ impl DnsServer {
     ) -> Result<Self, DnsServerError> {
         let shared = Arc::new(Shared {
             stopping: AtomicBool::new(false),
-            zone: zone
-                .iter()
-                .map(|(name, address)| (name.to_ascii_lowercase(), *address))
-                .collect(),
+            zone: Mutex::new(
+                zone.iter()
+                    .map(|(name, address)| (name.to_ascii_lowercase(), *address))
+                    .collect(),
+            ),
             queries: Mutex::default(),
         });
         let mut server = Self {
@@ -97,6 +98,15 @@ impl DnsServer {
                 .push(std::thread::spawn(move || serve_tcp(&accepting, &shared)));
         }
         Ok(server)
+    }
+
+    /// From now on, the name leads to this address alone. What was answered before may be cached.
+    pub fn lead(&self, name: &str, address: IpAddr) {
+        let name = name.to_ascii_lowercase();
+        let zone = self.shared.zone.lock();
+        let mut zone = zone.unwrap_or_else(PoisonError::into_inner);
+        zone.retain(|(known, _)| *known != name);
+        zone.push((name, address));
     }
 
     /// The names asked so far, in order, lower-case; an answer from a cache adds none.
@@ -169,9 +179,9 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(question.name.clone());
-        let known = self.zone.iter().any(|(name, _)| *name == question.name);
-        let answers: Vec<Vec<u8>> = self
-            .zone
+        let zone = self.zone.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = zone.iter().any(|(name, _)| *name == question.name);
+        let answers: Vec<Vec<u8>> = zone
             .iter()
             .filter(|(name, _)| *name == question.name)
             .filter_map(|(_, address)| match (address, question.kind) {
