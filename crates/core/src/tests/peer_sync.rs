@@ -29,6 +29,8 @@ use crate::Core;
 struct World {
     cores: Mutex<BTreeMap<usize, Weak<Core>>>,
     cut: Mutex<BTreeSet<(usize, usize)>>,
+    /// Who is called by nobody but inside the tunnel.
+    hidden: Mutex<BTreeSet<usize>>,
 }
 
 impl World {
@@ -74,6 +76,8 @@ impl World {
             if !receiver.has_peer(&own) || !sender.has_peer(&command.identity) {
                 return nobody();
             }
+        } else if lock(&self.hidden).contains(&to) {
+            return nobody();
         }
         drop(sender);
         let said = says(&receiver, command.source, &command.message).await;
@@ -446,6 +450,10 @@ enum Event {
     Pair {
         compares: bool,
     },
+    /// The same where the second cannot be called.
+    PairByHand {
+        compares: bool,
+    },
     /// The first is called so from now on.
     Rename(usize),
     /// Its VPN has this network from now on.
@@ -464,6 +472,7 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => any::<bool>().prop_map(|compares| Event::Pair { compares }),
+        2 => any::<bool>().prop_map(|compares| Event::PairByHand { compares }),
         1 => (0..CELLS + 1).prop_map(Event::Rename),
         // Few networks: they clash.
         1 => (0..CELLS + 2).prop_map(|number| Event::Renumber(10 + number)),
@@ -510,16 +519,12 @@ impl Model {
             Event::Pair { compares } => {
                 let made = invite(&self.homes[other], !compares).await;
                 let imported = import(home, &made.invite).await;
-                if let Ok(LinkView {
-                    state: LinkState::AwaitingConfirmation,
-                    code: Some(code),
-                    ..
-                }) = imported
-                {
-                    let name = home.config().cell.name.to_string();
-                    // It may have been renamed, or lost, meanwhile.
-                    let _ = confirm(&self.homes[other], &name, &code).await;
-                }
+                return self.compares(one, other, imported).await;
+            }
+            Event::PairByHand { compares } => {
+                lock(&self.world.hidden).insert(other);
+                self.pairs_by_hand(one, other, compares).await;
+                lock(&self.world.hidden).remove(&other);
                 return;
             }
             Event::Rename(number) => {
@@ -560,6 +565,40 @@ impl Model {
         };
         if let Some(name) = self.name(one, other) {
             change(home, &name, update).await;
+        }
+    }
+
+    /// What comes of an import, where the owner of the other one confirms the code.
+    async fn compares(&self, one: usize, other: usize, imported: Result<LinkView, Problem>) {
+        if let Ok(LinkView {
+            state: LinkState::AwaitingConfirmation,
+            code: Some(code),
+            ..
+        }) = imported
+        {
+            let name = self.homes[one].config().cell.name.to_string();
+            // It may have been renamed, or lost, meanwhile.
+            let _ = confirm(&self.homes[other], &name, &code).await;
+        }
+    }
+
+    async fn pairs_by_hand(&self, one: usize, other: usize, compares: bool) {
+        let (home, inviter) = (&self.homes[one], &self.homes[other]);
+        let made = invite(inviter, !compares).await;
+        let Ok(link) = import(home, &made.invite).await else {
+            return;
+        };
+        let name = link.name.to_string();
+        let Some(acceptance) = link.acceptance else {
+            return;
+        };
+        // What clashes there is refused there.
+        if import(inviter, &acceptance).await.is_ok() {
+            home.core.advance_all().await;
+            let mut links = home.core.links().await.unwrap().items.into_iter();
+            if let Some(link) = links.find(|link| link.name.as_str() == name) {
+                self.compares(one, other, Ok(link)).await;
+            }
         }
     }
 
