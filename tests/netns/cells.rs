@@ -5,7 +5,6 @@
 //! ```
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "code of tests: what goes wrong ends the test"
 )]
 

@@ -498,6 +498,20 @@ mod tests {
     }
 
     #[test]
+    fn no_cell_is_called_as_a_page_of_its_list_is() {
+        let posts = PAGES
+            .iter()
+            .flat_map(|page| page.posts)
+            .map(|post| post.path);
+        let paths = PAGES.iter().map(|page| page.path).chain(posts);
+        let words = paths.filter_map(|path| path.strip_prefix("/cells/"));
+        for word in words.filter(|word| !word.contains(['/', '{'])) {
+            let name: cell_model::name::CellName = word.parse().unwrap();
+            assert!(name.is_a_page(), "{word}");
+        }
+    }
+
+    #[test]
     fn form_of_a_dangerous_page_is_dangerous_too() {
         let dangerous = PAGES.iter().filter(|page| page.dangerous);
         for post in dangerous.flat_map(|page| page.posts) {

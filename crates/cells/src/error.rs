@@ -14,7 +14,9 @@ pub enum CellError {
     #[error("it was altered, or never signed by the cell that it names")]
     Signature(#[source] SignedError),
     /// It was good until then.
-    #[error("the invite was good until {0}; ask for a new one")]
+    #[error(
+        "the invite was good until {0}; ask for a new one, or see whether the clock of this box is right"
+    )]
     Expired(Timestamp),
     /// A number, a secret or a proof has another length.
     #[error("it cannot be read: a number in it has the wrong length")]

@@ -365,6 +365,11 @@ impl CellName {
         Self("cell".to_owned())
     }
 
+    /// Whether `/cells/<name>` or `/api/cells/<name>` is something else, so that no cell can be linked that is called so.
+    pub fn is_a_page(&self) -> bool {
+        ["invite", "invites", "new", "take-back"].contains(&self.0.as_str())
+    }
+
     /// The label the box is found by (`<label>.local`).
     pub fn label(&self) -> DnsLabel {
         DnsLabel(self.0.to_ascii_lowercase())

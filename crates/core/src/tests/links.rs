@@ -475,3 +475,23 @@ async fn invite_that_was_accepted_by_hand_is_for_nobody_else() {
     let clash = import(&twin, &made.invite).await;
     assert_eq!(code(clash), "link_subnet_own");
 }
+
+#[tokio::test]
+async fn clock_that_is_a_day_off_links_all_the_same_or_is_named() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let (home, cabin) = (cell("home", 1).await, cell("cabin", 2).await);
+    let made = invite(&cabin, true).await;
+    home.let_pass(DAY);
+    let before = (home.config(), home.revision());
+    let refused = import(&home, &made.invite).await.unwrap_err();
+    assert_eq!((refused.status, &*refused.code), (409, "invite_over"));
+    assert!(refused.detail.contains("clock"), "{refused}");
+    assert_eq!((home.config(), home.revision()), before);
+    assert_eq!(links(&home).await, []);
+    // By the clock that is behind, an invite of the other is good for longer.
+    let made = invite(&home, true).await;
+    reaches(&cabin, &home);
+    import(&cabin, &made.invite).await.unwrap();
+    assert_eq!(links(&home).await, is("cabin", LinkState::Linked));
+    assert_eq!(links(&cabin).await, is("home", LinkState::Linked));
+}

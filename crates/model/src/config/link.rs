@@ -43,6 +43,11 @@ pub enum ClaimsError {
     /// More endpoints than anybody needs.
     #[error("there must be at most {} endpoints", Claims::MAX_ENDPOINTS)]
     Endpoints,
+    /// A name that stands for something else where cells are named.
+    #[error(
+        "its name, which is what the box calls a page of its own: rename that cell, then invite again"
+    )]
+    Name,
 }
 
 /// Another cell. Two of them never have the same name, key, domain or network.
@@ -78,6 +83,9 @@ impl Claims {
         let is_ula = subnet6.network().is_unique_local() && subnet6.prefix_len() == 64;
         if !is_ula || *subnet6 != subnet6.trunc() {
             return Err(ClaimsError::Subnet6);
+        }
+        if self.name.is_a_page() {
+            return Err(ClaimsError::Name);
         }
         match self.endpoints.len() <= Self::MAX_ENDPOINTS {
             true => Ok(()),
@@ -123,5 +131,10 @@ mod tests {
         let mut claims = claims();
         claims.endpoints = vec![claims.endpoints[0].clone(); Claims::MAX_ENDPOINTS + 1];
         assert_eq!(claims.check(), Err(ClaimsError::Endpoints));
+        for (name, is_good) in [("invites", false), ("take-back", false), ("Invites", true)] {
+            let mut claims = self::claims();
+            claims.name = name.parse().unwrap();
+            assert_eq!(claims.check().is_ok(), is_good, "{name}");
+        }
     }
 }
