@@ -16,12 +16,15 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use cell_testkit::world::HOME_GATEWAY;
-use cell_testkit::{Namespace, wait_for};
+use cell_store::Store;
+use cell_testkit::world::{HOME_GATEWAY, LAPTOP};
+use cell_testkit::{Namespace, WgClient, wait_for};
 use cell_tests::houses::{self, BARN, CABIN, HOME, House, imports, invites, shares, visit};
 use cell_tests::probe::{capture, connect, connects, is_silent, lookup, pings};
 use cell_tests::services::{AppPassword, ServiceHost};
 use cell_tests::{Cell, OWNER, expect_status};
+use cell_vault::{SealKey, Sealer};
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 const SERVICES: [&str; 2] = ["calendar", "files"];
@@ -225,11 +228,49 @@ impl Triangle {
         self.is_closed_to(BARN, "files");
     }
 
+    /// The cabin's box stops, and somebody who has its key sends by its tunnel what the box would not: for the other cell, and
+    /// for people at home. Ends the test unless home keeps it to itself.
+    #[track_caller]
+    fn leads_no_stranger_on(&mut self) {
+        self.cabin.celld.terminate().unwrap();
+        let own = key_of(&self.cabin);
+        let other = self.home.cell.get("/api/wireguard/status")["public_key"].clone();
+        let config = format!(
+            "[Interface]\nPrivateKey = {own}\nAddress = {}/32\n\
+             [Peer]\nPublicKey = {}\nEndpoint = {}:{PORT}\nAllowedIPs = {}, {}, {LAPTOP}/32\n",
+            CABIN.vpn,
+            other.as_str().unwrap(),
+            moved(HOME),
+            HOME.vpn_subnet(),
+            BARN.vpn_subnet()
+        );
+        let outside = &self.cabin.world.internet;
+        let _tunnel = WgClient::up(outside, &config).unwrap();
+        let is_up = wait_for(FOUND, || pings(outside, HOME.vpn.into()).then_some(()));
+        assert!(is_up.is_some(), "{}", self.logs());
+        let at = |house| &self.cell(house).world.cell;
+        let send = || {
+            for there in [BARN.vpn, LAPTOP] {
+                assert!(is_silent(outside, there.into()), "{there} answers");
+            }
+        };
+        let (mut at_barn, mut in_the_house) = (String::new(), String::new());
+        let at_home = capture(at(HOME), "wg0", "icmp", || {
+            at_barn = capture(at(BARN), "wg0", "icmp", || {
+                in_the_house = capture(self.laptop(HOME), "eth0", "icmp", send);
+            });
+        });
+        for there in [BARN.vpn, LAPTOP] {
+            let sent = format!("{} > {there}: ICMP echo request", CABIN.vpn);
+            assert!(at_home.contains(&sent), "{sent}: {at_home}");
+        }
+        assert_eq!((&*at_barn, &*in_the_house), ("", ""));
+    }
+
     /// Gives a house another address on the internet, and waits until others have heard of it.
     #[track_caller]
     fn moves(&self, house: House) {
-        let [a, b, c, _] = house.wan.octets();
-        let address = Ipv4Addr::new(a, b, c, 77);
+        let address = moved(house);
         house.is_at(&self.cell(house).world, address);
         let heard = json!([format!("{address}:{PORT}")]);
         for (_, cell) in self.cells().into_iter().filter(|(own, _)| *own != house) {
@@ -259,11 +300,26 @@ impl Triangle {
     }
 }
 
+/// Where a house is once it was given another address.
+fn moved(house: House) -> Ipv4Addr {
+    let [a, b, c, _] = house.wan.octets();
+    Ipv4Addr::new(a, b, c, 77)
+}
+
 /// Whether somebody says anything on a flow, to what is no TLS.
 fn is_answered(flow: &mut TcpStream) -> bool {
     flow.set_read_timeout(Some(IMPATIENCE)).unwrap();
     let said = flow.write_all(b"GET / HTTP/1.0\r\n\r\n");
     said.is_ok() && flow.read(&mut [0; 64]).is_ok_and(|length| length > 0)
+}
+
+/// What the box of a cell that has stopped proves with who it is, as `wg` writes it.
+fn key_of(cell: &Cell) -> String {
+    const NAME: &str = "wireguard/private_key";
+    let folder = cell.celld.state_dir();
+    let sealed = Store::open(folder).unwrap().secret(NAME).unwrap().unwrap();
+    let sealer = Sealer::new(&SealKey::on_disk(folder).unwrap());
+    BASE64.encode(sealer.open(NAME, &sealed).unwrap().expose())
 }
 
 fn url(service: &str) -> String {
@@ -335,4 +391,5 @@ fn three_cells_linked_by_invites_share_what_was_shared_through_restarts_and_move
     assert!(!is_answered(&mut after), "a flow goes on");
     shares(&triangle.home.cell.owner, &BARN, &["calendar"]);
     triangle.holds(BARN, CABIN);
+    triangle.leads_no_stranger_on();
 }
