@@ -31,7 +31,7 @@ use crate::{Core, edit};
 const SYNCS: Tree = Tree::new("link_syncs");
 /// So long, a cell that is linked no more is told.
 const TELL_FORMER: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// So long, one that knows is still spoken with: its answer is on its way, or ours.
+/// So long, one that knows is still spoken with: it says the same, and has to hear that this one knows, too.
 const LINGER: SignedDuration = SignedDuration::from_secs(20);
 /// So long, what a cell had said before the link ended is remembered: whatever is repeated of it later is old.
 const REMEMBER: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -53,8 +53,8 @@ pub(super) struct KeptSync {
     heard: Option<Said>,
     /// Since when it is linked no more.
     ended_at: Option<Timestamp>,
-    /// Whether it knows.
-    over: bool,
+    /// Since when it knows that.
+    over_at: Option<Timestamp>,
 }
 
 impl KeptSync {
@@ -66,7 +66,7 @@ impl KeptSync {
             obstacle: None,
             heard: None,
             ended_at: None,
-            over: false,
+            over_at: None,
         }
     }
 
@@ -77,9 +77,13 @@ impl KeptSync {
             if let Some(heard) = &mut self.heard {
                 heard.word = Word::Ended;
             }
+            // Should it end again, that is another end.
+            if let Some(said) = &mut self.said {
+                said.counter = said.counter.saturating_add(1);
+            }
             self.taken = 0;
             self.obstacle = None;
-            self.over = false;
+            self.over_at = None;
         }
     }
 
@@ -98,14 +102,14 @@ impl KeptSync {
 
     /// Whether it still has to learn that it is linked no more.
     fn is_owed_an_end(&self, now: Timestamp) -> bool {
-        let ended_at = self.ended_at.filter(|_| !self.over);
+        let ended_at = self.ended_at.filter(|_| self.over_at.is_none());
         ended_at.is_some_and(|ended_at| now < ended_at + TELL_FORMER)
     }
 
     /// Whether it is spoken with though it is linked no more.
     fn is_former(&self, now: Timestamp) -> bool {
-        let lingers = |ended_at| now < ended_at + LINGER;
-        self.is_owed_an_end(now) || self.ended_at.is_some_and(lingers)
+        let lingers = |over_at| now < over_at + LINGER;
+        self.is_owed_an_end(now) || self.over_at.is_some_and(lingers)
     }
 
     /// Whether it has taken what this cell says now.
@@ -153,7 +157,6 @@ impl Core {
         let obstacle = self.hears(&other, said).await?;
         self.note_heard(&other);
         let said = self.settle_said(&other, &key).await?;
-        self.answered_with(&other, &said).await?;
         let statement = Statement::seal(said, other, &key).map_err(|error| internal(&error))?;
         Ok(Synced {
             statement,
@@ -180,7 +183,11 @@ impl Core {
         }
         self.note_taken(other, said, synced.obstacle.clone())
             .await?;
-        self.hears(other, theirs).await.map(drop)
+        // Of what was answered to an older word, that the link is over may be about one before this.
+        match self.sync_with(other)?.said.as_ref() == Some(said) {
+            true => self.hears(other, theirs).await.map(drop),
+            false => Ok(()),
+        }
     }
 
     /// How this cell stands to the other by now, with a counter that is a new one if that is new.
@@ -246,19 +253,9 @@ impl Core {
             return Ok(());
         }
         sync.taken = said.counter;
-        sync.over = said.word == Word::Ended;
+        sync.over_at = (said.word == Word::Ended).then(|| (self.clock)());
         sync.obstacle = obstacle;
         self.keep_sync(sync).await
-    }
-
-    /// Whoever says that it is over, and is answered the same, knows.
-    async fn answered_with(&self, other: &SignerKey, said: &Said) -> Result<(), Problem> {
-        let heard = self.sync_with(other)?.heard;
-        let both = said.word == Word::Ended && heard.is_some_and(|heard| heard.word == Word::Ended);
-        match both {
-            true => self.note_taken(other, said, None).await,
-            false => Ok(()),
-        }
     }
 
     /// Does as another cell says, but for what would clash: why, if so.

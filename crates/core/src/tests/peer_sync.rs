@@ -677,6 +677,22 @@ async fn live(steps: Vec<(usize, usize, Event)>) {
 }
 
 #[tokio::test]
+async fn end_that_is_being_told_does_not_end_a_link_on_one_side_that_is_made_meanwhile() {
+    let pair = Event::Pair { compares: false };
+    // What is told on the way is told by tasks: so it is so many times that one of them is in the middle.
+    for number in 0..8 {
+        live(vec![
+            (1, 0, pair),
+            (1, 2, Event::Rename(1)),
+            (1, 0, Event::End),
+            (0, 1, pair),
+            (0, 2, Event::HoursPass(number)),
+        ])
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn cell_that_was_linked_by_an_invite_of_which_nothing_more_was_heard_is_told() {
     let pair = |compares| Event::Pair { compares };
     // The invite is over before the joiner asks; or the joiner has another one, which is refused.
