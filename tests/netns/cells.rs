@@ -14,8 +14,9 @@ use std::time::Duration;
 use cell_model::signer::SignerKey;
 use cell_testkit::celld::PATIENCE;
 use cell_testkit::world::{CELL_WAN, HOME_GATEWAY};
+use cell_testkit::houses;
 use cell_testkit::{Namespace, World, wait_for};
-use cell_tests::houses::{self, becomes, imports, invites, states};
+use cell_tests::houses::{becomes, cell_in, imports, invites, states};
 use cell_tests::probe::{connects, lookup, pings};
 use cell_tests::{Cell, DOMAIN, VPN_ADDRESS, expect_status};
 use serde_json::{Value, json};
@@ -29,9 +30,9 @@ const PORT: u16 = 51820;
 /// Home and cabin, strangers to each other.
 fn two() -> (Cell, Cell) {
     let (home, cabin) = (houses::HOME, houses::CABIN);
-    let (near, far) = (home.world(), cabin.world());
-    houses::connect(0, (&home, &near), (&cabin, &far));
-    (home.cell_in(near), cabin.cell_in(far))
+    let (near, far) = (home.world().unwrap(), cabin.world().unwrap());
+    houses::connect(0, (&home, &near), (&cabin, &far)).unwrap();
+    (cell_in(&home, near), cell_in(&cabin, far))
 }
 
 fn linked(name: &str) -> Vec<(String, String)> {
@@ -451,7 +452,7 @@ fn invite_that_is_none_or_cannot_be_changes_nothing_on_either_side() {
     assert_eq!((state(&home), state(&cabin)), before);
 
     // A cell that is the same as this one, in what it claims.
-    let twin = houses::HOME.cell_in(World::new().unwrap());
+    let twin = cell_in(&houses::HOME, World::new().unwrap());
     for (changed, code) in [
         (json!({}), "link_name_own"),
         (
@@ -610,9 +611,11 @@ fn cells_that_both_have_moved_find_each_other_by_a_name() {
     home.celld.terminate().unwrap();
     let [a, b, c, _] = CABIN_WAN.octets();
     let moved = Ipv4Addr::new(a, b, c, 99);
-    houses::CABIN.is_at(&cabin.world, moved);
+    houses::CABIN.is_at(&cabin.world, moved).unwrap();
     let [a, b, c, _] = CELL_WAN.octets();
-    houses::HOME.is_at(&home.world, Ipv4Addr::new(a, b, c, 99));
+    houses::HOME
+        .is_at(&home.world, Ipv4Addr::new(a, b, c, 99))
+        .unwrap();
     home.world.dns.lead(NAME, moved.into());
     home.celld.restart().unwrap();
     home.sign_in();

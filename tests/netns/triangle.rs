@@ -19,7 +19,7 @@ use std::time::Duration;
 use cell_store::Store;
 use cell_testkit::world::{HOME_GATEWAY, LAPTOP};
 use cell_testkit::{Namespace, WgClient, wait_for};
-use cell_tests::houses::{self, BARN, CABIN, HOME, House, imports, invites, shares, visit};
+use cell_tests::houses::{cell_in, imports, invites, is_found, shares, visit};
 use cell_tests::probe::{capture, connect, connects, is_silent, lookup, pings};
 use cell_tests::services::{AppPassword, ServiceHost};
 use cell_tests::{Cell, OWNER, expect_status};
@@ -51,13 +51,13 @@ impl Triangle {
     /// Three cells, strangers to each other.
     fn start() -> Self {
         let home = ServiceHost::with_own_services();
-        let (cabin, barn) = (CABIN.world(), BARN.world());
-        houses::connect(0, (&HOME, &home.cell.world), (&CABIN, &cabin));
-        houses::connect(1, (&HOME, &home.cell.world), (&BARN, &barn));
-        houses::connect(2, (&CABIN, &cabin), (&BARN, &barn));
+        let (cabin, barn) = (CABIN.world().unwrap(), BARN.world().unwrap());
+        houses::connect(0, (&HOME, &home.cell.world), (&CABIN, &cabin)).unwrap();
+        houses::connect(1, (&HOME, &home.cell.world), (&BARN, &barn)).unwrap();
+        houses::connect(2, (&CABIN, &cabin), (&BARN, &barn)).unwrap();
         let triangle = Self {
-            cabin: CABIN.cell_in(cabin),
-            barn: BARN.cell_in(barn),
+            cabin: cell_in(&CABIN, cabin),
+            barn: cell_in(&BARN, barn),
             password: home.app_password("laptop"),
             home,
         };
@@ -139,7 +139,7 @@ impl Triangle {
     fn find_each_other(&self, one: House, other: House) {
         for (from, to) in [(one, other), (other, one)] {
             let cell = self.cell(from);
-            let found = to.is_found_by(&cell.owner, &cell.world.laptop, FOUND);
+            let found = is_found(&to, &cell.owner, &cell.world.laptop, FOUND);
             assert!(
                 found,
                 "{} is not found from {}: {}\n{}",
@@ -271,7 +271,7 @@ impl Triangle {
     #[track_caller]
     fn moves(&self, house: House) {
         let address = moved(house);
-        house.is_at(&self.cell(house).world, address);
+        house.is_at(&self.cell(house).world, address).unwrap();
         let heard = json!([format!("{address}:{PORT}")]);
         for (_, cell) in self.cells().into_iter().filter(|(own, _)| *own != house) {
             let view = || cell.get("/api/cells")["items"].clone();

@@ -20,10 +20,11 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
+use cell_testkit::houses::{BARN, CABIN, HOME, House};
 use cell_testkit::vm::Nic;
 use cell_testkit::world::{HOME_GATEWAY, LAPTOP};
 use cell_testkit::{Client, Namespace, wait_for};
-use cell_tests::houses::{BARN, CABIN, HOME, House, becomes, imports, invites, shares};
+use cell_tests::houses::{becomes, imports, invites, is_found, shares};
 use cell_tests::probe::connects;
 use cell_tests::update::restart;
 use cell_tests::vm::{Appliance, BOOTS, CABLE, lay_cable, seeded_image};
@@ -221,7 +222,7 @@ impl Triangle {
     fn find_each_other(one: &Place, other: &Place) {
         for (from, to) in [(one, other), (other, one)] {
             let owner = &from.appliance.owner;
-            let found = to.house.is_found_by(owner, from.laptop(), BOOTS);
+            let found = is_found(&to.house, owner, from.laptop(), BOOTS);
             let cells = || from.appliance.get("/api/cells");
             let (to, from) = (to.house.name, from.house.name);
             assert!(found, "{to} is not found from {from}: {}", cells());

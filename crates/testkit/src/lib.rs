@@ -15,6 +15,7 @@ pub mod client;
 pub mod cut_disk;
 pub mod dns;
 pub mod firmware;
+pub mod houses;
 pub mod https;
 pub mod namespace;
 pub mod oci;
