@@ -1,6 +1,7 @@
 //! A set-up cell to measure: the real daemon in a world, asked through its control socket.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use cell_control::caller::Caller;
 use cell_control::change::{Change, PeerForm, SetupForm};
 use cell_control::query::{PartDetail, Question, Settings, WireGuard};
 use cell_control::remote::Remote;
+use cell_control::view::WireGuardPeerView;
 use cell_control::{Control, ask};
 use cell_model::config::{DomainMode, VpnConfig};
 use cell_model::key::PublicKey;
@@ -26,8 +28,6 @@ use super::error::BenchError;
 use super::process;
 use crate::error::XtaskError;
 
-/// Room for 10,000 devices and those that are added to them.
-const SUBNET: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 64, 0, 0), 16);
 /// The cell's domain.
 pub(super) const DOMAIN: &str = "home.cell";
 /// The owner's name.
@@ -35,6 +35,19 @@ pub(super) const OWNER: &str = "anna";
 const PASSWORD: &str = "a long and quiet river";
 /// The one that setup makes.
 const FIRST_REVISION: u64 = 1;
+/// Where a cell stands that is told nothing else. Its VPN has room for 10,000 devices and those that are added to them.
+pub(super) const HOME: House = House {
+    cell_name: "bench",
+    domain: DOMAIN,
+    vpn_subnet: Ipv4Net::new_assert(Ipv4Addr::new(10, 64, 0, 0), 16),
+};
+
+/// What a cell is told at setup, where two of them are to differ.
+pub(super) struct House {
+    pub(super) cell_name: &'static str,
+    pub(super) domain: &'static str,
+    pub(super) vpn_subnet: Ipv4Net,
+}
 
 /// A daemon that is set up, and the world it stands in; dropped, both are gone.
 pub(super) struct Cell {
@@ -52,8 +65,26 @@ impl Cell {
         Self::set_up_in(World::new()?, binary, None)
     }
 
+    /// Sets one up in a house of its own.
+    pub(super) fn set_up_as(
+        house: &House,
+        world: World,
+        binary: PathBuf,
+    ) -> Result<Self, XtaskError> {
+        Self::set_up_with(house, world, binary, None)
+    }
+
     /// Sets one up in a world, which may run containers.
     pub(super) fn set_up_in(
+        world: World,
+        binary: PathBuf,
+        containers: Option<ContainerOptions>,
+    ) -> Result<Self, XtaskError> {
+        Self::set_up_with(&HOME, world, binary, containers)
+    }
+
+    fn set_up_with(
+        house: &House,
         world: World,
         binary: PathBuf,
         containers: Option<ContainerOptions>,
@@ -73,7 +104,7 @@ impl Cell {
             state,
             runtime,
         };
-        let form = setup_form(cell.celld.setup_code()?);
+        let form = setup_form(house, cell.celld.setup_code()?);
         cell.submit("set itself up", Change::SetUp(Box::new(form)))?;
         cell.celld.wait_applied(FIRST_REVISION)?;
         Ok(cell)
@@ -96,7 +127,17 @@ impl Cell {
         let options = options(&self.binary, self.state.path(), self.containers.as_ref());
         self.celld = Celld::spawn(&self.world, options)?;
         self.celld.wait_applied(0)?;
+        self.cpu_seconds()
+    }
+
+    /// What the daemon and its roles have used since they run.
+    pub(super) fn cpu_seconds(&self) -> Result<f64, XtaskError> {
         Ok(process::cpu_seconds(&self.world.cell.process_ids()?))
+    }
+
+    /// What they hold, in bytes.
+    pub(super) fn memory_bytes(&self) -> Result<f64, XtaskError> {
+        Ok(process::memory_bytes(&self.world.cell.process_ids()?))
     }
 
     /// The VPN's addresses.
@@ -142,8 +183,15 @@ impl Cell {
 
     /// Whether the VPN interface really has a device with this key.
     pub(super) fn carries(&self, key: &PublicKey) -> Result<bool, BenchError> {
-        let seen = self.ask("tell what its VPN interface has", WireGuard)?;
-        Ok(seen.peers.iter().any(|peer| peer.public_key == *key))
+        let peers = self.vpn_peers()?;
+        Ok(peers.iter().any(|peer| peer.public_key == *key))
+    }
+
+    /// What the VPN interface really has.
+    pub(super) fn vpn_peers(&self) -> Result<Vec<WireGuardPeerView>, BenchError> {
+        Ok(self
+            .ask("tell what its VPN interface has", WireGuard)?
+            .peers)
     }
 
     /// The process of the role that serves the pages.
@@ -182,13 +230,17 @@ impl Cell {
         }
     }
 
-    fn act(&self, asked: &'static str, action: Action) -> Result<Outcome, BenchError> {
+    pub(super) fn act(&self, asked: &'static str, action: Action) -> Result<Outcome, BenchError> {
         self.call(asked, async |control| {
             control.act(&Caller::local(), action).await
         })
     }
 
-    fn ask<Q: Question>(&self, asked: &'static str, question: Q) -> Result<Q::Answer, BenchError> {
+    pub(super) fn ask<Q: Question>(
+        &self,
+        asked: &'static str,
+        question: Q,
+    ) -> Result<Q::Answer, BenchError> {
         self.call(asked, async |control| {
             ask(control, &Caller::local(), question).await
         })
@@ -224,14 +276,14 @@ fn options(binary: &Path, state_dir: &Path, containers: Option<&ContainerOptions
     }
 }
 
-fn setup_form(setup_code: String) -> SetupForm {
+fn setup_form(house: &House, setup_code: String) -> SetupForm {
     let valid = "a constant of the bench";
     SetupForm {
         setup_code: Secret::new(setup_code),
-        cell_name: "bench".parse().expect(valid),
+        cell_name: house.cell_name.parse().expect(valid),
         domain_mode: DomainMode::Lan,
-        domain: DOMAIN.parse().expect(valid),
-        vpn_subnet: SUBNET,
+        domain: house.domain.parse().expect(valid),
+        vpn_subnet: house.vpn_subnet,
         admin_username: OWNER.parse().expect(valid),
         admin_password: Secret::new(PASSWORD.to_owned()),
         timezone: "UTC".parse().expect(valid),
@@ -245,7 +297,7 @@ mod tests {
 
     #[test]
     fn the_answers_of_the_wizard_are_valid() {
-        let form = setup_form("ABCD-EFGH".to_owned());
+        let form = setup_form(&HOME, "ABCD-EFGH".to_owned());
         cell_model::subnet::check_vpn_subnet(form.vpn_subnet).unwrap();
         assert_eq!(form.admin_username.as_str(), OWNER);
     }

@@ -4,8 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cell_model::name::PeerName;
+use cell_model::name::{CellName, PeerName};
 use cell_model::problem::Problem;
+use cell_signed::SignedError;
 use cell_store::StoreError;
 use cell_testkit::podman::PodmanError;
 use cell_updates::install::InstallError;
@@ -57,11 +58,32 @@ pub(crate) enum BenchError {
     Load { url: String, said: String },
     #[error("cannot use the store of the stopped daemon")]
     Store(#[from] StoreError),
-    #[error("cannot write the document of a device")]
+    #[error("cannot write the document of a device or a link")]
     Document(#[source] serde_json::Error),
     #[error("{device} was to be {wanted} and is not, though the call has returned")]
     NotApplied {
         device: PeerName,
+        wanted: &'static str,
+    },
+    #[error("the daemon answered with something other than an invite")]
+    NoInvite,
+    #[error("cannot make the key of a cell")]
+    Identity(#[source] SignedError),
+    #[error("{cell} was to be {wanted} within {limit:?}, and is not")]
+    NoLink {
+        cell: &'static str,
+        wanted: &'static str,
+        limit: Duration,
+    },
+    #[error("cannot run ping")]
+    Ping(#[source] io::Error),
+    #[error("cannot run nft")]
+    Nft(#[source] io::Error),
+    #[error(
+        "the link with {cell} was to be {wanted} in the VPN interface and the packet filter, and is not"
+    )]
+    NotFollowed {
+        cell: CellName,
         wanted: &'static str,
     },
     #[error("the box answered {0:?} when it was asked for a figure")]

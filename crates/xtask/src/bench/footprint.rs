@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::cell::Cell;
 use super::devices;
 use super::figure::{Aim, Figure};
-use super::{pages, process};
+use super::pages;
 use crate::cargo::{self, Profile};
 use crate::error::XtaskError;
 
@@ -33,8 +33,7 @@ pub(super) fn measure() -> Result<Vec<Figure>, XtaskError> {
     std::thread::sleep(SETTLE);
     let mut memory = Vec::new();
     for _ in 0..LOOKS {
-        let processes = cell.world.cell.process_ids()?;
-        memory.push(process::memory_bytes(&processes) / MEGABYTE);
+        memory.push(cell.memory_bytes()? / MEGABYTE);
         std::thread::sleep(Duration::from_secs(1));
     }
     let page = pages::measure(&cell)?;

@@ -1,6 +1,7 @@
 //! `cargo xtask bench NAME [--json]`: figures with their aims. Exit status 1 when an aim is missed.
 
 mod cell;
+mod cells;
 mod devices;
 mod error;
 mod figure;
@@ -59,6 +60,10 @@ const BENCHES: &[Bench] = &[
         name: "mail",
         measure: mail::measure,
     },
+    Bench {
+        name: "cells",
+        measure: cells::measure,
+    },
 ];
 
 pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
@@ -114,7 +119,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "no bench `speed`; there are: reconcile, footprint, image, update, services, mail, all"
+            "no bench `speed`; there are: reconcile, footprint, image, update, services, mail, cells, all"
         );
     }
 
