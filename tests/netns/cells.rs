@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use cell_model::signer::SignerKey;
 use cell_testkit::celld::PATIENCE;
-use cell_testkit::world::{CELL_WAN, HOME_GATEWAY};
 use cell_testkit::houses;
+use cell_testkit::world::{CELL_WAN, HOME_GATEWAY};
 use cell_testkit::{Namespace, World, wait_for};
 use cell_tests::houses::{becomes, cell_in, imports, invites, states};
 use cell_tests::probe::{connects, lookup, pings};

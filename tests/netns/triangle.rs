@@ -17,6 +17,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use cell_store::Store;
+use cell_testkit::houses::{self, BARN, CABIN, HOME, House};
 use cell_testkit::world::{HOME_GATEWAY, LAPTOP};
 use cell_testkit::{Namespace, WgClient, wait_for};
 use cell_tests::houses::{cell_in, imports, invites, is_found, shares, visit};

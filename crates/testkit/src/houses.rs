@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! laptop ── home (203.0.113.2) ── internet ── internet ── (192.0.32.2) cabin ── laptop
-//!                                        \\── internet ── (192.0.34.2) barn ── laptop
+//!                                     └─── internet ── (192.0.34.2) barn ── laptop
 //! ```
 
 use std::net::Ipv4Addr;

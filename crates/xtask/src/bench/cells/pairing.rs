@@ -13,7 +13,7 @@ use cell_model::config::ServiceToggle;
 use cell_model::endpoint::Endpoint;
 use cell_model::name::CellName;
 use cell_model::subnet::cell_address;
-use cell_testkit::houses::{self, SECOND_WAN};
+use cell_testkit::houses;
 use cell_testkit::wait_for;
 use ipnet::Ipv4Net;
 
@@ -44,7 +44,8 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) fn set_up(binary: &Path) -> Result<Self, XtaskError> {
-        let (near, far) = houses::two()?;
+        let (near, far) = (houses::HOME.world()?, houses::CABIN.world()?);
+        houses::connect(0, (&houses::HOME, &near), (&houses::CABIN, &far))?;
         Ok(Self {
             home: Cell::set_up_as(&HOME, near, binary.to_owned())?,
             cabin: Cell::set_up_as(&CABIN, far, binary.to_owned())?,
@@ -67,7 +68,7 @@ impl Pair {
     }
 
     fn wait_for_listener(&self) -> Result<(), BenchError> {
-        let listener = SocketAddr::from((SECOND_WAN, Endpoint::PORT));
+        let listener = SocketAddr::from((houses::CABIN.wan, Endpoint::PORT));
         let connect = || TcpStream::connect_timeout(&listener, Duration::from_secs(1)).is_ok();
         soon(&CABIN, "listening to other cells", || {
             Ok(self.home.world.internet.run(connect).unwrap_or(false))
