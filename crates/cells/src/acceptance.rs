@@ -85,63 +85,42 @@ impl Acceptance {
 
 #[cfg(test)]
 mod tests {
-    use cell_model::config::VpnConfig;
-    use cell_model::key::PublicKey as WireGuardKey;
     use cell_model::secret::Secret;
 
     use super::*;
+    use crate::sample::Cell;
 
-    fn cell(name: &str, number: u8) -> (SigningKey, Claims) {
-        let document = SigningKey::generate().unwrap();
-        let key = SigningKey::from_pkcs8(document.expose()).unwrap();
-        let claims = Claims {
-            name: name.parse().unwrap(),
-            identity: key.public().into(),
-            wireguard_key: WireGuardKey::from_bytes([number; 32]),
-            endpoints: Vec::new(),
-            domain: format!("{name}.cell").parse().unwrap(),
-            vpn: VpnConfig {
-                subnet: format!("10.{number}.0.0/24").parse().unwrap(),
-                subnet6: format!("fd00:{number}::/64").parse().unwrap(),
-            },
-        };
-        (key, claims)
-    }
-
-    fn offer(claims: &Claims) -> Offer {
-        Offer {
-            id: Uuid::from_u128(7),
-            expires_at: cell_model::Timestamp::MAX,
-            claims: claims.clone(),
-            secret: Secret::new([9; 32]),
-        }
+    fn two() -> (Cell, Cell) {
+        (Cell::new("alpha", 1), Cell::new("beta", 2))
     }
 
     #[test]
     fn acceptance_says_who_has_the_invite() {
-        let ((_, inviter), (key, joiner)) = (cell("alpha", 1), cell("beta", 2));
-        let offer = offer(&inviter);
-        let made = Acceptance::seal(&offer, joiner.clone(), &key).unwrap();
+        let (alpha, beta) = two();
+        let offer = alpha.offer();
+        let made = Acceptance::seal(&offer, beta.claims.clone(), &beta.key).unwrap();
         let text = serde_json::to_string(&made).unwrap();
         // Room in a QR code of the lowest level of correction: 2,953 bytes.
         assert!(text.len() < 1_500, "{}", text.len());
         let read: Acceptance = serde_json::from_str(&text).unwrap();
         assert_eq!(read.invite().unwrap(), offer.id);
-        assert_eq!(read.open(&offer).unwrap(), joiner);
+        assert_eq!(read.open(&offer).unwrap(), beta.claims);
     }
 
     #[test]
     fn acceptance_of_another_invite_without_its_secret_or_in_anothers_name_is_refused() {
-        let ((own, inviter), (key, joiner)) = (cell("alpha", 1), cell("beta", 2));
-        let good = offer(&inviter);
-        let seal = |offer: &Offer, claims: &Claims| Acceptance::seal(offer, claims.clone(), &key);
+        let (alpha, beta) = two();
+        let joiner = &beta.claims;
+        let good = alpha.offer();
+        let seal =
+            |offer: &Offer, claims: &Claims| Acceptance::seal(offer, claims.clone(), &beta.key);
         let refused = |made: Acceptance| made.open(&good).unwrap_err();
         let other = Offer {
             id: Uuid::from_u128(8),
             ..good.clone()
         };
         assert!(matches!(
-            refused(seal(&other, &joiner).unwrap()),
+            refused(seal(&other, joiner).unwrap()),
             CellError::OtherInvite
         ));
         let guessed = Offer {
@@ -149,22 +128,22 @@ mod tests {
             ..good.clone()
         };
         assert!(matches!(
-            refused(seal(&guessed, &joiner).unwrap()),
+            refused(seal(&guessed, joiner).unwrap()),
             CellError::Secret
         ));
-        let (_, somebody) = cell("gamma", 3);
+        let gamma = Cell::new("gamma", 3);
         assert!(matches!(
-            refused(seal(&good, &somebody).unwrap()),
+            refused(seal(&good, &gamma.claims).unwrap()),
             CellError::OtherInvite
         ));
-        let to_another = offer(&somebody);
+        let to_another = gamma.offer();
         assert!(matches!(
-            refused(seal(&to_another, &joiner).unwrap()),
+            refused(seal(&to_another, joiner).unwrap()),
             CellError::OtherInvite
         ));
-        let itself = Acceptance::seal(&good, inviter, &own);
+        let itself = Acceptance::seal(&good, alpha.claims.clone(), &alpha.key);
         assert!(matches!(itself, Err(CellError::Itself)));
-        let text = serde_json::to_string(&seal(&good, &joiner).unwrap()).unwrap();
+        let text = serde_json::to_string(&seal(&good, joiner).unwrap()).unwrap();
         let altered: Acceptance =
             serde_json::from_str(&text.replacen("\"sig\":\"", "\"sig\":\"AAAA", 1)).unwrap();
         assert!(matches!(refused(altered), CellError::Signature(_)));

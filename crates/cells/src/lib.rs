@@ -35,6 +35,8 @@ mod invite;
 mod message;
 mod pairing;
 mod proof;
+#[cfg(test)]
+mod sample;
 mod sync;
 mod tls;
 

@@ -1,51 +1,11 @@
-use cell_model::config::VpnConfig;
-use cell_model::key::PublicKey as WireGuardKey;
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 
 use super::*;
 use crate::Invite;
-
-const NOW: i64 = 1_795_000_000;
-const HOUR: i64 = 3_600;
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(NOW + second).unwrap()
-}
-
-/// A cell with a key of its own.
-struct Cell {
-    key: SigningKey,
-    claims: Claims,
-}
+use crate::sample::{Cell, HOUR, at};
 
 impl Cell {
-    fn new(name: &str, number: u8) -> Self {
-        let document = SigningKey::generate().unwrap();
-        let key = SigningKey::from_pkcs8(document.expose()).unwrap();
-        let claims = Claims {
-            name: name.parse().unwrap(),
-            identity: key.public().into(),
-            wireguard_key: WireGuardKey::from_bytes([number; 32]),
-            endpoints: vec![format!("{name}.example.org").parse().unwrap()],
-            domain: format!("{name}.cell").parse().unwrap(),
-            vpn: VpnConfig {
-                subnet: format!("10.{number}.0.0/24").parse().unwrap(),
-                subnet6: format!("fd00:{number}::/64").parse().unwrap(),
-            },
-        };
-        Self { key, claims }
-    }
-
-    fn offer(&self) -> Offer {
-        Offer {
-            id: Uuid::from_u128(7),
-            expires_at: at(HOUR),
-            claims: self.claims.clone(),
-            secret: Secret::new([9; 32]),
-        }
-    }
-
     fn begin(&self, offer: &Offer) -> (Joining, Join) {
         let begun = Joining::begin(
             offer.clone(),

@@ -1,7 +1,7 @@
 //! Pairing where the joiner does not reach the inviter: the joiner's acceptance, which is handed back, so that the inviter's
 //! box calls.
 
-use cell_cells::{Acceptance, Offer};
+use cell_cells::Acceptance;
 use cell_control::action::Outcome;
 use cell_control::caller::Caller;
 use cell_control::link::{InviteText, LinkState, LinkView};
@@ -33,12 +33,7 @@ impl Core {
 
     fn accept_by_hand(&self, import: &KeptImport) -> Result<InviteText, Problem> {
         let key = self.identity()?;
-        let offer = Offer {
-            id: import.id,
-            expires_at: import.expires_at,
-            claims: import.claims.clone(),
-            secret: self.open_secret(&KeptImport::secret(&import.claims.identity))?,
-        };
+        let offer = self.imported(import)?;
         let sealed = Acceptance::seal(&offer, self.own_claims(&key)?, &key);
         let sealed = sealed.map_err(|error| internal(&error))?;
         let text = serde_json::to_value(&sealed).and_then(serde_json::from_value);

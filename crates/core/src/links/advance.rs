@@ -109,12 +109,7 @@ impl Core {
 
     async fn say(&self, mut import: KeptImport) -> Result<(), Problem> {
         let key = self.identity()?;
-        let offer = Offer {
-            id: import.id,
-            expires_at: import.expires_at,
-            claims: import.claims.clone(),
-            secret: self.open_secret(&KeptImport::secret(&import.claims.identity))?,
-        };
+        let offer = self.imported(&import)?;
         let message = match import.code {
             Some(_) => Message::Ask(Ask::new(&offer, key.public().into())),
             None => match self.introduce(&mut import, offer, &key).await? {

@@ -456,6 +456,16 @@ impl Core {
             secret: self.open_secret(&KeptInvite::secret(invite.id))?,
         })
     }
+
+    /// The other cell's invite as it was imported, but for claims that are of its last word.
+    fn imported(&self, import: &KeptImport) -> Result<Offer, Problem> {
+        Ok(Offer {
+            id: import.id,
+            expires_at: import.expires_at,
+            claims: import.claims.clone(),
+            secret: self.open_secret(&KeptImport::secret(&import.claims.identity))?,
+        })
+    }
 }
 
 fn signing_key(document: &Secret<Vec<u8>>) -> Result<SigningKey, Problem> {
