@@ -18,7 +18,7 @@ use cell_testkit::world::{CELL_WAN, HOME_GATEWAY};
 use cell_testkit::{Namespace, World, wait_for};
 use cell_tests::houses::{becomes, cell_in, imports, invites, states};
 use cell_tests::probe::{connects, lookup, pings};
-use cell_tests::{Cell, DOMAIN, VPN_ADDRESS, expect_status};
+use cell_tests::{Cell, DOMAIN, OWNER, PASSWORD, VPN_ADDRESS, browser, expect_status};
 use serde_json::{Value, json};
 
 const CABIN_WAN: Ipv4Addr = houses::CABIN.wan;
@@ -538,6 +538,63 @@ fn come_together(home: &Cell, cabin: &Cell) {
     let cells = || (home.get("/api/cells"), cabin.get("/api/cells"));
     assert!(both.is_some(), "{:?}\n{}", cells(), home.celld.log_end());
     reach_each_other(home, cabin);
+}
+
+/// What the owner of a cell does in a browser, and what each deed has led to.
+fn does(cell: &Cell, deeds: &Value) -> Vec<Value> {
+    let base = format!("https://{}", cell.celld.admin());
+    let patience = u64::try_from(PATIENCE.max(Duration::from_secs(120)).as_millis()).unwrap();
+    let given = json!({
+        "username": OWNER, "password": PASSWORD, "deeds": deeds, "patience_ms": patience,
+    });
+    let led = browser::run(&cell.world.laptop, &base, "cells.mjs", given);
+    led.as_array().unwrap().clone()
+}
+
+#[test]
+fn owners_link_their_cells_share_and_see_it_with_pages_alone() {
+    let (home, cabin) = two();
+    let made = does(&cabin, &json!([{ "do": "invite", "how": "compare" }]));
+    assert_eq!(made[0]["status"], 200, "{made:?}");
+    let text = made[0]["text"].as_str().unwrap();
+    let deeds = json!([
+        { "do": "import", "text": "{}" },
+        { "do": "import", "text": text },
+    ]);
+    let [refused, imported] = <[Value; 2]>::try_from(does(&home, &deeds)).unwrap();
+    assert_eq!(refused["status"], 422, "{refused}");
+    assert!(says(&refused, "must be an invite"), "{refused}");
+    assert_eq!(imported["path"], "/cells/cabin", "{imported}");
+    let code = cabin.get("/api/cells")["items"][0]["code"].clone();
+    let code = code.as_str().unwrap();
+    assert!(says(&imported, code), "{code}: {imported}");
+
+    let deeds = json!([
+        { "do": "look", "path": "/cells", "until": "A code is to be compared" },
+        { "do": "look", "path": "/cells/home", "until": code },
+        { "do": "confirm", "path": "/cells/home/confirm", "digits": code },
+        { "do": "share", "path": "/cells/home", "service": "calendar" },
+    ]);
+    let led = does(&cabin, &deeds);
+    assert!(says(&led[0], "A code is to be compared"), "{led:?}");
+    assert!(says(&led[1], "Compare it with the other owner"), "{led:?}");
+    assert_eq!(led[2]["path"], "/cells/home", "{led:?}");
+    assert!(says(&led[3], "cell.link.change"), "its history: {led:?}");
+    let deeds = json!([
+        { "do": "look", "path": "/cells", "until": "Connected" },
+        {
+            "do": "look", "path": "/cells/cabin", "section": "What it shares with this cell",
+            "until": "Calendar and contacts",
+        },
+    ]);
+    let led = does(&home, &deeds);
+    assert!(says(&led[0], "Connected"), "{led:?}");
+    assert!(says(&led[1], "Calendar and contacts"), "{led:?}");
+    come_together(&home, &cabin);
+}
+
+fn says(page: &Value, words: &str) -> bool {
+    page["main"].as_str().unwrap().contains(words)
 }
 
 #[test]
