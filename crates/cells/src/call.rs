@@ -36,6 +36,8 @@ pub const SYNC: &str = "/api/cells/peer-sync/sync";
 pub const LONGEST: Duration = Duration::from_secs(20);
 /// How long one address may take to be connected, and a name to be found.
 const CONNECT: Duration = Duration::from_secs(4);
+/// Addresses of a name that are tried.
+const MOST_ADDRESSES: usize = 8;
 /// Bytes of the longest answer.
 const MOST_BYTES: usize = 64 * 1024;
 /// Characters of what others say that are passed on.
@@ -151,7 +153,7 @@ async fn try_endpoints(command: &Command) -> Reply {
     }
     match reasons.is_empty() {
         true => Reply::Unreached("none of its endpoints has an address".to_owned()),
-        false => Reply::Unreached(reasons.join("; ")),
+        false => Reply::Unreached(shorten(&reasons.join("; "))),
     }
 }
 
@@ -185,7 +187,7 @@ fn resolver(name_servers: &[SocketAddr]) -> Option<TokioResolver> {
 
 async fn addresses_of(resolver: &TokioResolver, name: &Domain) -> Vec<IpAddr> {
     match timeout(CONNECT, resolver.lookup_ip(format!("{name}."))).await {
-        Ok(Ok(found)) => found.iter().collect(),
+        Ok(Ok(found)) => found.iter().take(MOST_ADDRESSES).collect(),
         Ok(Err(_)) | Err(_) => Vec::new(),
     }
 }
@@ -266,9 +268,12 @@ fn reply(status: StatusCode, body: &[u8], latency: Duration, place: SocketAddr) 
     }
 }
 
+fn shorten(text: &str) -> String {
+    text.chars().take(MOST_WORDS).collect()
+}
+
 /// Others' words, no longer than a person reads.
 fn brief(mut problem: Problem) -> Problem {
-    let shorten = |text: &str| text.chars().take(MOST_WORDS).collect::<String>();
     problem.title = shorten(&problem.title).into();
     problem.detail = shorten(&problem.detail);
     problem

@@ -288,7 +288,7 @@ impl Core {
         }
         let taken = self.without(waiting, None)?;
         self.install(taken.ca);
-        self.desired.send_replace(taken.desired);
+        self.want(taken.desired);
         if let Some(waiting) = self.confirmation().as_mut() {
             waiting.out_of_force = true;
         }
@@ -390,7 +390,7 @@ impl Core {
         self.install(ca);
         *self.confirmation() = None;
         let revision = desired.revision;
-        self.desired.send_replace(desired);
+        self.want(desired);
         revision
     }
 }

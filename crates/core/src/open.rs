@@ -126,7 +126,7 @@ impl Core {
             .read_anew(&self.store, desired.config.is_none(), code)?;
         self.links_kept().read_anew(&self.store)?;
         *self.confirmation() = confirmation;
-        self.desired.send_replace(desired);
+        self.want(desired);
         self.show_setup_code()
     }
 }

@@ -83,7 +83,7 @@ impl Core {
             interface: Some(interface_key),
             ..Keys::default()
         };
-        self.desired.send_replace(Desired {
+        self.want(Desired {
             revision,
             config: Some(Arc::new(config)),
             keys: Arc::new(keys),

@@ -299,7 +299,7 @@ impl Core {
         if confirmation.is_some() {
             *self.confirmation() = confirmation;
         }
-        self.desired.send_replace(Desired {
+        self.want(Desired {
             revision,
             config: Some(Arc::new(edit.config.clone())),
             keys: Arc::new(keys),

@@ -12,6 +12,7 @@ use cell_model::name::{Domain, ServiceId};
 use cell_model::spec::{FirewallLink, FirewallSync, ForwardSpec, PortSpec, WireGuardPeerSpec};
 use ipnet::IpNet;
 
+use crate::lint::links::can_be_called;
 use crate::resolve::Pairing;
 use crate::services::Services;
 
@@ -79,7 +80,10 @@ pub(crate) fn peers<'a>(
         let peer = WireGuardPeerSpec {
             preshared_key: None,
             allowed_ips: networks.chain([link_network(claims)]).collect(),
-            endpoint: place.or_else(|| claims.endpoints.iter().find_map(address)),
+            endpoint: place.or_else(|| {
+                let mut places = claims.endpoints.iter().filter_map(address);
+                places.find(|place| can_be_called(place.ip(), config))
+            }),
             keepalive: Some(KEEPALIVE),
         };
         (claims.wireguard_key, peer)

@@ -41,6 +41,10 @@ pub fn check(
     facts: &NetworkFacts,
     vpn_interface: &InterfaceName,
 ) -> Result<(), Problem> {
+    if config.cell.name.is_a_page() {
+        let why = "is kept for a page that every box has: no other cell could be linked";
+        return Err(Problem::field("cell.name", why));
+    }
     let subnet = config.vpn.subnet;
     for (network, name) in occupied(config, facts, vpn_interface) {
         if overlap(network, subnet) {

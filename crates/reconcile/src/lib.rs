@@ -44,6 +44,7 @@ use cell_plan::resolve::{Keys, Pairing};
 use cell_vault::Vault;
 use cell_wireguard::WireGuard;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 pub use handing::{Handing, HandingError};
 pub use listener::{AdminListener, ListenerError};
@@ -211,6 +212,7 @@ async fn run(
 ) {
     let mut network_events = worker.watch_network();
     let mut pause = RETRY.0;
+    let mut looked = Instant::now();
     while !*stopping.borrow() {
         let wanted = desired.borrow_and_update().clone();
         let wait = if worker.round(&wanted).await {
@@ -230,7 +232,14 @@ async fn run(
                     if changed.is_err() {
                         return;
                     }
-                    pause = RETRY.0;
+                    if is_another(&wanted, &desired.borrow()) {
+                        pause = RETRY.0;
+                    }
+                    // Where other cells are called may change so often that it is never idle.
+                    if looked.elapsed() >= IDLE {
+                        worker.look_again();
+                        looked = Instant::now();
+                    }
                     break;
                 }
                 Some(nudge) = nudges.recv() => {
@@ -257,12 +266,18 @@ async fn run(
                 }
                 () = &mut waited => {
                     worker.look_again();
+                    looked = Instant::now();
                     break;
                 }
                 _ = stopping.changed() => return,
             }
         }
     }
+}
+
+/// Whether something else is asked for, and not merely found out.
+fn is_another(wanted: &Desired, now: &Desired) -> bool {
+    wanted.revision != now.revision || wanted.config != now.config
 }
 
 /// The next event; never, once there are none any more.

@@ -64,7 +64,7 @@ pub(crate) fn render(frame: &Frame, link: &LinkView, draft: &Draft, history: &Au
             section {
                 h2 { "History" }
                 (records_table(frame, history))
-                p { a href=(format!("/audit?object={}", link.name)) { "All of it, in the audit" } }
+                p { a href=(format!("/audit?action=cell&object={}", link.name)) { "All of it, in the audit" } }
             }
         }
         @if may {

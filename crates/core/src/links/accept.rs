@@ -11,7 +11,6 @@ use cell_model::problem::Problem;
 use cell_plan::lint::links::is_public;
 
 use super::import::{public_domain, read};
-use super::pair::used_up;
 use super::{KeptImport, KeptInvite, refusal, view};
 use crate::set_up::internal;
 use crate::{Core, submit};
@@ -50,12 +49,16 @@ impl Core {
         let acceptance: Acceptance = read(text)?;
         let id = acceptance.invite().map_err(|error| refusal(&error))?;
         let _writer = self.writer_for(identity, caller).await?;
-        let mut invite = self.good_invite(id)?;
+        let mut invite = self.good_invite(id).map_err(|_| no_invite())?;
         let offer = self.offer_of(&invite, &self.identity()?)?;
         let claims = acceptance.open(&offer).map_err(|error| refusal(&error))?;
         let joiner = claims.identity.clone();
         if invite.is_of_another(&joiner) {
-            return Err(used_up());
+            return Err(Problem::conflict(
+                "invite_used",
+                "Another cell has the invite",
+                "An invite is good for one cell. Make a new one; if nobody else was to have it, see who it is in \"Other cells\".",
+            ));
         }
         if !self.is_linked(&joiner)? {
             if is_public(&claims.domain) && !invite.allow_public_domain {
@@ -64,6 +67,7 @@ impl Core {
             }
             self.check_link(&claims)?;
             let event = submit::event("cell.invite.accept", identity, caller);
+            let event = event.on(claims.name.to_string());
             invite.accepted = Some(claims);
             self.keep_invite(invite, event).await?;
             self.link_work.woken.notify_one();
@@ -72,10 +76,20 @@ impl Core {
     }
 }
 
+fn no_invite() -> Problem {
+    Problem::new(
+        404,
+        "no_invite",
+        "There is no such invite here",
+        "An acceptance is for the cell that has made the invite: hand it to its owner. If that is you, the invite was used or \
+         taken back, or is over: make a new one.",
+    )
+}
+
 /// A cell that has accepted an invite, and has not spoken yet.
 pub(super) fn expected(claims: &Claims, invite: &KeptInvite) -> LinkView {
     let detail = format!(
-        "The cell {} is called. It is linked as soon as both speak with each other, until the invite is over.",
+        "This box calls that of the cell {} now. Both go on as soon as they reach each other, until the invite is over.",
         claims.name
     );
     LinkView {

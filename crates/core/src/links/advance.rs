@@ -165,14 +165,22 @@ impl Core {
         import: &mut KeptImport,
         message: Message,
     ) -> Result<Option<Answer>, Problem> {
-        if import.inside
-            && let Called::Answered(answer, _) = self.call_inside(import, message.clone()).await?
-        {
-            return Ok(Some(answer));
+        let mut called = Called::Unreached(String::new());
+        if import.inside {
+            called = self.call_inside(import, message.clone()).await?;
+            if let Called::Answered(answer, _) = called {
+                return Ok(Some(answer));
+            }
         }
-        match self.call_outside(import, message).await? {
+        // It may have been heard all the same, and counts once: how it stands then is asked.
+        let is_once = import.inside && matches!(message, Message::Reveal { .. });
+        if !is_once {
+            called = self.call_outside(import, message).await?;
+        }
+        match called {
             Called::Answered(answer, place) => {
                 self.note_place(&import.claims, place);
+                import.inside = false;
                 Ok(Some(answer))
             }
             Called::Unreached(why) => {
@@ -229,8 +237,11 @@ impl Core {
         let Some(known) = self.links_kept().imports.get(&other).cloned() else {
             return Err(given_up());
         };
-        let told =
-            |import: &KeptImport| (import.code.clone(), import.detail.clone(), import.inside);
+        // Of why it is not reached, the last reason is kept in memory alone.
+        let told = |import: &KeptImport| {
+            let is_reached = import.detail.is_none();
+            (import.code.clone(), is_reached, import.inside)
+        };
         if told(&known) != told(&import) {
             let mut batch = Batch::new((self.clock)(), None, "Went on with a link");
             put(&mut batch, &import)?;

@@ -12,6 +12,7 @@ use cell_model::problem::Problem;
 use cell_model::signer::SignerKey;
 use cell_plan::lint::links::is_public;
 use cell_store::Batch;
+use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
 
 use super::{IMPORTS, KeptImport, refusal, signing_key, sync};
@@ -20,6 +21,8 @@ use crate::{Core, edit, submit};
 
 /// The most at a time.
 const MAX: usize = 16;
+/// So long, at most, a cell is tried that has invited, whatever it says of its invite's end.
+const LONGEST: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 impl Core {
     pub(crate) async fn link_cell(
@@ -78,7 +81,7 @@ impl Core {
             id: offer.id,
             created_by: identity.username.clone(),
             created_at: now,
-            expires_at: offer.expires_at,
+            expires_at: offer.expires_at.min(now + LONGEST),
             claims: offer.claims.clone(),
             allow_public_domain: form.allow_public_domain,
             code: None,
@@ -109,10 +112,10 @@ impl Core {
     ) -> Result<Outcome, Problem> {
         let _writer = self.writer_for(identity, caller).await?;
         let event = submit::event("cell.link.drop", identity, caller);
-        let (invite, import) = {
+        let (invites, import) = {
             let kept = self.links_kept();
-            let mut invites = kept.invites.values();
-            let invite = invites.find(|invite| {
+            let invites = kept.invites.values();
+            let invites = invites.filter(|invite| {
                 let waiting = invite.waiting().map(|used| &used.claims);
                 let mut of = waiting.into_iter().chain(invite.expected());
                 of.any(|claims| claims.name == *name)
@@ -120,17 +123,18 @@ impl Core {
             let mut imports = kept.imports.values().filter(|import| !import.linked);
             let import = imports.find(|import| import.claims.name == *name);
             let import = import.map(|import| import.claims.identity.clone());
-            (invite.map(|invite| invite.id), import)
+            let invites: Vec<_> = invites.map(|invite| invite.id).collect();
+            (invites, import)
         };
-        if invite.is_none() && import.is_none() {
+        if invites.is_empty() && import.is_none() {
             return Err(edit::link::unknown(name));
         }
-        if let Some(id) = invite {
+        let event = event.on(name.to_string());
+        for id in invites {
             self.end_invite(id, event.clone()).await?;
         }
         if let Some(other) = import {
-            self.forget_import(&other, event.on(name.to_string()))
-                .await?;
+            self.forget_import(&other, event).await?;
         }
         Ok(Outcome::Done)
     }
@@ -144,6 +148,10 @@ impl Core {
         let mut batch = Batch::new((self.clock)(), None, "Gave up a link with another cell");
         remove(&mut batch, other);
         let import = self.links_kept().imports.get(other).cloned();
+        let event = match &import {
+            Some(import) => event.on(import.claims.name.to_string()),
+            None => event,
+        };
         // From the last message on, the other cell may have this one as a link.
         let linked_there = import.filter(KeptImport::may_be_linked_there);
         let sync = linked_there.map(|import| self.sync_of_former(&import.claims));
@@ -160,7 +168,12 @@ impl Core {
 /// What another owner has handed over.
 pub(super) fn read<T: DeserializeOwned>(text: &InviteText) -> Result<T, Problem> {
     let text = serde_json::to_value(text).and_then(serde_json::from_value);
-    text.map_err(|_| Problem::field("invite", "must be as the other cell has made it"))
+    text.map_err(|_| {
+        Problem::field(
+            "invite",
+            "must be an invite or an acceptance, as the other cell has made it",
+        )
+    })
 }
 
 /// A domain of the internet's needs the owner's word: from then on, the other cell answers for it.

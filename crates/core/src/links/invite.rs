@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cell_audit::AuditEvent;
 use cell_cells::{Credentials, Invite, Offer};
 use cell_control::action::Outcome;
 use cell_control::caller::Caller;
@@ -138,11 +139,7 @@ impl Core {
     }
 
     /// An invite counts no more, at once and whatever the disk says. With the writer's lock held.
-    pub(super) async fn end_invite(
-        &self,
-        id: Uuid,
-        event: cell_audit::AuditEvent,
-    ) -> Result<(), Problem> {
+    pub(super) async fn end_invite(&self, id: Uuid, event: AuditEvent) -> Result<(), Problem> {
         {
             let mut kept = self.links_kept();
             kept.invites.remove(&id);
@@ -151,7 +148,7 @@ impl Core {
         let mut batch = Batch::new((self.clock)(), None, "An invite for another cell ended");
         batch.urgent();
         remove(&mut batch, id);
-        let ended = self.commit(batch, event.on(id.to_string())).await;
+        let ended = self.commit(batch, about(event, id)).await;
         self.link_work.woken.notify_one();
         ended.map(drop)
     }
@@ -240,6 +237,14 @@ pub(super) fn put(batch: &mut Batch, invite: &KeptInvite) -> Result<(), Problem>
         tracing::error!(error = %chain(&error), "an invite cannot be written");
         Problem::internal()
     })
+}
+
+/// What is recorded of an invite: with the cell that it is about where that is known, otherwise under its id.
+pub(super) fn about(event: AuditEvent, id: Uuid) -> AuditEvent {
+    match event.object {
+        Some(_) => event.detail(format!("invite {id}")),
+        None => event.on(id.to_string()),
+    }
 }
 
 fn remove(batch: &mut Batch, id: Uuid) {

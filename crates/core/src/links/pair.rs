@@ -14,7 +14,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::import::public_domain;
-use super::invite::put;
+use super::invite::{about, put};
 use super::{KeptInvite, Used, nonce, refusal};
 use crate::set_up::internal;
 use crate::sign_in::{nobody, source, too_often};
@@ -185,9 +185,9 @@ impl Core {
         invite: KeptInvite,
         event: AuditEvent,
     ) -> Result<(), Problem> {
-        let mut batch = Batch::new((self.clock)(), None, "An invite was used");
+        let mut batch = Batch::new((self.clock)(), None, "An invite was used, or tried");
         put(&mut batch, &invite)?;
-        self.commit(batch, event.on(invite.id.to_string())).await?;
+        self.commit(batch, about(event, invite.id)).await?;
         self.links_kept().invites.insert(invite.id, invite);
         Ok(())
     }
@@ -242,6 +242,7 @@ impl Core {
             invite.wrong_codes += 1;
             let left = MOST_WRONG_CODES - invite.wrong_codes.min(MOST_WRONG_CODES);
             let event = submit::event("cell.link.confirm", identity, caller);
+            let event = event.on(name.to_string());
             match left {
                 0 => self.end_invite(invite.id, event).await?,
                 _ => self.keep_invite(invite, event).await?,
@@ -288,7 +289,7 @@ fn no_invite() -> Problem {
     )
 }
 
-pub(super) fn used_up() -> Problem {
+fn used_up() -> Problem {
     Problem::conflict(
         "invite_used",
         "Another cell has used the invite",

@@ -154,7 +154,7 @@ impl Core {
         if source(caller) != other.link_address() || !self.is_spoken_with(&other) {
             return Err(no_link());
         }
-        let obstacle = self.hears(&other, said).await?;
+        let obstacle = self.hears(&other, said, None).await?;
         self.note_heard(&other);
         let said = self.settle_said(&other, &key).await?;
         let statement = Statement::seal(said, other, &key).map_err(|error| internal(&error))?;
@@ -183,11 +183,7 @@ impl Core {
         }
         self.note_taken(other, said, synced.obstacle.clone())
             .await?;
-        // Of what was answered to an older word, that the link is over may be about one before this.
-        match self.sync_with(other)?.said.as_ref() == Some(said) {
-            true => self.hears(other, theirs).await.map(drop),
-            false => Ok(()),
-        }
+        self.hears(other, theirs, Some(said)).await.map(drop)
     }
 
     /// How this cell stands to the other by now, with a counter that is a new one if that is new.
@@ -258,10 +254,19 @@ impl Core {
         self.keep_sync(sync).await
     }
 
-    /// Does as another cell says, but for what would clash: why, if so.
-    async fn hears(&self, other: &SignerKey, said: Said) -> Result<Option<String>, Problem> {
+    /// Does as another cell says, perhaps in answer to this one, but for what would clash: why, if so.
+    async fn hears(
+        &self,
+        other: &SignerKey,
+        said: Said,
+        in_answer_to: Option<&Said>,
+    ) -> Result<Option<String>, Problem> {
         let _writer = self.writer.lock().await;
         let mut sync = self.sync_with(other)?;
+        // What was answered to an older word may be that a link before this one is over.
+        if in_answer_to.is_some() && in_answer_to != sync.said.as_ref() {
+            return Ok(None);
+        }
         if let Some(known) = &sync.heard {
             let is_same = said == *known;
             if said.counter < known.counter || (said.counter == known.counter && !is_same) {
@@ -339,7 +344,7 @@ impl Core {
     pub(super) async fn heal_again(&self, other: &SignerKey) -> Result<(), Problem> {
         let sync = self.sync_with(other)?;
         match sync.theirs().and(sync.heard.clone()) {
-            Some(said) => self.hears(other, said).await.map(drop),
+            Some(said) => self.hears(other, said, None).await.map(drop),
             None => Ok(()),
         }
     }

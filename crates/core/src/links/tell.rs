@@ -11,6 +11,7 @@ use cell_model::config::Claims;
 use cell_model::endpoint::{Endpoint, Host};
 use cell_model::problem::Problem;
 use cell_model::signer::SignerKey;
+use cell_signed::SigningKey;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -26,6 +27,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5 * 60);
 const LONGEST: Duration = Duration::from_secs(60);
 /// So many are called at a time.
 const AT_ONCE: usize = 8;
+/// So many of them are cells that were not reached the last time.
+const AT_ONCE_IN_VAIN: usize = 2;
 
 /// How another cell was reached since the start.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +40,7 @@ pub(super) struct Contact {
     latency: Option<Duration>,
     /// How often it was not reached since then, and when it is tried again.
     failures: u32,
+    is_called: bool,
     pub(super) again: Option<Instant>,
     why: Option<String>,
     /// The revision at which it was last tried to do as it says.
@@ -91,11 +95,13 @@ impl Core {
         tokio::spawn(async move {
             while let Some(core) = core.upgrade() {
                 // Before setup, and where the box serves nothing yet, there is nobody to tell.
-                if core.system.get().is_some()
-                    && core.config().is_ok()
-                    && let Err(problem) = core.tell_all().await
-                {
-                    tracing::warn!(%problem, "other cells could not be told what has changed");
+                if core.system.get().is_some() && core.config().is_ok() {
+                    match core.tell_all().await {
+                        Ok(mut calls) => calls.detach_all(),
+                        Err(problem) => {
+                            tracing::warn!(%problem, "other cells could not be told what has changed");
+                        }
+                    }
                 }
                 drop(core);
                 if let Ok(Err(_)) = tokio::time::timeout(LOOK, desired.changed()).await {
@@ -106,38 +112,49 @@ impl Core {
     }
 
     /// Tells those who have something to learn, or were not spoken with for some time, unless they are not reached just now.
-    pub(crate) async fn tell_all(self: &Arc<Self>) -> Result<(), Problem> {
+    /// The calls go on by themselves: one to a cell that is away takes seconds.
+    pub(crate) async fn tell_all(self: &Arc<Self>) -> Result<JoinSet<()>, Problem> {
+        let mut calls = JoinSet::new();
         self.settle_syncs().await?;
         let listeners = self.listeners();
         if listeners.is_empty() {
-            return Ok(());
+            return Ok(calls);
         }
-        let mut due = Vec::new();
+        let key = self.identity()?;
         for other in listeners {
             self.heal_if_changed(&other).await?;
-            if self.is_due(&other).await? {
-                due.push(other);
+            if self.is_due(&other, &key).await? && self.begins_to_call(&other) {
+                let core = Arc::clone(self);
+                calls.spawn(async move {
+                    if let Err(problem) = core.tell(&other).await {
+                        tracing::info!(%problem, "a cell could not be told what has changed");
+                        core.note_contact(&other, |contact| contact.fails(problem.to_string()));
+                    }
+                    core.note_contact(&other, |contact| contact.is_called = false);
+                });
             }
         }
-        let mut calls = JoinSet::new();
-        for other in due {
-            if calls.len() >= AT_ONCE {
-                calls.join_next().await;
-            }
-            let core = Arc::clone(self);
-            calls.spawn(async move {
-                if let Err(problem) = core.tell(&other).await {
-                    tracing::info!(%problem, "a cell could not be told what has changed");
-                    core.note_contact(&other, |contact| contact.fails(problem.to_string()));
-                }
-            });
-        }
-        while calls.join_next().await.is_some() {}
-        Ok(())
+        Ok(calls)
     }
 
-    async fn is_due(&self, other: &SignerKey) -> Result<bool, Problem> {
-        self.settle_said(other, &self.identity()?).await?;
+    /// Whether there is room to call a cell: those that were not reached leave some to those that were.
+    fn begins_to_call(&self, other: &SignerKey) -> bool {
+        let mut kept = self.links_kept();
+        let called = kept.contacts.values().filter(|contact| contact.is_called);
+        let (called, in_vain) = called.fold((0, 0), |(all, in_vain), contact| {
+            (all + 1, in_vain + usize::from(contact.failures > 0))
+        });
+        let contact = kept.contacts.entry(other.clone()).or_default();
+        let is_in_vain = contact.failures > 0;
+        let begins = !contact.is_called
+            && called < AT_ONCE
+            && !(is_in_vain && in_vain >= AT_ONCE_IN_VAIN);
+        contact.is_called |= begins;
+        begins
+    }
+
+    async fn is_due(&self, other: &SignerKey, key: &SigningKey) -> Result<bool, Problem> {
+        self.settle_said(other, key).await?;
         let kept = self.links_kept();
         let told = kept.syncs.get(other).is_some_and(|sync| sync.is_told());
         let contact = kept.contacts.get(other);

@@ -495,3 +495,48 @@ async fn clock_that_is_a_day_off_links_all_the_same_or_is_named() {
     assert_eq!(links(&home).await, is("cabin", LinkState::Linked));
     assert_eq!(links(&cabin).await, is("home", LinkState::Linked));
 }
+
+#[tokio::test]
+async fn last_message_that_was_heard_and_not_answered_inside_is_not_said_again_outside() {
+    let (home, cabin) = (cell("home", 1).await, cell("cabin", 2).await);
+    let made = invite(&cabin, true).await;
+    let link = import(&home, &made.invite).await.unwrap();
+    import(&cabin, &link.acceptance.unwrap()).await.unwrap();
+    // By now, there is a way outside, too; and inside, an answer is lost.
+    let to = Arc::clone(&cabin.core);
+    let identity = home.core.link_identity().unwrap();
+    home.calls.answer(move |command| {
+        let (to, identity) = (Arc::clone(&to), identity.clone());
+        async move {
+            let mut caller = stranger();
+            caller.address = command.source.or(caller.address);
+            let message = serde_json::to_value(&command.message).unwrap();
+            let said = to.act(&caller, Action::Pair { message }).await;
+            let is_lost =
+                command.source.is_some() && matches!(command.message, Message::Reveal { .. });
+            assert!(to.has_peer(&identity));
+            match said {
+                _ if is_lost => Reply::Unreached("it hung up".to_owned()),
+                Ok(Outcome::Paired(answer)) => heard(answer),
+                Ok(other) => panic!("{other:?}"),
+                Err(problem) => Reply::Refused(problem),
+            }
+        }
+    });
+    home.core.advance_all().await;
+    home.core.advance_all().await;
+    assert_eq!(links(&home).await, is("cabin", LinkState::Linked));
+    assert_eq!(links(&cabin).await, is("home", LinkState::Linked));
+}
+
+#[tokio::test]
+async fn cell_is_not_called_as_a_page_is() {
+    let home = cell("home", 1).await;
+    let named = serde_json::json!({ "cell": { "name": "invites", "timezone": "UTC" } });
+    let refused = home.settings(named).await.unwrap_err();
+    assert_eq!(refused.status, 400, "{refused}");
+    assert!(
+        refused.detail.contains("page") || format!("{refused:?}").contains("page"),
+        "{refused:?}"
+    );
+}

@@ -84,9 +84,6 @@ impl Claims {
         if !is_ula || *subnet6 != subnet6.trunc() {
             return Err(ClaimsError::Subnet6);
         }
-        if self.name.is_a_page() {
-            return Err(ClaimsError::Name);
-        }
         match self.endpoints.len() <= Self::MAX_ENDPOINTS {
             true => Ok(()),
             false => Err(ClaimsError::Endpoints),
@@ -131,10 +128,5 @@ mod tests {
         let mut claims = claims();
         claims.endpoints = vec![claims.endpoints[0].clone(); Claims::MAX_ENDPOINTS + 1];
         assert_eq!(claims.check(), Err(ClaimsError::Endpoints));
-        for (name, is_good) in [("invites", false), ("take-back", false), ("Invites", true)] {
-            let mut claims = self::claims();
-            claims.name = name.parse().unwrap();
-            assert_eq!(claims.check().is_ok(), is_good, "{name}");
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! What another cell may claim: nothing that is ours, or another's.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use cell_model::config::{Claims, Config};
 use cell_model::facts::NetworkFacts;
 use cell_model::key::PublicKey;
@@ -8,6 +10,23 @@ use cell_model::problem::Problem;
 use ipnet::IpNet;
 
 use super::{occupied, overlap};
+
+/// Whether another cell's box can be at this address: it is outside of all tunnels, and of one other machine. It may be at
+/// home, as two boxes of one house are.
+pub fn can_be_called(address: IpAddr, config: &Config) -> bool {
+    let address = address.to_canonical();
+    let links = config.links.iter().map(|link| &link.claims);
+    let mut tunnelled = links
+        .clone()
+        .map(|claims| &claims.vpn)
+        .chain([&config.vpn])
+        .flat_map(|vpn| vpn.networks());
+    let mut boxes = links.map(|claims| IpAddr::V6(claims.identity.link_address()));
+    let is_tunnelled = tunnelled.any(|network| network.contains(&address));
+    let is_many = address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST);
+    let is_here = address.is_loopback() || address.is_unspecified();
+    !(is_tunnelled || is_many || is_here || boxes.any(|of| of == address))
+}
 
 /// Refuses what a cell claims that would be linked, or is and claims something else from now on.
 ///
@@ -22,6 +41,10 @@ pub fn check_claims(
 ) -> Result<(), Problem> {
     check_own(config, claims)?;
     let name = &claims.name;
+    if name.is_a_page() {
+        let detail = format!("{name} is the name of a page. Give that cell another name.");
+        return Err(conflict("link_name_page", detail));
+    }
     if own_key == Some(claims.wireguard_key) {
         return Err(key_taken(name, "this cell itself"));
     }
@@ -230,6 +253,33 @@ mod tests {
             created_at: Default::default(),
         })];
         sample
+    }
+
+    #[test]
+    fn other_boxes_are_called_outside_of_tunnels_alone() {
+        let mut sample = Sample::two_armed();
+        sample.add_link("cabin", 40);
+        let config = sample.config.unwrap();
+        let link = config.links[0].claims.identity.link_address();
+        for (address, may) in [
+            ("203.0.113.7", true),
+            ("2001:db8::7", true),
+            ("192.168.77.9", true),
+            ("127.0.0.1", false),
+            ("::ffff:127.0.0.1", false),
+            ("::1", false),
+            ("0.0.0.0", false),
+            ("255.255.255.255", false),
+            ("224.0.0.1", false),
+            ("10.31.7.9", false),
+            ("10.40.0.9", false),
+            ("::ffff:10.40.0.9", false),
+            ("fd00:40::9", false),
+            (&*link.to_string(), false),
+        ] {
+            let can = can_be_called(address.parse().unwrap(), &config);
+            assert_eq!(can, may, "{address}");
+        }
     }
 
     #[test]
