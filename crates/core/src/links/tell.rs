@@ -55,6 +55,11 @@ impl Contact {
         !(rests || is_told && spoken)
     }
 
+    #[cfg(test)]
+    pub(super) fn forget(&mut self) {
+        (self.failures, self.again, self.spoken) = (0, None, None);
+    }
+
     fn succeeds(&mut self, at: Timestamp) {
         self.last = Some(at);
         self.spoken = Some(Instant::now());
@@ -146,9 +151,8 @@ impl Core {
         });
         let contact = kept.contacts.entry(other.clone()).or_default();
         let is_in_vain = contact.failures > 0;
-        let begins = !contact.is_called
-            && called < AT_ONCE
-            && !(is_in_vain && in_vain >= AT_ONCE_IN_VAIN);
+        let begins =
+            !contact.is_called && called < AT_ONCE && !(is_in_vain && in_vain >= AT_ONCE_IN_VAIN);
         contact.is_called |= begins;
         begins
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use cell_model::signer::SignerKey;
 use cell_signed::SigningKey;
 
+use super::tell::Contact;
 use crate::Core;
 
 impl Core {
@@ -12,7 +13,7 @@ impl Core {
     pub(crate) fn try_all_again(&self) {
         let mut kept = self.links_kept();
         let contacts = kept.contacts.values_mut();
-        contacts.for_each(|contact| (contact.again, contact.spoken) = (None, None));
+        contacts.for_each(Contact::forget);
     }
 
     /// Where the box of each linked cell is called, unless it is where that says.
