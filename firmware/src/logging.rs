@@ -58,7 +58,11 @@ impl RoleLog {
 fn directives(level: LogLevel) -> EnvFilter {
     let libraries = level.min(LogLevel::Info).as_str();
     let ours = level.as_str();
-    EnvFilter::new(format!("{libraries},cell={ours},{}", cell_dns::LOG_FILTER))
+    EnvFilter::new(format!(
+        "{libraries},cell={ours},{},{}",
+        cell_dns::LOG_FILTER,
+        cell_wireguard::LOG_FILTER
+    ))
 }
 
 /// Writes a line as it is: it was a log line of a child.
@@ -84,10 +88,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn libraries_say_no_more_than_usual_and_hickory_nothing() {
+    fn libraries_say_no_more_than_usual_and_hickory_and_timers_of_the_vpn_nothing() {
         for (level, expected) in [
-            (LogLevel::Debug, [true, false, false]),
-            (LogLevel::Error, [false, false, false]),
+            (LogLevel::Debug, [true, false, false, false]),
+            (LogLevel::Error, [false, false, false, false]),
         ] {
             let lines = Lines::default();
             let layer = tracing_subscriber::fmt::layer().with_writer(lines.clone());
@@ -98,9 +102,10 @@ mod tests {
                 tracing::debug!(target: "cell_gate::gate", "ours");
                 tracing::debug!(target: "rustls::server", "theirs");
                 tracing::info!(target: "hickory_server::server", "names");
+                tracing::error!(target: "boringtun::noise::timers", "late");
             });
             let text = lines.text();
-            let seen = ["ours", "theirs", "names"].map(|word| text.contains(word));
+            let seen = ["ours", "theirs", "names", "late"].map(|word| text.contains(word));
             assert_eq!(seen, expected, "{level:?}: {text}");
         }
     }

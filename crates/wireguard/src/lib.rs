@@ -25,6 +25,10 @@ pub use error::WireGuardError;
 pub use kernel::probe;
 pub use verify::Mismatch;
 
+/// Directives a log filter must hold in any process that runs the userspace data plane: boringtun writes a line without a
+/// name for every handshake that is not answered, every five seconds for each cell that is away.
+pub const LOG_FILTER: &str = "boringtun::noise::timers=off";
+
 /// One VPN interface.
 #[async_trait]
 pub trait WireGuard: Send + Sync {
