@@ -56,6 +56,11 @@ impl Contact {
     }
 
     #[cfg(test)]
+    pub(super) fn is_called(&self) -> bool {
+        self.is_called
+    }
+
+    #[cfg(test)]
     pub(super) fn forget(&mut self) {
         (self.failures, self.again, self.spoken) = (0, None, None);
     }

@@ -1,6 +1,8 @@
 //! What tests of links look at and set.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use cell_model::signer::SignerKey;
 use cell_signed::SigningKey;
@@ -14,6 +16,15 @@ impl Core {
         let mut kept = self.links_kept();
         let contacts = kept.contacts.values_mut();
         contacts.for_each(Contact::forget);
+    }
+
+    /// Tells all there is to tell, and waits for what is being told already.
+    pub(crate) async fn tell_all_now(self: &Arc<Self>) {
+        self.tell_all().await.unwrap().join_all().await;
+        let is_calling = || self.links_kept().contacts.values().any(Contact::is_called);
+        while is_calling() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Where the box of each linked cell is called, unless it is where that says.

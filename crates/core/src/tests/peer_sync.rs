@@ -136,7 +136,7 @@ async fn settle(homes: &[&Home]) {
         for home in homes {
             home.core.try_all_again();
             home.core.advance_all().await;
-            home.core.tell_all().await.unwrap().join_all().await;
+            home.core.tell_all_now().await;
         }
     }
 }
