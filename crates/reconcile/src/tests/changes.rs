@@ -1,9 +1,11 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cell_firewall::FirewallStatus;
 use cell_model::config::AddressingConfig;
 use cell_model::facts::{DhcpFacts, LeaseFacts};
+use cell_model::key::PublicKey;
 use cell_model::name::InterfaceName;
 use cell_model::status::{Part, State};
 use cell_network::Network;
@@ -154,6 +156,21 @@ async fn what_somebody_else_undoes_is_done_again() {
     });
     calm().await;
     assert_eq!(world.done(), ["wireguard"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_undoes_is_done_again_though_other_cells_are_looked_for_all_the_time() {
+    let running = Running::with(config([2])).await;
+    running.world.firewall.disturb(FirewallStatus::Absent);
+    for second in 0..4 {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let place = SocketAddr::from(([203, 0, 113, second], 51_820));
+        let places = Arc::new([(PublicKey::from_bytes([9; 32]), place)].into());
+        running
+            .desired
+            .send_modify(|desired| desired.places = places);
+    }
+    assert_eq!(running.world.done(), ["firewall closed", "firewall open"]);
 }
 
 #[tokio::test(start_paused = true)]
