@@ -140,13 +140,14 @@ impl Core {
         if sought.is_empty() && desired.places.is_empty() {
             return Ok(());
         }
-        let due = self.due(&sought, &self.seen().await);
+        let mut seen = self.seen().await;
+        let mut due = self.due(&sought, &seen);
         if !due.is_empty() {
             self.look_up_places(config, &due).await?;
+            // Whoever was heard meanwhile stays where that was.
+            seen = self.seen().await;
+            due = self.due(&due, &seen);
         }
-        // Whoever was heard meanwhile stays where that was.
-        let seen = self.seen().await;
-        let due = self.due(&due, &seen);
         let turned = self.turn_all(&due, &seen, &desired.places);
         let heard = self.heard_at(&sought, &seen, &desired.places);
         let keys: BTreeSet<_> = sought.iter().map(|claims| claims.wireguard_key).collect();

@@ -124,16 +124,28 @@ impl Core {
     /// Tells those who have something to learn, or were not spoken with for some time, unless they are not reached just now.
     /// The calls go on by themselves: one to a cell that is away takes seconds.
     pub(crate) async fn tell_all(self: &Arc<Self>) -> Result<JoinSet<()>, Problem> {
-        let mut calls = JoinSet::new();
         self.settle_syncs().await?;
-        let listeners = self.listeners();
+        let mut listeners = self.listeners();
         if listeners.is_empty() {
-            return Ok(calls);
+            return Ok(JoinSet::new());
+        }
+        {
+            // Whoever waits longest comes first.
+            let kept = self.links_kept();
+            listeners
+                .sort_by_key(|other| kept.contacts.get(other).and_then(|contact| contact.again));
         }
         let key = self.identity()?;
+        let mut due = Vec::new();
         for other in listeners {
             self.heal_if_changed(&other).await?;
-            if self.is_due(&other, &key).await? && self.begins_to_call(&other) {
+            if self.is_due(&other, &key).await? {
+                due.push(other);
+            }
+        }
+        let mut calls = JoinSet::new();
+        for other in due {
+            if self.begins_to_call(&other) {
                 let core = Arc::clone(self);
                 calls.spawn(async move {
                     if let Err(problem) = core.tell(&other).await {
