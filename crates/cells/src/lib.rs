@@ -19,8 +19,9 @@
 //!
 //! From then on, each tells the other how it stands, inside the tunnel: a [`Statement`] is answered by one ([`Synced`]).
 //!
-//! Promises: what [`Invite::open`], [`Acceptance::open`], [`Inviting`], [`Joining`] and [`Statement::open`] hand out was signed by the cell that it is about, for
-//! this very invite or cell; a message that was altered, is another's, or belongs to another exchange is refused.
+//! Promises: what [`Invite::open`], [`Acceptance::open`], [`Inviting`], [`Joining`] and [`Statement::open`] hand out was
+//! signed by the cell that it is about, for this very invite or cell; a message that was altered, is another's, or belongs to
+//! another exchange is refused.
 //! [`call()`] says a message to another cell, and [`look_up()`] asks where cells are, in a process without power: what comes
 //! back is a stranger's.
 //! Must never: read a clock or a file, make chance, or decide what a cell may claim.
