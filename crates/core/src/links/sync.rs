@@ -340,12 +340,18 @@ impl Core {
         self.check_link(claims)
     }
 
-    /// Tries once more what was held, now that this cell is another: with what it would have answered.
+    /// Tries once more what was held, now that this cell is another.
     pub(super) async fn heal_again(&self, other: &SignerKey) -> Result<(), Problem> {
+        // Something newer may be heard at this moment.
+        let _writer = self.writer.lock().await;
         let sync = self.sync_with(other)?;
-        match sync.theirs().and(sync.heard.clone()) {
-            Some(said) => self.hears(other, said, None).await.map(drop),
-            None => Ok(()),
+        let config = self.config()?;
+        let held = sync.theirs().map(|terms| terms.claims.clone());
+        match (linked(&config, other), held) {
+            (Some(link), Some(claims)) if link.claims != claims => {
+                self.heal(sync, link, &claims, false).await.map(drop)
+            }
+            _ => Ok(()),
         }
     }
 
