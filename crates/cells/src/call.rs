@@ -7,13 +7,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cell_lookup::Resolver;
 use cell_model::endpoint::{Endpoint, Host};
 use cell_model::name::Domain;
 use cell_model::problem::Problem;
 use cell_model::signer::SignerKey;
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -36,8 +34,6 @@ pub const SYNC: &str = "/api/cells/peer-sync/sync";
 pub const LONGEST: Duration = Duration::from_secs(20);
 /// How long one address may take to be connected, and a name to be found.
 const CONNECT: Duration = Duration::from_secs(4);
-/// Addresses of a name that are tried.
-const MOST_ADDRESSES: usize = 8;
 /// Bytes of the longest answer.
 const MOST_BYTES: usize = 64 * 1024;
 /// Characters of what others say that are passed on.
@@ -121,13 +117,13 @@ pub async fn call(command: Command) -> Reply {
 
 /// Looks names up, all at the same time: ends within [`LONGEST`].
 pub async fn look_up(lookup: Lookup) -> Found {
-    let Some(resolver) = resolver(&lookup.name_servers) else {
+    let Some(resolver) = Resolver::new(&lookup.name_servers) else {
         return Found::new();
     };
     let mut asked = JoinSet::new();
     for name in lookup.names {
         let resolver = resolver.clone();
-        asked.spawn(async move { (addresses_of(&resolver, &name).await, name) });
+        asked.spawn(async move { (resolver.addresses_of(&name, CONNECT).await, name) });
     }
     let mut found = Found::new();
     while let Some(answered) = asked.join_next().await {
@@ -162,34 +158,13 @@ async fn addresses(host: &Host, port: u16, command: &Command) -> Vec<SocketAddr>
         Host::Address(address) => return vec![SocketAddr::new(*address, port)],
         Host::Name(name) => name,
     };
-    let Some(resolver) = resolver(&command.name_servers) else {
+    let Some(resolver) = Resolver::new(&command.name_servers) else {
         return Vec::new();
     };
-    let found = addresses_of(&resolver, name).await.into_iter();
+    let found = resolver.addresses_of(name, CONNECT).await.into_iter();
     found
         .map(|address| SocketAddr::new(address, port))
         .collect()
-}
-
-fn resolver(name_servers: &[SocketAddr]) -> Option<TokioResolver> {
-    let servers = name_servers.iter().map(|server| {
-        let mut connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
-        for connection in &mut connections {
-            connection.port = server.port();
-        }
-        NameServerConfig::new(server.ip(), true, connections.into())
-    });
-    let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
-    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        .build()
-        .ok()
-}
-
-async fn addresses_of(resolver: &TokioResolver, name: &Domain) -> Vec<IpAddr> {
-    match timeout(CONNECT, resolver.lookup_ip(format!("{name}."))).await {
-        Ok(Ok(found)) => found.iter().take(MOST_ADDRESSES).collect(),
-        Ok(Err(_)) | Err(_) => Vec::new(),
-    }
 }
 
 async fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {

@@ -1,14 +1,12 @@
 //! The way to the server: its address, a connection, TLS.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cell_lookup::Resolver;
 use cell_model::endpoint::Host;
 use cell_model::url::HttpsUrl;
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
@@ -23,8 +21,6 @@ use crate::{AuthoritiesError, Command, FetchError};
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a name may take.
 const LOOK_UP: Duration = Duration::from_secs(15);
-/// How many addresses of a name are tried.
-const MOST_ADDRESSES: usize = 6;
 
 /// Refuses certificates that could not vouch for a server.
 ///
@@ -102,27 +98,8 @@ async fn addresses(url: &HttpsUrl, command: &Command) -> Result<Vec<SocketAddr>,
         Host::Name(name) => name,
     };
     let unknown = || FetchError::Name(name.to_string());
-    let servers = command.name_servers.iter().map(|server| {
-        let mut connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
-        for connection in &mut connections {
-            connection.port = server.port();
-        }
-        NameServerConfig::new(server.ip(), true, connections.into())
-    });
-    let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
-    let resolver = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        .build()
-        .map_err(|_| unknown())?;
-    let fully_qualified = format!("{name}.");
-    let found = match timeout(LOOK_UP, resolver.lookup_ip(fully_qualified)).await {
-        Ok(Ok(found)) => found,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a name was not found");
-            return Err(unknown());
-        }
-        Err(_) => return Err(unknown()),
-    };
-    let found: Vec<IpAddr> = found.iter().take(MOST_ADDRESSES).collect();
+    let resolver = Resolver::new(&command.name_servers).ok_or_else(unknown)?;
+    let found = resolver.addresses_of(name, LOOK_UP).await;
     match found.is_empty() {
         true => Err(unknown()),
         false => Ok(found

@@ -16,6 +16,11 @@ use crate::name::Domain;
 )]
 pub struct EndpointError;
 
+/// The text is not a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a host name or address: proxy.example.org, 203.0.113.7 or 2001:db8::7")]
+pub struct HostError;
+
 /// The host part of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Host {
@@ -23,6 +28,53 @@ pub enum Host {
     Name(Domain),
     /// An address.
     Address(IpAddr),
+}
+
+impl FromStr for Host {
+    type Err = HostError;
+
+    fn from_str(text: &str) -> Result<Self, HostError> {
+        match text.parse() {
+            Ok(address) => Ok(Self::Address(address)),
+            Err(_) => text.parse().map(Self::Name).map_err(|_| HostError),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(f),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
+}
+
+impl Serialize for Host {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Host {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Host {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Host".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "minLength": 1, "maxLength": Domain::MAX,
+            "description": "A host name or address."
+        })
+    }
 }
 
 /// A host and perhaps a port; without one the box's WireGuard port is meant.
@@ -137,6 +189,16 @@ mod tests {
             let endpoint: Endpoint = text.parse().unwrap();
             assert_eq!(endpoint.with_port(51820), file);
             assert_eq!(endpoint.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn host_is_a_name_or_an_address_and_has_no_port() {
+        for text in ["proxy.example.org", "203.0.113.7", "2001:db8::7"] {
+            assert_eq!(text.parse::<Host>().unwrap().to_string(), text);
+        }
+        for bad in ["", "a:1", "[2001:db8::7]", "a b", "http://a"] {
+            assert_eq!(bad.parse::<Host>(), Err(HostError), "{bad:?}");
         }
     }
 

@@ -263,6 +263,22 @@ name!(
 );
 
 name!(
+    ConnectionName,
+    63,
+    "^[^\\p{Cc}]+$",
+    "What a way out to the internet is called: any characters but line ends and the like, without spaces around.",
+    |text| {
+        if text.chars().any(char::is_control) {
+            return Err(NameError::Alphabet("characters that are seen"));
+        }
+        match text.trim() {
+            "" => Err(NameError::Empty),
+            trimmed => Ok(trimmed.to_owned()),
+        }
+    }
+);
+
+name!(
     LocalPart,
     64,
     "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?$",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -195,6 +196,21 @@ pub struct WireGuardPeerStatus {
     pub received_bytes: u64,
     /// Bytes sent to it.
     pub sent_bytes: u64,
+}
+
+/// How a way out to the internet is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExitStatus {
+    /// `Ok`: it leads out.
+    pub state: State,
+    /// Since when.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+    /// What, in a sentence.
+    pub detail: String,
+    /// How long a name server out there takes to answer by this way, the connection included; `None` while it leads nowhere.
+    #[schemars(with = "Option<f64>")]
+    pub latency: Option<Duration>,
 }
 
 /// The name server as seen.

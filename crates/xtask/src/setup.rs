@@ -115,6 +115,18 @@ const TOOLS: &[Tool] = &[
         "answers for names of an internet in tests",
     ),
     tool(Need::Test, "swaks", "swaks", "sends mail as others do"),
+    tool(
+        Need::Test,
+        "microsocks",
+        "microsocks",
+        "the SOCKS5 proxy that devices leave by",
+    ),
+    tool(
+        Need::Test,
+        "tinyproxy",
+        "tinyproxy-bin",
+        "the HTTP proxy that devices leave by",
+    ),
     // What swaks needs for TLS. Its module lies where the machine's architecture and the version of Perl say.
     tool(
         Need::Test,

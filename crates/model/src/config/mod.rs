@@ -3,6 +3,7 @@
 //! Secrets, accounts and sessions are not here. Every part rejects unknown keys, so a misspelt
 //! setting is an error and not a silent default.
 
+mod connection;
 mod dns;
 mod group;
 mod link;
@@ -21,6 +22,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use connection::{
+    ConnectionConfig, ExitSlot, ProxyConfig, ProxyScheme, RelayPort, RelayPortError, WayConfig,
+};
 pub use dns::{DnsConfig, DnsRecordConfig, RecordData, UpstreamConfig};
 pub use group::GroupConfig;
 pub use link::{Claims, ClaimsError, LinkConfig};

@@ -3,6 +3,7 @@
 mod certificate;
 mod containers;
 mod dns;
+mod exits;
 mod firewall;
 mod mdns;
 mod network;
@@ -25,6 +26,7 @@ pub use containers::{
     PersonCommandSpec, ProbeSpec, RelaySpec, ServiceSpec, VolumeSpec,
 };
 pub use dns::{DnsSpec, ForwardSpec, OwnAddresses, ZoneSpec};
+pub use exits::{ExitRelaySpec, ExitsSpec, LoginSpec, ProxyWaySpec, WaySpec};
 pub use firewall::{
     FirewallContainers, FirewallLink, FirewallSpec, FirewallSync, FirewallVpn, PeerAccess, Phase,
     ServiceAddress,

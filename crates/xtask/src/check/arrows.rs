@@ -31,6 +31,7 @@ const CRATES: &[(Layer, &[&str])] = &[
             "durable",
             "netlink",
             "unix-http",
+            "lookup",
             "network",
             "fetch",
             "mail-check",
@@ -72,11 +73,17 @@ use End::{All, One};
 const ARROWS: &[(End, &[End])] = &[
     (All(Words), &[All(Words)]),
     (All(Think), &[All(Words)]),
-    // Parts never see each other nor the store: what one needs of another comes as a Spec or a Fact. Three are tools
-    // of the others: for the kernel's links, for files, and for programs that are controlled over a socket.
+    // Parts never see each other nor the store: what one needs of another comes as a Spec or a Fact. Four are tools
+    // of the others: for the kernel's links, for files, for programs that are controlled over a socket, and for names.
     (
         All(Do),
-        &[All(Words), One("netlink"), One("durable"), One("unix-http")],
+        &[
+            All(Words),
+            One("netlink"),
+            One("durable"),
+            One("unix-http"),
+            One("lookup"),
+        ],
     ),
     (All(Keep), &[All(Words), All(Keep), One("durable")]),
     // The door is words and a wire; behind it stands the core, which plans for a preview, keeps what was submitted,

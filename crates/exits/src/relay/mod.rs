@@ -1,0 +1,393 @@
+//! What runs in the process: accepts flows that the packet filter leads here, and carries each by its way.
+//!
+//! ```text
+//! device ──▶ listen ─┐                      ┌─▶ where the device wanted to (SO_ORIGINAL_DST)
+//!                    ├─▶ Flow ── Way::reach ┤
+//! name server ─▶ names ┘                    └─▶ a resolver out there
+//! ```
+
+mod carry;
+mod pipes;
+mod probe;
+mod way;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cell_lookup::Resolver;
+use cell_model::Timestamp;
+use cell_model::spec::{ExitRelaySpec, ExitsSpec};
+use cell_model::status::{ExitStatus, State};
+use rustix::net::sockopt;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::{AbortHandle, JoinSet};
+use uuid::Uuid;
+
+use pipes::Pipes;
+use way::{Reached, Way};
+
+/// Flows in all: four descriptors each at most, of those that a process of the box may have.
+const MOST: usize = 4_096;
+/// Flows of one device.
+const MOST_OF_ONE: usize = 2_048;
+/// Descriptors that are wanted for that.
+const DESCRIPTORS: u64 = 4 * MOST as u64 + 256;
+/// Pause after a flow could not be accepted, usually for want of descriptors.
+const REST: Duration = Duration::from_millis(100);
+/// Between two looks whether a way leads out, and while it does not.
+const LOOK: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(5));
+/// Idle time after which an end is asked whether it is still there, and how often, until it is given up.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(15), 4);
+
+/// The sockets of a way.
+#[derive(Debug)]
+pub struct Doors {
+    /// Where flows are led to.
+    pub flows: std::net::TcpListener,
+    /// Where the box's own name server asks.
+    pub names: std::net::TcpListener,
+}
+
+/// All ways, in the process that carries them.
+pub struct Relays {
+    ways: Mutex<BTreeMap<Uuid, Running>>,
+    room: Arc<Room>,
+}
+
+/// A way that is in service.
+struct Running {
+    spec: Arc<ExitRelaySpec>,
+    name_servers: Vec<SocketAddr>,
+    relay: Arc<Relay>,
+    task: AbortHandle,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Its flows go with it.
+        self.task.abort();
+    }
+}
+
+/// What flows share, whichever way they take.
+struct Room {
+    pipes: Pipes,
+    flows: Arc<Semaphore>,
+    of_one: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// One way.
+struct Relay {
+    spec: Arc<ExitRelaySpec>,
+    way: Way,
+    status: Mutex<ExitStatus>,
+    /// That it does not lead out was met by a flow.
+    doubt: Notify,
+}
+
+impl Default for Relays {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Relays {
+    /// None yet.
+    pub fn new() -> Self {
+        raise_descriptors();
+        Self {
+            ways: Mutex::default(),
+            room: Arc::new(Room {
+                pipes: Pipes::default(),
+                flows: Arc::new(Semaphore::new(MOST)),
+                of_one: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Has exactly these ways in service, each with its doors. Flows of a way that stays as it is go on; all others end.
+    ///
+    /// # Errors
+    /// A door cannot be watched.
+    pub fn replace(&self, spec: &ExitsSpec, mut doors: BTreeMap<Uuid, Doors>) -> io::Result<()> {
+        let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        ways.retain(|id, running| {
+            let wanted = spec.relays.get(id);
+            wanted.is_some_and(|wanted| *wanted == running.spec)
+                && running.name_servers == spec.name_servers
+        });
+        let resolver = Resolver::new(&spec.name_servers);
+        for (id, wanted) in &spec.relays {
+            if ways.contains_key(id) {
+                continue;
+            }
+            let Some(Doors { flows, names }) = doors.remove(id) else {
+                let missing = format!("the way {id} has no sockets");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, missing));
+            };
+            let (flows, names) = (watched(flows)?, watched(names)?);
+            let relay = Arc::new(Relay {
+                spec: Arc::clone(wanted),
+                way: Way::new(wanted.way.clone(), resolver.clone()),
+                status: Mutex::new(unknown()),
+                doubt: Notify::new(),
+            });
+            let task = tokio::spawn(serve(
+                Arc::clone(&relay),
+                Arc::clone(&self.room),
+                flows,
+                names,
+            ));
+            let running = Running {
+                spec: Arc::clone(wanted),
+                name_servers: spec.name_servers.clone(),
+                relay,
+                task: task.abort_handle(),
+            };
+            ways.insert(*id, running);
+        }
+        Ok(())
+    }
+
+    /// How each way is.
+    pub fn status(&self) -> BTreeMap<Uuid, ExitStatus> {
+        let ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = |running: &Running| running.relay.status().clone();
+        ways.iter()
+            .map(|(id, running)| (*id, status(running)))
+            .collect()
+    }
+}
+
+impl Relay {
+    fn status(&self) -> std::sync::MutexGuard<'_, ExitStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is(&self, state: State, detail: String, latency: Option<Duration>) {
+        let mut status = self.status();
+        if status.state != state {
+            status.since = Timestamp::now();
+        }
+        (status.state, status.detail, status.latency) = (state, detail, latency);
+    }
+
+    /// Looks again and again whether it leads out.
+    async fn look(&self) {
+        loop {
+            let pause = match probe::probe(&self.way, &self.spec.resolvers).await {
+                Ok(latency) => {
+                    let detail = format!("leads out, {} ms", latency.as_millis());
+                    self.is(State::Ok, detail, Some(latency));
+                    LOOK.0
+                }
+                Err(error) => {
+                    self.is(State::Failed, error.to_string(), None);
+                    LOOK.1
+                }
+            };
+            let doubted = async {
+                self.doubt.notified().await;
+                // Many flows meet the same.
+                tokio::time::sleep(REST).await;
+            };
+            let _ = tokio::time::timeout(pause, doubted).await;
+        }
+    }
+}
+
+fn unknown() -> ExitStatus {
+    ExitStatus {
+        state: State::Pending,
+        since: Timestamp::now(),
+        detail: "was not looked at yet".to_owned(),
+        latency: None,
+    }
+}
+
+fn watched(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// As many descriptors as flows may need, or as many as there may be.
+fn raise_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let most = limit
+        .maximum
+        .map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    if limit.current.is_some_and(|current| current < most) {
+        limit.current = Some(most);
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, most, "there cannot be as many flows at a time as usual");
+        }
+    }
+}
+
+/// Serves both doors of a way, and looks after it, until dropped.
+async fn serve(relay: Arc<Relay>, room: Arc<Room>, flows: TcpListener, names: TcpListener) {
+    tokio::join!(
+        relay.look(),
+        accept(&relay, &room, &flows, Door::Flows),
+        accept(&relay, &room, &names, Door::Names),
+    );
+}
+
+/// Which door somebody came by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Flows,
+    Names,
+}
+
+async fn accept(relay: &Arc<Relay>, room: &Arc<Room>, listener: &TcpListener, door: Door) {
+    // Dropped with the way, and its flows with it.
+    let mut flows = JoinSet::new();
+    loop {
+        let (stream, source) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::debug!(%error, "a flow could not be accepted");
+                tokio::time::sleep(REST).await;
+                continue;
+            }
+        };
+        while flows.try_join_next().is_some() {}
+        let Some(place) = Place::take(room, source.ip()) else {
+            // Told at once, and not kept waiting.
+            refuse(stream);
+            continue;
+        };
+        let relay = Arc::clone(relay);
+        flows.spawn(async move {
+            pass(&relay, &place, stream, door).await;
+        });
+    }
+}
+
+/// Carries a flow from its beginning to its end.
+async fn pass(relay: &Relay, place: &Place, stream: TcpStream, door: Door) {
+    let reached = match door {
+        Door::Flows => match target(&stream, relay.spec.listen) {
+            Some(target) => relay.way.reach(target).await,
+            None => return refuse(stream),
+        },
+        Door::Names => reach_resolver(relay).await,
+    };
+    match reached {
+        Ok(reached) => {
+            keep_alive(&stream);
+            keep_alive(&reached.stream);
+            if let Err(error) = join(stream, reached, &place.room.pipes).await {
+                tracing::trace!(%error, "a flow was torn down");
+            }
+        }
+        Err(error) => {
+            if error.is_of_the_way() {
+                relay.doubt.notify_one();
+            }
+            // Where to is nobody's business: only the kind of error is written down, and only when asked for.
+            tracing::debug!(
+                of_the_way = error.is_of_the_way(),
+                "a flow does not get out"
+            );
+            refuse(stream);
+        }
+    }
+}
+
+/// The first resolver that is reached.
+async fn reach_resolver(relay: &Relay) -> Result<Reached, way::WayError> {
+    let mut last = Err(way::WayError::Late);
+    for &resolver in &relay.spec.resolvers {
+        last = relay.way.reach(resolver).await;
+        if last.as_ref().err().is_none_or(way::WayError::is_of_the_way) {
+            break;
+        }
+    }
+    last
+}
+
+async fn join(mut stream: TcpStream, reached: Reached, pipes: &Pipes) -> io::Result<()> {
+    if !reached.early.is_empty() {
+        stream.write_all(&reached.early).await?;
+    }
+    let carried = carry::carry(&stream, &reached.stream, pipes).await;
+    if carried.is_err() {
+        refuse(stream);
+        refuse(reached.stream);
+    }
+    carried
+}
+
+/// Where somebody wanted to who was led here; `None` when nobody led him, or in a circle.
+fn target(stream: &TcpStream, listen: SocketAddr) -> Option<SocketAddr> {
+    let wanted = match listen {
+        SocketAddr::V4(_) => sockopt::ip_original_dst(stream).map(SocketAddr::V4),
+        SocketAddr::V6(_) => sockopt::ipv6_original_dst(stream).map(SocketAddr::V6),
+    };
+    // An error: connection tracking knows of no other destination.
+    wanted.ok().filter(|wanted| *wanted != listen)
+}
+
+/// Tears a connection down, so that whoever is at its other end learns at once that nothing comes of it.
+fn refuse(stream: TcpStream) {
+    let _ = sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
+}
+
+/// Has the kernel find out when an end went away without a word.
+fn keep_alive(stream: &TcpStream) {
+    let (idle, pause, count) = KEEPALIVE;
+    let _ = sockopt::set_socket_keepalive(stream, true);
+    let _ = sockopt::set_tcp_keepidle(stream, idle);
+    let _ = sockopt::set_tcp_keepintvl(stream, pause);
+    let _ = sockopt::set_tcp_keepcnt(stream, count);
+}
+
+/// A place among the flows.
+struct Place {
+    room: Arc<Room>,
+    source: IpAddr,
+    _permit: tokio::sync::OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// A place, unless all are taken, or this source has too many.
+    fn take(room: &Arc<Room>, source: IpAddr) -> Option<Self> {
+        let permit = Arc::clone(&room.flows).try_acquire_owned().ok()?;
+        let mut of_one = room.of_one.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = of_one.entry(source).or_insert(0);
+        if *count >= MOST_OF_ONE {
+            return None;
+        }
+        *count += 1;
+        drop(of_one);
+        Some(Self {
+            room: Arc::clone(room),
+            source,
+            _permit: permit,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let of_one = &self.room.of_one;
+        let mut of_one = of_one.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = of_one.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                of_one.remove(&self.source);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

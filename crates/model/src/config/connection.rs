@@ -1,0 +1,225 @@
+//! A way out to the internet other than the uplink, as asked for.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::endpoint::Host;
+use crate::name::ConnectionName;
+
+/// A way out. Its id is the key it is stored under.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionConfig {
+    /// What its owner calls it, unique.
+    pub name: ConnectionName,
+    /// How it leads out.
+    pub way: WayConfig,
+    /// Which of the marks, and of the routing tables, is its own.
+    pub slot: ExitSlot,
+    /// Which of the ports is its own where flows are led to; `None` where the kernel carries the packets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<RelayPort>,
+    /// Who uses it gets out; otherwise they are kept in.
+    pub enabled: bool,
+    /// The name servers that are asked by this way, in order; empty: the box's own where they are of the internet's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolvers: Vec<IpAddr>,
+    /// Since when it exists.
+    pub created_at: Timestamp,
+}
+
+/// How a way leads out. A closed set: what it means for packets is decided for each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    tag = "type",
+    content = "config",
+    rename_all = "snake_case",
+    deny_unknown_fields
+)]
+pub enum WayConfig {
+    /// By way of a proxy.
+    Proxy(ProxyConfig),
+}
+
+/// What a proxy speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyScheme {
+    /// SOCKS5 (RFC 1928).
+    Socks5,
+    /// HTTP with CONNECT (RFC 9110 section 9.3.6).
+    Http,
+}
+
+/// A proxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyConfig {
+    /// What it speaks.
+    pub scheme: ProxyScheme,
+    /// Its host.
+    pub host: Host,
+    /// Its port.
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// Who the box is there; `null`: it does not sign in. The password is not config.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+}
+
+/// A mark of packets with the routing table that goes with it: 256 there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ExitSlot(u8);
+
+/// A port where flows are led to that a program of the box carries on: 100 there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct RelayPort(u16);
+
+/// The port is none of those.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be from {} to {}", RelayPort::FIRST, RelayPort::LAST)]
+pub struct RelayPortError;
+
+impl ConnectionConfig {
+    /// The most name servers that are asked by one way.
+    pub const MAX_RESOLVERS: usize = 4;
+}
+
+impl WayConfig {
+    /// The word in requests and forms.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Proxy(_) => "proxy",
+        }
+    }
+
+    /// Whether a program of the box carries the flows, at a port of its own.
+    pub fn is_relayed(&self) -> bool {
+        match self {
+            Self::Proxy(_) => true,
+        }
+    }
+}
+
+impl ProxyScheme {
+    /// All of them, in the order shown.
+    pub const ALL: [Self; 2] = [Self::Socks5, Self::Http];
+
+    /// The word in requests and forms.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Socks5 => "socks5",
+            Self::Http => "http",
+        }
+    }
+}
+
+impl ExitSlot {
+    /// The bits of a packet's mark that are ours. What else a mark says stays.
+    pub const MASK: u32 = 0x1ff0;
+    const FIRST_MARK: u32 = 0x1000;
+    const STEP: u32 = 0x10;
+    const FIRST_TABLE: u32 = 1000;
+
+    /// All of them, in the order they are given away.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..=u8::MAX).map(Self)
+    }
+
+    /// The mark of packets that go this way, within [`Self::MASK`].
+    pub fn mark(self) -> u32 {
+        Self::FIRST_MARK + Self::STEP * u32::from(self.0)
+    }
+
+    /// The routing table of this way.
+    pub fn table(self) -> u32 {
+        Self::FIRST_TABLE + u32::from(self.0)
+    }
+}
+
+impl RelayPort {
+    const FIRST: u16 = 9100;
+    const LAST: u16 = 9199;
+
+    /// All of them, in the order they are given away.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (Self::FIRST..=Self::LAST).map(Self)
+    }
+
+    /// The port itself.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<u16> for RelayPort {
+    type Error = RelayPortError;
+
+    fn try_from(port: u16) -> Result<Self, RelayPortError> {
+        let is_one = (Self::FIRST..=Self::LAST).contains(&port);
+        is_one.then_some(Self(port)).ok_or(RelayPortError)
+    }
+}
+
+impl<'de> Deserialize<'de> for RelayPort {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u16::deserialize(deserializer)?
+            .try_into()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn marks_tables_and_ports_are_those_that_were_promised_and_no_two_alike() {
+        let marks: BTreeSet<u32> = ExitSlot::all().map(ExitSlot::mark).collect();
+        assert_eq!(marks.len(), 256);
+        assert_eq!(
+            (marks.first(), marks.last()),
+            (Some(&0x1000), Some(&0x1ff0))
+        );
+        assert!(marks.iter().all(|mark| mark & !ExitSlot::MASK == 0));
+        let tables: BTreeSet<u32> = ExitSlot::all().map(ExitSlot::table).collect();
+        assert_eq!((tables.first(), tables.last()), (Some(&1000), Some(&1255)));
+        assert_eq!(tables.len(), 256);
+        let ports: Vec<u16> = RelayPort::all().map(RelayPort::get).collect();
+        assert_eq!((ports.len(), ports[0], ports[99]), (100, 9100, 9199));
+        for wrong in [9099, 9200, 0] {
+            assert_eq!(RelayPort::try_from(wrong), Err(RelayPortError));
+        }
+    }
+
+    #[test]
+    fn connection_reads_what_it_wrote_and_nothing_else() {
+        let json = serde_json::json!({
+            "name": "Work", "way": { "type": "proxy", "config": {
+                "scheme": "socks5", "host": "proxy.example.org", "port": 1080, "username": "anna",
+            } },
+            "slot": 0, "port": 9100, "enabled": true, "created_at": "2026-11-28T12:00:00Z",
+        });
+        let connection: ConnectionConfig = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&connection).unwrap(), json);
+        assert_eq!(
+            (connection.slot.mark(), connection.slot.table()),
+            (0x1000, 1000)
+        );
+        for (key, value) in [
+            ("port", serde_json::json!(9200)),
+            ("slot", serde_json::json!(256)),
+            ("password", serde_json::json!("x")),
+        ] {
+            let mut wrong = json.clone();
+            wrong[key] = value;
+            let read = serde_json::from_value::<ConnectionConfig>(wrong);
+            assert!(read.is_err(), "{key}");
+        }
+    }
+}
