@@ -126,12 +126,14 @@ fn no_table() -> FirewallError {
 mod tests {
     use std::sync::Arc;
 
+    use cell_model::spec::WayOut;
+
     use super::*;
 
     fn peers() -> BTreeMap<Ipv4Addr, PeerAccess> {
         let access = PeerAccess {
             address6: "fd00::2".parse().unwrap(),
-            internet: true,
+            internet: WayOut::Uplink,
             peer_to_peer: false,
             services: Default::default(),
         };

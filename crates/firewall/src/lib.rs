@@ -154,6 +154,7 @@ pub fn closed_boot_spec(wan: InterfaceName, lan: Option<InterfaceName>) -> Firew
         services: BTreeSet::new(),
         containers: FirewallContainers::default(),
         links: Vec::new(),
+        exits: Vec::new(),
     }
 }
 
@@ -162,6 +163,8 @@ const DNS_PORT: u16 = 53;
 
 #[cfg(test)]
 mod tests {
+    use cell_model::spec::WayOut;
+
     use super::*;
 
     #[test]
@@ -192,7 +195,7 @@ mod tests {
             Ipv4Addr::new(10, 9, 8, 2),
             PeerAccess {
                 address6: "fd00::2".parse().unwrap(),
-                internet: true,
+                internet: WayOut::Uplink,
                 peer_to_peer: true,
                 services: BTreeSet::new(),
             },

@@ -5,10 +5,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use cell_model::config::ExitSlot;
 use serde::Deserialize;
 
 use crate::render::{
-    GENERATION_CHAIN, Member, PeersFromSets, TABLE, TABLE_FAMILY, peers_from_sets, read_set_name,
+    GENERATION_CHAIN, Member, PeersFromSets, Place, TABLE, TABLE_FAMILY, Ways, peers_from_sets,
+    read_set_name,
 };
 use crate::{FirewallError, FirewallStatus, Generation, LoadedRules};
 
@@ -32,14 +34,27 @@ pub(crate) fn status(listing: &[u8]) -> Result<FirewallStatus, FirewallError> {
         return Ok(FirewallStatus::Absent);
     };
     let mut members = BTreeSet::new();
+    let mut unknown_way = false;
     for set in items.into_iter().filter_map(|item| item.set) {
         if let Some((group, _)) = read_set_name(&set.name) {
             for element in set.elem {
                 let (address, comment) = element.parts();
                 members.insert(Member {
-                    group,
+                    place: Place::Set(group),
                     address: parse_address(&set.name, address)?,
                     partner: comment.and_then(|text| text.parse().ok()),
+                });
+            }
+        } else if Ways::is_set_name(&set.name) {
+            for element in set.elem {
+                let Some((address, slot)) = element.way() else {
+                    unknown_way = true;
+                    continue;
+                };
+                members.insert(Member {
+                    place: Place::Way(slot),
+                    address: parse_address(&set.name, address)?,
+                    partner: None,
                 });
             }
         }
@@ -48,7 +63,7 @@ pub(crate) fn status(listing: &[u8]) -> Result<FirewallStatus, FirewallError> {
     Ok(FirewallStatus::Loaded(LoadedRules {
         generation,
         peers,
-        intact: intact && rules_intact,
+        intact: intact && rules_intact && !unknown_way,
     }))
 }
 
@@ -107,12 +122,13 @@ struct ListedRule {
     comment: Option<String>,
 }
 
-/// nft writes a bare address, or an object when there is more to say.
+/// nft writes a bare address, or an object when there is more to say. An address with a mark is a pair.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum ListedElement {
     Bare(String),
     Wrapped { elem: ElementBody },
+    Pair { concat: (String, u32) },
 }
 
 #[derive(Deserialize)]
@@ -126,12 +142,25 @@ impl ListedElement {
         match self {
             Self::Bare(address) => (address, None),
             Self::Wrapped { elem } => (&elem.val, elem.comment.as_deref()),
+            Self::Pair { concat } => (&concat.0, None),
+        }
+    }
+
+    /// An address with its way.
+    fn way(&self) -> Option<(&str, ExitSlot)> {
+        match self {
+            Self::Pair {
+                concat: (address, mark),
+            } => Some((address, ExitSlot::of_mark(*mark)?)),
+            Self::Bare(_) | Self::Wrapped { .. } => None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use cell_model::spec::WayOut;
+
     use super::*;
 
     /// A listing with this content, as nft writes it.
@@ -159,7 +188,8 @@ mod tests {
         let (address, access) = rules.peers.first_key_value().unwrap();
         assert_eq!(address.to_string(), "10.9.8.2");
         assert_eq!(access.address6.to_string(), "fd09::2");
-        assert!(access.peer_to_peer && !access.internet && access.services.is_empty());
+        assert!(access.peer_to_peer && access.services.is_empty());
+        assert_eq!(access.internet, WayOut::None);
         assert!(rules.intact);
     }
 

@@ -212,6 +212,7 @@ fn same_but_peers(one: &FirewallSpec, other: &FirewallSpec) -> bool {
         services,
         containers,
         links,
+        exits,
     } = one;
     *phase == other.phase
         && *wan == other.wan
@@ -224,6 +225,7 @@ fn same_but_peers(one: &FirewallSpec, other: &FirewallSpec) -> bool {
         && *services == other.services
         && *containers == other.containers
         && *links == other.links
+        && *exits == other.exits
 }
 
 fn wireguard(

@@ -17,7 +17,7 @@ use cell_model::signer::SignerKey;
 use cell_model::spec::{
     BoxSpec, DhcpSpec, DnsSpec, FirewallContainers, FirewallSpec, FirewallVpn, HTTPS_PORT,
     InterfaceSpec, LeafSpec, MdnsSpec, NetworkSpec, OwnAddresses, PairingSpec, PeerAccess, Phase,
-    WebSpec, WireGuardPeerSpec, WireGuardSpec, ZoneRecord, ZoneSpec,
+    WayOut, WebSpec, WireGuardPeerSpec, WireGuardSpec, ZoneRecord, ZoneSpec,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -242,6 +242,7 @@ fn firewall(
         links: input
             .config
             .map_or_else(Vec::new, |config| links::firewall(config, services)),
+        exits: Vec::new(),
     }
 }
 
@@ -270,7 +271,10 @@ fn access(peer: &PeerConfig) -> PeerAccess {
     PeerAccess {
         address6: peer.address6,
         // A peer that was given a way out of its own has none until that exit is there (B63).
-        internet: peer.full_tunnel && peer.exit_connection_id.is_none(),
+        internet: match peer.full_tunnel && peer.exit_connection_id.is_none() {
+            true => WayOut::Uplink,
+            false => WayOut::None,
+        },
         peer_to_peer: peer.peer_to_peer,
         services: peer.services.clone(),
     }

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! prerouting  antispoof       a source belongs to the side it came from; a device is known
+//! prerouting  exits  ─► way      what a device sends out bears the mark of its way
 //! prerouting  ports           ports of the box that a container answers
+//! prerouting  lead            what a program of the box carries out
 //! input       input  ─► home    what the home side may ask of the box
 //!                    ├► device  what a device may ask of the box
 //!                    ├► service  what a container may ask of the box
@@ -19,7 +21,7 @@ use nftables::stmt::Statement;
 use nftables::types::{NfChainPolicy, NfChainType, NfFamily, NfHook};
 
 use super::words::{accept, give_up, state};
-use super::{TABLE, add, antispoof, forward, input, nat, services};
+use super::{TABLE, add, antispoof, exits, forward, input, nat, services};
 
 /// `NF_IP_PRI_FILTER`, linux/netfilter_ipv4.h.
 pub(super) const FILTER: i32 = 0;
@@ -29,6 +31,7 @@ pub(super) fn render(spec: &FirewallSpec) -> Vec<NfObject<'static>> {
     let mut chains = Chains::default();
     antispoof::render(&mut chains, spec);
     services::lead(&mut chains, spec);
+    exits::render(&mut chains, spec);
     input::render(&mut chains, spec);
     forward::render(&mut chains, spec);
     nat::render(&mut chains, spec);

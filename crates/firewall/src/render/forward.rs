@@ -14,7 +14,7 @@ use super::words::{
     Family, accept, address, arrives, clamp_segment_size, differs, equals, field, give_up, jump,
     leaves, name, networks, one_of, port, state, tcp_opening, together, was_led,
 };
-use super::{links, services};
+use super::{exits, links, services};
 
 pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
     if let Some(vpn) = &spec.vpn {
@@ -161,6 +161,7 @@ fn device_forward(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
                 accept(),
             ],
         );
+        exits::to_home(chains, spec, CHAIN, family);
         for toggle in ServiceToggle::ALL {
             if let Some(services) = behind(spec, toggle, family) {
                 chains.rule(
@@ -188,6 +189,7 @@ fn device_forward(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
             chains.rule(CHAIN, [equals(asked, backends), accept()]);
         }
     }
+    exits::turn_away(chains, spec, CHAIN);
     chains.rule(CHAIN, [give_up()]);
 }
 

@@ -12,7 +12,7 @@ use super::words::{
     Family, accept, arrives, arrives_not, equals, field, jump, name, networks, one_of, port, ports,
     prefix, text,
 };
-use super::{links, services};
+use super::{exits, links, services};
 
 const SSH: u16 = 22;
 /// RFC 6762.
@@ -37,6 +37,9 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
     let filter = NfChainType::Filter;
     chains.hook("input", filter, NfHook::Input, FILTER, NfChainPolicy::Drop);
     chains.rule("input", [arrives(text("lo")), accept()]);
+    if let Some(vpn) = &spec.vpn {
+        exits::input(chains, spec, vpn);
+    }
     chains.established("input");
     if let Some(bridges) = services::bridges(spec) {
         chains.rule("input", [arrives(bridges), jump("service")]);

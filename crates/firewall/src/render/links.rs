@@ -24,7 +24,7 @@ pub(super) fn networks(spec: &FirewallSpec, family: Family) -> Option<Expression
     words::networks(family, &networks)
 }
 
-fn networks_of(link: &FirewallLink) -> [IpNet; 2] {
+pub(super) fn networks_of(link: &FirewallLink) -> [IpNet; 2] {
     [link.subnet.into(), link.subnet6.into()]
 }
 

@@ -2,6 +2,7 @@
 
 mod antispoof;
 mod chains;
+mod exits;
 mod forward;
 mod input;
 mod links;
@@ -22,7 +23,7 @@ use nftables::types::NfFamily;
 use sha2::{Digest, Sha256};
 
 use crate::Generation;
-pub(crate) use sets::{Member, PeersFromSets, peers_from_sets, read_set_name};
+pub(crate) use sets::{Member, PeersFromSets, Place, Ways, peers_from_sets, read_set_name};
 
 /// The one table that is ours.
 pub(crate) const TABLE: &str = "cell";

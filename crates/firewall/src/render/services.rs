@@ -17,7 +17,7 @@ use super::words::{
 };
 
 /// `NF_IP_PRI_NAT_DST`, linux/netfilter_ipv4.h.
-const DESTINATION_NAT: i32 = -100;
+pub(super) const DESTINATION_NAT: i32 = -100;
 
 /// What is not the internet: homes, carriers, links, groups (RFC 6890). Nobody behind the uplink either is a service's
 /// business.

@@ -1,20 +1,21 @@
 //! The sets devices live in: one pair, IPv4 and IPv6, for each thing a device may be or do.
 //!
 //! Services are sets of devices, not of device-service pairs: so a device can be patched without knowing where services
-//! listen, and a set has at most as many elements as there are devices.
+//! listen, and a set has at most as many elements as there are devices. Which way
+//! out a device has is an element of a pair of sets of address and mark.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use cell_model::config::ServiceToggle;
-use cell_model::spec::PeerAccess;
+use cell_model::config::{ExitSlot, ServiceToggle};
+use cell_model::spec::{PeerAccess, WayOut};
 use nftables::expr::{Elem, Expression, NamedExpression};
 use nftables::schema::{
     Element, FlushObject, NfCmd, NfListObject, NfObject, Set, SetType, SetTypeValue,
 };
 use nftables::types::NfFamily;
 
-use super::words::Family;
+use super::words::{Family, together};
 use super::{TABLE, add, flush};
 
 /// What membership in a pair of sets means.
@@ -24,6 +25,8 @@ pub(crate) enum Group {
     Peers,
     /// It may leave by the uplink and reach the home network.
     Internet,
+    /// It leaves by a way of its own, and may reach the home network.
+    Exits,
     /// It may talk to other members.
     PeerToPeer,
     /// It may use services of this kind.
@@ -32,9 +35,10 @@ pub(crate) enum Group {
 
 impl Group {
     /// All pairs of sets, in the order they are declared.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Peers,
         Self::Internet,
+        Self::Exits,
         Self::PeerToPeer,
         Self::Service(ServiceToggle::Calendar),
         Self::Service(ServiceToggle::Files),
@@ -47,18 +51,45 @@ impl Group {
         let stem = match self {
             Self::Peers => "peers",
             Self::Internet => "internet",
+            Self::Exits => "exits",
             Self::PeerToPeer => "p2p",
             Self::Service(toggle) => toggle.as_str(),
         };
-        match family {
-            Family::V4 => format!("{stem}4"),
-            Family::V6 => format!("{stem}6"),
-        }
+        with_family(stem, family)
     }
 
     /// The set as a rule refers to it.
     pub(super) fn reference(self, family: Family) -> Expression<'static> {
         Expression::String(format!("@{}", self.set_name(family)).into())
+    }
+}
+
+/// Which way each device has that has one of its own: sets of address and mark.
+pub(crate) struct Ways;
+
+impl Ways {
+    /// The name of the set.
+    pub(crate) fn set_name(family: Family) -> String {
+        with_family("ways", family)
+    }
+
+    /// The set as a rule refers to it.
+    pub(super) fn reference(family: Family) -> Expression<'static> {
+        Expression::String(format!("@{}", Self::set_name(family)).into())
+    }
+
+    /// Whether a set of this name is one of these.
+    pub(crate) fn is_set_name(name: &str) -> bool {
+        Family::BOTH
+            .into_iter()
+            .any(|family| Self::set_name(family) == name)
+    }
+}
+
+fn with_family(stem: &str, family: Family) -> String {
+    match family {
+        Family::V4 => format!("{stem}4"),
+        Family::V6 => format!("{stem}6"),
     }
 }
 
@@ -72,11 +103,20 @@ pub(crate) fn read_set_name(name: &str) -> Option<(Group, Family)> {
     })
 }
 
+/// What an address is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// A set of this group; the address tells which of the two.
+    Set(Group),
+    /// The set of ways, with this one.
+    Way(ExitSlot),
+}
+
 /// An address in a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Member {
-    /// Which pair of sets; the address tells which of the two.
-    pub(crate) group: Group,
+    /// In which.
+    pub(crate) place: Place,
     /// The address.
     pub(crate) address: IpAddr,
     /// On IPv4 members of [`Group::Peers`]: the device's IPv6 address, so that a device can be read back whole.
@@ -84,8 +124,8 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    fn key(&self) -> (Group, IpAddr) {
-        (self.group, self.address)
+    fn key(&self) -> (Place, IpAddr) {
+        (self.place, self.address)
     }
 }
 
@@ -109,21 +149,34 @@ pub(super) fn clear() -> Vec<NfObject<'static>> {
 
 fn sets() -> impl Iterator<Item = Box<Set<'static>>> {
     let families = |group: Group| Family::BOTH.map(|family| (group, family));
-    Group::ALL
-        .into_iter()
-        .flat_map(families)
-        .map(|(group, family)| {
-            Box::new(Set {
-                family: NfFamily::INet,
-                table: TABLE.into(),
-                name: group.set_name(family).into(),
-                set_type: SetTypeValue::Single(match family {
-                    Family::V4 => SetType::Ipv4Addr,
-                    Family::V6 => SetType::Ipv6Addr,
-                }),
-                ..Set::default()
-            })
+    let groups = Group::ALL.into_iter().flat_map(families);
+    let groups = groups.map(|(group, family)| {
+        let address = SetTypeValue::Single(address_of(family));
+        (group.set_name(family), address)
+    });
+    let ways = Family::BOTH.into_iter().map(|family| {
+        let pair = vec![address_of(family), SetType::Mark];
+        (
+            Ways::set_name(family),
+            SetTypeValue::Concatenated(pair.into()),
+        )
+    });
+    groups.chain(ways).map(|(name, set_type)| {
+        Box::new(Set {
+            family: NfFamily::INet,
+            table: TABLE.into(),
+            name: name.into(),
+            set_type,
+            ..Set::default()
         })
+    })
+}
+
+fn address_of(family: Family) -> SetType {
+    match family {
+        Family::V4 => SetType::Ipv4Addr,
+        Family::V6 => SetType::Ipv6Addr,
+    }
 }
 
 /// Puts these devices into empty sets.
@@ -172,15 +225,25 @@ pub(super) fn patch_check(
 /// The devices these members describe.
 pub(crate) fn peers_from_sets(found: &BTreeSet<Member>) -> PeersFromSets {
     let keys: BTreeSet<_> = found.iter().map(Member::key).collect();
-    let has = |group, address: Ipv4Addr| keys.contains(&(group, IpAddr::V4(address)));
+    let has = |group, address: Ipv4Addr| keys.contains(&(Place::Set(group), IpAddr::V4(address)));
+    let ways = found.iter().filter_map(|member| match member.place {
+        Place::Way(slot) => Some((member.address, slot)),
+        Place::Set(_) => None,
+    });
+    let ways: BTreeMap<IpAddr, ExitSlot> = ways.collect();
     let mut peers = BTreeMap::new();
     for member in found {
-        if let (Group::Peers, IpAddr::V4(address), Some(address6)) =
-            (member.group, member.address, member.partner)
+        if let (Place::Set(Group::Peers), IpAddr::V4(address), Some(address6)) =
+            (member.place, member.address, member.partner)
         {
+            let way = ways.get(&member.address);
             let access = PeerAccess {
                 address6,
-                internet: has(Group::Internet, address),
+                internet: match way {
+                    Some(slot) => WayOut::Exit(*slot),
+                    None if has(Group::Internet, address) => WayOut::Uplink,
+                    None => WayOut::None,
+                },
                 peer_to_peer: has(Group::PeerToPeer, address),
                 services: ServiceToggle::ALL
                     .into_iter()
@@ -198,14 +261,14 @@ pub(crate) fn peers_from_sets(found: &BTreeSet<Member>) -> PeersFromSets {
 fn members(peers: &BTreeMap<Ipv4Addr, PeerAccess>) -> BTreeSet<Member> {
     let mut members = BTreeSet::new();
     for (address, access) in peers {
-        for group in groups(access) {
+        for place in places(access) {
             members.insert(Member {
-                group,
+                place,
                 address: IpAddr::V4(*address),
-                partner: (group == Group::Peers).then_some(access.address6),
+                partner: (place == Place::Set(Group::Peers)).then_some(access.address6),
             });
             members.insert(Member {
-                group,
+                place,
                 address: IpAddr::V6(access.address6),
                 partner: None,
             });
@@ -214,16 +277,16 @@ fn members(peers: &BTreeMap<Ipv4Addr, PeerAccess>) -> BTreeSet<Member> {
     members
 }
 
-fn groups(access: &PeerAccess) -> impl Iterator<Item = Group> {
-    let rights = [
-        (access.internet, Group::Internet),
-        (access.peer_to_peer, Group::PeerToPeer),
-    ];
-    let rights = rights.into_iter().filter(|(has, _)| *has);
-    [Group::Peers]
-        .into_iter()
-        .chain(rights.map(|(_, group)| group))
-        .chain(access.services.iter().copied().map(Group::Service))
+fn places(access: &PeerAccess) -> impl Iterator<Item = Place> {
+    let out = match access.internet {
+        WayOut::None => vec![],
+        WayOut::Uplink => vec![Place::Set(Group::Internet)],
+        WayOut::Exit(slot) => vec![Place::Set(Group::Exits), Place::Way(slot)],
+    };
+    let social = access.peer_to_peer.then_some(Group::PeerToPeer);
+    let services = access.services.iter().copied().map(Group::Service);
+    let groups = [Group::Peers].into_iter().chain(social).chain(services);
+    groups.map(Place::Set).chain(out)
 }
 
 /// One command for each set that has members.
@@ -231,29 +294,37 @@ fn elements(
     members: impl IntoIterator<Item = Member>,
     command: impl Fn(Element<'static>) -> NfCmd<'static>,
 ) -> Vec<NfObject<'static>> {
-    let mut lists: BTreeMap<(Group, Family), Vec<Expression<'static>>> = BTreeMap::new();
+    let mut lists: BTreeMap<(Option<Group>, Family), Vec<Expression<'static>>> = BTreeMap::new();
     for member in members {
         let address = Expression::String(member.address.to_string().into());
-        let element = match member.partner {
-            None => address,
-            Some(partner) => Expression::Named(NamedExpression::Elem(Elem {
-                val: Box::new(address),
-                timeout: None,
-                expires: None,
-                comment: Some(partner.to_string().into()),
-                counter: None,
-            })),
+        let (group, element) = match (member.place, member.partner) {
+            (Place::Way(slot), _) => (None, together([address, Expression::Number(slot.mark())])),
+            (Place::Set(group), None) => (Some(group), address),
+            (Place::Set(group), Some(partner)) => {
+                let element = Expression::Named(NamedExpression::Elem(Elem {
+                    val: Box::new(address),
+                    timeout: None,
+                    expires: None,
+                    comment: Some(partner.to_string().into()),
+                    counter: None,
+                }));
+                (Some(group), element)
+            }
         };
-        let set = (member.group, Family::of(member.address));
-        lists.entry(set).or_default().push(element);
+        let list = lists.entry((group, Family::of(member.address)));
+        list.or_default().push(element);
     }
     lists
         .into_iter()
         .map(|((group, family), list)| {
+            let name = match group {
+                Some(group) => group.set_name(family),
+                None => Ways::set_name(family),
+            };
             NfObject::CmdObject(command(Element {
                 family: NfFamily::INet,
                 table: TABLE.into(),
-                name: group.set_name(family).into(),
+                name: name.into(),
                 elem: list.into(),
             }))
         })

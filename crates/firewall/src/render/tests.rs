@@ -1,11 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
-use cell_model::config::ServiceToggle;
+use cell_model::config::{ExitSlot, ServiceToggle};
 use cell_model::container::Protocol;
 use cell_model::spec::{
     FirewallContainers, FirewallLink, FirewallSync, FirewallVpn, FlowSpec, Phase, PortSpec,
-    ServiceAddress,
+    ServiceAddress, WayOut,
 };
 use nftables::expr::{Expression, NamedExpression};
 use nftables::schema::Element;
@@ -45,7 +45,7 @@ fn routed(phase: Phase) -> FirewallSpec {
             Ipv4Addr::new(10, 9, 8, 2),
             PeerAccess {
                 address6: "fd09:8::2".parse().unwrap(),
-                internet: true,
+                internet: WayOut::Uplink,
                 peer_to_peer: false,
                 services: [ServiceToggle::Mail].into(),
             },
@@ -59,6 +59,7 @@ fn routed(phase: Phase) -> FirewallSpec {
         .into(),
         containers: containers(),
         links: Vec::new(),
+        exits: Vec::new(),
     }
 }
 
@@ -382,7 +383,10 @@ fn with_peers(peers: Peers) -> FirewallSpec {
 /// Few addresses, so that changes meet.
 fn peers() -> impl Strategy<Value = Peers> {
     let toggles = prop::sample::subsequence(ServiceToggle::ALL.to_vec(), 0..=4);
-    let access = (any::<bool>(), any::<bool>(), toggles, any::<bool>());
+    let ways = [0, 1, 255].map(|number| WayOut::Exit(ExitSlot::all().nth(number).unwrap()));
+    let out = [WayOut::None, WayOut::Uplink].into_iter().chain(ways);
+    let out = prop::sample::select(out.collect::<Vec<_>>());
+    let access = (out, any::<bool>(), toggles, any::<bool>());
     prop::collection::btree_map(2u8..9, access, 0..6).prop_map(|peers| {
         peers
             .into_iter()
@@ -442,6 +446,12 @@ fn parts(list: &Element<'_>) -> Vec<(String, Option<String>)> {
             ),
             other => panic!("not an address: {other:?}"),
         },
+        Expression::Named(NamedExpression::Concat(pair)) => match pair.as_slice() {
+            [Expression::String(address), Expression::Number(mark)] => {
+                (format!("{address} {mark}"), None)
+            }
+            other => panic!("not an address and a mark: {other:?}"),
+        },
         other => panic!("not an element: {other:?}"),
     };
     list.elem.iter().map(part).collect()
@@ -449,10 +459,17 @@ fn parts(list: &Element<'_>) -> Vec<(String, Option<String>)> {
 
 fn members_of(sets: &Sets) -> BTreeSet<Member> {
     sets.iter()
-        .map(|(set, address, comment)| Member {
-            group: read_set_name(set).unwrap().0,
-            address: address.parse().unwrap(),
-            partner: comment.as_ref().map(|text| text.parse().unwrap()),
+        .map(|(set, address, comment)| match address.split_once(' ') {
+            Some((address, mark)) => Member {
+                place: Place::Way(ExitSlot::of_mark(mark.parse().unwrap()).unwrap()),
+                address: address.parse().unwrap(),
+                partner: None,
+            },
+            None => Member {
+                place: Place::Set(read_set_name(set).unwrap().0),
+                address: address.parse().unwrap(),
+                partner: comment.as_ref().map(|text| text.parse().unwrap()),
+            },
         })
         .collect()
 }

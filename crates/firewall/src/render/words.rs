@@ -3,13 +3,17 @@
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
+use cell_model::config::{ExitSlot, RelayPort};
 use cell_model::name::InterfaceName;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nftables::expr::{
-    CT, Expression, Fib, FibFlag, FibResult, Meta, MetaKey, NamedExpression, Payload, PayloadField,
-    Prefix, RT, RTKey, SetItem, TcpOption,
+    BinaryOperation, CT, Expression, Fib, FibFlag, FibResult, Meta, MetaKey, NamedExpression,
+    Payload, PayloadField, Prefix, RT, RTKey, Range, SetItem, TcpOption,
 };
-use nftables::stmt::{JumpTarget, Mangle, Match, NAT, NATFamily, Operator, Statement};
+use nftables::stmt::{
+    JumpTarget, Mangle, Match, NAT, NATFamily, Operator, Reject, RejectType, Statement,
+};
+use nftables::types::RejectCode;
 
 /// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -242,11 +246,71 @@ pub(super) fn lead_to_port(to: u16) -> Statement<'static> {
 
 /// It is for the box itself, whichever of its addresses.
 pub(super) fn destination_is_local() -> Statement<'static> {
-    let kind = Expression::Named(NamedExpression::Fib(Fib {
+    equals(kind_of_destination(), text("local"))
+}
+
+/// It is for somebody else.
+pub(super) fn destination_is_not_local() -> Statement<'static> {
+    differs(kind_of_destination(), text("local"))
+}
+
+fn kind_of_destination() -> Expression<'static> {
+    Expression::Named(NamedExpression::Fib(Fib {
         result: FibResult::Type,
         flags: HashSet::from([FibFlag::Daddr]),
-    }));
-    equals(kind, text("local"))
+    }))
+}
+
+/// Has the mark of this way; other bits of it are somebody else's.
+pub(super) fn is_marked(slot: ExitSlot) -> Statement<'static> {
+    equals(way(), Expression::Number(slot.mark()))
+}
+
+/// Has the mark of some way.
+pub(super) fn is_marked_at_all() -> Statement<'static> {
+    differs(way(), Expression::Number(0))
+}
+
+fn way() -> Expression<'static> {
+    let mask = Expression::Number(ExitSlot::MASK);
+    let masked = BinaryOperation::AND(meta(MetaKey::Mark), mask);
+    Expression::BinaryOperation(Box::new(masked))
+}
+
+/// The whole mark.
+pub(super) fn mark() -> Expression<'static> {
+    meta(MetaKey::Mark)
+}
+
+/// Gives it this mark. Nobody marks packets before.
+pub(super) fn set_mark(mark: u32) -> Statement<'static> {
+    Statement::Mangle(Mangle {
+        key: meta(MetaKey::Mark),
+        value: Expression::Number(mark),
+    })
+}
+
+/// Of TCP.
+pub(super) fn is_tcp() -> Statement<'static> {
+    equals(meta(MetaKey::L4proto), text("tcp"))
+}
+
+/// Any of these ports.
+pub(super) fn range(first: RelayPort, last: RelayPort) -> Expression<'static> {
+    Expression::Range(Box::new(Range {
+        range: [port(first.get()), port(last.get())],
+    }))
+}
+
+/// Drops the packet of TCP, and ends the connection for whoever sent it.
+pub(super) fn reset() -> Statement<'static> {
+    Statement::Reject(Some(Reject::new(Some(RejectType::TCPReset), None)))
+}
+
+/// Drops the packet, and tells who sent it that it must not pass.
+pub(super) fn reject() -> Statement<'static> {
+    let code = Some(RejectCode::AdminProhibited);
+    Statement::Reject(Some(Reject::new(Some(RejectType::ICMPX), code)))
 }
 
 /// Of IPv6.

@@ -10,7 +10,7 @@ use crate::lab::{
 };
 use cell_firewall::{Firewall, closed_boot_spec};
 use cell_model::config::ServiceToggle;
-use cell_model::spec::{FirewallSpec, PeerAccess, Phase, ServiceAddress};
+use cell_model::spec::{FirewallSpec, PeerAccess, Phase, ServiceAddress, WayOut};
 use cell_model::step::FirewallStep;
 
 async fn load(lab: &Lab, spec: FirewallSpec) {
@@ -35,7 +35,7 @@ async fn patch(lab: &Lab, remove: Option<(u8, PeerAccess)>, add: Option<(u8, Pee
 
 fn full(number: u8) -> PeerAccess {
     PeerAccess {
-        internet: true,
+        internet: WayOut::Uplink,
         ..plain(number)
     }
 }

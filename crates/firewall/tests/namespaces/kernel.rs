@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::lab::{Lab, device, plain, spec};
 use cell_firewall::{Firewall, FirewallError, FirewallStatus, closed_boot_spec};
-use cell_model::config::ServiceToggle;
-use cell_model::spec::{FirewallSpec, PeerAccess, Phase, ServiceAddress};
+use cell_model::config::{ExitSlot, ServiceToggle};
+use cell_model::spec::{FirewallSpec, PeerAccess, Phase, ServiceAddress, WayOut};
 use cell_model::step::FirewallStep;
 
 type Peers = BTreeMap<Ipv4Addr, PeerAccess>;
@@ -16,13 +16,22 @@ fn replace(spec: &FirewallSpec) -> FirewallStep {
     FirewallStep::Replace(Arc::new(spec.clone()))
 }
 
+/// One of three ways.
+fn way(number: u8) -> ExitSlot {
+    ExitSlot::all().nth(usize::from(number) % 3).unwrap()
+}
+
 /// Devices with every mix of rights.
 fn mixed(numbers: impl IntoIterator<Item = u8>) -> Peers {
     numbers
         .into_iter()
         .map(|number| {
             let mut access = plain(number);
-            access.internet = number & 1 != 0;
+            access.internet = match number % 4 {
+                0 => WayOut::None,
+                2 => WayOut::Exit(way(number)),
+                _ => WayOut::Uplink,
+            };
             access.peer_to_peer = number & 2 != 0;
             let toggles = ServiceToggle::ALL.into_iter().enumerate();
             access.services = toggles
@@ -190,6 +199,9 @@ async fn meddling_is_noticed_and_mended_by_a_replacement() {
         "nft add rule inet cell input accept",
         "nft add element inet cell internet4 {10.77.0.2}",
         "nft delete element inet cell peers6 {fd77::3}",
+        "nft delete element inet cell ways4 {10.77.0.2 . 0x1020}",
+        "nft add element inet cell ways6 {fd77::2 . 0x1000}",
+        "nft add element inet cell ways4 {10.77.0.2 . 0x1}",
     ] {
         lab.run("cell", meddling);
         match nft.observe().await.unwrap() {
@@ -257,7 +269,7 @@ async fn ten_thousand_devices_are_replaced_patched_and_read() {
         .map(|number| {
             let mut access = plain(0);
             access.address6 = format!("fd77::1:{number:x}").parse().unwrap();
-            access.internet = true;
+            access.internet = WayOut::Uplink;
             access.services.insert(ServiceToggle::Files);
             (Ipv4Addr::from_bits(0x0a4c_0100 + number), access)
         })

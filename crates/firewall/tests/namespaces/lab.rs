@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use cell_firewall::Nft;
-use cell_model::spec::{FirewallContainers, FirewallSpec, FirewallVpn, PeerAccess, Phase};
+use cell_model::spec::{FirewallContainers, FirewallSpec, FirewallVpn, PeerAccess, Phase, WayOut};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// Time enough for a packet that is let through, on any machine.
@@ -56,7 +56,7 @@ pub(crate) fn second_container(number: u8) -> Ipv4Addr {
 pub(crate) fn plain(number: u8) -> PeerAccess {
     PeerAccess {
         address6: device6(number),
-        internet: false,
+        internet: WayOut::None,
         peer_to_peer: false,
         services: BTreeSet::new(),
     }
@@ -86,6 +86,7 @@ pub(crate) fn spec(phase: Phase) -> FirewallSpec {
         services: BTreeSet::new(),
         containers: FirewallContainers::default(),
         links: Vec::new(),
+        exits: Vec::new(),
     }
 }
 

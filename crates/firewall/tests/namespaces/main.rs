@@ -7,6 +7,7 @@
 )]
 
 mod connectivity;
+mod exits;
 mod kernel;
 mod lab;
 mod links;

@@ -80,7 +80,7 @@ pub struct RelayPort(u16);
 
 /// The port is none of those.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be from {} to {}", RelayPort::FIRST, RelayPort::LAST)]
+#[error("must be from {} to {}", RelayPort::FIRST.0, RelayPort::LAST.0)]
 pub struct RelayPortError;
 
 impl ConnectionConfig {
@@ -134,6 +134,11 @@ impl ExitSlot {
         Self::FIRST_MARK + Self::STEP * u32::from(self.0)
     }
 
+    /// The one with this mark.
+    pub fn of_mark(mark: u32) -> Option<Self> {
+        Self::all().find(|slot| slot.mark() == mark)
+    }
+
     /// The routing table of this way.
     pub fn table(self) -> u32 {
         Self::FIRST_TABLE + u32::from(self.0)
@@ -141,12 +146,14 @@ impl ExitSlot {
 }
 
 impl RelayPort {
-    const FIRST: u16 = 9100;
-    const LAST: u16 = 9199;
+    /// The first of them.
+    pub const FIRST: Self = Self(9100);
+    /// The last.
+    pub const LAST: Self = Self(9199);
 
     /// All of them, in the order they are given away.
     pub fn all() -> impl Iterator<Item = Self> {
-        (Self::FIRST..=Self::LAST).map(Self)
+        (Self::FIRST.0..=Self::LAST.0).map(Self)
     }
 
     /// The port itself.
@@ -159,7 +166,7 @@ impl TryFrom<u16> for RelayPort {
     type Error = RelayPortError;
 
     fn try_from(port: u16) -> Result<Self, RelayPortError> {
-        let is_one = (Self::FIRST..=Self::LAST).contains(&port);
+        let is_one = (Self::FIRST.0..=Self::LAST.0).contains(&port);
         is_one.then_some(Self(port)).ok_or(RelayPortError)
     }
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
-use crate::config::ServiceToggle;
+use crate::config::{ExitSlot, RelayPort, ServiceToggle};
 use crate::name::InterfaceName;
 use crate::spec::{FlowSpec, PortSpec};
 
@@ -49,6 +49,18 @@ pub struct FirewallSpec {
     /// Other cells that packets are exchanged with.
     #[serde(default)]
     pub links: Vec<FirewallLink>,
+    /// Ways out beside the uplink that devices may have been given.
+    #[serde(default)]
+    pub exits: Vec<FirewallExit>,
+}
+
+/// A way out, as the packet filter sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallExit {
+    /// What packets of those are marked with that go this way.
+    pub slot: ExitSlot,
+    /// Where TCP of them is led to, at the box's address on the VPN; nothing else leaves. `None`: nothing at all does.
+    pub port: Option<RelayPort>,
 }
 
 /// Another cell, as the packet filter sees it. Its people ask the box for names; all that is not here is closed to them.
@@ -112,12 +124,24 @@ pub struct FirewallSync {
 pub struct PeerAccess {
     /// Its IPv6 address.
     pub address6: Ipv6Addr,
-    /// It may leave by the uplink.
-    pub internet: bool,
+    /// How it leaves.
+    pub internet: WayOut,
     /// It may talk to other devices that may.
     pub peer_to_peer: bool,
     /// Kinds of service it may use.
     pub services: BTreeSet<ServiceToggle>,
+}
+
+/// How a device gets to the internet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WayOut {
+    /// Not at all.
+    None,
+    /// By the uplink.
+    Uplink,
+    /// By a way of its own, or not at all while that is not there.
+    Exit(ExitSlot),
 }
 
 /// Where a kind of service listens.

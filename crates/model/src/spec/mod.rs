@@ -28,8 +28,8 @@ pub use containers::{
 pub use dns::{DnsSpec, ForwardSpec, OwnAddresses, ZoneSpec};
 pub use exits::{ExitRelaySpec, ExitsSpec, LoginSpec, ProxyWaySpec, WaySpec};
 pub use firewall::{
-    FirewallContainers, FirewallLink, FirewallSpec, FirewallSync, FirewallVpn, PeerAccess, Phase,
-    ServiceAddress,
+    FirewallContainers, FirewallExit, FirewallLink, FirewallSpec, FirewallSync, FirewallVpn,
+    PeerAccess, Phase, ServiceAddress, WayOut,
 };
 pub use mdns::MdnsSpec;
 pub use network::{DhcpSpec, InterfaceSpec, NetworkSpec};

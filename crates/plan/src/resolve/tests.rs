@@ -96,7 +96,12 @@ fn peer_with_an_exit_of_its_own_does_not_leave_by_the_uplink() {
         peer.exit_connection_id = Some(uuid::Uuid::nil())
     });
     let spec = resolve(&sample.input());
-    assert!(spec.firewall.peers.values().all(|peer| !peer.internet));
+    assert!(
+        spec.firewall
+            .peers
+            .values()
+            .all(|peer| peer.internet == WayOut::None)
+    );
 }
 
 #[test]

@@ -1,0 +1,179 @@
+//! Ways out beside the uplink: who was given one leaves by it or not at all.
+//!
+//! What a device sends to the internet is marked with its way before anything else is decided. TCP of it is led to the port
+//! where a program of the box carries it on; all else is turned away, so that programs learn at once that it does not pass.
+//! Each packet is marked anew, not only the first of a flow: one that was opened by another way ends.
+
+use cell_model::config::RelayPort;
+use cell_model::spec::{FirewallExit, FirewallSpec, FirewallVpn, Phase};
+use cell_model::subnet::cell_address;
+use ipnet::IpNet;
+use nftables::types::{NfChainPolicy, NfChainType, NfHook};
+
+use super::chains::Chains;
+use super::links;
+use super::services::DESTINATION_NAT;
+use super::sets::{Group, Ways};
+use super::words::{
+    Family, accept, address, arrives, destination_is_not_local, differs, equals, field, is_marked,
+    is_marked_at_all, is_tcp, jump, lead_to, leaves, mark, name, networks, port, range, reject,
+    reset, set_mark, together, was_led,
+};
+
+/// `NF_IP_PRI_MANGLE`, linux/netfilter_ipv4.h: after connection tracking, before destinations are changed.
+const MANGLE: i32 = -150;
+/// The chain that finds the way of a device.
+const WAY: &str = "way";
+
+/// Marks what devices send out, and leads what a program of the box carries.
+pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
+    mark_devices(chains, spec);
+    lead(chains, spec);
+}
+
+fn mark_devices(chains: &mut Chains, spec: &FirewallSpec) {
+    const CHAIN: &str = "exits";
+    way(chains, spec);
+    chains.hook(
+        CHAIN,
+        NfChainType::Filter,
+        NfHook::Prerouting,
+        MANGLE,
+        NfChainPolicy::Accept,
+    );
+    let Some(vpn) = &spec.vpn else {
+        return;
+    };
+    for family in Family::BOTH {
+        let mut rule = vec![
+            arrives(name(&vpn.interface)),
+            equals(family.source(), Group::Exits.reference(family)),
+            destination_is_not_local(),
+        ];
+        let inside = networks(family, &inside(spec, vpn));
+        rule.extend(inside.map(|inside| differs(family.destination(), inside)));
+        rule.push(jump(WAY));
+        chains.rule(CHAIN, rule);
+    }
+}
+
+/// Tries one mark after the other, until it is that of the device.
+fn way(chains: &mut Chains, spec: &FirewallSpec) {
+    chains.chain(WAY);
+    for FirewallExit { slot, .. } in &spec.exits {
+        chains.rule(WAY, [set_mark(slot.mark())]);
+        for family in Family::BOTH {
+            let pair = together([family.source(), mark()]);
+            chains.rule(WAY, [equals(pair, Ways::reference(family)), accept()]);
+        }
+    }
+    chains.rule(WAY, [set_mark(0)]);
+}
+
+/// Networks that are reached without leaving: each has rules of its own.
+fn inside(spec: &FirewallSpec, vpn: &FirewallVpn) -> Vec<IpNet> {
+    let mut inside = vec![IpNet::V4(vpn.subnet), IpNet::V6(vpn.subnet6)];
+    inside.extend(spec.links.iter().flat_map(links::networks_of));
+    inside.extend(spec.containers.networks.values().copied().map(IpNet::V4));
+    if spec.lan.is_some() {
+        inside.extend(&spec.local_sources);
+    }
+    inside
+}
+
+fn lead(chains: &mut Chains, spec: &FirewallSpec) {
+    const CHAIN: &str = "lead";
+    chains.hook(
+        CHAIN,
+        NfChainType::NAT,
+        NfHook::Prerouting,
+        DESTINATION_NAT,
+        NfChainPolicy::Accept,
+    );
+    let Some(vpn) = spec.vpn.as_ref().filter(|_| spec.phase == Phase::Open) else {
+        return;
+    };
+    for FirewallExit { slot, port } in &spec.exits {
+        let Some(port) = port else {
+            continue;
+        };
+        let to = lead_to(cell_address(vpn.subnet), port.get());
+        chains.rule(
+            CHAIN,
+            [
+                arrives(name(&vpn.interface)),
+                is_marked(*slot),
+                is_tcp(),
+                to,
+            ],
+        );
+    }
+}
+
+/// Ports of ways are for those who were led there by that way. Must come before what lets flows go on that are known.
+pub(super) fn input(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
+    if spec.exits.is_empty() || spec.phase == Phase::Closed {
+        return;
+    }
+    let own = || {
+        let own = cell_address(vpn.subnet);
+        equals(Family::V4.destination(), address(own.into()))
+    };
+    for FirewallExit { slot, port: to } in &spec.exits {
+        let Some(to) = to else {
+            continue;
+        };
+        chains.rule(
+            "input",
+            [
+                arrives(name(&vpn.interface)),
+                own(),
+                equals(field("tcp", "dport"), port(to.get())),
+                is_marked(*slot),
+                was_led(),
+                accept(),
+            ],
+        );
+    }
+    chains.rule(
+        "input",
+        [
+            arrives(name(&vpn.interface)),
+            own(),
+            equals(
+                field("tcp", "dport"),
+                range(RelayPort::FIRST, RelayPort::LAST),
+            ),
+            reset(),
+        ],
+    );
+}
+
+/// Home is reached without leaving.
+pub(super) fn to_home(
+    chains: &mut Chains,
+    spec: &FirewallSpec,
+    chain: &'static str,
+    family: Family,
+) {
+    let (Some(lan), Some(local)) = (&spec.lan, networks(family, &spec.local_sources)) else {
+        return;
+    };
+    chains.rule(
+        chain,
+        [
+            leaves(name(lan)),
+            equals(family.source(), Group::Exits.reference(family)),
+            equals(family.destination(), local),
+            accept(),
+        ],
+    );
+}
+
+/// Tells programs that what they sent does not leave.
+pub(super) fn turn_away(chains: &mut Chains, spec: &FirewallSpec, chain: &'static str) {
+    if spec.phase == Phase::Open {
+        chains.rule(chain, [is_marked_at_all(), is_tcp(), reset()]);
+        chains.rule(chain, [is_marked_at_all(), reject()]);
+    }
+}

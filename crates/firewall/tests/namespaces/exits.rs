@@ -1,0 +1,303 @@
+//! Devices that were given a way out of their own: what leaves, by which way, and what does not.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
+
+use cell_firewall::Firewall;
+use cell_model::config::{ExitSlot, RelayPort};
+use cell_model::spec::{FirewallExit, FirewallSpec, PeerAccess, Phase, WayOut};
+use cell_model::step::FirewallStep;
+
+use crate::lab::{
+    CELL_LAN, CELL_VPN, CELL_WAN, LAN_HOST, Lab, PATIENCE, SILENCE, WAN_HOST, device, echoes,
+    plain, spec,
+};
+
+/// Who is out there.
+const OUT_THERE: [&str; 2] = ["203.0.113.2", "fd99::2"];
+
+fn slot(number: usize) -> ExitSlot {
+    ExitSlot::all().nth(number).unwrap()
+}
+
+fn port(number: u16) -> RelayPort {
+    RelayPort::try_from(9100 + number).unwrap()
+}
+
+fn by(number: u8, out: WayOut) -> PeerAccess {
+    PeerAccess {
+        internet: out,
+        ..plain(number)
+    }
+}
+
+/// A box with two ways, the second of which is switched off. Device 2 has the first, 3 the uplink, 4 the second.
+fn ways() -> FirewallSpec {
+    let mut open = spec(Phase::Open);
+    open.exits = vec![
+        FirewallExit {
+            slot: slot(0),
+            port: Some(port(0)),
+        },
+        FirewallExit {
+            slot: slot(1),
+            port: None,
+        },
+    ];
+    open.peers = [
+        (device(2), by(2, WayOut::Exit(slot(0)))),
+        (device(3), by(3, WayOut::Uplink)),
+        (device(4), by(4, WayOut::Exit(slot(1)))),
+    ]
+    .into();
+    open
+}
+
+async fn load(lab: &Lab, spec: &FirewallSpec) {
+    let step = FirewallStep::Replace(Arc::new(spec.clone()));
+    lab.nft().apply(&step).await.unwrap();
+    lab.nft().verify(&step).await.unwrap();
+}
+
+async fn changes(lab: &Lab, number: u8, from: WayOut, to: WayOut) {
+    let step = FirewallStep::PatchPeers {
+        remove: [(device(number), by(number, from))].into(),
+        add: [(device(number), by(number, to))].into(),
+    };
+    lab.nft().apply(&step).await.unwrap();
+    lab.nft().verify(&step).await.unwrap();
+}
+
+/// Counts what arrives out there.
+struct Counter<'a>(&'a Lab);
+
+impl<'a> Counter<'a> {
+    fn start(lab: &'a Lab) -> Self {
+        lab.run("wan", "nft add table inet seen");
+        lab.run(
+            "wan",
+            "nft add chain inet seen arrivals { type filter hook prerouting priority -300 ; }",
+        );
+        for address in OUT_THERE {
+            let family = if address.contains(':') { "ip6" } else { "ip" };
+            // Neighbours that look for each other are no traffic of anybody's.
+            let rule = format!(
+                "nft add rule inet seen arrivals {family} daddr {address} meta l4proto != ipv6-icmp counter"
+            );
+            lab.run("wan", &rule);
+        }
+        lab.run(
+            "wan",
+            "nft add rule inet seen arrivals icmpv6 type echo-request counter",
+        );
+        Self(lab)
+    }
+
+    fn packets(&self) -> u64 {
+        let listing = self.0.run("wan", "nft list table inet seen");
+        let mut words = listing.split_whitespace();
+        let mut sum = 0;
+        while let Some(word) = words.next() {
+            if word == "packets" {
+                sum += words.next().unwrap().parse::<u64>().unwrap();
+            }
+        }
+        sum
+    }
+}
+
+/// How an attempt to connect ends.
+fn attempt(lab: &Lab, from: &str, to: (impl Into<IpAddr>, u16)) -> Result<(), ErrorKind> {
+    let to = SocketAddr::new(to.0.into(), to.1);
+    let connected = lab.inside(from, || TcpStream::connect_timeout(&to, SILENCE));
+    connected.map(drop).map_err(|error| error.kind())
+}
+
+/// What becomes of a datagram, as far as whoever sent it learns.
+fn datagram(lab: &Lab, from: &str, to: SocketAddr) -> std::io::Result<()> {
+    lab.inside(from, || {
+        let any: IpAddr = match to {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect(to)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.send(b"hello")?;
+        socket.recv(&mut [0; 8]).map(drop)
+    })
+}
+
+/// Whether the flow ends, and does not merely fall silent.
+fn is_torn_down(flow: &mut TcpStream) -> bool {
+    flow.set_read_timeout(Some(PATIENCE)).unwrap();
+    // What is sent meets the answer, if not at once.
+    let _ = flow.write_all(b"still there?");
+    let mut heard = [0; 16];
+    loop {
+        match flow.read(&mut heard) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => return error.kind() == ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_device_sends_out_is_led_to_its_way_or_turned_away_and_nothing_of_it_leaves() {
+    let lab = Lab::with_devices(&[2, 3, 4]);
+    let target = lab.serve("wan", WAN_HOST, 7000);
+    let target6: SocketAddr = lab.serve("wan", "fd99::2".parse::<IpAddr>().unwrap(), 7000);
+    let home = lab.serve("lan", LAN_HOST, 7000);
+    lab.serve("cell", CELL_VPN, port(0).get());
+    load(&lab, &ways()).await;
+    let counter = Counter::start(&lab);
+
+    // TCP is led to the program, whatever the port, and home is reached without leaving.
+    for port in [target.port(), 443, 53, 853] {
+        let (mut flow, seen) = lab.connect("device2", SocketAddr::new(WAN_HOST.into(), port));
+        assert_eq!(seen, IpAddr::V4(device(2)), "{port}");
+        assert!(echoes(&mut flow, "led", PATIENCE));
+    }
+    assert_eq!(lab.connect("device2", home).1, IpAddr::V4(device(2)));
+    // All else is turned away, and its program learns that.
+    assert_eq!(
+        attempt(&lab, "device2", (target6.ip(), 7000)),
+        Err(ErrorKind::ConnectionRefused)
+    );
+    for to in [target, target6] {
+        let kind = datagram(&lab, "device2", SocketAddr::new(to.ip(), 443))
+            .unwrap_err()
+            .kind();
+        let is_told = ![ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&kind);
+        assert!(is_told, "{to}: {kind:?}");
+    }
+    let pings = |to: &str| {
+        let ping = ["ping", "-c", "1", "-W", "2", to];
+        lab.inside("device2", || {
+            std::process::Command::new(ping[0])
+                .args(&ping[1..])
+                .output()
+        })
+    };
+    for to in OUT_THERE {
+        assert!(!pings(to).unwrap().status.success(), "{to}");
+    }
+    // A way that is switched off leads nowhere.
+    assert_eq!(
+        attempt(&lab, "device4", (WAN_HOST, 7000)),
+        Err(ErrorKind::ConnectionRefused)
+    );
+    assert!(datagram(&lab, "device4", SocketAddr::new(WAN_HOST.into(), 53)).is_err());
+    assert_eq!(counter.packets(), 0);
+
+    // The counter counts, and who has the uplink goes as before.
+    assert_eq!(lab.connect("device3", target).1, IpAddr::V4(CELL_WAN));
+    assert!(counter.packets() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn port_of_a_way_is_only_for_those_who_were_led_there() {
+    let lab = Lab::with_devices(&[2, 3]);
+    lab.serve("cell", CELL_VPN, port(0).get());
+    load(&lab, &ways()).await;
+    for from in ["device2", "device3"] {
+        let direct = attempt(&lab, from, (CELL_VPN, port(0).get()));
+        assert_eq!(direct, Err(ErrorKind::ConnectionRefused), "{from}");
+    }
+    for (from, to) in [
+        ("lan", CELL_VPN),
+        ("lan", CELL_LAN),
+        ("wan", CELL_VPN),
+        ("wan", CELL_WAN),
+    ] {
+        assert!(
+            attempt(&lab, from, (to, port(0).get())).is_err(),
+            "{from} {to}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flow_ends_when_its_device_is_given_another_way() {
+    let lab = Lab::with_devices(&[2]);
+    let target = lab.serve("wan", WAN_HOST, 7000);
+    for number in [0, 1] {
+        lab.serve("cell", CELL_VPN, port(number).get());
+    }
+    let mut both = ways();
+    both.exits[1].port = Some(port(1));
+    load(&lab, &both).await;
+    let [first, second] = [0, 1].map(|number| WayOut::Exit(slot(number)));
+    let mut before = first;
+    for after in [
+        second,
+        WayOut::Uplink,
+        first,
+        WayOut::None,
+        WayOut::Uplink,
+        second,
+    ] {
+        let mut flow = match before {
+            WayOut::None => None,
+            _ => Some(lab.connect("device2", target).0),
+        };
+        assert!(
+            flow.as_mut()
+                .is_none_or(|flow| echoes(flow, "before", PATIENCE))
+        );
+        changes(&lab, 2, before, after).await;
+        if let Some(flow) = &mut flow {
+            match after {
+                // Nobody says anything to who may not go out at all.
+                WayOut::None => assert!(!echoes(flow, "after", SILENCE)),
+                _ => assert!(is_torn_down(flow), "{before:?} to {after:?}"),
+            }
+        }
+        if after != WayOut::None {
+            let seen = lab.connect("device2", target).1;
+            let is_led = seen == IpAddr::V4(device(2));
+            assert_eq!(is_led, after != WayOut::Uplink, "{after:?}");
+        }
+        before = after;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flow_stays_while_others_change_and_while_the_box_is_closed() {
+    let lab = Lab::with_devices(&[2, 3]);
+    lab.serve("wan", WAN_HOST, 7000);
+    lab.serve("cell", CELL_VPN, port(0).get());
+    load(&lab, &ways()).await;
+    let (mut flow, _) = lab.connect("device2", SocketAddr::new(WAN_HOST.into(), 7000));
+    changes(&lab, 3, WayOut::Uplink, WayOut::Exit(slot(0))).await;
+    assert!(echoes(&mut flow, "one", PATIENCE));
+    let mut more = ways();
+    more.exits[1].port = Some(port(1));
+    load(&lab, &more).await;
+    assert!(echoes(&mut flow, "two", PATIENCE));
+    let mut closed = more.clone();
+    closed.phase = Phase::Closed;
+    load(&lab, &closed).await;
+    assert!(attempt(&lab, "device2", (WAN_HOST, 7000)).is_err());
+    load(&lab, &more).await;
+    assert!(echoes(&mut flow, "three", PATIENCE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_armed_box_lets_nobody_with_a_way_of_their_own_to_the_wire_it_is_at() {
+    let lab = Lab::with_devices(&[2]);
+    lab.serve("wan", WAN_HOST, 7000);
+    lab.serve("cell", CELL_VPN, port(0).get());
+    let mut one_armed = ways();
+    one_armed.lan = None;
+    one_armed.local_sources = ["203.0.113.0/24".parse().unwrap()].into();
+    load(&lab, &one_armed).await;
+    let counter = Counter::start(&lab);
+    // Neighbours of the uplink are the internet as far as it concerns them.
+    let (_, seen) = lab.connect("device2", SocketAddr::new(WAN_HOST.into(), 7000));
+    assert_eq!(seen, IpAddr::V4(device(2)));
+    assert!(datagram(&lab, "device2", SocketAddr::new(WAN_HOST.into(), 53)).is_err());
+    assert_eq!(counter.packets(), 0);
+}
