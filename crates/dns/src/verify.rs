@@ -208,6 +208,7 @@ mod tests {
             forwards: BTreeMap::new(),
             withheld: BTreeSet::new(),
             guests: BTreeSet::new(),
+            ways: BTreeMap::new(),
         }
     }
 

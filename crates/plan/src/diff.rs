@@ -297,6 +297,7 @@ fn same_but_zone(one: &DnsSpec, other: &DnsSpec) -> bool {
         forwards,
         withheld,
         guests,
+        ways,
     } = one;
     *listen == other.listen
         && *allow == other.allow
@@ -304,6 +305,7 @@ fn same_but_zone(one: &DnsSpec, other: &DnsSpec) -> bool {
         && *forwards == other.forwards
         && *withheld == other.withheld
         && *guests == other.guests
+        && *ways == other.ways
 }
 
 /// The serial follows the content, so it does not count as content.

@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use cache::{Cache, Flags, Key, Remote};
 use failures::Failures;
+pub(crate) use upstream::Transport;
 use upstream::{Upstream, UpstreamError};
 
 /// How long one server may take while another could be asked. Above the round trip of any usable
@@ -43,6 +44,11 @@ impl Room {
     pub(crate) const INTERNET: Self = Self {
         generation_bytes: cache::GENERATION_BYTES,
         pending: 200,
+    };
+    /// For one way out beside the uplink: it is for a few people, and there may be many of them.
+    pub(crate) const WAY: Self = Self {
+        generation_bytes: cache::GENERATION_BYTES / 8,
+        pending: 100,
     };
 }
 
@@ -77,16 +83,18 @@ pub(crate) struct Forwarder {
 
 impl Forwarder {
     /// A forwarder to these servers, in this order.
-    pub(crate) fn new(addresses: &[SocketAddr], room: Room) -> Self {
+    pub(crate) fn new(addresses: &[SocketAddr], transport: Transport, room: Room) -> Self {
         let upstreams = addresses
             .iter()
-            .filter_map(|address| match Upstream::new(*address, DEADLINE) {
-                Ok(upstream) => Some(Arc::new(upstream)),
-                Err(error) => {
-                    warn!(upstream = %address, %error, "upstream cannot be used");
-                    None
-                }
-            })
+            .filter_map(
+                |address| match Upstream::new(*address, transport, DEADLINE) {
+                    Ok(upstream) => Some(Arc::new(upstream)),
+                    Err(error) => {
+                        warn!(upstream = %address, %error, "upstream cannot be used");
+                        None
+                    }
+                },
+            )
             .collect();
         Self {
             addresses: addresses.to_vec(),

@@ -31,6 +31,15 @@ pub(crate) enum UpstreamError {
     Unwilling(ResponseCode),
 }
 
+/// How a server is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// Over UDP, and over TCP where that is not enough.
+    Any,
+    /// Over TCP alone.
+    Tcp,
+}
+
 /// A server.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
@@ -44,13 +53,19 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     /// A server that is asked at `address`; gives up after `timeout`.
-    pub(crate) fn new(address: SocketAddr, timeout: Duration) -> Result<Self, NetError> {
-        let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
+    pub(crate) fn new(
+        address: SocketAddr,
+        transport: Transport,
+        timeout: Duration,
+    ) -> Result<Self, NetError> {
+        let mut connections = match transport {
+            Transport::Any => vec![ConnectionConfig::udp(), ConnectionConfig::tcp()],
+            Transport::Tcp => vec![ConnectionConfig::tcp()],
+        };
         for connection in &mut connections {
             connection.port = address.port();
         }
-        let mut server = NameServerConfig::udp_and_tcp(address.ip());
-        server.connections = connections;
+        let server = NameServerConfig::new(address.ip(), true, connections);
         let mut options = ResolverOpts::default();
         options.timeout = timeout;
         options.num_concurrent_reqs = 1;
@@ -138,7 +153,8 @@ mod tests {
 
     #[test]
     fn silent_server_rests_and_is_tried_once_afterwards() {
-        let upstream = Upstream::new("192.0.2.1:53".parse().unwrap(), REST).unwrap();
+        let upstream =
+            Upstream::new("192.0.2.1:53".parse().unwrap(), Transport::Any, REST).unwrap();
         let now = Instant::now();
         assert!(upstream.answers());
         assert!(upstream.missed(now));

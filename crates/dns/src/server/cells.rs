@@ -10,7 +10,7 @@ use hickory_proto::rr::{Name, RData, Record};
 use ipnet::IpNet;
 
 use crate::forward::cache::{Flags, Remote};
-use crate::forward::{ForwardError, Forwarder, Room};
+use crate::forward::{ForwardError, Forwarder, Room, Transport};
 
 /// A link has less of it than the internet: somebody at home asks for a handful of names there.
 const ROOM: Room = Room {
@@ -73,7 +73,7 @@ fn asked<'a>(
             apex,
             networks: spec.networks.iter().copied().collect(),
             forwarder: known.map_or_else(
-                || Arc::new(Forwarder::new(&spec.servers, ROOM)),
+                || Arc::new(Forwarder::new(&spec.servers, Transport::Any, ROOM)),
                 |cell| Arc::clone(&cell.forwarder),
             ),
         }))
@@ -151,6 +151,7 @@ mod tests {
             .into(),
             withheld: ["boat.lan".parse().unwrap()].into(),
             guests: [].into(),
+            ways: [].into(),
         }
     }
 

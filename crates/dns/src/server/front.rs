@@ -171,24 +171,27 @@ fn answer_query(
     }
     match answer(state.zone.as_ref(), question, source) {
         Answer::Here(mut reply) => match reply.follow.take() {
-            Some(target) if recursion_desired => {
-                follow(state, Query::query(target, question.record_type), reply)
-            }
+            Some(target) if recursion_desired => follow(
+                state,
+                Query::query(target, question.record_type),
+                source,
+                reply,
+            ),
             _ => Decision::Reply(reply, None),
         },
-        Answer::Elsewhere => elsewhere(Others::Upstreams(Arc::clone(&state.forwarder))),
+        Answer::Elsewhere => elsewhere(Others::Upstreams(Arc::clone(state.forwarder(source)))),
     }
 }
 
 /// Goes on where an alias leads out of the zone.
-fn follow(state: &State, query: Query, mut reply: Reply) -> Decision {
+fn follow(state: &State, query: Query, source: IpAddr, mut reply: Reply) -> Decision {
     let others = match state.neighbour(&query.name().to_lowercase()) {
         Some(Neighbour::Asked(cell)) => Others::Cell(cell),
         Some(Neighbour::Withheld(_)) => {
             reply.code = ResponseCode::NXDomain;
             return Decision::Reply(reply, None);
         }
-        None => Others::Upstreams(Arc::clone(&state.forwarder)),
+        None => Others::Upstreams(Arc::clone(state.forwarder(source))),
     };
     Decision::Forward(others, query, reply)
 }

@@ -1,16 +1,17 @@
 //! What is in service: swapped as a whole, or patched while nobody looks at it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use cell_model::spec::DnsSpec;
+use cell_model::spec::{DnsSpec, NamesWay};
 use cell_model::step::DnsStep;
 use hickory_proto::rr::Name;
 use ipnet::IpNet;
 
 use super::cells::{Cells, Neighbour};
 use crate::error::DnsError;
-use crate::forward::{Forwarder, Room};
+use crate::forward::{Forwarder, Room, Transport};
 use crate::zone::Zone;
 
 /// Everything a question needs.
@@ -20,8 +21,13 @@ pub(super) struct State {
     guests: Arc<[IpNet]>,
     pub(super) zone: Option<Zone>,
     pub(super) cells: Cells,
-    pub(super) forwarder: Arc<Forwarder>,
+    forwarder: Arc<Forwarder>,
+    /// Who is asked for those that leave by a way of their own.
+    ways: Arc<Ways>,
 }
+
+/// By who asks.
+type Ways = BTreeMap<IpAddr, (NamesWay, Arc<Forwarder>)>;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +48,8 @@ impl State {
             guests: Arc::new([]),
             zone: None,
             cells: Cells::default(),
-            forwarder: Arc::new(Forwarder::new(&[], Room::INTERNET)),
+            forwarder: Arc::new(Forwarder::new(&[], Transport::Any, Room::INTERNET)),
+            ways: Arc::default(),
         }
     }
 
@@ -52,7 +59,11 @@ impl State {
         let forwarder = if before.forwarder.addresses() == spec.upstreams {
             Arc::clone(&before.forwarder)
         } else {
-            Arc::new(Forwarder::new(&spec.upstreams, Room::INTERNET))
+            Arc::new(Forwarder::new(
+                &spec.upstreams,
+                Transport::Any,
+                Room::INTERNET,
+            ))
         };
         Ok(Self {
             allow: spec.allow.iter().copied().collect(),
@@ -60,7 +71,14 @@ impl State {
             zone,
             cells: Cells::new(spec, &before.cells),
             forwarder,
+            ways: Arc::new(ways(spec, &before.ways)),
         })
+    }
+
+    /// Who is asked for somebody at this address about all that is not in the house.
+    pub(super) fn forwarder(&self, source: IpAddr) -> &Arc<Forwarder> {
+        let way = self.ways.get(&source);
+        way.map_or(&self.forwarder, |(_, forwarder)| forwarder)
     }
 
     /// The other cell that a name in lower case belongs to, if it is one's. Our own zone comes first.
@@ -78,6 +96,23 @@ impl State {
             (false, false) => Asker::Stranger,
         }
     }
+}
+
+/// One forwarder for each way, however many leave by it. One that was there goes on with what it remembers.
+fn ways(spec: &DnsSpec, before: &Ways) -> Ways {
+    let mut forwarders: BTreeMap<&NamesWay, Arc<Forwarder>> = before
+        .values()
+        .map(|(way, forwarder)| (way, Arc::clone(forwarder)))
+        .collect();
+    let mut ways = Ways::new();
+    for (source, way) in &spec.ways {
+        let forwarder = forwarders.entry(way).or_insert_with(|| {
+            let server = way.server.as_slice();
+            Arc::new(Forwarder::new(server, Transport::Tcp, Room::WAY))
+        });
+        ways.insert(*source, (way.clone(), Arc::clone(forwarder)));
+    }
+    ways
 }
 
 /// The state in service.

@@ -12,4 +12,5 @@ mod forwarding;
 mod garbage;
 mod process;
 mod swap;
+mod ways;
 mod world;

@@ -74,6 +74,7 @@ pub(crate) fn spec(upstreams: &[SocketAddr]) -> DnsSpec {
         forwards: BTreeMap::new(),
         withheld: BTreeSet::new(),
         guests: BTreeSet::new(),
+        ways: BTreeMap::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::config::DnsRecordConfig;
 use crate::name::{DnsLabel, Domain};
@@ -31,6 +32,18 @@ pub struct DnsSpec {
     /// Sources in other cells. They are told of the zone's apex and of hosts of services, and of nothing else.
     #[serde(default)]
     pub guests: BTreeSet<IpNet>,
+    /// Who leaves by a way of their own. Nobody else is asked for them.
+    #[serde(default)]
+    pub ways: BTreeMap<IpAddr, NamesWay>,
+}
+
+/// The way that somebody's questions take who leaves by one of their own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NamesWay {
+    /// Which.
+    pub id: Uuid,
+    /// Where it takes questions, over TCP; `None`: nowhere now.
+    pub server: Option<SocketAddr>,
 }
 
 /// Who answers for the domain of another cell.

@@ -25,7 +25,7 @@ pub use containers::{
     ContainerSpec, ContainersSpec, HealthSpec, MailSpec, MountSpec, NextSpec, OriginSpec,
     PersonCommandSpec, ProbeSpec, RelaySpec, ServiceSpec, VolumeSpec,
 };
-pub use dns::{DnsSpec, ForwardSpec, OwnAddresses, ZoneSpec};
+pub use dns::{DnsSpec, ForwardSpec, NamesWay, OwnAddresses, ZoneSpec};
 pub use exits::{ExitRelaySpec, ExitsSpec, LoginSpec, ProxyWaySpec, WaySpec};
 pub use firewall::{
     FirewallContainers, FirewallExit, FirewallLink, FirewallSpec, FirewallSync, FirewallVpn,
