@@ -11,6 +11,7 @@ use cell_control::Control;
 use cell_control::remote::{Responder, Trust};
 use cell_core::{Core, LogBuffer, Processes, Settings, System};
 use cell_dns::ProcessDns;
+use cell_exits::ProcessExits;
 use cell_fetch::FetchLink;
 use cell_firewall::Nft;
 use cell_mdns::ProcessMdns;
@@ -33,6 +34,7 @@ use crate::roles::fetch::FetchProcess;
 use crate::roles::handing::Hands;
 use crate::roles::mail_check::MailCheckProcess;
 use crate::roles::proxy::CaddyHost;
+use crate::roles::relay::RelayLink;
 use crate::roles::web::ProcessListener;
 use crate::roles::wireguard::WireGuardLink;
 use crate::roles::{Keeper, NoCalls, Role};
@@ -126,10 +128,12 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
     let nobody = || Arc::new(NoCalls);
     let dns_keeper = Keeper::new(Role::Dns, Part::Dns, nobody(), Arc::clone(&logs));
     let web_keeper = Keeper::new(Role::Web, Part::Web, stranger(), Arc::clone(&logs));
+    let relay_keeper = Keeper::new(Role::Relay, Part::Exits, nobody(), Arc::clone(&logs));
     let mut keepers = vec![Arc::clone(&dns_keeper), Arc::clone(&web_keeper)];
 
     let dns = Arc::new(ProcessDns::new(DnsLink(Arc::clone(&dns_keeper))));
     let mdns = Arc::new(ProcessMdns::new(MdnsLink(Arc::clone(&dns_keeper))));
+    let exits = Arc::new(ProcessExits::new(RelayLink::new(Arc::clone(&relay_keeper))));
     let listener = Arc::new(ProcessListener::new(Arc::clone(&web_keeper), core.vault()));
     let mut userspace = None;
     let wireguard: Arc<dyn WireGuard> = match cell_wireguard::probe() {
@@ -164,6 +168,7 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         wireguard,
         vault: core.vault(),
         dns: Arc::clone(&dns) as Arc<dyn cell_dns::Dns>,
+        exits: Arc::clone(&exits) as Arc<dyn cell_exits::Exits>,
         listener: Arc::clone(&listener) as Arc<dyn cell_reconcile::AdminListener>,
         mdns: Arc::clone(&mdns) as Arc<dyn cell_mdns::Mdns>,
         containers: Arc::new(Podman::new(PodmanOptions {
@@ -210,6 +215,11 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         let (listener, nudge) = (Arc::clone(&listener), nudge.clone());
         async move { report(Part::Web, listener.replay().await, &nudge).await }
     });
+    let nudge = reconciler.nudge.clone();
+    relay_keeper.on_restart(move || {
+        let (exits, nudge) = (Arc::clone(&exits), nudge.clone());
+        async move { report(Part::Exits, exits.replay().await, &nudge).await }
+    });
     if let Some((keeper, interface)) = userspace {
         let nudge = reconciler.nudge.clone();
         keeper.on_restart(move || {
@@ -221,6 +231,8 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         .iter()
         .map(|keeper| tokio::spawn(Arc::clone(keeper).run()))
         .collect();
+    // It runs once there is something to carry.
+    keepers.push(relay_keeper);
 
     let ready = tokio::spawn(ready::follow(
         options.runtime_dir.clone(),
@@ -231,6 +243,7 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         published: reconciler.published.clone(),
         services: reconciler.services.clone(),
         next: reconciler.next.clone(),
+        exits: reconciler.exits.clone(),
         nudge: reconciler.nudge.clone(),
         processes: Arc::new(RoleProcesses(keepers.clone())),
         mail_check: Arc::new(MailCheckProcess::new(Arc::clone(&logs))),

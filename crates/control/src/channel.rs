@@ -26,8 +26,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// No message is larger: 10,000 peers with their keys are about 3 MB.
 const MAX_FRAME: usize = 32 << 20;
-/// No message carries more descriptors: two sockets for each of 32 addresses.
-const MAX_DESCRIPTORS: usize = 64;
+/// No message carries more descriptors: two sockets for each of 100 ways out. The kernel takes 253 (SCM_MAX_FD, unix(7)).
+const MAX_DESCRIPTORS: usize = 200;
 
 /// Why a call over a channel failed.
 #[derive(Debug, thiserror::Error)]

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cell_model::config::{
-    Config, LinkConfig, MailConfig, PeerConfig, ServiceConfig, ServicesConfig,
+    Config, ConnectionConfig, LinkConfig, MailConfig, PeerConfig, ServiceConfig, ServicesConfig,
 };
 use cell_model::name::{GroupName, PeerName, ServiceId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 /// Before the name of a device in the key of its document.
 const PEER: &str = "peer/";
 /// Before the key of another cell.
 const LINK: &str = "link/";
+/// Before the id of a way out.
+const CONNECTION: &str = "connection/";
 /// Before the name of a group.
 const GROUP: &str = "group/";
 /// Before the id of a service.
@@ -59,6 +62,7 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
         return Ok(None);
     }
     let mut peers = BTreeMap::new();
+    let mut connections = BTreeMap::new();
     let mut links = Vec::new();
     let mut groups = BTreeMap::new();
     let mut services = match documents.get(SERVICES) {
@@ -76,6 +80,12 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
                 .map_err(|_| DocumentError::Unknown(key.clone()))?;
             let peer: PeerConfig = parse(key, json)?;
             peers.insert(name, Arc::new(peer));
+        } else if let Some(id) = key.strip_prefix(CONNECTION) {
+            let id: Uuid = id
+                .parse()
+                .map_err(|_| DocumentError::Unknown(key.clone()))?;
+            let connection: ConnectionConfig = parse(key, json)?;
+            connections.insert(id, Arc::new(connection));
         } else if key.starts_with(LINK) {
             let link: LinkConfig = parse(key, json)?;
             links.push(Arc::new(link));
@@ -105,6 +115,7 @@ pub(crate) fn read(documents: &BTreeMap<String, Vec<u8>>) -> Result<Option<Confi
         groups,
         mail,
         peers,
+        connections,
         links,
     }))
 }
@@ -127,6 +138,7 @@ pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes
         groups,
         mail,
         peers,
+        connections,
         links,
     } = after;
     let mut changes = Changes::new();
@@ -186,6 +198,21 @@ pub(crate) fn changes(before: Option<&Config>, after: &Config) -> Result<Changes
     for name in before.iter().flat_map(|config| config.peers.keys()) {
         if !peers.contains_key(name) {
             changes.insert(format!("{PEER}{name}"), None);
+        }
+    }
+    for (id, connection) in connections {
+        let old = before.and_then(|config| config.connections.get(id));
+        let key = format!("{CONNECTION}{id}");
+        put(
+            &mut changes,
+            &key,
+            old.map(Arc::as_ref),
+            connection.as_ref(),
+        )?;
+    }
+    for id in before.iter().flat_map(|config| config.connections.keys()) {
+        if !connections.contains_key(id) {
+            changes.insert(format!("{CONNECTION}{id}"), None);
         }
     }
     let links_before = before.map_or(&[][..], |config| &config.links);

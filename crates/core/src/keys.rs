@@ -8,6 +8,7 @@ use cell_model::secret::Secret;
 use cell_plan::resolve::Keys;
 use cell_store::{Store, StoreError};
 use cell_vault::{CaError, SealError, Sealer};
+use uuid::Uuid;
 
 use crate::dkim;
 
@@ -52,6 +53,11 @@ pub(crate) fn certificate(service: &ServiceId) -> String {
     format!("service/{service}/certificate_key")
 }
 
+/// The name the password of a way out is kept under.
+pub(crate) fn connection(id: Uuid) -> String {
+    format!("conn_{id}_password")
+}
+
 /// The services whose certificates have names of their own.
 pub(crate) fn with_certificates(config: &Config) -> impl Iterator<Item = &ServiceId> {
     let installed = config.services.installed.iter();
@@ -78,6 +84,11 @@ pub(crate) fn open(store: &Store, sealer: &Sealer, config: &Config) -> Result<Ke
     for id in config.services.installed.keys() {
         if let Some(key) = open_bytes(store, sealer, &certificate(id))? {
             put_certificate(&mut keys, id, key)?;
+        }
+    }
+    for id in config.connections.keys() {
+        if let Some(password) = open_text(store, sealer, &connection(*id))? {
+            keys.connections.insert(*id, password);
         }
     }
     (keys.dkim, keys.dkim_private) = dkim::open(store, sealer)?;

@@ -192,6 +192,7 @@ pub fn part_of(target: &str) -> Option<Part> {
         "cell_wireguard" => Some(Part::Wireguard),
         "cell_vault" => Some(Part::Vault),
         "cell_dns" => Some(Part::Dns),
+        "cell_exits" => Some(Part::Exits),
         "cell_mdns" => Some(Part::Mdns),
         "cell_gate" | "cell_api" | "cell_webui" => Some(Part::Web),
         _ => None,

@@ -103,6 +103,7 @@ pub(crate) fn config(
         groups: BTreeMap::new(),
         mail: Default::default(),
         peers: BTreeMap::new(),
+        connections: BTreeMap::new(),
         links: Vec::new(),
     };
     lint::check(&config, facts, &vpn_interface())?;

@@ -1,5 +1,6 @@
 //! From a change to a flushed revision, and on to the system.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use cell_plan::{lint, sides};
 use cell_reconcile::Desired;
 use cell_store::{Batch, StoreError};
 use cell_vault::PreparedCa;
+use uuid::Uuid;
 
 use crate::authorise::needs_to_change;
 use crate::confirmation::Confirmation;
@@ -426,6 +428,7 @@ impl Core {
             .system
             .get()
             .and_then(|system| system.parts.library.proxy());
+        let exits = self.exit_states();
         let resolved = |config: &Config, serial| {
             resolve(&Input {
                 options: &self.settings.options,
@@ -438,6 +441,7 @@ impl Core {
                 opened_after: Duration::ZERO,
                 pairing: None,
                 places: &current.places,
+                exits: &exits,
             })
         };
         let steps = diff(
@@ -455,6 +459,16 @@ impl Core {
             warnings,
             needs_confirmation: lint::is_risky(&config, &edit.config),
         })
+    }
+
+    /// How ways out are.
+    fn exit_states(&self) -> BTreeMap<Uuid, State> {
+        let status = self
+            .system
+            .get()
+            .map(|system| system.exits.borrow().clone());
+        let status = status.unwrap_or_default();
+        status.iter().map(|(id, way)| (*id, way.state)).collect()
     }
 
     /// Waits until the reconciler has been through this revision, but not for ever. Whether it has.

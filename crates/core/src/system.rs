@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use cell_cells::CallLink;
 use cell_mail_check::MailCheckLink;
 use cell_model::status::Part;
-use cell_reconcile::{NextsStatus, Nudge, Parts, Published, ServicesStatus};
+use cell_reconcile::{ExitsStatus, NextsStatus, Nudge, Parts, Published, ServicesStatus};
 use tokio::sync::{mpsc, watch};
 
 /// The running system.
@@ -19,6 +19,8 @@ pub struct System {
     pub services: watch::Receiver<ServicesStatus>,
     /// How far that is which services become.
     pub next: watch::Receiver<NextsStatus>,
+    /// How each way out is.
+    pub exits: watch::Receiver<ExitsStatus>,
     /// To tell the reconciler something.
     pub nudge: mpsc::Sender<Nudge>,
     /// Parts that run as processes of their own.

@@ -7,7 +7,7 @@ use cell_containers::ContainerState;
 use cell_control::action::TestResult;
 use cell_firewall::FirewallStatus;
 use cell_model::problem::chain;
-use cell_model::status::{MdnsStatus, Part};
+use cell_model::status::{MdnsStatus, Part, State};
 use cell_plan::explain::count;
 
 use crate::Core;
@@ -142,6 +142,14 @@ impl Core {
                     format!("Podman answers; {running} of {all} run."),
                     limits.to_owned(),
                 ])
+            }
+            Part::Exits => {
+                let ways = answered(parts.exits.observe()).await?;
+                let well = ways.values().filter(|way| way.state == State::Ok).count();
+                Ok(vec![match spec.exits.relays.len() {
+                    0 => "All leaves by the uplink.".to_owned(),
+                    all => format!("{well} of {} lead out.", count(all, "way", "ways")),
+                }])
             }
             Part::Proxy => {
                 answered(parts.proxy.verify(spec.proxy.as_ref())).await?;

@@ -22,6 +22,7 @@ struct Inner {
     applied: Vec<Arc<ExitsSpec>>,
     status: BTreeMap<Uuid, ExitStatus>,
     fail_apply: Option<String>,
+    fail_observe: Option<String>,
 }
 
 impl FakeExits {
@@ -45,6 +46,11 @@ impl FakeExits {
         self.inner().fail_apply = detail.map(str::to_owned);
     }
 
+    /// Makes every `observe` fail with this detail, or succeed again.
+    pub fn fail_observe(&self, detail: Option<&str>) {
+        self.inner().fail_observe = detail.map(str::to_owned);
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -54,6 +60,9 @@ impl FakeExits {
 impl Exits for FakeExits {
     async fn observe(&self) -> Result<BTreeMap<Uuid, ExitStatus>, ExitsError> {
         let inner = self.inner();
+        if let Some(detail) = &inner.fail_observe {
+            return Err(ExitsError::Process(detail.clone()));
+        }
         let in_service = inner.applied.last();
         let is_in_service = |id: &Uuid| in_service.is_some_and(|spec| spec.relays.contains_key(id));
         let status = inner.status.iter().filter(|(id, _)| is_in_service(id));

@@ -38,9 +38,6 @@ pub use error::ExitsError;
 pub use link::{Command, LinkError, Reply, ServerLink};
 pub use process::ProcessExits;
 
-/// Directives a log filter must hold in any process that runs [`relay::Relays`]: hickory writes names that it asks for.
-pub const LOG_FILTER: &str = "hickory_net=off,hickory_resolver=off,hickory_proto=off";
-
 /// Ways out, as the rest of the daemon sees them.
 #[async_trait]
 pub trait Exits: Send + Sync {

@@ -76,8 +76,8 @@ mod tests {
             let mut buffer = [0; 1500];
             while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
                 let asked = Message::from_vec(&buffer[..length]).unwrap();
-                let mut answer = asked.to_response();
                 let query = asked.queries[0].clone();
+                let mut answer = asked.into_response();
                 if query.query_type() == RecordType::A {
                     for host in 0..count {
                         let data = RData::A(A(Ipv4Addr::new(192, 0, 2, host)));

@@ -54,6 +54,8 @@ pub enum Part {
     Vault,
     /// The name server.
     Dns,
+    /// Ways out to the internet beside the uplink.
+    Exits,
     /// The admin listener.
     Web,
     /// Being found by name at home.
@@ -66,12 +68,13 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Firewall,
         Self::Network,
         Self::Wireguard,
         Self::Vault,
         Self::Dns,
+        Self::Exits,
         Self::Web,
         Self::Mdns,
         Self::Containers,
@@ -86,6 +89,7 @@ impl Part {
             Self::Wireguard => "wireguard",
             Self::Vault => "vault",
             Self::Dns => "dns",
+            Self::Exits => "exits",
             Self::Web => "web",
             Self::Mdns => "mdns",
             Self::Containers => "containers",
@@ -95,9 +99,12 @@ impl Part {
 
     /// Whether the box is as asked only if this part is. Without being found by name it is reached by its address, and
     /// that another device has the name is nothing a change of settings could be blamed for. Services take minutes to
-    /// come up on a slow board, and nothing else waits for them.
+    /// come up on a slow board, and nothing else waits for them. Who leaves by a way that is not there is kept in.
     pub fn is_essential(self) -> bool {
-        !matches!(self, Self::Mdns | Self::Containers | Self::Proxy)
+        !matches!(
+            self,
+            Self::Exits | Self::Mdns | Self::Containers | Self::Proxy
+        )
     }
 
     /// The part with this word.

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::key::PublicKey;
 use crate::name::DnsLabel;
 use crate::spec::{
-    ContainersSpec, DnsSpec, FirewallSpec, LeafSpec, MdnsSpec, NetworkSpec, PeerAccess, ProxySpec,
-    WebSpec, WireGuardPeerSpec, WireGuardSpec,
+    ContainersSpec, DnsSpec, ExitsSpec, FirewallSpec, LeafSpec, MdnsSpec, NetworkSpec, PeerAccess,
+    ProxySpec, WebSpec, WireGuardPeerSpec, WireGuardSpec,
 };
 
 /// One thing to do.
@@ -26,6 +26,8 @@ pub enum Step {
     Leaf(LeafSpec),
     /// The name server.
     Dns(DnsStep),
+    /// Ways out that a program of the box carries flows by.
+    Exits(Arc<ExitsSpec>),
     /// The admin listener.
     Web(WebSpec),
     /// Being found by name; `None`: not any more.

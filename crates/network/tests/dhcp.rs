@@ -141,6 +141,7 @@ impl Cell {
             opened_after: Duration::ZERO,
             pairing: None,
             places: &BTreeMap::new(),
+            exits: &BTreeMap::new(),
         });
         let spec = spec.network;
         self.network

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cell_model::spec::{
-    BoxSpec, ContainersSpec, DnsSpec, FirewallSpec, LeafSpec, MdnsSpec, NetworkSpec, ProxySpec,
-    WebSpec, WireGuardSpec, ZoneSpec,
+    BoxSpec, ContainersSpec, DnsSpec, ExitsSpec, FirewallSpec, LeafSpec, MdnsSpec, NetworkSpec,
+    ProxySpec, WebSpec, WireGuardSpec, ZoneSpec,
 };
 use cell_model::step::{DnsStep, FirewallStep, NetworkStep, Step, WireGuardStep};
 
@@ -19,6 +19,8 @@ pub struct Applied {
     pub network: Option<NetworkSpec>,
     /// VPN interface in force; the inner `None`: there is none.
     pub wireguard: Option<Option<Arc<WireGuardSpec>>>,
+    /// Ways out in service.
+    pub exits: Option<Arc<ExitsSpec>>,
     /// Leaf in use.
     pub leaf: Option<LeafSpec>,
     /// Name server in service.
@@ -40,6 +42,7 @@ impl Applied {
             firewall: Some(Arc::clone(&spec.firewall)),
             network: Some(spec.network.clone()),
             wireguard: Some(spec.wireguard.clone()),
+            exits: Some(Arc::clone(&spec.exits)),
             leaf: Some(spec.leaf.clone()),
             dns: Some(Arc::clone(&spec.dns)),
             web: Some(spec.web.clone()),
@@ -60,6 +63,7 @@ impl Applied {
             leaf,
             dns,
             web,
+            exits: _,
             mdns: _,
             containers: _,
             proxy: _,
@@ -169,6 +173,9 @@ pub fn diff(applied: &Applied, spec: &BoxSpec) -> Vec<Step> {
         steps.push(Step::Leaf(spec.leaf.clone()));
     }
     steps.extend(dns(applied.dns.as_deref(), &spec.dns).map(Step::Dns));
+    if applied.exits.as_ref() != Some(&spec.exits) {
+        steps.push(Step::Exits(Arc::clone(&spec.exits)));
+    }
     if applied.web.as_ref() != Some(&spec.web) {
         steps.push(Step::Web(spec.web.clone()));
     }
@@ -344,6 +351,7 @@ mod tests {
                 Step::Leaf(_) => "leaf",
                 Step::Dns(DnsStep::Replace(_)) => "dns",
                 Step::Dns(DnsStep::PatchNames { .. }) => "dns names",
+                Step::Exits(_) => "exits",
                 Step::Web(_) => "web",
                 Step::Mdns(_) => "mdns",
                 Step::Containers(_) => "containers",
@@ -363,6 +371,7 @@ mod tests {
                 "wireguard",
                 "leaf",
                 "dns",
+                "exits",
                 "web",
                 "firewall",
                 "mdns",
@@ -479,6 +488,7 @@ mod tests {
                         zone.names.retain(|label, _| !remove.contains(label));
                         zone.names.extend(set);
                     }
+                    Step::Exits(spec) => applied.exits = Some(spec),
                     Step::Web(spec) => applied.web = Some(spec),
                     Step::Mdns(spec) => applied.mdns = Some(spec),
                     Step::Containers(spec) => applied.containers = Some(spec),

@@ -61,6 +61,10 @@ fn sentence(step: &Step) -> String {
                 count(remove.len() + set.len(), "name", "names")
             )
         }
+        Step::Exits(spec) => match spec.relays.len() {
+            0 => "Carry nothing out by another way than the uplink.".to_owned(),
+            number => format!("Carry what leaves by {}.", count(number, "way", "ways")),
+        },
         Step::Web(spec) => {
             let listen: Vec<String> = spec.listen.iter().map(ToString::to_string).collect();
             format!("Serve the admin page on {}.", listen.join(", "))

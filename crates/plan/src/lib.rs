@@ -7,6 +7,7 @@
 //! Start reading at [`resolve::resolve`], then [`diff::diff`].
 
 pub mod diff;
+mod exits;
 pub mod explain;
 mod links;
 pub mod lint;

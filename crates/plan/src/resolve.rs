@@ -17,10 +17,13 @@ use cell_model::signer::SignerKey;
 use cell_model::spec::{
     BoxSpec, DhcpSpec, DnsSpec, FirewallContainers, FirewallSpec, FirewallVpn, HTTPS_PORT,
     InterfaceSpec, LeafSpec, MdnsSpec, NetworkSpec, OwnAddresses, PairingSpec, PeerAccess, Phase,
-    WayOut, WebSpec, WireGuardPeerSpec, WireGuardSpec, ZoneRecord, ZoneSpec,
+    WebSpec, WireGuardPeerSpec, WireGuardSpec, ZoneRecord, ZoneSpec,
 };
+use cell_model::status::State;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use uuid::Uuid;
 
+use crate::exits;
 use crate::links;
 use crate::mail::{self, MailNames};
 use crate::services::{self, Front, Services};
@@ -51,6 +54,8 @@ pub struct Input<'a> {
     pub pairing: Option<&'a Pairing>,
     /// Where boxes of other cells are called, as far as one was looked for.
     pub places: &'a BTreeMap<PublicKey, SocketAddr>,
+    /// How ways out beside the uplink are, as far as they were looked at.
+    pub exits: &'a BTreeMap<Uuid, State>,
 }
 
 /// How other cells know this one, and speak with it.
@@ -81,6 +86,8 @@ pub struct Keys {
     pub certificate_hashes: BTreeMap<ServiceId, [u8; 32]>,
     /// The password of the box at the provider that brings mail on; `None` when it has none.
     pub relay_password: Option<Secret<String>>,
+    /// Passwords of ways out beside the uplink.
+    pub connections: BTreeMap<Uuid, Secret<String>>,
     /// Keys that mail is signed with, whatever has become of them.
     pub dkim: Vec<DkimKey>,
     /// Their private halves, PKCS #8 in PEM, as far as they are of use.
@@ -102,6 +109,7 @@ pub fn resolve(input: &Input<'_>) -> BoxSpec {
         network: network(input),
         wireguard: wireguard(input, &peers).map(Arc::new),
         dns: Arc::new(dns(input, &home, &peers, &services)),
+        exits: Arc::new(exits::spec(input, &upstreams(input))),
         leaf: leaf(input, &home, &services),
         web: web(input, &home),
         mdns: mdns(input, &home),
@@ -235,14 +243,14 @@ fn firewall(
         dns_port: input.options.dns_port,
         peers: peers
             .iter()
-            .map(|(_, peer)| (peer.address, access(peer)))
+            .map(|(_, peer)| (peer.address, access(input, peer)))
             .collect(),
         services: services.behind.clone(),
         containers: containers(input, services),
         links: input
             .config
             .map_or_else(Vec::new, |config| links::firewall(config, services)),
-        exits: Vec::new(),
+        exits: exits::firewall(input),
     }
 }
 
@@ -267,14 +275,10 @@ fn containers(input: &Input<'_>, services: &Services) -> FirewallContainers {
     }
 }
 
-fn access(peer: &PeerConfig) -> PeerAccess {
+fn access(input: &Input<'_>, peer: &PeerConfig) -> PeerAccess {
     PeerAccess {
         address6: peer.address6,
-        // A peer that was given a way out of its own has none until that exit is there (B63).
-        internet: match peer.full_tunnel && peer.exit_connection_id.is_none() {
-            true => WayOut::Uplink,
-            false => WayOut::None,
-        },
+        internet: exits::way_out(input, peer),
         peer_to_peer: peer.peer_to_peer,
         services: peer.services.clone(),
     }
@@ -403,13 +407,6 @@ fn dns(
         Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into(),
         Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128).into(),
     ];
-    let asked = input.config.map(|config| &config.dns);
-    let own_upstreams = asked.map_or_else(Vec::new, |dns| {
-        dns.upstreams
-            .iter()
-            .map(|upstream| upstream.socket_addr())
-            .collect()
-    });
     DnsSpec {
         listen: listen
             .map(|&address| SocketAddr::new(address, input.options.dns_port))
@@ -428,11 +425,7 @@ fn dns(
                     .map(|address| IpNet::from(IpAddr::V4(*address))),
             )
             .collect(),
-        upstreams: if own_upstreams.is_empty() {
-            input.facts.resolvers.clone()
-        } else {
-            own_upstreams
-        },
+        upstreams: upstreams(input),
         zone: input.config.map(|config| ZoneSpec {
             domain: config.domain.name.clone(),
             serial: input.serial,
@@ -449,6 +442,27 @@ fn dns(
         forwards: input.config.map(links::forwards).unwrap_or_default(),
         withheld: input.config.map(links::withheld).unwrap_or_default(),
         guests: input.config.map(links::networks).unwrap_or_default(),
+        ways: peers
+            .iter()
+            .filter_map(|(_, peer)| Some((peer, exits::names_way(input, peer)?)))
+            .flat_map(|(peer, way)| {
+                let addresses = [IpAddr::V4(peer.address), IpAddr::V6(peer.address6)];
+                addresses.map(|address| (address, way.clone()))
+            })
+            .collect(),
+    }
+}
+
+/// Servers for all names that are not in the house: the owner's, or those the uplink gave.
+fn upstreams(input: &Input<'_>) -> Vec<SocketAddr> {
+    let own = input
+        .config
+        .into_iter()
+        .flat_map(|config| &config.dns.upstreams);
+    let own: Vec<SocketAddr> = own.map(|upstream| upstream.socket_addr()).collect();
+    match own.is_empty() {
+        true => input.facts.resolvers.clone(),
+        false => own,
     }
 }
 

@@ -11,7 +11,9 @@ use cell_model::config::{
 };
 use cell_model::facts::{InterfaceFacts, NetworkFacts, StartOptions};
 use cell_model::key::{PrivateKey, PublicKey};
+use cell_model::status::State;
 use cell_model::subnet::matching_v6;
+use uuid::Uuid;
 
 use crate::resolve::{Input, Keys};
 
@@ -23,6 +25,7 @@ pub(crate) struct Sample {
     pub(crate) now: Timestamp,
     pub(crate) serial: u32,
     pub(crate) places: BTreeMap<PublicKey, SocketAddr>,
+    pub(crate) exits: BTreeMap<Uuid, State>,
 }
 
 impl Sample {
@@ -47,6 +50,7 @@ impl Sample {
             now: Timestamp::from_second(1_800_000_000).unwrap(),
             serial: 1,
             places: BTreeMap::new(),
+            exits: BTreeMap::new(),
         };
         sample.set_addresses("wan0", &["203.0.113.2/24"]);
         sample.set_addresses("lan0", &["192.168.77.1/24"]);
@@ -65,6 +69,7 @@ impl Sample {
             opened_after: std::time::Duration::ZERO,
             pairing: None,
             places: &self.places,
+            exits: &self.exits,
         }
     }
 
@@ -94,6 +99,7 @@ impl Sample {
             peer_to_peer: false,
             services: Default::default(),
             exit_connection_id: None,
+            failopen: None,
             created_at: now,
             expires_at: None,
             reinstall_needed: false,
@@ -161,6 +167,7 @@ fn config() -> Config {
         groups: BTreeMap::new(),
         mail: Default::default(),
         peers: BTreeMap::new(),
+        connections: BTreeMap::new(),
         links: Vec::new(),
     }
 }

@@ -65,6 +65,7 @@ pub(crate) async fn execute(
             limited(LIMIT, parts.dns.apply(step)).await?;
             limited(LIMIT, parts.dns.verify(step)).await
         }
+        Step::Exits(spec) => limited(LIMIT, parts.exits.apply(spec)).await,
         Step::Web(spec) => limited(LIMIT, parts.listener.apply(spec)).await,
         Step::Mdns(spec) => {
             limited(LIMIT, parts.mdns.apply(spec.as_ref())).await?;

@@ -62,6 +62,7 @@ pub(crate) fn part_of(step: &Step) -> Part {
         Step::WireGuard(_) => Part::Wireguard,
         Step::Leaf(_) => Part::Vault,
         Step::Dns(_) => Part::Dns,
+        Step::Exits(_) => Part::Exits,
         Step::Web(_) => Part::Web,
         Step::Mdns(_) => Part::Mdns,
         Step::Containers(_) => Part::Containers,
@@ -95,6 +96,13 @@ pub(crate) fn detail(part: Part, spec: &BoxSpec) -> String {
                 format!("{} answers with {names}.", zone.domain)
             },
         ),
+        Part::Exits => match spec.exits.relays.len() {
+            0 => "All leaves by the uplink.".to_owned(),
+            number => format!(
+                "What leaves by {} is carried there.",
+                count(number, "way", "ways")
+            ),
+        },
         Part::Web => {
             let listen: Vec<String> = spec.web.listen.iter().map(ToString::to_string).collect();
             format!("Listens on {}.", listen.join(", "))

@@ -7,6 +7,7 @@
 //! Start reading at [`start`], then `round.rs`.
 
 mod execute;
+mod exits;
 mod handing;
 mod images;
 mod in_hand;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use cell_containers::Containers;
 use cell_dns::Dns;
+use cell_exits::Exits;
 use cell_fetch::FetchLink;
 use cell_firewall::Firewall;
 use cell_mdns::Mdns;
@@ -46,6 +48,7 @@ use cell_wireguard::WireGuard;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+pub use exits::ExitsStatus;
 pub use handing::{Handing, HandingError};
 pub use listener::{AdminListener, ListenerError};
 pub use proxy::{ProxyHost, ProxyHostError};
@@ -75,6 +78,8 @@ pub struct Parts {
     pub vault: Arc<dyn Vault>,
     /// The name server.
     pub dns: Arc<dyn Dns>,
+    /// Ways out that a program of the box carries flows by.
+    pub exits: Arc<dyn Exits>,
     /// The admin listener.
     pub listener: Arc<dyn AdminListener>,
     /// Being found by name.
@@ -134,6 +139,8 @@ pub enum Nudge {
     Restart(Part),
     /// Look at the network again.
     NetworkChanged,
+    /// A way out leads on, or does so no more.
+    ExitsChanged,
     /// End what clients have open with the proxy: which connections are younger than a change has to be known.
     EndConnections {
         /// Now, since boot.
@@ -149,11 +156,14 @@ pub struct Reconciler {
     pub services: watch::Receiver<ServicesStatus>,
     /// How far that is which services become.
     pub next: watch::Receiver<NextsStatus>,
+    /// How each way out is.
+    pub exits: watch::Receiver<ExitsStatus>,
     /// To tell the loop something.
     pub nudge: mpsc::Sender<Nudge>,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
     watch: tokio::task::JoinHandle<()>,
+    watch_exits: tokio::task::JoinHandle<()>,
 }
 
 impl Reconciler {
@@ -161,6 +171,7 @@ impl Reconciler {
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         self.watch.abort();
+        self.watch_exits.abort();
         if tokio::time::timeout(SHUTDOWN, &mut self.task)
             .await
             .is_err()
@@ -191,12 +202,23 @@ pub fn start(
     let (stop, stopping) = watch::channel(false);
     let resting = resting::Resting::default();
     let watched = services::watch(&parts, view.clone(), nudge.clone(), clock, resting.clone());
-    let worker = round::Worker::new(options, parts, published, clock, stopping.clone(), resting);
+    let (exits, watch_exits) = exits::watch(&parts, view.clone(), nudge.clone(), clock);
+    let worker = round::Worker::new(
+        options,
+        parts,
+        published,
+        clock,
+        stopping.clone(),
+        resting,
+        exits.clone(),
+    );
     Reconciler {
         published: view,
         services: watched.services,
         next: watched.next,
         watch: watched.task,
+        exits,
+        watch_exits,
         nudge,
         stop,
         task: tokio::spawn(run(worker, desired, nudges, stopping, clock)),
@@ -246,6 +268,8 @@ async fn run(
                     match nudge {
                         Nudge::Restart(part) => worker.forget(part),
                         Nudge::NetworkChanged => worker.look_again(),
+                        // The next round plans with it.
+                        Nudge::ExitsChanged => {}
                         Nudge::EndConnections { opened_before } => {
                             worker.end_connections(opened_before);
                         }

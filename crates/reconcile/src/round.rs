@@ -1,6 +1,6 @@
 //! One round: look, plan, carry out, read back, publish.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +16,10 @@ use cell_model::step::{FirewallStep, Step, WireGuardStep};
 use cell_plan::diff::{Applied, diff};
 use cell_plan::resolve::{Input, closed, resolve};
 use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 
 use crate::execute::{LIMIT, StepError, limited};
+use crate::exits::ExitsStatus;
 use crate::in_hand::{Begun, InHand};
 use crate::items::{Items, detail, found, part_of};
 use crate::pauses::Pauses;
@@ -51,6 +53,10 @@ pub(crate) struct Worker {
     /// Whether there are rules in force: this process's, or those an earlier one left.
     guarded: bool,
     stopping: watch::Receiver<bool>,
+    /// How ways out are, as far as it is known.
+    exits_status: watch::Receiver<ExitsStatus>,
+    /// The same, as this round plans with it.
+    exits: BTreeMap<Uuid, State>,
 }
 
 /// How much the next round looks at before it plans.
@@ -72,6 +78,7 @@ impl Worker {
         clock: fn() -> Timestamp,
         stopping: watch::Receiver<bool>,
         resting: Resting,
+        exits_status: watch::Receiver<ExitsStatus>,
     ) -> Self {
         let now = clock();
         Self {
@@ -91,6 +98,8 @@ impl Worker {
             pauses: Pauses::default(),
             guarded: false,
             stopping,
+            exits_status,
+            exits: BTreeMap::new(),
         }
     }
 
@@ -138,6 +147,7 @@ impl Worker {
             Part::Wireguard => self.applied.wireguard = None,
             Part::Vault => self.applied.leaf = None,
             Part::Dns => self.applied.dns = None,
+            Part::Exits => self.applied.exits = None,
             Part::Web => self.applied.web = None,
             Part::Mdns => self.applied.mdns = None,
             Part::Containers => self.applied.containers = None,
@@ -383,10 +393,13 @@ impl Worker {
             opened_after: self.opened_after,
             pairing: desired.pairing.as_deref(),
             places: &desired.places,
+            exits: &self.exits,
         }
     }
 
     fn resolve(&mut self, desired: &Desired) -> BoxSpec {
+        let status = self.exits_status.borrow().clone();
+        self.exits = status.iter().map(|(id, way)| (*id, way.state)).collect();
         // Seconds since 1970 rise over restarts; the increment keeps it rising within one second.
         let seconds = u32::try_from((self.clock)().as_second()).unwrap_or_default();
         self.serial = self.serial.wrapping_add(1).max(seconds);
@@ -411,6 +424,7 @@ impl Worker {
                     // Others on the wire are given a second to speak up, and nobody waits for that.
                     Part::Mdns => "It finds out whether the name is free.",
                     Part::Proxy => "It is told what to answer.",
+                    Part::Exits => "It is told what to carry where.",
                     _ => "Services are brought to what is asked for.",
                 };
                 self.items.set(part, State::Pending, detail.to_owned(), now);
@@ -529,6 +543,7 @@ impl Worker {
                 }
             }
             Step::Dns(_) => self.applied.dns = Some(Arc::clone(&spec.dns)),
+            Step::Exits(exits) => self.applied.exits = Some(Arc::clone(exits)),
             Step::Web(web) => self.applied.web = Some(web.clone()),
             Step::Mdns(mdns) => {
                 // Which name was free is among the facts that certificate and admin page follow from.

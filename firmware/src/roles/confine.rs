@@ -105,8 +105,8 @@ pub(crate) fn confine(role: Role) -> Result<(), Box<dyn Error>> {
     restrict_calls(role)
 }
 
-/// No files at all; no TCP but what the name server asks upstream, what is fetched, mail servers that are greeted, and other
-/// cells.
+/// No files at all; no TCP but what the name server asks upstream, what is fetched, mail servers that are greeted, other cells,
+/// and proxies.
 fn restrict_files(role: Role) -> Result<(), Box<dyn Error>> {
     let abi = ABI::V6;
     let mut rules = Ruleset::default()
@@ -116,7 +116,7 @@ fn restrict_files(role: Role) -> Result<(), Box<dyn Error>> {
         .scope(Scope::from_all(abi))?;
     if !matches!(
         role,
-        Role::Dns | Role::Fetch | Role::MailCheck | Role::Cells
+        Role::Dns | Role::Fetch | Role::MailCheck | Role::Cells | Role::Relay
     ) {
         rules = rules.handle_access(AccessNet::ConnectTcp)?;
     }
@@ -145,13 +145,18 @@ fn restrict_calls(role: Role) -> Result<(), Box<dyn Error>> {
     );
     allowed.insert(libc::SYS_ioctl, vec![argument(1, libc::FIONBIO)?]);
     match role {
-        Role::Dns | Role::Fetch | Role::MailCheck | Role::Cells => {
+        Role::Dns | Role::Fetch | Role::MailCheck | Role::Cells | Role::Relay => {
             // To ask servers, over UDP and TCP.
             for call in [libc::SYS_bind, libc::SYS_connect] {
                 allowed.insert(call, Vec::new());
             }
-            if role == Role::Dns {
+            if matches!(role, Role::Dns | Role::Relay) {
                 allowed.insert(libc::SYS_accept4, Vec::new());
+            }
+            if role == Role::Relay {
+                for call in [libc::SYS_pipe2, libc::SYS_splice] {
+                    allowed.insert(call, Vec::new());
+                }
             }
             let families = [libc::AF_INET, libc::AF_INET6].map(|family| argument(0, family as u64));
             allowed.insert(

@@ -10,6 +10,7 @@ mod keeper;
 pub(crate) mod mail_check;
 mod process;
 pub(crate) mod proxy;
+pub(crate) mod relay;
 pub(crate) mod web;
 pub(crate) mod wireguard;
 
@@ -49,6 +50,8 @@ pub(crate) enum Role {
     MailCheck,
     /// Calls another cell.
     Cells,
+    /// Carries flows out by other ways than the uplink.
+    Relay,
 }
 
 impl Role {
@@ -61,6 +64,7 @@ impl Role {
             Self::Fetch => "fetch",
             Self::MailCheck => "mail-check",
             Self::Cells => "cells",
+            Self::Relay => "relay",
         }
     }
 
@@ -70,6 +74,7 @@ impl Role {
             Self::Dns => &[Part::Dns, Part::Mdns],
             Self::Web => &[Part::Web],
             Self::Wireguard => &[Part::Wireguard],
+            Self::Relay => &[Part::Exits],
             Self::Fetch | Self::MailCheck | Self::Cells => &[],
         }
     }
@@ -84,6 +89,7 @@ impl Role {
             Self::Fetch => 60805,
             Self::MailCheck => 60806,
             Self::Cells => 60807,
+            Self::Relay => 60808,
         }
     }
 }
@@ -111,6 +117,7 @@ pub(crate) fn run(role: Role, log_level: LogLevel) -> Result<(), Box<dyn Error>>
             Role::Fetch => fetch::serve(stream, log).await,
             Role::MailCheck => mail_check::serve(stream, log).await,
             Role::Cells => cells::serve(stream, log).await,
+            Role::Relay => relay::serve(stream, log).await,
         }
         Ok(())
     })

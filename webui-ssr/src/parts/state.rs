@@ -37,6 +37,7 @@ pub(crate) fn part_name(part: Part) -> &'static str {
         Part::Wireguard => "VPN",
         Part::Vault => "Keys and certificates",
         Part::Dns => "Name server",
+        Part::Exits => "Ways out",
         Part::Web => "Admin page",
         Part::Mdns => "Found by name",
         Part::Containers => "Services",

@@ -116,6 +116,7 @@ impl OfflineCell {
             groups: BTreeMap::new(),
             mail: Default::default(),
             peers: BTreeMap::new(),
+            connections: BTreeMap::new(),
             links: Vec::new(),
         })
     }

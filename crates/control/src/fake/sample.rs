@@ -542,6 +542,7 @@ fn peer(name: PeerName) -> PeerView {
         peer_to_peer: false,
         services: BTreeSet::from(ServiceToggle::ALL),
         exit_connection_id: None,
+
         created_at: NOW,
         expires_at: None,
         expired: false,

@@ -61,6 +61,7 @@ pub(super) fn add(
             .clone()
             .unwrap_or_else(|| BTreeSet::from(ServiceToggle::ALL)),
         exit_connection_id: None,
+        failopen: None,
         created_at: context.now,
         expires_at: form.expires_at,
         reinstall_needed: false,

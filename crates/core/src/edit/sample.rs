@@ -75,6 +75,7 @@ pub(crate) fn with_peers(names: &[&str]) -> Config {
         groups: BTreeMap::new(),
         mail: Default::default(),
         peers: BTreeMap::new(),
+        connections: BTreeMap::new(),
         links: Vec::new(),
     };
     for name in names {

@@ -101,6 +101,7 @@ pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Conf
         groups,
         mail,
         peers,
+        connections,
         links,
     } = now;
     let mut undone = Config {
@@ -114,6 +115,7 @@ pub(crate) fn undo(now: &Config, before: &Config, after: &Config) -> Result<Conf
         groups: unless_touched(groups, &after.groups, &before.groups),
         mail: unless_touched(mail, &after.mail, &before.mail),
         peers: BTreeMap::new(),
+        connections: unless_touched(connections, &after.connections, &before.connections),
         // The other cells have not taken back what was agreed with them.
         links: links.clone(),
     };

@@ -16,6 +16,7 @@ use cell_control::action::{Action, Outcome};
 use cell_control::caller::{Caller, Credential, now_since_boot};
 use cell_control::change::{Change, PeerForm, Receipt, SetupForm};
 use cell_dns::fake::FakeDns;
+use cell_exits::fake::FakeExits;
 use cell_fetch::fake::FakeFetch;
 use cell_firewall::fake::FakeFirewall;
 use cell_mail_check::fake::FakeMailCheck;
@@ -103,6 +104,7 @@ impl Home {
             wireguard: Arc::new(FakeWireGuard::new()),
             vault: core.vault(),
             dns: Arc::new(FakeDns::new()),
+            exits: Arc::new(FakeExits::new()),
             listener: Arc::new(NoListener),
             mdns: Arc::clone(&mdns) as Arc<dyn cell_mdns::Mdns>,
             containers: Arc::clone(&containers) as Arc<dyn cell_containers::Containers>,
@@ -127,6 +129,7 @@ impl Home {
             published: reconciler.published.clone(),
             services: reconciler.services.clone(),
             next: reconciler.next.clone(),
+            exits: reconciler.exits.clone(),
             nudge: reconciler.nudge.clone(),
             processes: Arc::clone(&restarted) as Arc<dyn Processes>,
             mail_check: Arc::clone(&mail_check) as Arc<dyn cell_mail_check::MailCheckLink>,

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 pub use connection::{
     ConnectionConfig, ExitSlot, ProxyConfig, ProxyScheme, RelayPort, RelayPortError, WayConfig,
@@ -79,6 +80,9 @@ pub struct Config {
     /// Devices by name. Shared so that a copy of a config with 10,000 peers costs next to nothing.
     #[serde(default)]
     pub peers: BTreeMap<PeerName, Arc<PeerConfig>>,
+    /// Ways out to the internet beside the uplink.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub connections: BTreeMap<Uuid, Arc<ConnectionConfig>>,
     /// Other cells, each once. They outlast revisions: somebody else has agreed to them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Arc<LinkConfig>>,

@@ -75,6 +75,9 @@ pub struct PeerConfig {
     /// Its way out; `None` is the uplink.
     #[serde(default)]
     pub exit_connection_id: Option<Uuid>,
+    /// Whether it leaves by the uplink while that way leads nowhere; `None`: as usual, which is that it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failopen: Option<bool>,
     /// Since when it exists.
     pub created_at: Timestamp,
     /// When it loses access by itself.

@@ -52,6 +52,8 @@ pub struct BoxSpec {
     pub wireguard: Option<Arc<WireGuardSpec>>,
     /// The name server.
     pub dns: Arc<DnsSpec>,
+    /// Ways out that a program of the box carries flows by.
+    pub exits: Arc<ExitsSpec>,
     /// The leaf certificate.
     pub leaf: LeafSpec,
     /// The admin listener.

@@ -1,4 +1,5 @@
 use cell_model::facts::LeaseFacts;
+use cell_model::spec::WayOut;
 
 use super::*;
 use crate::sample;
@@ -92,9 +93,7 @@ fn expired_peer_is_nowhere() {
 fn peer_with_an_exit_of_its_own_does_not_leave_by_the_uplink() {
     let mut sample = sample::Sample::two_armed();
     sample.add_peer("phone", 2);
-    sample.change_peer("phone", |peer| {
-        peer.exit_connection_id = Some(uuid::Uuid::nil())
-    });
+    sample.change_peer("phone", |peer| peer.exit_connection_id = Some(Uuid::nil()));
     let spec = resolve(&sample.input());
     assert!(
         spec.firewall

@@ -2,6 +2,7 @@
 
 mod changes;
 mod cold_start;
+mod exits;
 mod failures;
 mod images;
 mod properties;

@@ -120,6 +120,7 @@ async fn ends_as_asked(events: &[Event]) {
         opened_after: Duration::ZERO,
         pairing: None,
         places: &std::collections::BTreeMap::new(),
+        exits: &std::collections::BTreeMap::new(),
     });
     assert_eq!(
         world.firewall.observe().await.unwrap(),

@@ -1,11 +1,12 @@
 //! The loop at work, and configs for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cell_containers::Containers;
 use cell_dns::Dns;
+use cell_exits::Exits;
 use cell_fetch::FetchLink;
 use cell_firewall::Firewall;
 use cell_mdns::Mdns;
@@ -41,6 +42,7 @@ impl Running {
             wireguard: Arc::clone(&world) as Arc<dyn WireGuard>,
             vault: Arc::clone(&world) as Arc<dyn Vault>,
             dns: Arc::clone(&world) as Arc<dyn Dns>,
+            exits: Arc::clone(&world) as Arc<dyn Exits>,
             listener: Arc::clone(&world) as Arc<dyn AdminListener>,
             mdns: Arc::clone(&world) as Arc<dyn Mdns>,
             containers: Arc::clone(&world) as Arc<dyn Containers>,
@@ -150,6 +152,7 @@ pub(super) fn config(hosts: impl IntoIterator<Item = u8>) -> Config {
             peer_to_peer: false,
             services: BTreeSet::new(),
             exit_connection_id: None,
+            failopen: None,
             created_at: clock(),
             expires_at: None,
             reinstall_needed: false,
@@ -160,6 +163,7 @@ pub(super) fn config(hosts: impl IntoIterator<Item = u8>) -> Config {
         groups: Default::default(),
         mail: Default::default(),
         peers: hosts.into_iter().map(peer).collect(),
+        connections: BTreeMap::new(),
         links: Vec::new(),
         cell: CellConfig {
             name: "hut".parse().unwrap(),

@@ -12,6 +12,8 @@ use cell_containers::fake::FakeContainers;
 use cell_containers::{Containers, ContainersError, ContainersSeen, LogEntry, Usage, VolumeRoom};
 use cell_dns::fake::FakeDns;
 use cell_dns::{Dns, DnsError};
+use cell_exits::fake::FakeExits;
+use cell_exits::{Exits, ExitsError};
 use cell_fetch::fake::FakeFetch;
 use cell_firewall::fake::FakeFirewall;
 use cell_firewall::{Firewall, FirewallError, FirewallStatus};
@@ -23,10 +25,12 @@ use cell_model::facts::{InterfaceFacts, NetworkFacts};
 use cell_model::name::{PartName, ServiceId};
 use cell_model::secret::Secret;
 use cell_model::spec::{
-    ContainerSpec, ContainersSpec, LeafSpec, MdnsSpec, NetworkSpec, Phase, ProxySpec, ServiceSpec,
-    WebSpec, WireGuardSpec,
+    ContainerSpec, ContainersSpec, ExitsSpec, LeafSpec, MdnsSpec, NetworkSpec, Phase, ProxySpec,
+    ServiceSpec, WebSpec, WireGuardSpec,
 };
-use cell_model::status::{DnsStatus, MdnsStatus, Part, WireGuardBackend, WireGuardStatus};
+use cell_model::status::{
+    DnsStatus, ExitStatus, MdnsStatus, Part, WireGuardBackend, WireGuardStatus,
+};
 use cell_model::step::{DnsStep, FirewallStep, NetworkStep, WireGuardStep};
 use cell_network::fake::FakeNetwork;
 use cell_network::{Network, NetworkError, NetworkPlan};
@@ -36,6 +40,7 @@ use cell_wireguard::fake::FakeWireGuard;
 use cell_wireguard::{WireGuard, WireGuardError};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 use crate::{AdminListener, Handing, HandingError, ListenerError, ProxyHost, ProxyHostError};
 
@@ -58,6 +63,7 @@ pub(super) struct World {
     pub(super) wireguard: FakeWireGuard,
     pub(super) vault: FakeVault,
     pub(super) dns: FakeDns,
+    pub(super) exits: FakeExits,
     pub(super) mdns: FakeMdns,
     pub(super) containers: FakeContainers,
     pub(super) fetch: Arc<FakeFetch>,
@@ -104,6 +110,7 @@ impl World {
             wireguard: FakeWireGuard::new(),
             vault: FakeVault::default(),
             dns: FakeDns::new(),
+            exits: FakeExits::new(),
             mdns: FakeMdns::new(),
             containers: FakeContainers::new(),
             fetch: Arc::default(),
@@ -295,6 +302,20 @@ impl Dns for World {
 
     async fn verify(&self, step: &DnsStep) -> Result<(), DnsError> {
         self.dns.verify(step).await
+    }
+}
+
+#[async_trait]
+impl Exits for World {
+    async fn observe(&self) -> Result<BTreeMap<Uuid, ExitStatus>, ExitsError> {
+        self.exits.observe().await
+    }
+
+    async fn apply(&self, spec: &Arc<ExitsSpec>) -> Result<(), ExitsError> {
+        match self.act(Part::Exits, "exits").await {
+            true => self.exits.apply(spec).await,
+            false => Err(ExitsError::Process("gone".to_owned())),
+        }
     }
 }
 

@@ -53,6 +53,7 @@ pub(super) fn write(
                 peer_to_peer: false,
                 services: BTreeSet::new(),
                 exit_connection_id: None,
+                failopen: None,
                 created_at: Timestamp::now(),
                 expires_at: None,
                 reinstall_needed: false,
