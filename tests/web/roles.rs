@@ -98,13 +98,15 @@ fn headers_alone_change_nothing() {
             .replace("{username}", "member")
             .replace("{number}", "1")
             .replace("{service}", "files")
-            .replace("{part}", "dns");
+            .replace("{part}", "dns")
+            .replace("{connection}", "6f1c7c9e-7a0b-4b52-9b0a-0d4a2f6f2f11");
         let head = owner.send(&Request::new("HEAD", &path)).unwrap();
         // No service is installed, mail neither, and the phone is the household's.
         let absent = [
             "/api/peer/devices/{name}",
             "/api/peer/mail",
             "/api/cells/{name}",
+            "/api/connectivity/connections/{connection}",
             "/api/mail/records",
             "/api/mail/check",
         ];

@@ -1,6 +1,7 @@
 //! Shapes of answers that are no view of the core, and the ways to give them.
 
 use cell_control::change::{Pending, Receipt};
+use cell_control::connection::ConnectionView;
 use cell_control::invite::InviteView;
 use cell_control::link::LinkView;
 use cell_control::mail::MailAliasView;
@@ -222,6 +223,13 @@ pub(crate) struct PasskeyAnswer {
 pub(crate) struct LinkAnswer {
     /// It.
     pub(crate) cell: LinkView,
+}
+
+/// A way out.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ConnectionAnswer {
+    /// It.
+    pub(crate) connection: ConnectionView,
 }
 
 /// An invite that was just made.

@@ -6,7 +6,7 @@ use cell_model::scope::{Area, Scope};
 use crate::row::Row;
 
 /// Areas by what paths start with; the first that fits counts.
-const AREAS: [(&str, Area); 22] = [
+const AREAS: [(&str, Area); 24] = [
     ("/api/openapi.json", Area::Status),
     ("/api/status", Area::Status),
     ("/api/parts", Area::Status),
@@ -14,6 +14,8 @@ const AREAS: [(&str, Area); 22] = [
     ("/api/app-passwords", Area::People),
     ("/api/groups", Area::People),
     ("/api/peers", Area::Peers),
+    ("/api/connectivity/peers", Area::Peers),
+    ("/api/connectivity", Area::Connectivity),
     ("/api/peer/mail", Area::Mail),
     ("/api/peer/", Area::Peers),
     ("/api/mail", Area::Mail),

@@ -1,6 +1,7 @@
 //! Every operation, one row each. Routes, the OpenAPI description and generated tests come from here.
 
 mod cells;
+mod connectivity;
 mod mail;
 
 use cell_control::action::{
@@ -66,7 +67,10 @@ const BUNDLE_LIMIT: usize = 700 << 20;
 
 /// All of them.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Row> + Clone {
-    ROWS.iter().chain(mail::ROWS).chain(cells::ROWS)
+    ROWS.iter()
+        .chain(mail::ROWS)
+        .chain(cells::ROWS)
+        .chain(connectivity::ROWS)
 }
 
 static ROWS: &[Row] = &[

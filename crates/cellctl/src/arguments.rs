@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::command::{
-    accounts, app_passwords, audit, cells, firmware, groups, interfaces, logs, mail, parts,
+    accounts, app_passwords, audit, cells, exits, firmware, groups, interfaces, logs, mail, parts,
     passkeys, peers, revisions, services, settings, setup, status, store, tokens,
 };
 use crate::core::Core;
@@ -70,6 +70,9 @@ enum Command {
     /// Links to other cells
     #[command(subcommand)]
     Cells(cells::Command),
+    /// Ways out to the internet beside the uplink
+    #[command(subcommand)]
+    Exits(exits::Command),
     /// Set a new password for an account; it is read from the terminal, or from standard input
     ResetPassword(accounts::Reset),
     /// Passwords of people's devices, for services
@@ -138,6 +141,7 @@ impl Arguments {
             Command::ResetPassword(reset) => reset.perform(&core, &output).await,
             Command::Groups(command) => command.perform(&core, &output).await,
             Command::Cells(command) => command.perform(&core, &output).await,
+            Command::Exits(command) => command.perform(&core, &output).await,
             Command::AppPasswords(command) => command.perform(&core, &output).await,
             Command::Passkeys(command) => command.perform(&core, &output).await,
             Command::Tokens(command) => command.perform(&core, &output).await,

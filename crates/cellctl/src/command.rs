@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod app_passwords;
 pub(crate) mod audit;
 pub(crate) mod cells;
+pub(crate) mod exits;
 pub(crate) mod firmware;
 pub(crate) mod groups;
 pub(crate) mod interfaces;

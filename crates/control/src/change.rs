@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::connection::ConnectionForm;
 use crate::link::LinkUpdate;
 use crate::mail::MailUpdate;
 use crate::view::PeerView;
@@ -93,6 +94,20 @@ pub enum Change {
     RemoveLink {
         /// Which.
         name: CellName,
+    },
+    /// A new way out beside the uplink.
+    AddConnection(Box<ConnectionForm>),
+    /// A way out, as it shall be.
+    PutConnection {
+        /// Which.
+        id: Uuid,
+        /// What it shall be.
+        form: Box<ConnectionForm>,
+    },
+    /// A way out goes. 409 while somebody has it.
+    RemoveConnection {
+        /// Which.
+        id: Uuid,
     },
     /// A service is installed, and those that it needs.
     InstallService(ServiceForm),
@@ -278,6 +293,22 @@ pub struct PeerUpdate {
     /// Another key, made on the device.
     #[serde(default)]
     pub public_key: Option<PublicKey>,
+    /// Its way out; `null` is the uplink.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub exit_connection_id: Option<Option<Uuid>>,
+    /// Whether it leaves by the uplink while its way out leads nowhere; `null`: as usual, which is that it does not.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<bool>")]
+    pub failopen: Option<Option<bool>>,
     /// When it loses access by itself; `null` takes the date away.
     #[serde(
         default,
@@ -342,6 +373,10 @@ pub struct Receipt {
     /// Set when the change returns by itself unless confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Pending>,
+    /// The way out that was added or changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub connection: Option<Uuid>,
     /// The device, and its file, when one was made or fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]

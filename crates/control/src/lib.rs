@@ -11,6 +11,7 @@ pub mod app_password;
 pub mod caller;
 pub mod change;
 pub mod channel;
+pub mod connection;
 pub mod csv;
 pub mod fake;
 pub mod invite;

@@ -5,9 +5,11 @@ use cell_model::name::{CellName, PeerName, ServiceId, Username};
 use cell_model::secret::{Secret, exposed};
 use cell_model::status::Part;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::api_token::ApiTokenView;
 use crate::app_password::AppPasswordView;
+use crate::connection::ConnectionView;
 use crate::invite::{InviteView, InvitedView};
 use crate::link::{LinkInviteView, LinkView};
 use crate::mail::{
@@ -111,6 +113,10 @@ questions! {
     Person -> PersonView;
     /// What a table of the mail service says about a key; `None`: nothing. Needs no sign-in, as above.
     MailLookup -> Option<String>;
+    /// Ways out beside the uplink; on one page, since there are few.
+    Connections -> Page<ConnectionView>;
+    /// One of them.
+    Connection -> Box<ConnectionView>;
     /// Other cells, linked or on the way there; on one page, since there are few.
     Links -> Page<LinkView>;
     /// One of them.
@@ -331,6 +337,17 @@ pub struct MailLookup {
     pub table: MailTable,
     /// What is looked for.
     pub key: String,
+}
+
+/// See [`Query::Connections`].
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Connections;
+
+/// See [`Query::Connection`].
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Connection {
+    /// Which.
+    pub id: Uuid,
 }
 
 /// See [`Query::Links`].

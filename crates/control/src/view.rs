@@ -168,6 +168,10 @@ pub struct PeerView {
     /// Its way out; `null` is the uplink.
     #[schemars(with = "Option<String>")]
     pub exit_connection_id: Option<Uuid>,
+    /// Whether it leaves by the uplink while its way out leads nowhere; `null`: as usual, which is that it does not.
+    pub failopen: Option<bool>,
+    /// It leaves by the uplink now, since its way out leads nowhere.
+    pub open_now: bool,
     /// Since when it exists.
     #[schemars(with = "String")]
     pub created_at: Timestamp,

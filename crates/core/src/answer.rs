@@ -108,6 +108,11 @@ impl Core {
                 } = query;
                 Answer::MailLookup(self.mail_lookup(&service, table, &key)?)
             }
+            Query::Connections(_) => Answer::Connections(Page {
+                items: self.connections()?,
+                next: None,
+            }),
+            Query::Connection(query) => Answer::Connection(Box::new(self.connection(query.id)?)),
             Query::Links(_) => Answer::Links(self.links().await?),
             Query::Link(query) => Answer::Link(self.link(&query.name).await?),
             Query::LinkInvites(_) => Answer::LinkInvites(self.link_invites()),
@@ -285,7 +290,10 @@ impl Core {
             .skip_while(|(name, _)| after.as_ref().is_some_and(|after| *name <= after));
         let mut items: Vec<PeerView> = rest
             .take(range.limit.saturating_add(1))
-            .map(|(name, peer)| file::view(name, peer, by_key.get(&peer.public_key).copied(), now))
+            .map(|(name, peer)| {
+                let seen = by_key.get(&peer.public_key).copied();
+                file::view(name, peer, seen, self.is_open(peer), now)
+            })
             .collect();
         let next = cut(&mut items, range.limit, |peer| peer.name.to_string());
         Ok(Page { items, next })
@@ -302,6 +310,7 @@ impl Core {
             name,
             peer,
             by_key(seen.as_ref()).get(&peer.public_key).copied(),
+            self.is_open(peer),
             (self.clock)(),
         ))
     }

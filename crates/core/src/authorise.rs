@@ -187,6 +187,9 @@ pub(crate) fn needs_to_ask(query: &Query) -> Option<Needs> {
         Query::Links(_) | Query::Link(_) | Query::LinkInvites(_) => {
             Needs::scoped(Helper, Area::Cells.read())
         }
+        Query::Connections(_) | Query::Connection(_) => {
+            Needs::scoped(Helper, Area::Connectivity.read())
+        }
         Query::TrialLog(_) => Needs::scoped(Admin, Area::Firmware.read()),
         Query::Firmware(_) => Needs::scoped(Helper, Area::Firmware.read()),
         Query::Status(_) | Query::Network(_) | Query::PartDetail(_) => {
@@ -231,6 +234,9 @@ pub(crate) fn needs_to_change(change: &Change) -> Needs {
         Change::ChangeLink { .. } | Change::RemoveLink { .. } => {
             Needs::scoped(Role::Admin, Area::Cells.write())
         }
+        Change::AddConnection(_)
+        | Change::PutConnection { .. }
+        | Change::RemoveConnection { .. } => Needs::scoped(Role::Admin, Area::Connectivity.write()),
         Change::InstallService(_)
         | Change::UpdateService { .. }
         | Change::ChangeService { .. }

@@ -237,6 +237,7 @@ impl Core {
         self.commit(batch, event).await?;
         *self.confirmation() = None;
         Ok(Receipt {
+            connection: None,
             revision: self.desired.borrow().revision,
             confirm: None,
             peer: None,
@@ -259,6 +260,7 @@ impl Core {
         };
         self.wait_until_tried(revision).await;
         Ok(Receipt {
+            connection: None,
             revision,
             confirm: None,
             peer: None,

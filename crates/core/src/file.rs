@@ -48,7 +48,7 @@ pub(crate) fn receipt(sources: &Sources<'_>, edited: &EditedPeer) -> Option<Peer
         keepalive: Some(ClientFile::KEEPALIVE),
     };
     Some(PeerReceipt {
-        peer: view(&edited.name, peer, None, sources.now),
+        peer: view(&edited.name, peer, None, false, sources.now),
         config: Some(file.render()),
         notes: note.into_iter().collect(),
     })
@@ -98,6 +98,7 @@ pub(crate) fn view(
     name: &PeerName,
     peer: &PeerConfig,
     seen: Option<&WireGuardPeerStatus>,
+    open_now: bool,
     now: Timestamp,
 ) -> PeerView {
     PeerView {
@@ -112,6 +113,8 @@ pub(crate) fn view(
         peer_to_peer: peer.peer_to_peer,
         services: peer.services.clone(),
         exit_connection_id: peer.exit_connection_id,
+        failopen: peer.failopen,
+        open_now,
         created_at: peer.created_at,
         expires_at: peer.expires_at,
         expired: peer.expires_at.is_some_and(|expiry| expiry <= now),

@@ -14,6 +14,7 @@ mod api_token;
 mod app_password;
 mod authorise;
 mod confirmation;
+mod connections;
 mod data_sizes;
 mod departure;
 mod diff;

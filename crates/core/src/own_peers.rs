@@ -20,8 +20,10 @@ impl Core {
         let config = self.config()?;
         let seen = self.seen().await;
         let (by_key, now) = (by_key(seen.as_ref()), (self.clock)());
-        let items = of(&config, &identity.username)
-            .map(|(name, peer)| file::view(name, peer, by_key.get(&peer.public_key).copied(), now));
+        let items = of(&config, &identity.username).map(|(name, peer)| {
+            let seen = by_key.get(&peer.public_key).copied();
+            file::view(name, peer, seen, self.is_open(peer), now)
+        });
         Ok(Page {
             items: items.collect(),
             next: None,

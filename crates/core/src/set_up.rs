@@ -93,6 +93,7 @@ impl Core {
         drop(writer);
         self.wait_until_tried(revision).await;
         Ok(Receipt {
+            connection: None,
             revision,
             confirm: None,
             peer: None,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cell_audit::{AuditError, AuditEvent};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, OwnPeerChange, Preview, Receipt};
+use cell_control::connection::{ConnectionForm, WayForm};
 use cell_model::account::Identity;
 use cell_model::config::Config;
 use cell_model::facts::NetworkFacts;
@@ -130,6 +131,7 @@ impl Core {
         Ok(Receipt {
             revision,
             confirm: pending.filter(|pending| risky && pending.revision == revision),
+            connection: edit.connection,
             peer: edit.peer.as_ref().and_then(|peer| {
                 let desired = self.desired.borrow();
                 let keys = Arc::clone(&desired.keys);
@@ -163,11 +165,14 @@ impl Core {
             _ => {}
         }
         let random = || cell_vault::random_bytes().map_err(|error| internal(&error));
+        let connection_passwords = current.keys.connections.keys().copied().collect();
         let context = Context {
             now: (self.clock)(),
             own_key: current.keys.interface.as_ref().map(|key| key.public_key()),
             revision: current.revision,
             relay_password: current.keys.relay_password.is_some(),
+            connection_passwords: &connection_passwords,
+            options: &self.settings.options,
             random: &random,
         };
         edit::apply(config, change, &context)
@@ -191,6 +196,13 @@ impl Core {
         if current.keys.relay_password.is_some() && loses_relay_password(config, &edit.config) {
             edit.relay_password = Some(None);
             edit.summary.push_str("; the password of the relay is gone");
+        }
+        let known = &current.keys.connections;
+        let mut connections = edit.config.connections.iter();
+        if connections.any(|(id, _)| {
+            edit::connection::has_login(&edit.config, *id) && !known.contains_key(id)
+        }) {
+            edit.summary.push_str("; passwords of ways out are gone");
         }
         if !lost.is_empty() {
             edit.summary
@@ -278,6 +290,7 @@ impl Core {
             }
         }
         self.settle_certificates(&mut batch, &mut keys, &edit.config)?;
+        self.settle_connections(&mut batch, &mut keys, edit)?;
         if let Some(password) = &edit.relay_password {
             self.put_relay_password(&mut batch, password.as_ref())?;
             keys.relay_password.clone_from(password);
@@ -309,6 +322,29 @@ impl Core {
             places: Arc::clone(&current.places),
         });
         Ok(revision)
+    }
+
+    /// Keeps passwords of ways out that came, and destroys those that nobody has a use for.
+    fn settle_connections(
+        &self,
+        batch: &mut Batch,
+        keys: &mut Keys,
+        edit: &Edit,
+    ) -> Result<(), Problem> {
+        for (id, password) in &edit.connection_passwords {
+            let secret = keys::connection(*id);
+            let sealed = self.sealer.seal(&secret, password.expose().as_bytes());
+            batch.set_secret(secret, sealed.map_err(|error| internal(&error))?);
+            keys.connections.insert(*id, password.clone());
+        }
+        keys.connections.retain(|id, _| {
+            let stays = edit::connection::has_login(&edit.config, *id);
+            if !stays {
+                batch.remove_secret(keys::connection(*id));
+            }
+            stays
+        });
+        Ok(())
     }
 
     /// Makes keys for services that have a certificate of their own, and destroys those of services that are gone.
@@ -542,6 +578,12 @@ fn event_of(change: &Change, identity: &Identity, caller: &Caller) -> AuditEvent
         Change::RemoveMailAlias { name } => ("mail.alias.remove", Some(name.to_string())),
         Change::ChangeLink { name, .. } => ("cell.link.change", Some(name.to_string())),
         Change::RemoveLink { name } => ("cell.link.remove", Some(name.to_string())),
+        Change::AddConnection(form) => {
+            let ConnectionForm::Proxy(WayForm { name, .. }) = form.as_ref();
+            ("connection.add", Some(name.to_string()))
+        }
+        Change::PutConnection { id, .. } => ("connection.change", Some(id.to_string())),
+        Change::RemoveConnection { id } => ("connection.remove", Some(id.to_string())),
         Change::InstallService(form) => ("service.install", Some(form.id.to_string())),
         Change::UpdateService { id } => ("service.update", Some(id.to_string())),
         Change::ChangeService { id, .. } => ("service.change", Some(id.to_string())),

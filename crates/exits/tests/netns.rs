@@ -210,7 +210,7 @@ fn way(scheme: ProxyScheme, host: &str, login: Option<(&str, &str)>) -> ExitRela
             host: host.parse().unwrap(),
             port: PORT,
             login: login.map(|(username, password)| LoginSpec {
-                username: username.to_owned(),
+                username: username.parse().unwrap(),
                 password: Secret::new(password.to_owned()),
             }),
         }),

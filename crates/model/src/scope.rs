@@ -18,6 +18,8 @@ pub enum Area {
     Peers,
     /// Links to other cells.
     Cells,
+    /// Ways out to the internet.
+    Connectivity,
     /// Services, and where they come from.
     Services,
     /// Mail: addresses, and how it leaves the box.
@@ -57,11 +59,12 @@ pub struct ScopeError;
 
 impl Area {
     /// Every area, in the order shown.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Status,
         Self::Config,
         Self::Peers,
         Self::Cells,
+        Self::Connectivity,
         Self::Services,
         Self::Mail,
         Self::Firmware,
@@ -77,6 +80,7 @@ impl Area {
             Self::Config => "config",
             Self::Peers => "peers",
             Self::Cells => "cells",
+            Self::Connectivity => "connectivity",
             Self::Services => "services",
             Self::Mail => "mail",
             Self::Firmware => "firmware",

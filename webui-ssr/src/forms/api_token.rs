@@ -20,6 +20,11 @@ const SCOPES: &[Choice] = &[
     ("services:write", "Install, change and remove services"),
     ("cells:read", "See links to other cells"),
     ("cells:write", "Change and end links to other cells"),
+    ("connectivity:read", "Look at ways out to the internet"),
+    (
+        "connectivity:write",
+        "Add, change and remove ways out to the internet",
+    ),
     ("mail:read", "See addresses and settings of mail"),
     ("mail:write", "Change addresses and keys of mail"),
     ("firmware:read", "See versions of the system"),

@@ -45,6 +45,9 @@ pub(super) fn way_out(peer: &PeerView) -> &'static str {
     match (peer.full_tunnel, peer.exit_connection_id) {
         (false, _) => "Its own: only traffic for the cell goes through the tunnel",
         (true, None) => "The connection of the box",
+        (true, Some(_)) if peer.open_now => {
+            "The connection of the box, for now: its exit leads nowhere"
+        }
         (true, Some(_)) => "An exit of the box",
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod cells;
 pub(crate) mod config;
+pub(crate) mod connectivity;
 pub(crate) mod firmware;
 pub(crate) mod groups;
 pub(crate) mod invites;

@@ -167,6 +167,7 @@ fn uri(operation: &Operation) -> String {
         ("{service}", "files"),
         ("{alias}", "info"),
         ("{selector}", "c202611"),
+        ("{connection}", "6f1c7c9e-7a0b-4b52-9b0a-0d4a2f6f2f11"),
     ] {
         uri = uri.replace(name, value);
     }

@@ -6,7 +6,7 @@ use cell_control::action::{Action, Outcome};
 use cell_control::change::Change;
 use cell_control::mail::{MailAliasView, MailCheckForm, MailFindingsView, MailUpdate, MailView};
 use cell_control::query::{DkimKeys, Mail, MailFindings, MailRecords};
-use cell_model::config::{DeliveryConfig, MailTarget, RelayConfig, RelayUsername};
+use cell_model::config::{DeliveryConfig, LoginName, MailTarget, RelayConfig};
 use cell_model::mail::{DkimKey, port};
 use cell_model::name::{DnsLabel, Domain, LocalPart, Username};
 use cell_model::problem::Problem;
@@ -102,7 +102,7 @@ pub(crate) enum Way {
         port: u16,
         /// Who the box is there; it does not sign in when not said
         #[arg(long, value_name = "NAME")]
-        username: Option<RelayUsername>,
+        username: Option<LoginName>,
     },
     /// Not at all: people get mail and send none
     ReceiveOnly,

@@ -148,3 +148,56 @@ fn groups_are_listed_set_and_given_services() {
         assert_eq!(groups.map(|groups| groups.len()), expected);
     }
 }
+
+#[test]
+fn ways_out_are_listed_added_from_a_file_and_given_to_devices() {
+    let daemon = Daemon::ready();
+    let listed = daemon.succeed("exits list");
+    assert!(
+        listed.contains("socks5 proxy proxy.example.org port 1080"),
+        "{listed}"
+    );
+    daemon.only_call();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("proxy.json");
+    let form = r#"{"type":"proxy","name":"Work","config":{"scheme":"http","host":"192.0.2.7","port":3128}}"#;
+    std::fs::write(&file, form).unwrap();
+    daemon.succeed(&format!("exits add {}", file.display()));
+    assert!(matches!(
+        daemon.only_call(),
+        Call::Submit(Change::AddConnection(_))
+    ));
+    let id = "6f1c7c9e-7a0b-4b52-9b0a-0d4a2f6f2f11";
+    let shown = daemon.succeed(&format!("exits show {id}"));
+    assert!(shown.contains("0x1000") && shown.contains("TCP"), "{shown}");
+    daemon.only_call();
+    daemon.succeed(&format!("exits change {id} {}", file.display()));
+    assert!(matches!(
+        daemon.only_call(),
+        Call::Submit(Change::PutConnection { .. })
+    ));
+    daemon.succeed(&format!("exits remove {id}"));
+    assert!(matches!(
+        daemon.only_call(),
+        Call::Submit(Change::RemoveConnection { .. })
+    ));
+    for (words, exit, failopen) in [
+        (format!("--exit {id}"), Some(Some(id)), None),
+        (
+            "--exit uplink --fail-open yes".to_owned(),
+            Some(None),
+            Some(Some(true)),
+        ),
+        ("--fail-open usual".to_owned(), None, Some(None)),
+    ] {
+        daemon.succeed(&format!("peers change phone {words}"));
+        let Call::Submit(Change::ChangePeer { update, .. }) = daemon.only_call() else {
+            panic!("another call");
+        };
+        let asked = update
+            .exit_connection_id
+            .map(|id| id.map(|id| id.to_string()));
+        assert_eq!(asked, exit.map(|id| id.map(str::to_owned)));
+        assert_eq!(update.failopen, failopen);
+    }
+}

@@ -146,6 +146,7 @@ impl FakeControl {
                 username: sample::username(Role::Owner),
                 seconds_left: 90,
             }),
+            connection: None,
             peer: None,
         }
     }
@@ -212,8 +213,14 @@ impl Control for FakeControl {
 
     async fn submit(&self, caller: &Caller, change: Change) -> Result<Receipt, Problem> {
         let peer = sample::peer_receipt(&change);
+        let connection = match &change {
+            Change::AddConnection(_) => Some(sample::connection().id),
+            Change::PutConnection { id, .. } => Some(*id),
+            _ => None,
+        };
         self.note(caller, Call::Submit(change))?;
         Ok(Receipt {
+            connection,
             peer,
             ..self.receipt()
         })

@@ -1,5 +1,6 @@
 //! One plausible value for everything.
 
+mod connections;
 mod mail;
 mod services;
 
@@ -23,6 +24,7 @@ use crate::action::{LogLevel, Outcome};
 use crate::api_token::{ApiTokenForm, ApiTokenView, NewApiToken};
 use crate::app_password::{AppPasswordForm, AppPasswordView, NewAppPassword, ServiceSignIn};
 use crate::change::{Change, OwnPeerChange, PeerReceipt};
+use crate::connection::ConnectionView;
 use crate::invite::{InviteForm, InviteView, InvitedView, NewInvite};
 use crate::link::{
     InviteText, LinkInviteForm, LinkInviteView, LinkState, LinkView, NewLinkInvite, TheirTerms,
@@ -38,6 +40,7 @@ use crate::view::{
     UpdateView, VerbosityView, WireGuardPeerView, WireGuardView,
 };
 
+pub(super) use self::connections::connection;
 use self::services::{kept_data, log_line, offer, service};
 
 pub(super) const REVISION: u64 = 7;
@@ -223,6 +226,11 @@ pub(super) fn answer(query: Query, role: Role) -> Answer {
         Query::OwnMail(_) => Answer::OwnMail(mail::own(role)),
         Query::Person(_) => Answer::Person(mail::person()),
         Query::MailLookup(question) => Answer::MailLookup(mail::look_up(&question)),
+        Query::Connections(_) => Answer::Connections(page(connection())),
+        Query::Connection(query) => Answer::Connection(Box::new(ConnectionView {
+            id: query.id,
+            ..connection()
+        })),
         Query::Links(_) => Answer::Links(page(link())),
         Query::Link(query) => Answer::Link(LinkView {
             name: query.name,
@@ -542,6 +550,8 @@ fn peer(name: PeerName) -> PeerView {
         peer_to_peer: false,
         services: BTreeSet::from(ServiceToggle::ALL),
         exit_connection_id: None,
+        failopen: None,
+        open_now: false,
 
         created_at: NOW,
         expires_at: None,

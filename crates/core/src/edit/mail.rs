@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use cell_control::mail::MailUpdate;
 use cell_model::config::{
-    Config, DeliveryConfig, MailConfig, MailTarget, RelayConfig, is_relay_password,
+    Config, DeliveryConfig, MailConfig, MailTarget, RelayConfig, is_login_password,
 };
 use cell_model::name::{Domain, LocalPart};
 use cell_model::problem::{FieldError, Problem};
@@ -69,7 +69,7 @@ pub(super) fn update(
             wrong("relay_password".to_owned(), message);
             None
         }
-        (Some(_), Some(password)) if !is_relay_password(password.expose()) => {
+        (Some(_), Some(password)) if !is_login_password(password.expose()) => {
             let message = "must have 1 to 255 bytes, no line breaks, and no spaces at its ends";
             wrong("relay_password".to_owned(), message);
             None

@@ -1,4 +1,4 @@
-use cell_model::config::RelayUsername;
+use cell_model::config::LoginName;
 use cell_model::secret::Secret;
 use serde_json::json;
 
@@ -182,7 +182,7 @@ fn password_of_a_relay_is_for_one_host_and_name() {
     assert_eq!(edit.relay_password, Some(Some(secret.clone())));
     assert!(!format!("{edit:?}").contains("s3cret"));
     let config = edit.config;
-    let username: RelayUsername = "hut".parse().unwrap();
+    let username: LoginName = "hut".parse().unwrap();
     assert_eq!(config.mail.relay().unwrap().username, Some(username));
     // Another port is the same host.
     let port = relay("smtp.example.org", 465, Some("hut"));

@@ -1,6 +1,7 @@
 //! Changes applied to a config, purely: what comes out is a config, the secrets that come and go with
 //! it, and words for history and audit.
 
+pub(crate) mod connection;
 pub(crate) mod group;
 pub(crate) mod link;
 pub(crate) mod mail;
@@ -12,13 +13,17 @@ mod settings;
 mod sources;
 mod undo;
 
+use std::collections::BTreeSet;
+
 use cell_control::change::{Change, ServiceForm};
 use cell_model::Timestamp;
 use cell_model::config::Config;
+use cell_model::facts::StartOptions;
 use cell_model::key::{PresharedKey, PrivateKey, PublicKey};
 use cell_model::name::PeerName;
 use cell_model::problem::Problem;
 use cell_model::secret::Secret;
+use uuid::Uuid;
 
 pub(crate) use undo::{restore, settle_preshared, undo};
 
@@ -37,6 +42,10 @@ pub(crate) struct Edit {
     pub(crate) preshared: Vec<(PeerName, Option<PresharedKey>)>,
     /// The password of the box at the relay, to keep or to destroy.
     pub(crate) relay_password: Option<Option<Secret<String>>>,
+    /// Passwords of ways out that came.
+    pub(crate) connection_passwords: Vec<(Uuid, Secret<String>)>,
+    /// A way out that was added or changed.
+    pub(crate) connection: Option<Uuid>,
     /// A device that was added, given a key or whose file is fetched.
     pub(crate) peer: Option<EditedPeer>,
 }
@@ -62,6 +71,10 @@ pub(crate) struct Context<'a> {
     pub(crate) revision: u64,
     /// Whether there is a password for the relay.
     pub(crate) relay_password: bool,
+    /// Ways out that there is a password of.
+    pub(crate) connection_passwords: &'a BTreeSet<Uuid>,
+    /// How the daemon was started.
+    pub(crate) options: &'a StartOptions,
     /// 32 fresh random bytes a call.
     pub(crate) random: &'a dyn Fn() -> Result<[u8; 32], Problem>,
 }
@@ -86,6 +99,9 @@ pub(crate) fn apply(
         Change::RemoveMailAlias { name } => mail::remove_alias(config, name),
         Change::ChangeLink { name, update } => link::change(config, name, update),
         Change::RemoveLink { name } => link::remove(config, name),
+        Change::AddConnection(form) => connection::add(config, form, context),
+        Change::PutConnection { id, form } => connection::put(config, *id, form, context),
+        Change::RemoveConnection { id } => connection::remove(config, *id),
         Change::ChangeService { id, update } => services::change(config, id, update),
         Change::RemoveService { id, delete_data } => services::remove(config, id, *delete_data),
         Change::SetUp(_) => Err(already_set_up()),
@@ -113,7 +129,9 @@ pub(crate) fn already_set_up() -> Problem {
 impl Edit {
     /// Whether secrets come or go with it.
     pub(crate) fn has_secrets(&self) -> bool {
-        !self.preshared.is_empty() || self.relay_password.is_some()
+        !self.preshared.is_empty()
+            || self.relay_password.is_some()
+            || !self.connection_passwords.is_empty()
     }
 
     pub(crate) fn new(
@@ -129,6 +147,8 @@ impl Edit {
             object: Some(object.into()),
             preshared: Vec::new(),
             relay_password: None,
+            connection_passwords: Vec::new(),
+            connection: None,
             peer: None,
         }
     }

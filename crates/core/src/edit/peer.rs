@@ -10,6 +10,7 @@ use cell_model::key::{PresharedKey, PrivateKey, PublicKey};
 use cell_model::name::{PeerName, Username};
 use cell_model::problem::Problem;
 use cell_model::subnet::matching_v6;
+use uuid::Uuid;
 
 use super::{Context, Edit, EditedPeer};
 
@@ -22,7 +23,7 @@ pub(super) fn add(
     check_name(config, name)?;
     check_expiry(form.expires_at, context)?;
     if let Some(id) = form.exit_connection_id {
-        return Err(unknown_connection(&id.to_string()));
+        check_connection(config, id)?;
     }
     let private_key = match form.public_key {
         Some(_) => None,
@@ -60,7 +61,7 @@ pub(super) fn add(
             .services
             .clone()
             .unwrap_or_else(|| BTreeSet::from(ServiceToggle::ALL)),
-        exit_connection_id: None,
+        exit_connection_id: form.exit_connection_id,
         failopen: None,
         created_at: context.now,
         expires_at: form.expires_at,
@@ -96,6 +97,8 @@ pub(super) fn change(
         peer_to_peer,
         services,
         public_key,
+        exit_connection_id,
+        failopen,
         expires_at,
     } = update;
     let before = find(config, name)?;
@@ -117,6 +120,13 @@ pub(super) fn change(
     if let Some(public_key) = *public_key {
         check_key(config, name, public_key, context)?;
         peer.public_key = public_key;
+    }
+    if let Some(id) = *exit_connection_id {
+        id.map_or(Ok(()), |id| check_connection(config, id))?;
+        peer.exit_connection_id = id;
+    }
+    if let Some(failopen) = *failopen {
+        peer.failopen = failopen;
     }
     if let Some(expires_at) = *expires_at {
         check_expiry(expires_at, context)?;
@@ -321,6 +331,13 @@ fn check_expiry(expires_at: Option<Timestamp>, context: &Context<'_>) -> Result<
             Err(Problem::field("expires_at", "must be in the future"))
         }
         _ => Ok(()),
+    }
+}
+
+fn check_connection(config: &Config, id: Uuid) -> Result<(), Problem> {
+    match config.connections.contains_key(&id) {
+        true => Ok(()),
+        false => Err(unknown_connection(&id.to_string())),
     }
 }
 

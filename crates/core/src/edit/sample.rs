@@ -1,7 +1,7 @@
 //! Configs and contexts for tests.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cell_control::change::{Change, PeerForm, SettingsUpdate};
 use cell_model::Timestamp;
@@ -9,6 +9,7 @@ use cell_model::config::{
     CellConfig, Config, DnsConfig, DomainConfig, DomainMode, NetworkConfig, UpdatesConfig,
     VpnConfig,
 };
+use cell_model::facts::StartOptions;
 use cell_model::key::{PrivateKey, PublicKey};
 use cell_model::problem::Problem;
 
@@ -29,6 +30,18 @@ thread_local! {
     static COUNTER: Cell<u64> = const { Cell::new(20) };
 }
 
+fn options() -> StartOptions {
+    StartOptions {
+        wan: "wan0".parse().unwrap(),
+        lan: None,
+        admin: None,
+        dns_port: 53,
+        wireguard_port: 51820,
+        containers: true,
+        initial: Default::default(),
+    }
+}
+
 pub(crate) fn with_context<T>(act: impl FnOnce(&Context<'_>) -> T) -> T {
     let random = || -> Result<[u8; 32], Problem> {
         COUNTER.set(COUNTER.get() + 1);
@@ -42,6 +55,8 @@ pub(crate) fn with_context<T>(act: impl FnOnce(&Context<'_>) -> T) -> T {
         own_key: Some(own_key()),
         revision: REVISION,
         relay_password: false,
+        connection_passwords: &BTreeSet::new(),
+        options: &options(),
         random: &random,
     })
 }

@@ -10,6 +10,7 @@ use cell_control::api_token::ApiTokenForm;
 use cell_control::app_password::{AppPasswordForm, ServiceSignIn};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, OwnPeerChange, PeerUpdate, ServiceForm, ServiceUpdate};
+use cell_control::connection::ConnectionForm;
 use cell_control::invite::{AcceptedInvite, InviteForm};
 use cell_control::link::{LinkCode, LinkInviteForm, LinkUpdate};
 use cell_control::mail::{MailCheckForm, MailTable};
@@ -22,10 +23,18 @@ use cell_model::scope::Area;
 use cell_model::secret::Secret;
 use cell_model::status::Part;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::home::{Home, peer, stranger};
 
 const ROLES: [Role; 4] = [Role::Member, Role::Helper, Role::Admin, Role::Owner];
+
+fn way_out() -> ConnectionForm {
+    serde_json::from_value(serde_json::json!({
+        "type": "proxy", "name": "Work", "config": { "scheme": "http", "host": "192.0.2.7", "port": 3128 },
+    }))
+    .unwrap()
+}
 
 /// The role a question needs, and an example of the next kind of question.
 fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
@@ -89,7 +98,12 @@ fn query_row(query: &Query) -> (Option<Role>, Option<Query>) {
             (Some(Role::Helper), Some(Link { name }.into()))
         }
         Query::Link(_) => (Some(Role::Helper), Some(LinkInvites.into())),
-        Query::LinkInvites(_) => (Some(Role::Helper), Some(Invites.into())),
+        Query::LinkInvites(_) => (Some(Role::Helper), Some(Connections.into())),
+        Query::Connections(_) => {
+            let id = Uuid::nil();
+            (Some(Role::Helper), Some(Connection { id }.into()))
+        }
+        Query::Connection(_) => (Some(Role::Helper), Some(Invites.into())),
         Query::Invites(_) => {
             let code = secret();
             (Some(Role::Admin), Some(Invited { code }.into()))
@@ -192,7 +206,19 @@ fn change_row(change: &Change) -> (Option<Role>, Option<Change>) {
             let name = name.clone();
             (Some(Role::Admin), Some(Change::RemoveLink { name }))
         }
-        Change::RemoveLink { .. } => (Some(Role::Admin), None),
+        Change::RemoveLink { .. } => (
+            Some(Role::Admin),
+            Some(Change::AddConnection(Box::new(way_out()))),
+        ),
+        Change::AddConnection(form) => {
+            let (id, form) = (Uuid::nil(), form.clone());
+            (Some(Role::Admin), Some(Change::PutConnection { id, form }))
+        }
+        Change::PutConnection { id, .. } => (
+            Some(Role::Admin),
+            Some(Change::RemoveConnection { id: *id }),
+        ),
+        Change::RemoveConnection { .. } => (Some(Role::Admin), None),
         Change::InstallService(_) => {
             let id = "files".parse().unwrap();
             (Some(Role::Admin), Some(Change::UpdateService { id }))

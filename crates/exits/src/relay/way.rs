@@ -139,7 +139,7 @@ async fn socks5(
 ) -> Result<Reached, WayError> {
     let reached = match login {
         Some(LoginSpec { username, password }) => {
-            let password = password.expose();
+            let (username, password) = (username.as_str(), password.expose());
             Socks5Stream::connect_with_password_and_socket(stream, target, username, password).await
         }
         None => Socks5Stream::connect_with_socket(stream, target).await,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::LoginName;
 use crate::endpoint::Host;
 use crate::name::ConnectionName;
 
@@ -67,7 +68,7 @@ pub struct ProxyConfig {
     pub port: u16,
     /// Who the box is there; `null`: it does not sign in. The password is not config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
+    pub username: Option<LoginName>,
 }
 
 /// A mark of packets with the routing table that goes with it: 256 there are.

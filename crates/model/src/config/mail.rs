@@ -61,7 +61,7 @@ pub struct RelayConfig {
     pub port: u16,
     /// Who the box is there; `null`: it does not sign in. The password is not config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username: Option<RelayUsername>,
+    pub username: Option<LoginName>,
 }
 
 /// Who gets what is sent to an alias. As text, one with an `@` is an address elsewhere.
@@ -339,12 +339,12 @@ impl JsonSchema for MailTarget {
     }
 }
 
-/// Who the box is at a provider that brings mail on: printable ASCII without spaces and colons, which the mail service's
-/// table of logins could not tell from its own.
+/// Who the box is at a provider, of mail or of a way out: printable ASCII without spaces and colons, which neither the mail
+/// service's table of logins nor HTTP could tell from their own (RFC 7617 section 2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RelayUsername(String);
+pub struct LoginName(String);
 
-impl RelayUsername {
+impl LoginName {
     /// The most characters it may have.
     pub const MAX: usize = 255;
 
@@ -354,7 +354,7 @@ impl RelayUsername {
     }
 }
 
-impl FromStr for RelayUsername {
+impl FromStr for LoginName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
@@ -373,22 +373,22 @@ impl FromStr for RelayUsername {
     }
 }
 
-impl fmt::Display for RelayUsername {
+impl fmt::Display for LoginName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for RelayUsername {
+impl<'de> Deserialize<'de> for LoginName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
 }
 
-impl JsonSchema for RelayUsername {
+impl JsonSchema for LoginName {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "RelayUsername".into()
+        "LoginName".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
@@ -400,7 +400,7 @@ impl JsonSchema for RelayUsername {
 }
 
 /// Whether a text can be the password of the box at a provider: what a line of the mail service's table of logins holds.
-pub fn is_relay_password(text: &str) -> bool {
+pub fn is_login_password(text: &str) -> bool {
     let fits = !text.is_empty() && text.len() <= 255;
     fits && text.trim() == text && !text.chars().any(char::is_control)
 }
@@ -546,10 +546,10 @@ mod tests {
     #[test]
     fn password_of_a_relay_fits_on_a_line() {
         for good in ["x", "p:a ss", "pä\u{df}"] {
-            assert!(is_relay_password(good), "{good}");
+            assert!(is_login_password(good), "{good}");
         }
         for bad in ["", " x", "x ", "a\nb", "a\0b", &"x".repeat(256)] {
-            assert!(!is_relay_password(bad), "{bad:?}");
+            assert!(!is_login_password(bad), "{bad:?}");
         }
     }
 }

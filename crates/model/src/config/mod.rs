@@ -30,8 +30,7 @@ pub use dns::{DnsConfig, DnsRecordConfig, RecordData, UpstreamConfig};
 pub use group::GroupConfig;
 pub use link::{Claims, ClaimsError, LinkConfig};
 pub use mail::{
-    DeliveryConfig, MailAddress, MailConfig, MailTarget, RelayConfig, RelayUsername,
-    is_relay_password,
+    DeliveryConfig, LoginName, MailAddress, MailConfig, MailTarget, RelayConfig, is_login_password,
 };
 pub use network::{AddressingConfig, AddressingError, InterfaceConfig, NetworkConfig};
 pub use peer::{PeerConfig, ServiceToggle};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::config::ProxyScheme;
+use crate::config::{LoginName, ProxyScheme};
 use crate::endpoint::Host;
 use crate::secret::{Secret, exposed};
 
@@ -58,7 +58,7 @@ pub struct ProxyWaySpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginSpec {
     /// The name.
-    pub username: String,
+    pub username: LoginName,
     /// The password.
     #[serde(serialize_with = "exposed")]
     pub password: Secret<String>,

@@ -9,6 +9,7 @@ use cell_model::config::ServiceToggle;
 use cell_model::key::PublicKey;
 use cell_model::name::{PeerName, Username};
 use clap::{ArgAction, Args};
+use uuid::Uuid;
 
 use super::Picture;
 use crate::choice::{self, End};
@@ -76,6 +77,12 @@ struct Access {
     /// Another key, made on the device
     #[arg(long, value_name = "KEY")]
     public_key: Option<PublicKey>,
+    /// Its way out: the id of one, as `exits list` has it, or `uplink`
+    #[arg(long, value_name = "ID|uplink")]
+    exit: Option<Exit>,
+    /// Whether it leaves by the uplink while its way out leads nowhere; `usual`: it does not
+    #[arg(long, value_name = "yes|no|usual")]
+    fail_open: Option<Failopen>,
     /// When it loses access by itself: a time, or `never`
     #[arg(long, value_name = "TIME|never")]
     expires: Option<End>,
@@ -107,6 +114,41 @@ impl FromStr for Whose {
     }
 }
 
+/// A way out; `None`: the uplink.
+#[derive(Debug, Clone, Copy)]
+struct Exit(Option<Uuid>);
+
+impl FromStr for Exit {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "uplink" => Ok(Self(None)),
+            id => id
+                .parse()
+                .map(|id| Self(Some(id)))
+                .map_err(|_| "must be an id as `exits list` has it, or uplink"),
+        }
+    }
+}
+
+/// What becomes of a device while its way out leads nowhere; `None`: as usual.
+#[derive(Debug, Clone, Copy)]
+struct Failopen(Option<bool>);
+
+impl FromStr for Failopen {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "yes" => Ok(Self(Some(true))),
+            "no" => Ok(Self(Some(false))),
+            "usual" => Ok(Self(None)),
+            _ => Err("must be yes, no or usual"),
+        }
+    }
+}
+
 impl Addition {
     /// The form the core takes.
     pub(super) fn form(self) -> PeerForm {
@@ -134,6 +176,8 @@ impl Changes {
             peer_to_peer: access.peer_to_peer,
             services: chosen(access.services, access.no_services),
             public_key: access.public_key,
+            exit_connection_id: access.exit.map(|Exit(id)| id),
+            failopen: access.fail_open.map(|Failopen(failopen)| failopen),
             expires_at: access.expires.map(End::time),
         };
         (self.name, update)

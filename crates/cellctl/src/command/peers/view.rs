@@ -57,6 +57,10 @@ pub(super) fn details(peer: &PeerView) -> String {
             peer.exit_connection_id
                 .map_or_else(|| "uplink".to_owned(), |id| id.to_string()),
         ),
+        (
+            "may leave by the uplink",
+            yes_no(peer.failopen == Some(true)),
+        ),
         ("created", time(peer.created_at)),
         (
             "expires",
@@ -77,5 +81,6 @@ fn tunnel(peer: &PeerView) -> &'static str {
 fn remarks(peer: &PeerView) -> Vec<&'static str> {
     let expired = peer.expired.then_some("expired");
     let reinstall = peer.reinstall_needed.then_some("reinstall needed");
-    expired.into_iter().chain(reinstall).collect()
+    let open = peer.open_now.then_some("leaves by the uplink");
+    expired.into_iter().chain(reinstall).chain(open).collect()
 }

@@ -1,0 +1,148 @@
+//! Ways out to the internet beside the uplink: what is asked for, and what is shown.
+
+use std::net::IpAddr;
+
+use cell_model::Timestamp;
+use cell_model::config::{LoginName, ProxyScheme};
+use cell_model::endpoint::Host;
+use cell_model::name::{ConnectionName, PeerName};
+use cell_model::secret::{Secret, exposed_option};
+use cell_model::status::State;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A way out, as it shall be. Serialises with its secrets: between processes of the box only.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ConnectionForm {
+    /// By way of a proxy: TCP over IPv4 and names; all else is turned away.
+    Proxy(WayForm<ProxyForm>),
+}
+
+/// What all kinds of ways have, with what this kind has.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WayForm<C> {
+    /// What it is called; no other is.
+    pub name: ConnectionName,
+    /// Whoever has it gets out; otherwise they are kept in.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// How it leads out.
+    pub config: C,
+    /// Name servers that are asked by this way, in order, at most 4; none: the box's own that are of the internet's, else those
+    /// of Quad9.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>", length(max = 4))]
+    pub resolvers: Vec<IpAddr>,
+}
+
+/// A proxy.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyForm {
+    /// What it speaks.
+    pub scheme: ProxyScheme,
+    /// Its host.
+    pub host: Host,
+    /// Its port.
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// Who the box is there; `null`: it does not sign in.
+    #[serde(default)]
+    pub username: Option<LoginName>,
+    /// Its password there, 1 to 255 bytes. When not said, the one that the box has stays, for the same user at the same host.
+    #[serde(
+        default,
+        serialize_with = "exposed_option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>", length(min = 1, max = 255), extend("writeOnly" = true))]
+    pub password: Option<Secret<String>>,
+}
+
+/// A way out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectionView {
+    /// By which it is meant.
+    #[schemars(with = "String")]
+    pub id: Uuid,
+    /// How it leads out.
+    #[serde(flatten)]
+    pub way: WayView,
+    /// What it is called.
+    pub name: ConnectionName,
+    /// Whoever has it gets out.
+    pub enabled: bool,
+    /// What packets of those who have it are marked with, out of the bits 0x1ff0.
+    pub mark: u32,
+    /// Its routing table.
+    pub table: u32,
+    /// The port where their flows are led to, at the box's address on the VPN; `null` where the kernel carries the packets.
+    pub redirect_port: Option<u16>,
+    /// Name servers that are asked by this way; none: as usual.
+    #[schemars(with = "Vec<String>")]
+    pub resolvers: Vec<IpAddr>,
+    /// What passes by it. All else is turned away.
+    pub carries: Carries,
+    /// How it is.
+    pub status: ConnectionStatus,
+    /// Devices that have it.
+    pub peers: Vec<PeerName>,
+    /// Since when it exists.
+    #[schemars(with = "String")]
+    pub created_at: Timestamp,
+}
+
+/// How a way leads out, without secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", content = "config", rename_all = "snake_case")]
+pub enum WayView {
+    /// By way of a proxy.
+    Proxy(ProxyView),
+}
+
+/// A proxy, without its password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProxyView {
+    /// What it speaks.
+    pub scheme: ProxyScheme,
+    /// Its host.
+    pub host: Host,
+    /// Its port.
+    pub port: u16,
+    /// Who the box is there.
+    pub username: Option<LoginName>,
+    /// Whether the box has a password for that.
+    pub password_set: bool,
+}
+
+/// What passes by a way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Carries {
+    /// TCP over IPv4.
+    pub tcp: bool,
+    /// UDP over IPv4, QUIC among it; names are asked all the same.
+    pub udp: bool,
+    /// IPv6.
+    pub ipv6: bool,
+}
+
+/// How a way is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectionStatus {
+    /// `ok`: it leads out. `unknown`: it is switched off.
+    pub health: State,
+    /// Since when.
+    #[schemars(with = "Option<String>")]
+    pub since: Option<Timestamp>,
+    /// What, in a sentence.
+    pub detail: String,
+    /// Milliseconds until a name server out there answers by this way, the connection included.
+    pub latency_ms: Option<f64>,
+}
+
+fn yes() -> bool {
+    true
+}

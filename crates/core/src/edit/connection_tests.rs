@@ -1,0 +1,314 @@
+use std::collections::BTreeMap;
+
+use cell_control::change::{Change, PeerUpdate};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::edit::{apply, sample};
+
+fn form(name: &str, config: Value) -> ConnectionForm {
+    serde_json::from_value(json!({ "type": "proxy", "name": name, "config": config })).unwrap()
+}
+
+fn plain(name: &str) -> ConnectionForm {
+    form(
+        name,
+        json!({ "scheme": "http", "host": "192.0.2.7", "port": 3128 }),
+    )
+}
+
+fn with_login(name: &str, host: &str, username: &str, password: Option<&str>) -> ConnectionForm {
+    let mut config =
+        json!({ "scheme": "socks5", "host": host, "port": 1080, "username": username });
+    if let Some(password) = password {
+        config["password"] = json!(password);
+    }
+    form(name, config)
+}
+
+fn added(config: &Config, form: ConnectionForm) -> Result<Edit, Problem> {
+    let change = Change::AddConnection(Box::new(form));
+    sample::with_context(|context| apply(config, &change, context))
+}
+
+/// As it is when the box has a password of this way, or none.
+fn changed(
+    config: &Config,
+    id: Uuid,
+    form: ConnectionForm,
+    password: bool,
+) -> Result<Edit, Problem> {
+    let change = Change::PutConnection {
+        id,
+        form: Box::new(form),
+    };
+    sample::with_context(|context| {
+        let known = Some(id).filter(|_| password).into_iter().collect();
+        let context = Context {
+            connection_passwords: &known,
+            ..*context
+        };
+        apply(config, &change, &context)
+    })
+}
+
+fn assign(config: &Config, name: &str, id: Option<Uuid>) -> Result<Edit, Problem> {
+    let change = Change::ChangePeer {
+        name: name.parse().unwrap(),
+        update: PeerUpdate {
+            exit_connection_id: Some(id),
+            ..PeerUpdate::default()
+        },
+    };
+    sample::with_context(|context| apply(config, &change, context))
+}
+
+fn code(result: Result<Edit, Problem>) -> String {
+    result.map_or_else(|problem| problem.code.into_owned(), |_| "ok".to_owned())
+}
+
+fn wrong_fields(result: Result<Edit, Problem>) -> Vec<String> {
+    let errors = result
+        .err()
+        .map(|problem| problem.errors)
+        .unwrap_or_default();
+    errors.into_iter().map(|error| error.field).collect()
+}
+
+#[test]
+fn way_is_added_changed_and_removed_and_keeps_its_numbers() {
+    let config = sample::with_peers(&["phone"]);
+    let first = added(&config, plain("Work")).unwrap();
+    let (&id, connection) = first.config.connections.first_key_value().unwrap();
+    assert_eq!(first.connection, Some(id));
+    let numbers = (
+        connection.slot.mark(),
+        connection.slot.table(),
+        connection.port.unwrap().get(),
+    );
+    assert_eq!(numbers, (0x1000, 1000, 9100));
+    let second = added(&first.config, plain("Home")).unwrap().config;
+    let gone = sample::with_context(|context| {
+        apply(&second, &Change::RemoveConnection { id }, context)
+            .unwrap()
+            .config
+    });
+    let form = form(
+        "Abroad",
+        json!({ "scheme": "socks5", "host": "example.org", "port": 1 }),
+    );
+    let (&other, before) = gone.connections.first_key_value().unwrap();
+    let after = changed(&gone, other, form, false).unwrap().config;
+    let after = &after.connections[&other];
+    assert_eq!((after.slot, after.port), (before.slot, before.port));
+    assert_eq!(after.name.as_str(), "Abroad");
+    // What became free is given away again.
+    let third = added(&gone, plain("Third")).unwrap();
+    let third = &third.config.connections[&third.connection.unwrap()];
+    assert_eq!(
+        (third.slot.mark(), third.port.unwrap().get()),
+        (0x1000, 9100)
+    );
+    assert_eq!(code(changed(&gone, id, plain("Work"), false)), "not_found");
+}
+
+#[test]
+fn names_are_unique() {
+    let config = added(&sample::with_peers(&[]), plain("Work"))
+        .unwrap()
+        .config;
+    assert_eq!(code(added(&config, plain("Work"))), "connection_exists");
+    assert_eq!(code(added(&config, plain("  Work "))), "connection_exists");
+    let (&id, _) = config.connections.first_key_value().unwrap();
+    assert_eq!(code(changed(&config, id, plain("Work"), false)), "ok");
+    let config = added(&config, plain("Home")).unwrap().config;
+    assert_eq!(
+        code(changed(&config, id, plain("Home"), false)),
+        "connection_exists"
+    );
+}
+
+#[test]
+fn what_cannot_be_is_told_by_field_and_changes_nothing() {
+    let config = sample::with_peers(&[]);
+    let own = config.vpn.address().to_string();
+    for (change, field) in [
+        (json!({ "port": 0 }), "config.port"),
+        (json!({ "host": "127.0.0.1" }), "config.host"),
+        (json!({ "host": "::1" }), "config.host"),
+        (json!({ "host": "0.0.0.0" }), "config.host"),
+        (json!({ "host": "224.0.0.1" }), "config.host"),
+        (json!({ "host": "255.255.255.255" }), "config.host"),
+        (json!({ "host": own }), "config.host"),
+        (json!({ "password": "x" }), "config.password"),
+        (json!({ "username": "anna" }), "config.password"),
+        (
+            json!({ "username": "anna", "password": "" }),
+            "config.password",
+        ),
+        (
+            json!({ "username": "anna", "password": "a\nb" }),
+            "config.password",
+        ),
+        (
+            json!({ "username": "anna", "password": "x".repeat(256) }),
+            "config.password",
+        ),
+    ] {
+        let mut proxy = json!({ "scheme": "http", "host": "192.0.2.7", "port": 3128 });
+        for (key, value) in change.as_object().unwrap() {
+            proxy[key] = value.clone();
+        }
+        let result = added(&config, form("Work", proxy));
+        assert_eq!(wrong_fields(result), [field], "{change}");
+    }
+    for resolvers in [json!(["127.0.0.1"]), json!(vec!["9.9.9.9"; 5])] {
+        let form = json!({
+            "type": "proxy", "name": "Work", "resolvers": resolvers,
+            "config": { "scheme": "http", "host": "192.0.2.7", "port": 3128 },
+        });
+        let result = added(&config, serde_json::from_value(form).unwrap());
+        assert_eq!(wrong_fields(result), ["resolvers"]);
+    }
+}
+
+#[test]
+fn password_stays_for_the_same_user_at_the_same_host_alone() {
+    let config = sample::with_peers(&[]);
+    let first = added(
+        &config,
+        with_login("Work", "a.example", "anna", Some("s3cret")),
+    )
+    .unwrap();
+    let id = first.connection.unwrap();
+    let kept: Vec<_> = first
+        .connection_passwords
+        .iter()
+        .map(|(id, _)| *id)
+        .collect();
+    assert_eq!(kept, [id]);
+    let config = first.config;
+    for (form, password, expected) in [
+        (with_login("Other", "a.example", "anna", None), true, "ok"),
+        (
+            with_login("Work", "a.example", "anna", None),
+            false,
+            "invalid_field",
+        ),
+        (
+            with_login("Work", "b.example", "anna", None),
+            true,
+            "invalid_field",
+        ),
+        (
+            with_login("Work", "a.example", "bert", None),
+            true,
+            "invalid_field",
+        ),
+        (
+            with_login("Work", "b.example", "bert", Some("new")),
+            true,
+            "ok",
+        ),
+    ] {
+        assert_eq!(code(changed(&config, id, form, password)), expected);
+    }
+    let without = changed(&config, id, plain("Work"), true).unwrap();
+    assert!(without.connection_passwords.is_empty() && !has_login(&without.config, id));
+    assert!(has_login(&config, id));
+}
+
+#[test]
+fn way_that_a_device_has_stays() {
+    let config = sample::with_peers(&["phone", "laptop"]);
+    let first = added(&config, plain("Work")).unwrap();
+    let id = first.connection.unwrap();
+    let used = assign(&first.config, "phone", Some(id)).unwrap().config;
+    let remove = Change::RemoveConnection { id };
+    let refused = sample::with_context(|context| apply(&used, &remove, context)).unwrap_err();
+    assert_eq!((refused.status, &*refused.code), (409, "connection_in_use"));
+    assert!(refused.detail.contains("phone") && !refused.detail.contains("laptop"));
+    let free = assign(&used, "phone", None).unwrap().config;
+    assert!(sample::with_context(|context| apply(&free, &remove, context)).is_ok());
+    assert_eq!(
+        code(assign(&config, "phone", Some(id))),
+        "unknown_connection"
+    );
+}
+
+#[test]
+fn pools_end() {
+    let mut config = sample::with_peers(&[]);
+    for number in 0..100 {
+        config = added(&config, plain(&format!("Way {number}")))
+            .unwrap()
+            .config;
+    }
+    let before = config.clone();
+    assert_eq!(code(added(&config, plain("One more"))), "pool_full");
+    assert_eq!(config, before);
+    // Ways that the kernel carries have no port.
+    for connection in config.connections.values_mut() {
+        Arc::make_mut(connection).port = None;
+    }
+    let mut slots = ExitSlot::all().skip(100);
+    for number in 100..256_u128 {
+        let mut connection = ConnectionConfig::clone(config.connections.values().next().unwrap());
+        connection.slot = slots.next().unwrap();
+        connection.name = format!("Way {number}").parse().unwrap();
+        config
+            .connections
+            .insert(Uuid::from_u128(number), Arc::new(connection));
+    }
+    assert_eq!(code(added(&config, plain("One more"))), "pool_full");
+}
+
+/// What may be done to ways.
+#[derive(Debug, Clone)]
+enum Deed {
+    Add(u8),
+    Remove(prop::sample::Index),
+}
+
+proptest! {
+    #[test]
+    fn no_two_ways_ever_share_a_number(
+        deeds in prop::collection::vec(
+            prop_oneof![
+                any::<u8>().prop_map(Deed::Add),
+                any::<prop::sample::Index>().prop_map(Deed::Remove),
+            ],
+            0..60,
+        )
+    ) {
+        let mut config = sample::with_peers(&[]);
+        let mut known: BTreeMap<Uuid, (ExitSlot, Option<RelayPort>)> = BTreeMap::new();
+        for deed in deeds {
+            let result = match deed {
+                Deed::Add(number) => added(&config, plain(&format!("Way {number}"))),
+                Deed::Remove(_) if config.connections.is_empty() => continue,
+                Deed::Remove(index) => {
+                    let id = *index.get(&config.connections.keys().copied().collect::<Vec<_>>());
+                    let change = Change::RemoveConnection { id };
+                    sample::with_context(|context| apply(&config, &change, context))
+                }
+            };
+            if let Ok(edit) = result {
+                config = edit.config;
+            }
+            let numbers: BTreeMap<_, _> = config
+                .connections
+                .iter()
+                .map(|(id, connection)| (*id, (connection.slot, connection.port)))
+                .collect();
+            for (id, numbers) in &numbers {
+                prop_assert!(known.get(id).is_none_or(|before| before == numbers));
+            }
+            let slots: BTreeSet<_> = numbers.values().map(|(slot, _)| *slot).collect();
+            let ports: BTreeSet<_> = numbers.values().map(|(_, port)| *port).collect();
+            prop_assert_eq!((slots.len(), ports.len()), (numbers.len(), numbers.len()));
+            known = numbers;
+        }
+    }
+}
