@@ -34,7 +34,7 @@ use crate::roles::fetch::FetchProcess;
 use crate::roles::handing::Hands;
 use crate::roles::mail_check::MailCheckProcess;
 use crate::roles::proxy::CaddyHost;
-use crate::roles::relay::RelayLink;
+use crate::roles::relay::{RelayLink, allow_descriptors};
 use crate::roles::web::ProcessListener;
 use crate::roles::wireguard::WireGuardLink;
 use crate::roles::{Keeper, NoCalls, Role};
@@ -128,6 +128,7 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
     let nobody = || Arc::new(NoCalls);
     let dns_keeper = Keeper::new(Role::Dns, Part::Dns, nobody(), Arc::clone(&logs));
     let web_keeper = Keeper::new(Role::Web, Part::Web, stranger(), Arc::clone(&logs));
+    allow_descriptors();
     let relay_keeper = Keeper::new(Role::Relay, Part::Exits, nobody(), Arc::clone(&logs));
     let mut keepers = vec![Arc::clone(&dns_keeper), Arc::clone(&web_keeper)];
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cell_control::channel::{ChannelError, Handler};
-use cell_exits::relay::{Doors, Relays};
+use cell_exits::relay::{DESCRIPTORS, Doors, Relays};
 use cell_exits::{Command, LinkError, Reply, ServerLink};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::value::RawValue;
 use tokio::net::UnixStream;
 use tokio::sync::OnceCell;
@@ -55,6 +56,18 @@ impl ServerLink for RelayLink {
             }
             NotRunning::Channel(error) => LinkError::Io(io::Error::other(error)),
         })
+    }
+}
+
+/// Lets processes that are started from here take as many descriptors as flows need, which is more than a bare system allows.
+pub(crate) fn allow_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let needed = DESCRIPTORS as u64;
+    if limit.maximum.is_some_and(|most| most < needed) {
+        limit.maximum = Some(needed);
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "fewer flows than usual can leave by other ways than the uplink");
+        }
     }
 }
 

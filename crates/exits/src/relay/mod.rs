@@ -32,12 +32,15 @@ use uuid::Uuid;
 use pipes::Pipes;
 use way::{Reached, Way};
 
-/// Flows in all: four descriptors each at most, of those that a process of the box may have.
+/// Flows in all, where the process may have as many descriptors as they need: two sockets and a pipe each, at most.
 const MOST: usize = 4_096;
+const DESCRIPTORS_OF_ONE: usize = 4;
+/// Descriptors for all else: listeners, the channel, questions for names.
+const DESCRIPTORS_BESIDE: usize = 320;
+/// Descriptors that the process has a use for. It takes as many as it may have, up to this.
+pub const DESCRIPTORS: usize = MOST * DESCRIPTORS_OF_ONE + DESCRIPTORS_BESIDE;
 /// Flows of one device.
 const MOST_OF_ONE: usize = 2_048;
-/// Descriptors that are wanted for that.
-const DESCRIPTORS: u64 = 4 * MOST as u64 + 256;
 /// Pause after a flow could not be accepted, usually for want of descriptors.
 const REST: Duration = Duration::from_millis(100);
 /// Between two looks whether a way leads out, and while it does not.
@@ -100,12 +103,11 @@ impl Default for Relays {
 impl Relays {
     /// None yet.
     pub fn new() -> Self {
-        raise_descriptors();
         Self {
             ways: Mutex::default(),
             room: Arc::new(Room {
                 pipes: Pipes::default(),
-                flows: Arc::new(Semaphore::new(MOST)),
+                flows: Arc::new(Semaphore::new(room_for(raise_descriptors()))),
                 of_one: Mutex::default(),
             }),
         }
@@ -216,18 +218,25 @@ fn watched(listener: std::net::TcpListener) -> io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
-/// As many descriptors as flows may need, or as many as there may be.
-fn raise_descriptors() {
+/// Lets the process have as many descriptors as all flows may need, or as many as it may have. How many that are.
+fn raise_descriptors() -> usize {
+    let needed = DESCRIPTORS as u64;
     let mut limit = getrlimit(Resource::Nofile);
-    let most = limit
-        .maximum
-        .map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
-    if limit.current.is_some_and(|current| current < most) {
+    let most = limit.maximum.map_or(needed, |most| most.min(needed));
+    let current = limit.current.unwrap_or(needed);
+    if current < most {
         limit.current = Some(most);
         if let Err(error) = setrlimit(Resource::Nofile, limit) {
-            tracing::warn!(%error, most, "there cannot be as many flows at a time as usual");
+            tracing::warn!(%error, current, "there cannot be as many flows at a time as usual");
+            return usize::try_from(current).unwrap_or(usize::MAX);
         }
     }
+    usize::try_from(current.max(most)).unwrap_or(usize::MAX)
+}
+
+/// How many flows so many descriptors are enough for.
+fn room_for(descriptors: usize) -> usize {
+    (descriptors.saturating_sub(DESCRIPTORS_BESIDE) / DESCRIPTORS_OF_ONE).min(MOST)
 }
 
 /// Serves both doors of a way, and looks after it, until dropped.
@@ -289,7 +298,8 @@ async fn pass(relay: &Relay, place: &Place, stream: TcpStream, door: Door) {
             }
         }
         Err(error) => {
-            if error.is_of_the_way() {
+            // One that is known to lead nowhere is looked at often enough.
+            if error.is_of_the_way() && relay.status().state == State::Ok {
                 relay.doubt.notify_one();
             }
             // Where to is nobody's business: only the kind of error is written down, and only when asked for.

@@ -16,9 +16,17 @@ async fn one_device_leaves_room_for_others_and_places_come_back() {
     assert!(Place::take(&room, greedy).is_some());
 }
 
+#[test]
+fn flows_are_as_many_as_there_are_descriptors_for() {
+    assert_eq!(room_for(1_000_000), MOST);
+    assert_eq!(room_for(1_024), 176);
+    assert_eq!(room_for(100), 0);
+}
+
 #[tokio::test]
 async fn there_are_only_so_many_flows() {
     let room = room();
+    let most = room.flows.available_permits();
     let source = |number: usize| IpAddr::from([10, 9, 1, u8::try_from(number % 250).unwrap()]);
     let mut number = 0;
     let places: Vec<Place> = std::iter::from_fn(|| {
@@ -26,7 +34,7 @@ async fn there_are_only_so_many_flows() {
         Place::take(&room, source(number))
     })
     .collect();
-    assert_eq!(places.len(), MOST);
+    assert_eq!(places.len(), most);
 }
 
 #[tokio::test]
