@@ -14,28 +14,31 @@ use uuid::Uuid;
 
 /// A way out, as it shall be. Serialises with its secrets: between processes of the box only.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum ConnectionForm {
-    /// By way of a proxy: TCP over IPv4 and names; all else is turned away.
-    Proxy(WayForm<ProxyForm>),
-}
-
-/// What all kinds of ways have, with what this kind has.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct WayForm<C> {
+pub struct ConnectionForm {
+    /// How it leads out.
+    #[serde(rename = "type")]
+    pub kind: ConnectionType,
     /// What it is called; no other is.
     pub name: ConnectionName,
     /// Whoever has it gets out; otherwise they are kept in.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// How it leads out.
-    pub config: C,
+    /// What that takes.
+    pub config: ProxyForm,
     /// Name servers that are asked by this way, in order, at most 4; none: the box's own that are of the internet's, else those
     /// of Quad9.
     #[serde(default)]
     #[schemars(with = "Vec<String>", length(max = 4))]
     pub resolvers: Vec<IpAddr>,
+}
+
+/// How a way leads out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionType {
+    /// By way of a proxy: TCP over IPv4 and names; all else is turned away.
+    Proxy,
 }
 
 /// A proxy.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use cell_audit::{AuditError, AuditEvent};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, OwnPeerChange, Preview, Receipt};
-use cell_control::connection::{ConnectionForm, WayForm};
 use cell_model::account::Identity;
 use cell_model::config::Config;
 use cell_model::facts::NetworkFacts;
@@ -578,10 +577,7 @@ fn event_of(change: &Change, identity: &Identity, caller: &Caller) -> AuditEvent
         Change::RemoveMailAlias { name } => ("mail.alias.remove", Some(name.to_string())),
         Change::ChangeLink { name, .. } => ("cell.link.change", Some(name.to_string())),
         Change::RemoveLink { name } => ("cell.link.remove", Some(name.to_string())),
-        Change::AddConnection(form) => {
-            let ConnectionForm::Proxy(WayForm { name, .. }) = form.as_ref();
-            ("connection.add", Some(name.to_string()))
-        }
+        Change::AddConnection(form) => ("connection.add", Some(form.name.to_string())),
         Change::PutConnection { id, .. } => ("connection.change", Some(id.to_string())),
         Change::RemoveConnection { id } => ("connection.remove", Some(id.to_string())),
         Change::InstallService(form) => ("service.install", Some(form.id.to_string())),

@@ -265,16 +265,21 @@ name!(
 name!(
     ConnectionName,
     63,
-    "^[^\\p{Cc}]+$",
-    "What a way out to the internet is called: any characters but line ends and the like, without spaces around.",
+    "^[A-Za-z0-9 ._-]*[A-Za-z0-9][A-Za-z0-9 ._-]*$",
+    "What a way out to the internet is called: letters, digits, spaces, '_', '-' and '.', at least one letter or digit.",
     |text| {
-        if text.chars().any(char::is_control) {
-            return Err(NameError::Alphabet("characters that are seen"));
+        if !text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b" _-.".contains(&b))
+        {
+            return Err(NameError::Alphabet(
+                "letters, digits, spaces, '_', '-' and '.'",
+            ));
         }
-        match text.trim() {
-            "" => Err(NameError::Empty),
-            trimmed => Ok(trimmed.to_owned()),
+        if !text.bytes().any(|b| b.is_ascii_alphanumeric()) {
+            return Err(NameError::Form("must have at least one letter or digit"));
         }
+        Ok(text.trim().to_owned())
     }
 );
 

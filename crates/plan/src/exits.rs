@@ -240,7 +240,9 @@ mod tests {
         };
         assert_eq!(asked(&sample)[0], "9.9.9.9:53".parse().unwrap());
         let config = sample.config.as_mut().unwrap();
-        config.dns.upstreams = serde_json::from_str(r#"["192.168.1.1", "198.51.100.9"]"#).unwrap();
+        config.dns.upstreams =
+            serde_json::from_str(r#"[{"address": "192.168.1.1"}, {"address": "198.51.100.9"}]"#)
+                .unwrap();
         assert_eq!(asked(&sample), ["198.51.100.9:53".parse().unwrap()]);
         let config = sample.config.as_mut().unwrap();
         let connection = Arc::make_mut(config.connections.get_mut(&ID).unwrap());

@@ -187,8 +187,8 @@ mod tests {
             &Applied::default(),
             &resolve(&Sample::two_armed().input()),
         ));
-        assert_eq!(words.len(), 9);
-        assert_eq!(words[6], "Be found at home as hut.local.");
+        assert_eq!(words.len(), 10);
+        assert_eq!(words[7], "Be found at home as hut.local.");
         assert_eq!(words[1], "Set up the VPN interface wg0 with 0 devices.");
     }
 
@@ -203,7 +203,7 @@ mod tests {
             words[1],
             format!("Set up the VPN interface wg0 with {with}.")
         );
-        assert!(words[5].contains(with), "{}", words[5]);
+        assert!(words[6].contains(with), "{}", words[6]);
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn depends_on_its_neighbour(name: &str) -> bool {
 
 /// A name that others give, who may give any.
 fn takes_any_signs(name: &str) -> bool {
-    name == "delivery.relay.username"
+    ["delivery.relay.username", "config.username"].contains(&name)
 }
 
 async fn refused(operation: &Operation, body: &Value, field: &str) -> Answered {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use cell_control::connection::{ConnectionForm, ProxyForm, WayForm};
+use cell_control::connection::{ConnectionForm, ProxyForm};
 use cell_model::config::{
     Config, ConnectionConfig, ExitSlot, ProxyConfig, RelayPort, WayConfig, is_login_password,
 };
@@ -21,12 +21,11 @@ pub(super) fn add(
     form: &ConnectionForm,
     context: &Context<'_>,
 ) -> Result<Edit, Problem> {
-    let ConnectionForm::Proxy(form) = form;
     let (proxy, password) = proxy(config, form, None)?;
     check_name(config, &form.name, None)?;
     let random = (context.random)()?;
     let mut bytes = [0; 16];
-    bytes.copy_from_slice(&random[..16]);
+    bytes.copy_from_slice(&random[8..24]);
     let id = Builder::from_random_bytes(bytes).into_uuid();
     let connection = ConnectionConfig {
         name: form.name.clone(),
@@ -55,7 +54,6 @@ pub(super) fn put(
     context: &Context<'_>,
 ) -> Result<Edit, Problem> {
     let before = config.connections.get(&id).ok_or_else(|| unknown(id))?;
-    let ConnectionForm::Proxy(form) = form;
     let WayConfig::Proxy(known) = &before.way;
     let known = Some(known).filter(|_| context.connection_passwords.contains(&id));
     let (proxy, password) = proxy(config, form, known)?;
@@ -136,7 +134,7 @@ fn replace(
 /// The proxy that is asked for, and its password where another one comes. `known`: the proxy whose password there is.
 fn proxy(
     config: &Config,
-    form: &WayForm<ProxyForm>,
+    form: &ConnectionForm,
     known: Option<&ProxyConfig>,
 ) -> Result<(ProxyConfig, Option<Secret<String>>), Problem> {
     let mut errors = Vec::new();

@@ -150,6 +150,8 @@ fn linked_router_renders_as_recorded() {
     // What takes the place of a rule of before forbids less than it, to other cells alone.
     let all = lines(&render_replace(&spec));
     let gone = before.lines().filter(|line| !all.contains(line));
+    // Other cells are reached without leaving, whatever way out somebody has.
+    let gone = gone.filter(|line| !line.contains(r#""chain":"exits""#));
     let gone: Vec<&str> = gone.filter(|line| !line.contains("generation")).collect();
     assert_eq!(gone.len(), 4, "{gone:#?}");
     assert!(

@@ -12,13 +12,14 @@ async fn box_comes_up_closed_and_is_opened_last() {
     let running = Running::start(World::new(), desired(1, config([2, 3])));
     let published = running.applied(1).await;
     assert_eq!(
-        running.world.done()[..6],
+        running.world.done()[..7],
         [
             "firewall closed",
             "network",
             "wireguard",
             "leaf",
             "dns",
+            "exits",
             "web"
         ]
     );
