@@ -7,6 +7,7 @@
 //! ```
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "code of tests: what goes wrong ends the test"
 )]
 

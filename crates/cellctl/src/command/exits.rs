@@ -98,7 +98,8 @@ fn one(connection: &ConnectionView) -> String {
                     (carries.ipv6, "IPv6"),
                 ]
                 .into_iter()
-                .filter_map(|(carries, what)| carries.then(|| what.to_owned())),
+                .filter(|(carries, _)| *carries)
+                .map(|(_, what)| what),
             ),
         ),
         ("mark", format!("{:#x}", connection.mark)),
