@@ -312,6 +312,7 @@ impl Processes for RoleProcesses {
         self.0
             .iter()
             .find(|keeper| keeper.part() == part)
+            .filter(|keeper| keeper.has_started())
             .map(|keeper| keeper.process())
     }
 

@@ -196,13 +196,19 @@ impl Core {
             edit.relay_password = Some(None);
             edit.summary.push_str("; the password of the relay is gone");
         }
-        let known = &current.keys.connections;
-        let mut connections = edit.config.connections.iter();
-        if connections.any(|(id, _)| {
-            edit::connection::has_login(&edit.config, *id) && !known.contains_key(id)
-        }) {
-            edit.summary.push_str("; passwords of ways out are gone");
+        let known = current.keys.connections.keys().copied().collect();
+        let without: Vec<(Uuid, String)> =
+            edit::connection::without_password(config, &edit.config, &known)
+                .map(|(id, connection)| (id, connection.name.to_string()))
+                .collect();
+        if !without.is_empty() {
+            let names: Vec<&str> = without.iter().map(|(_, name)| name.as_str()).collect();
+            edit.summary
+                .push_str("; the password is gone of the ways out ");
+            edit.summary.push_str(&names.join(", "));
         }
+        let gone = without.into_iter().map(|(id, _)| (id, None));
+        edit.connection_passwords.extend(gone);
         if !lost.is_empty() {
             edit.summary
                 .push_str("; whose they were has gone, and so stay away ");
@@ -332,9 +338,17 @@ impl Core {
     ) -> Result<(), Problem> {
         for (id, password) in &edit.connection_passwords {
             let secret = keys::connection(*id);
-            let sealed = self.sealer.seal(&secret, password.expose().as_bytes());
-            batch.set_secret(secret, sealed.map_err(|error| internal(&error))?);
-            keys.connections.insert(*id, password.clone());
+            match password {
+                Some(password) => {
+                    let sealed = self.sealer.seal(&secret, password.expose().as_bytes());
+                    batch.set_secret(secret, sealed.map_err(|error| internal(&error))?);
+                    keys.connections.insert(*id, password.clone());
+                }
+                None => {
+                    batch.remove_secret(secret);
+                    keys.connections.remove(id);
+                }
+            }
         }
         keys.connections.retain(|id, _| {
             let stays = edit::connection::has_login(&edit.config, *id);

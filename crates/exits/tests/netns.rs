@@ -303,6 +303,37 @@ fn names_are_asked_out_there() {
 }
 
 #[test]
+fn resolver_that_is_not_reached_is_passed_over() {
+    let world = World::new();
+    let _proxy = world.proxy(ProxyScheme::Socks5, None);
+    // Somebody who takes no notice at all.
+    world
+        .outside
+        .ip("route add blackhole 198.51.100.99/32")
+        .unwrap();
+    world.at_home(async || {
+        let exits = exits();
+        let mut way = way(ProxyScheme::Socks5, PROXY, None);
+        way.resolvers = vec!["198.51.100.99:53".parse().unwrap(), RESOLVER.into()];
+        exits.apply(&spec(&[(WAY, way)])).await.unwrap();
+        becomes(&exits, State::Ok).await;
+        let mut dig = world.home.command("dig");
+        dig.args([
+            "+tcp",
+            "+short",
+            "+tries=1",
+            "+time=30",
+            "-p",
+            "9100",
+            "@127.0.0.1",
+        ]);
+        dig.arg("proxy.example.org");
+        let answered = tokio::task::block_in_place(|| dig.output()).unwrap();
+        assert_eq!(String::from_utf8_lossy(&answered.stdout).trim(), PROXY);
+    });
+}
+
+#[test]
 fn way_that_leads_nowhere_says_why_and_tears_flows_down() {
     let world = World::new();
     let torn = |world: &World| {
@@ -457,6 +488,11 @@ fn flow_goes_on_while_its_way_stays_and_ends_with_it() {
         assert_eq!(echoes(b"two").unwrap(), b"two");
         exits.replay().await.unwrap();
         assert_eq!(echoes(b"three").unwrap(), b"three");
+        // Whom names are asked of by the uplink is nothing to it.
+        let mut others = ExitsSpec::clone(&spec(&ways));
+        others.name_servers.clear();
+        exits.apply(&Arc::new(others)).await.unwrap();
+        assert_eq!(echoes(b"more").unwrap(), b"more");
 
         ways.remove(0);
         exits.apply(&spec(&ways)).await.unwrap();

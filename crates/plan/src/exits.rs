@@ -129,10 +129,11 @@ pub(crate) fn way_out(input: &Input<'_>, peer: &PeerConfig) -> WayOut {
 pub(crate) fn names_way(input: &Input<'_>, peer: &PeerConfig) -> Option<NamesWay> {
     let id = peer.exit_connection_id?;
     match connection(input, id) {
-        Some(connection) if is_opened(input, peer, id, connection) => None,
+        Some(connection) if peer.full_tunnel && is_opened(input, peer, id, connection) => None,
         connection => Some(NamesWay {
             id,
             server: connection.and_then(names),
+            resolvers: connection.map_or_else(Vec::new, |connection| resolvers(input, connection)),
         }),
     }
 }
@@ -295,6 +296,10 @@ mod tests {
         let mut sample = sample();
         sample.change_peer("phone", |peer| peer.full_tunnel = false);
         assert_eq!(out(&sample, 2), WayOut::None);
+        assert_eq!(resolve(&sample.input()).dns.ways.len(), 2);
+        // Whom it asks would be seen nowhere.
+        sample.change_peer("phone", |peer| peer.failopen = Some(true));
+        sample.exits = [(ID, State::Failed)].into();
         assert_eq!(resolve(&sample.input()).dns.ways.len(), 2);
     }
 }

@@ -100,9 +100,16 @@ impl Keeper {
         )
     }
 
+    /// Whether there ever was a process: some are started when there is something for them to do.
+    pub(crate) fn has_started(&self) -> bool {
+        self.starts.load(Ordering::Relaxed) > 0
+    }
+
     /// Ends the process; another takes its place.
     pub(crate) fn kill(&self) {
-        self.kill.notify_one();
+        if self.has_started() {
+            self.kill.notify_one();
+        }
     }
 
     /// Ends the process for good, giving it a moment to end by itself.
@@ -127,6 +134,9 @@ impl Keeper {
 
     /// Tells the process how much to log. One that starts later is told with its start.
     pub(crate) async fn set_verbosity(&self) {
+        if !self.has_started() {
+            return;
+        }
         let level = self.level();
         let told = async {
             let channel = self.channel().await.ok_or(ChannelError::Closed)?;

@@ -69,8 +69,8 @@ pub(super) static ROWS: &[Row] = &[
     )
     .is(
         READ,
-        "Whether a way leads out, as seen last: a name server out there is asked by it every 30 seconds, every 5 while none \
-         answers.",
+        "Whether a way leads out, as seen last: a name server out there is asked by it every 30 seconds, and 5 seconds \
+         after each look while none answers.",
     )
     .answers::<ConnectionStatus>()
     .refuses(&[404]),

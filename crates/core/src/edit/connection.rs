@@ -39,10 +39,8 @@ pub(super) fn add(
     let name = &form.name;
     let summary = format!("Added the way out {name}");
     let mut edit = replace(config, id, connection, "connection.add", summary);
-    edit.connection_passwords = password
-        .map(|password| (id, password))
-        .into_iter()
-        .collect();
+    edit.connection_passwords
+        .extend(password.map(|password| (id, Some(password))));
     edit.connection = Some(id);
     Ok(edit)
 }
@@ -68,10 +66,8 @@ pub(super) fn put(
     let name = &form.name;
     let summary = format!("Changed the way out {name}");
     let mut edit = replace(config, id, connection, "connection.change", summary);
-    edit.connection_passwords = password
-        .map(|password| (id, password))
-        .into_iter()
-        .collect();
+    edit.connection_passwords
+        .extend(password.map(|password| (id, Some(password))));
     edit.connection = Some(id);
     Ok(edit)
 }
@@ -116,6 +112,23 @@ pub(crate) fn has_login(config: &Config, id: Uuid) -> bool {
         .is_some_and(|connection| match &connection.way {
             WayConfig::Proxy(proxy) => proxy.username.is_some(),
         })
+}
+
+/// Ways of a config that comes back whose password is none of theirs: it is gone, or was kept for another user or host since.
+pub(crate) fn without_password<'a>(
+    now: &Config,
+    coming: &'a Config,
+    known: &'a BTreeSet<Uuid>,
+) -> impl Iterator<Item = (Uuid, &'a ConnectionConfig)> {
+    let coming = coming.connections.iter();
+    coming.filter_map(|(id, connection)| {
+        let WayConfig::Proxy(proxy) = &connection.way;
+        let stays = now.connections.get(id).is_some_and(|now| {
+            let WayConfig::Proxy(now) = &now.way;
+            known.contains(id) && has_login_of(proxy, now)
+        });
+        (proxy.username.is_some() && !stays).then_some((*id, connection.as_ref()))
+    })
 }
 
 fn replace(

@@ -220,6 +220,29 @@ fn password_stays_for_the_same_user_at_the_same_host_alone() {
 }
 
 #[test]
+fn password_of_now_is_not_for_the_host_of_a_revision_that_comes_back() {
+    let config = sample::with_peers(&[]);
+    let then = added(
+        &config,
+        with_login("Work", "a.example", "anna", Some("one")),
+    )
+    .unwrap();
+    let id = then.connection.unwrap();
+    let elsewhere = with_login("Work", "b.example", "bert", Some("two"));
+    let now = changed(&then.config, id, elsewhere, true).unwrap().config;
+    let known = BTreeSet::from([id]);
+    let without = |now: &Config, coming: &Config, known: &BTreeSet<Uuid>| {
+        without_password(now, coming, known).count()
+    };
+    assert_eq!(without(&now, &then.config, &known), 1);
+    assert_eq!(without(&now, &now, &known), 0);
+    assert_eq!(without(&now, &now, &BTreeSet::new()), 1);
+    assert_eq!(without(&config, &now, &known), 1);
+    let open = changed(&now, id, plain("Work"), true).unwrap().config;
+    assert_eq!(without(&now, &open, &known), 0);
+}
+
+#[test]
 fn way_that_a_device_has_stays() {
     let config = sample::with_peers(&["phone", "laptop"]);
     let first = added(&config, plain("Work")).unwrap();

@@ -42,8 +42,8 @@ pub(crate) struct Edit {
     pub(crate) preshared: Vec<(PeerName, Option<PresharedKey>)>,
     /// The password of the box at the relay, to keep or to destroy.
     pub(crate) relay_password: Option<Option<Secret<String>>>,
-    /// Passwords of ways out that came.
-    pub(crate) connection_passwords: Vec<(Uuid, Secret<String>)>,
+    /// A password of a way out to keep or to destroy, by its id.
+    pub(crate) connection_passwords: Vec<(Uuid, Option<Secret<String>>)>,
     /// A way out that was added or changed.
     pub(crate) connection: Option<Uuid>,
     /// A device that was added, given a key or whose file is fetched.

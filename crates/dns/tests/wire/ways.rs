@@ -18,6 +18,7 @@ fn with_way(upstream: &Upstream, number: u128, names: Option<SocketAddr>) -> Dns
     let way = NamesWay {
         id: Uuid::from_u128(number),
         server: names,
+        resolvers: Vec::new(),
     };
     spec.ways.insert("127.0.0.3".parse().unwrap(), way);
     spec

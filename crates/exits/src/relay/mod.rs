@@ -30,17 +30,21 @@ use tokio::task::{AbortHandle, JoinSet};
 use uuid::Uuid;
 
 use pipes::Pipes;
-use way::{Reached, Way};
+use way::{Names, Reached, Way, WayError};
 
-/// Flows in all, where the process may have as many descriptors as they need: two sockets and a pipe each, at most.
+/// Flows in all, where the process may have as many descriptors as they need: two sockets and two pipes each, at most.
 const MOST: usize = 4_096;
-const DESCRIPTORS_OF_ONE: usize = 4;
-/// Descriptors for all else: listeners, the channel, questions for names.
-const DESCRIPTORS_BESIDE: usize = 320;
+const DESCRIPTORS_OF_ONE: usize = 6;
+/// Descriptors for all else: two listeners for each of 100 ways, twice while they change, empty pipes, questions for names.
+const DESCRIPTORS_BESIDE: usize = 640;
 /// Descriptors that the process has a use for. It takes as many as it may have, up to this.
 pub const DESCRIPTORS: usize = MOST * DESCRIPTORS_OF_ONE + DESCRIPTORS_BESIDE;
 /// Flows of one device.
-const MOST_OF_ONE: usize = 2_048;
+const MOST_OF_ONE: usize = 1_024;
+/// Connections of the box's own name server, beside those.
+const MOST_FOR_NAMES: usize = 256;
+/// How long one resolver may take to be reached for a question: there may be others, and who asks waits four seconds.
+const RESOLVER: Duration = Duration::from_secs(3);
 /// Pause after a flow could not be accepted, usually for want of descriptors.
 const REST: Duration = Duration::from_millis(100);
 /// Between two looks whether a way leads out, and while it does not.
@@ -61,12 +65,12 @@ pub struct Doors {
 pub struct Relays {
     ways: Mutex<BTreeMap<Uuid, Running>>,
     room: Arc<Room>,
+    names: Names,
 }
 
 /// A way that is in service.
 struct Running {
     spec: Arc<ExitRelaySpec>,
-    name_servers: Vec<SocketAddr>,
     relay: Arc<Relay>,
     task: AbortHandle,
 }
@@ -82,6 +86,7 @@ impl Drop for Running {
 struct Room {
     pipes: Pipes,
     flows: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
     of_one: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -90,6 +95,8 @@ struct Relay {
     spec: Arc<ExitRelaySpec>,
     way: Way,
     status: Mutex<ExitStatus>,
+    /// The resolver that answered last.
+    resolver: Mutex<Option<SocketAddr>>,
     /// That it does not lead out was met by a flow.
     doubt: Notify,
 }
@@ -108,8 +115,10 @@ impl Relays {
             room: Arc::new(Room {
                 pipes: Pipes::default(),
                 flows: Arc::new(Semaphore::new(room_for(raise_descriptors()))),
+                questions: Arc::new(Semaphore::new(MOST_FOR_NAMES)),
                 of_one: Mutex::default(),
             }),
+            names: Names::default(),
         }
     }
 
@@ -122,9 +131,9 @@ impl Relays {
         ways.retain(|id, running| {
             let wanted = spec.relays.get(id);
             wanted.is_some_and(|wanted| *wanted == running.spec)
-                && running.name_servers == spec.name_servers
         });
-        let resolver = Resolver::new(&spec.name_servers);
+        let names = Resolver::new(&spec.name_servers);
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
         for (id, wanted) in &spec.relays {
             if ways.contains_key(id) {
                 continue;
@@ -136,8 +145,9 @@ impl Relays {
             let (flows, names) = (watched(flows)?, watched(names)?);
             let relay = Arc::new(Relay {
                 spec: Arc::clone(wanted),
-                way: Way::new(wanted.way.clone(), resolver.clone()),
+                way: Way::new(wanted.way.clone(), Arc::clone(&self.names)),
                 status: Mutex::new(unknown()),
+                resolver: Mutex::default(),
                 doubt: Notify::new(),
             });
             let task = tokio::spawn(serve(
@@ -148,7 +158,6 @@ impl Relays {
             ));
             let running = Running {
                 spec: Arc::clone(wanted),
-                name_servers: spec.name_servers.clone(),
                 relay,
                 task: task.abort_handle(),
             };
@@ -180,11 +189,20 @@ impl Relay {
         (status.state, status.detail, status.latency) = (state, detail, latency);
     }
 
+    /// Name servers out there, the one that answered last before the others.
+    fn resolvers(&self) -> impl Iterator<Item = SocketAddr> {
+        let first = *self.resolver.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = self.spec.resolvers.iter().copied();
+        let others = others.filter(move |resolver| Some(*resolver) != first);
+        first.into_iter().chain(others)
+    }
+
     /// Looks again and again whether it leads out.
     async fn look(&self) {
         loop {
-            let pause = match probe::probe(&self.way, &self.spec.resolvers).await {
-                Ok(latency) => {
+            let pause = match probe::probe(&self.way, self.resolvers()).await {
+                Ok((resolver, latency)) => {
+                    *self.resolver.lock().unwrap_or_else(PoisonError::into_inner) = Some(resolver);
                     let detail = format!("leads out, {} ms", latency.as_millis());
                     self.is(State::Ok, detail, Some(latency));
                     LOOK.0
@@ -268,7 +286,11 @@ async fn accept(relay: &Arc<Relay>, room: &Arc<Room>, listener: &TcpListener, do
             }
         };
         while flows.try_join_next().is_some() {}
-        let Some(place) = Place::take(room, source.ip()) else {
+        let place = match door {
+            Door::Flows => Place::take(room, source.ip()),
+            Door::Names => Place::take_for_names(room),
+        };
+        let Some(place) = place else {
             // Told at once, and not kept waiting.
             refuse(stream);
             continue;
@@ -284,10 +306,13 @@ async fn accept(relay: &Arc<Relay>, room: &Arc<Room>, listener: &TcpListener, do
 async fn pass(relay: &Relay, place: &Place, stream: TcpStream, door: Door) {
     let reached = match door {
         Door::Flows => match target(&stream, relay.spec.listen) {
-            Some(target) => relay.way.reach(target).await,
+            Some(target) => relay.way.reach(target, way::LONGEST).await,
             None => return refuse(stream),
         },
-        Door::Names => reach_resolver(relay).await,
+        Door::Names => match reach_resolver(relay).await {
+            Some(reached) => reached,
+            None => return refuse(stream),
+        },
     };
     match reached {
         Ok(reached) => {
@@ -312,12 +337,14 @@ async fn pass(relay: &Relay, place: &Place, stream: TcpStream, door: Door) {
     }
 }
 
-/// The first resolver that is reached.
-async fn reach_resolver(relay: &Relay) -> Result<Reached, way::WayError> {
-    let mut last = Err(way::WayError::Late);
-    for &resolver in &relay.spec.resolvers {
-        last = relay.way.reach(resolver).await;
-        if last.as_ref().err().is_none_or(way::WayError::is_of_the_way) {
+/// The first resolver that is reached; `None` when there is none.
+async fn reach_resolver(relay: &Relay) -> Option<Result<Reached, WayError>> {
+    let mut last = None;
+    for resolver in relay.resolvers() {
+        let reached = relay.way.reach(resolver, RESOLVER).await;
+        let is_last = reached.as_ref().err().is_none_or(WayError::is_of_the_way);
+        last = Some(reached);
+        if is_last {
             break;
         }
     }
@@ -363,7 +390,8 @@ fn keep_alive(stream: &TcpStream) {
 /// A place among the flows.
 struct Place {
     room: Arc<Room>,
-    source: IpAddr,
+    /// Whose; `None`: the box's own name server's.
+    source: Option<IpAddr>,
     _permit: tokio::sync::OwnedSemaphorePermit,
 }
 
@@ -380,7 +408,17 @@ impl Place {
         drop(of_one);
         Some(Self {
             room: Arc::clone(room),
-            source,
+            source: Some(source),
+            _permit: permit,
+        })
+    }
+
+    /// A place beside them, so that nobody's flows keep names from being found.
+    fn take_for_names(room: &Arc<Room>) -> Option<Self> {
+        let permit = Arc::clone(&room.questions).try_acquire_owned().ok()?;
+        Some(Self {
+            room: Arc::clone(room),
+            source: None,
             _permit: permit,
         })
     }
@@ -388,12 +426,15 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        let Some(source) = self.source else {
+            return;
+        };
         let of_one = &self.room.of_one;
         let mut of_one = of_one.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = of_one.get_mut(&self.source) {
+        if let Some(count) = of_one.get_mut(&source) {
             *count -= 1;
             if *count == 0 {
-                of_one.remove(&self.source);
+                of_one.remove(&source);
             }
         }
     }

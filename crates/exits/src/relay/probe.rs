@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::way::{Reached, Way, WayError};
 
-/// How long a name server may take to answer.
+/// How long a name server may take to be reached, and then to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of the longest answer that is read.
 const MOST: usize = 4096;
@@ -30,14 +30,17 @@ pub(super) enum ProbeError {
     Silent(SocketAddr),
 }
 
-/// Asks one after the other, until one answers. How long that took, connection included.
-pub(super) async fn probe(way: &Way, resolvers: &[SocketAddr]) -> Result<Duration, ProbeError> {
+/// Asks one after the other, until one answers: which, and how long that took, connection included.
+pub(super) async fn probe(
+    way: &Way,
+    resolvers: impl Iterator<Item = SocketAddr>,
+) -> Result<(SocketAddr, Duration), ProbeError> {
     let mut last = ProbeError::Nobody;
-    for &resolver in resolvers {
+    for resolver in resolvers {
         let start = Instant::now();
-        match way.reach(resolver).await {
+        match way.reach(resolver, PATIENCE).await {
             Ok(reached) => match timeout(PATIENCE, ask(reached)).await {
-                Ok(Some(())) => return Ok(start.elapsed()),
+                Ok(Some(())) => return Ok((resolver, start.elapsed())),
                 Ok(None) | Err(_) => last = ProbeError::Silent(resolver),
             },
             // Nothing is reached by a way that is not there.

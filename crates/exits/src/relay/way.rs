@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use cell_lookup::Resolver;
 use cell_model::config::ProxyScheme;
 use cell_model::endpoint::Host;
+use cell_model::name::Domain;
 use cell_model::spec::{LoginSpec, ProxyWaySpec, WaySpec};
 use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::{HeaderValue, Method, Request, StatusCode};
@@ -21,8 +23,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_socks::tcp::Socks5Stream;
 
-/// How long all of it may take. Programs of people wait longer than that.
-const LONGEST: Duration = Duration::from_secs(20);
+/// How long all of it may take for somebody's flow. Programs of people wait longer than that.
+pub(super) const LONGEST: Duration = Duration::from_secs(20);
 /// How long one address of a proxy may take to be connected, and its name to be found.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -65,59 +67,54 @@ pub(super) enum WayError {
     /// What answers is not what a proxy of this kind would say.
     #[error("what answers there is no {0} proxy")]
     NoProxy(&'static str),
-    /// It took too long.
-    #[error("it took longer than {} seconds", LONGEST.as_secs())]
-    Late,
+    /// The proxy is there, and says nothing of whether it gets there.
+    #[error("the proxy says nothing of {target} for {} seconds", .limit.as_secs())]
+    Late {
+        /// Where to.
+        target: SocketAddr,
+        /// How long it was waited for.
+        limit: Duration,
+    },
 }
 
 impl WayError {
     /// Whether it is the proxy that is amiss, and not what lies behind it.
     pub(super) fn is_of_the_way(&self) -> bool {
-        !matches!(self, Self::Target { .. })
+        !matches!(self, Self::Target { .. } | Self::Late { .. })
     }
 }
 
 /// A way out.
 pub(super) struct Way {
     spec: WaySpec,
-    resolver: Option<Resolver>,
+    resolver: Names,
 }
 
+/// Who is asked for names of proxies. Others may be, from one moment to the next.
+pub(super) type Names = Arc<RwLock<Option<Resolver>>>;
+
 impl Way {
-    pub(super) fn new(spec: WaySpec, resolver: Option<Resolver>) -> Self {
+    pub(super) fn new(spec: WaySpec, resolver: Names) -> Self {
         Self { spec, resolver }
     }
 
-    /// Reaches the target, or says why not, within [`LONGEST`].
-    pub(super) async fn reach(&self, target: SocketAddr) -> Result<Reached, WayError> {
-        let WaySpec::Proxy(proxy) = &self.spec;
-        let reached = timeout(LONGEST, self.by_proxy(proxy, target)).await;
-        reached.unwrap_or(Err(WayError::Late))
-    }
-
-    async fn by_proxy(
+    /// Reaches the target, or says why not, within the limit and the time that it takes to come to the proxy.
+    pub(super) async fn reach(
         &self,
-        proxy: &ProxyWaySpec,
         target: SocketAddr,
+        limit: Duration,
     ) -> Result<Reached, WayError> {
+        let WaySpec::Proxy(proxy) = &self.spec;
         let stream = self.connect(proxy).await?;
-        // Small pieces go at once, as they would without a proxy.
-        let _ = stream.set_nodelay(true);
-        let login = proxy.login.as_ref();
-        match proxy.scheme {
-            ProxyScheme::Socks5 => socks5(stream, target, login).await,
-            ProxyScheme::Http => http(stream, target, login).await,
-        }
+        let reached = timeout(limit, through(proxy, stream, target)).await;
+        reached.unwrap_or(Err(WayError::Late { target, limit }))
     }
 
     /// Connects the proxy at the first of its addresses that answers.
     async fn connect(&self, proxy: &ProxyWaySpec) -> Result<TcpStream, WayError> {
         let addresses = match &proxy.host {
             Host::Address(address) => vec![*address],
-            Host::Name(name) => match &self.resolver {
-                Some(resolver) => resolver.addresses_of(name, CONNECT).await,
-                None => Vec::new(),
-            },
+            Host::Name(name) => self.look_up(name).await,
         };
         let mut last = Err(WayError::Name(proxy.host.to_string()));
         for address in addresses {
@@ -129,6 +126,39 @@ impl Way {
             }
         }
         last
+    }
+
+    async fn look_up(&self, name: &Domain) -> Vec<IpAddr> {
+        let resolver = self
+            .resolver
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let found = match resolver {
+            Some(resolver) => resolver.addresses_of(name, CONNECT).await,
+            None => Vec::new(),
+        };
+        found.into_iter().filter(is_elsewhere).collect()
+    }
+}
+
+/// Whether a name may lead there: a proxy is another machine, and what a stranger says of its name may lead anywhere.
+fn is_elsewhere(address: &IpAddr) -> bool {
+    let address = address.to_canonical();
+    !(address.is_loopback() || address.is_unspecified() || address.is_multicast())
+}
+
+async fn through(
+    proxy: &ProxyWaySpec,
+    stream: TcpStream,
+    target: SocketAddr,
+) -> Result<Reached, WayError> {
+    // Small pieces go at once, as they would without a proxy.
+    let _ = stream.set_nodelay(true);
+    let login = proxy.login.as_ref();
+    match proxy.scheme {
+        ProxyScheme::Socks5 => socks5(stream, target, login).await,
+        ProxyScheme::Http => http(stream, target, login).await,
     }
 }
 

@@ -4,6 +4,8 @@
 //! where a program of the box carries it on; all else is turned away, so that programs learn at once that it does not pass.
 //! Each packet is marked anew, not only the first of a flow: one that was opened by another way ends.
 
+use std::collections::BTreeSet;
+
 use cell_model::config::RelayPort;
 use cell_model::spec::{FirewallExit, FirewallSpec, FirewallVpn, Phase};
 use cell_model::subnet::cell_address;
@@ -15,9 +17,9 @@ use super::links;
 use super::services::DESTINATION_NAT;
 use super::sets::{Group, Ways};
 use super::words::{
-    Family, accept, address, arrives, destination_is_not_local, differs, equals, field, is_marked,
-    is_marked_at_all, is_tcp, jump, lead_to, leaves, mark, name, networks, port, range, reject,
-    reset, set_mark, together, was_led,
+    Family, accept, address, arrives, destination_is_not_local, differs, equals, field, give_up,
+    is_marked, is_marked_at_all, is_tcp, jump, lead_to, leaves, mark, name, networks, port, ports,
+    reject, reset, set_mark, together, was_led,
 };
 
 /// `NF_IP_PRI_MANGLE`, linux/netfilter_ipv4.h: after connection tracking, before destinations are changed.
@@ -112,7 +114,9 @@ fn lead(chains: &mut Chains, spec: &FirewallSpec) {
 
 /// Ports of ways are for those who were led there by that way. Must come before what lets flows go on that are known.
 pub(super) fn input(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
-    if spec.exits.is_empty() || spec.phase == Phase::Closed {
+    let ports_in_use = spec.exits.iter().filter_map(|exit| exit.port);
+    let ports_in_use: BTreeSet<u16> = ports_in_use.map(RelayPort::get).collect();
+    if ports_in_use.is_empty() || spec.phase == Phase::Closed {
         return;
     }
     let own = || {
@@ -140,10 +144,7 @@ pub(super) fn input(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn)
         [
             arrives(name(&vpn.interface)),
             own(),
-            equals(
-                field("tcp", "dport"),
-                range(RelayPort::FIRST, RelayPort::LAST),
-            ),
+            equals(field("tcp", "dport"), ports(&ports_in_use)),
             reset(),
         ],
     );
@@ -170,10 +171,21 @@ pub(super) fn to_home(
     );
 }
 
-/// Tells programs that what they sent does not leave.
-pub(super) fn turn_away(chains: &mut Chains, spec: &FirewallSpec, chain: &'static str) {
+/// Tells programs that what they sent does not leave, and drops whatever else would leave by the uplink: where a service's
+/// network is gone, that would be what was for the service. Must come before all that lets a device go anywhere.
+pub(super) fn keep_in(chains: &mut Chains, spec: &FirewallSpec, chain: &'static str) {
     if spec.phase == Phase::Open {
         chains.rule(chain, [is_marked_at_all(), is_tcp(), reset()]);
         chains.rule(chain, [is_marked_at_all(), reject()]);
+    }
+    for family in Family::BOTH {
+        chains.rule(
+            chain,
+            [
+                leaves(name(&spec.wan)),
+                equals(family.source(), Group::Exits.reference(family)),
+                give_up(),
+            ],
+        );
     }
 }

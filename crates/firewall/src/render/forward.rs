@@ -131,6 +131,7 @@ fn device_forward(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
     if spec.phase == Phase::Closed {
         chains.rule(CHAIN, [state(&["new"]), give_up()]);
     }
+    exits::keep_in(chains, spec, CHAIN);
     for family in Family::BOTH {
         let member = |group: Group| equals(family.source(), group.reference(family));
         chains.rule(
@@ -189,7 +190,6 @@ fn device_forward(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
             chains.rule(CHAIN, [equals(asked, backends), accept()]);
         }
     }
-    exits::turn_away(chains, spec, CHAIN);
     chains.rule(CHAIN, [give_up()]);
 }
 

@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use cell_model::config::{ExitSlot, RelayPort};
+use cell_model::config::ExitSlot;
 use cell_model::name::InterfaceName;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nftables::expr::{
     BinaryOperation, CT, Expression, Fib, FibFlag, FibResult, Meta, MetaKey, NamedExpression,
-    Payload, PayloadField, Prefix, RT, RTKey, Range, SetItem, TcpOption,
+    Payload, PayloadField, Prefix, RT, RTKey, SetItem, TcpOption,
 };
 use nftables::stmt::{
     JumpTarget, Mangle, Match, NAT, NATFamily, Operator, Reject, RejectType, Statement,
@@ -293,13 +293,6 @@ pub(super) fn set_mark(mark: u32) -> Statement<'static> {
 /// Of TCP.
 pub(super) fn is_tcp() -> Statement<'static> {
     equals(meta(MetaKey::L4proto), text("tcp"))
-}
-
-/// Any of these ports.
-pub(super) fn range(first: RelayPort, last: RelayPort) -> Expression<'static> {
-    Expression::Range(Box::new(Range {
-        range: [port(first.get()), port(last.get())],
-    }))
 }
 
 /// Drops the packet of TCP, and ends the connection for whoever sent it.

@@ -119,7 +119,7 @@ impl ProxyScheme {
 }
 
 impl ExitSlot {
-    /// The bits of a packet's mark that are ours. What else a mark says stays.
+    /// The bits of a packet's mark that say which way it goes. Whoever marks packets later on has the others.
     pub const MASK: u32 = 0x1ff0;
     const FIRST_MARK: u32 = 0x1000;
     const STEP: u32 = 0x10;

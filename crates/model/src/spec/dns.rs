@@ -44,6 +44,8 @@ pub struct NamesWay {
     pub id: Uuid,
     /// Where it takes questions, over TCP; `None`: nowhere now.
     pub server: Option<SocketAddr>,
+    /// Who is asked out there: others may know another internet.
+    pub resolvers: Vec<SocketAddr>,
 }
 
 /// Who answers for the domain of another cell.
