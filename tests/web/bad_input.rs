@@ -43,6 +43,7 @@ fn path(operation: &Operation) -> String {
         ("{group}", "none"),
         ("{alias}", "none"),
         ("{selector}", "none"),
+        ("{connection}", "00000000-0000-4000-8000-000000000000"),
     ];
     names
         .iter()

@@ -23,6 +23,7 @@ fn path(path: &str) -> String {
         ("{cell}", "none"),
         ("{alias}", "none"),
         ("{selector}", "none"),
+        ("{connection}", "00000000-0000-4000-8000-000000000000"),
     ];
     names
         .iter()

@@ -20,7 +20,7 @@ use crate::{body, path};
 pub(crate) struct ExitForm {
     /// Which; `null` is the uplink.
     #[serde(deserialize_with = "said")]
-    #[schemars(with = "Option<String>", required)]
+    #[schemars(with = "Option<String>")]
     exit_connection_id: Option<Uuid>,
 }
 
@@ -30,7 +30,6 @@ pub(crate) struct ExitForm {
 pub(crate) struct FailopenForm {
     /// It does; `null`: as usual, which is that it does not.
     #[serde(deserialize_with = "said")]
-    #[schemars(required)]
     failopen: Option<bool>,
 }
 

@@ -69,7 +69,7 @@ fn documents_are_the_views_of_the_core() {
     let peers: Page<PeerView> = serde_json::from_str(&json("peers list")).unwrap();
     assert_eq!(peers.items[0].name.as_str(), "anna-phone");
     let parts: Page<PartView> = serde_json::from_str(&json("parts list")).unwrap();
-    assert_eq!((parts.items.len(), parts.next), (9, None));
+    assert_eq!((parts.items.len(), parts.next), (10, None));
     let added: Receipt = serde_json::from_str(&json("peers add ben")).unwrap();
     let file = added.peer.unwrap().config.unwrap();
     assert!(file.expose().contains("PrivateKey = "));

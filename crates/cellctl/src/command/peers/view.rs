@@ -57,10 +57,7 @@ pub(super) fn details(peer: &PeerView) -> String {
             peer.exit_connection_id
                 .map_or_else(|| "uplink".to_owned(), |id| id.to_string()),
         ),
-        (
-            "may leave by the uplink",
-            yes_no(peer.failopen == Some(true)),
-        ),
+        ("fails open", yes_no(peer.failopen == Some(true))),
         ("created", time(peer.created_at)),
         (
             "expires",
