@@ -544,12 +544,7 @@ impl Model {
                 offers_exit: Some(offers_exit),
                 ..LinkUpdate::default()
             },
-            Event::End => {
-                if let Some(name) = self.name(one, other) {
-                    end(home, &name).await;
-                }
-                return;
-            }
+            Event::End => return self.submits(one, other, None).await,
             Event::Crash => {
                 let home = self.homes.remove(one).restart().await;
                 self.world.has(one, &home);
@@ -563,8 +558,23 @@ impl Model {
                 return;
             }
         };
-        if let Some(name) = self.name(one, other) {
-            change(home, &name, update).await;
+        self.submits(one, other, Some(update)).await;
+    }
+
+    /// Changes or ends what links it to another one, if something does.
+    async fn submits(&self, one: usize, other: usize, update: Option<LinkUpdate>) {
+        let Some(called) = self.name(one, other) else {
+            return;
+        };
+        let name = called.parse().unwrap();
+        let change = match update {
+            Some(update) => Change::ChangeLink { name, update },
+            None => Change::RemoveLink { name },
+        };
+        if let Err(problem) = self.homes[one].submit(change).await {
+            // What the other one has said at that moment has ended or renamed it.
+            assert_eq!(problem.code, "not_found", "{problem:?}");
+            assert_ne!(self.name(one, other), Some(called));
         }
     }
 
