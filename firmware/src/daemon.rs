@@ -21,9 +21,9 @@ use cell_network::{DhcpOptions, KernelNetwork};
 use cell_packages::Library;
 use cell_plan::resolve::vpn_interface;
 use cell_reconcile::{Nudge, Parts};
-use cell_wireguard::WireGuard;
 use cell_wireguard::kernel::Kernel;
 use cell_wireguard::userspace::Userspace;
+use cell_wireguard::{SystemTunnels, WireGuard};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::control_socket::ControlSocket;
@@ -37,7 +37,7 @@ use crate::roles::proxy::CaddyHost;
 use crate::roles::relay::{RelayLink, allow_descriptors};
 use crate::roles::web::ProcessListener;
 use crate::roles::wireguard::WireGuardLink;
-use crate::roles::{Keeper, NoCalls, Role};
+use crate::roles::{Keeper, NoCalls, OnDemand, Role};
 use crate::sticks::{self, WithSticks};
 use crate::{appliance, logging, ready};
 
@@ -134,7 +134,9 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
 
     let dns = Arc::new(ProcessDns::new(DnsLink(Arc::clone(&dns_keeper))));
     let mdns = Arc::new(ProcessMdns::new(MdnsLink(Arc::clone(&dns_keeper))));
-    let exits = Arc::new(ProcessExits::new(RelayLink::new(Arc::clone(&relay_keeper))));
+    let exits = Arc::new(ProcessExits::new(RelayLink(OnDemand::new(Arc::clone(
+        &relay_keeper,
+    )))));
     let listener = Arc::new(ProcessListener::new(Arc::clone(&web_keeper), core.vault()));
     let mut userspace = None;
     let wireguard: Arc<dyn WireGuard> = match cell_wireguard::probe() {
@@ -148,13 +150,19 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
             );
             let interface = Arc::new(Userspace::new(
                 vpn_interface(),
-                WireGuardLink(Arc::clone(&keeper)),
+                WireGuardLink {
+                    process: Arc::new(OnDemand::kept(Arc::clone(&keeper))),
+                    interface: vpn_interface(),
+                },
             ));
             userspace = Some((Arc::clone(&keeper), Arc::clone(&interface)));
             keepers.push(keeper);
             interface
         }
     };
+    // Whoever runs a tunnel's other end is a stranger, and has nothing to do with the VPN.
+    let tunnel_keeper = Keeper::new(Role::Wireguard, Part::Exits, nobody(), Arc::clone(&logs));
+    let tunnels = tunnels(&tunnel_keeper);
     let network = Arc::new(KernelNetwork::new(
         options.start.wan.clone(),
         "/etc/resolv.conf",
@@ -167,6 +175,7 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         firewall: Arc::new(Nft::new()),
         network: Arc::clone(&network) as Arc<dyn cell_network::Network>,
         wireguard,
+        tunnels: Arc::new(tunnels),
         vault: core.vault(),
         dns: Arc::clone(&dns) as Arc<dyn cell_dns::Dns>,
         exits: Arc::clone(&exits) as Arc<dyn cell_exits::Exits>,
@@ -221,6 +230,14 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         let (exits, nudge) = (Arc::clone(&exits), nudge.clone());
         async move { report(Part::Exits, exits.replay().await, &nudge).await }
     });
+    let nudge = reconciler.nudge.clone();
+    tunnel_keeper.on_restart(move || {
+        let nudge = nudge.clone();
+        // Making them again gives the new process their descriptors.
+        async move {
+            let _ = nudge.send(Nudge::Restart(Part::Exits)).await;
+        }
+    });
     if let Some((keeper, interface)) = userspace {
         let nudge = reconciler.nudge.clone();
         keeper.on_restart(move || {
@@ -232,8 +249,8 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         .iter()
         .map(|keeper| tokio::spawn(Arc::clone(keeper).run()))
         .collect();
-    // It runs once there is something to carry.
-    keepers.push(relay_keeper);
+    // They run once there is something to carry.
+    keepers.extend([relay_keeper, tunnel_keeper]);
 
     let ready = tokio::spawn(ready::follow(
         options.runtime_dir.clone(),
@@ -283,6 +300,21 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
     Ok(())
 }
 
+/// Tunnels that lead out, carried by the kernel or by one process for all of them.
+fn tunnels(keeper: &Arc<Keeper>) -> SystemTunnels {
+    let process = Arc::new(OnDemand::new(Arc::clone(keeper)));
+    SystemTunnels::new(move |interface| match cell_wireguard::probe() {
+        WireGuardBackend::Kernel => Ok(Arc::new(Kernel::new(interface)?)),
+        WireGuardBackend::Userspace => {
+            let link = WireGuardLink {
+                process: Arc::clone(&process),
+                interface: interface.clone(),
+            };
+            Ok(Arc::new(Userspace::new(interface, link)))
+        }
+    })
+}
+
 /// What services can be installed from. A box goes on without.
 fn library(folder: &Path) -> Library {
     Library::open(folder).unwrap_or_else(|error| {
@@ -317,7 +349,7 @@ impl Processes for RoleProcesses {
     }
 
     async fn restart(&self, part: Part) {
-        if let Some(keeper) = self.0.iter().find(|keeper| keeper.part() == part) {
+        for keeper in self.0.iter().filter(|keeper| keeper.part() == part) {
             keeper.kill();
         }
     }

@@ -29,6 +29,19 @@ pub(crate) fn read<T: DeserializeOwned + JsonSchema>(visit: &Visit) -> Result<T,
     parse(&visit.body)
 }
 
+/// What stands in a body below `config`, and was read as anything so far.
+pub(crate) fn config<T: DeserializeOwned + JsonSchema>(value: Value) -> Result<T, Problem> {
+    let whole = serde_json::json!({ "config": value }).to_string();
+    let read: Configured<T> = parse(whole.as_bytes())?;
+    Ok(read.config)
+}
+
+/// For errors to name where in the body they are.
+#[derive(Deserialize, JsonSchema)]
+struct Configured<T> {
+    config: T,
+}
+
 fn parse<T: DeserializeOwned + JsonSchema>(body: &[u8]) -> Result<T, Problem> {
     // Which of two equal keys counts differs from reader to reader, so the whole text is looked at for them first.
     typed::<Unique>(body, Pass::Syntax)?;

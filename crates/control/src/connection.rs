@@ -3,20 +3,44 @@
 use std::net::IpAddr;
 
 use cell_model::Timestamp;
-use cell_model::config::{LoginName, ProxyScheme};
+use cell_model::config::{LoginName, ProxyScheme, WireguardExtConfig};
 use cell_model::endpoint::Host;
-use cell_model::name::{ConnectionName, PeerName};
+use cell_model::name::{ConnectionName, InterfaceName, PeerName};
 use cell_model::secret::{Secret, exposed_option};
 use cell_model::status::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 /// A way out, as it shall be. Serialises with its secrets: between processes of the box only.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ConnectionForm {
+    /// What it is called; no other is.
+    pub name: ConnectionName,
+    /// Whoever has it gets out; otherwise they are kept in.
+    pub enabled: bool,
     /// How it leads out.
+    pub way: WayForm,
+    /// Name servers that are asked by this way, in order, at most 4; none: as usual.
+    pub resolvers: Vec<IpAddr>,
+}
+
+/// How a way leads out, as it shall be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WayForm {
+    /// By way of a proxy.
+    Proxy(ProxyForm),
+    /// By a provider's WireGuard tunnel.
+    WireguardExt(WireguardExtForm),
+}
+
+/// A way out, as somebody writes it: what `config` holds depends on `type`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionBody {
+    /// How it leads out. It stays what it is.
     #[serde(rename = "type")]
     pub kind: ConnectionType,
     /// What it is called; no other is.
@@ -25,7 +49,8 @@ pub struct ConnectionForm {
     #[serde(default = "yes")]
     pub enabled: bool,
     /// What that takes.
-    pub config: ProxyForm,
+    #[schemars(with = "ConfigOfType")]
+    pub config: Value,
     /// Name servers that are asked by this way, in order, at most 4; none: the box's own that are of the internet's, else those
     /// of Quad9.
     #[serde(default)]
@@ -39,6 +64,59 @@ pub struct ConnectionForm {
 pub enum ConnectionType {
     /// By way of a proxy: TCP over IPv4 and names; all else is turned away.
     Proxy,
+    /// By a provider's WireGuard tunnel: all of IPv4, and IPv6 where the provider carries it.
+    WireguardExt,
+}
+
+/// What `config` holds, by type.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "says what is in the document")]
+enum ConfigOfType {
+    /// Of `proxy`.
+    Proxy(ProxyForm),
+    /// Of `wireguard_ext`.
+    WireguardExt(WireguardExtForm),
+}
+
+impl ConnectionBody {
+    /// The whole of it, with what was in `config`.
+    pub fn with(self, way: WayForm) -> ConnectionForm {
+        ConnectionForm {
+            name: self.name,
+            enabled: self.enabled,
+            way,
+            resolvers: self.resolvers,
+        }
+    }
+
+    /// The whole of it.
+    ///
+    /// # Errors
+    /// When `config` is not what the type takes.
+    pub fn form(mut self) -> Result<ConnectionForm, serde_json::Error> {
+        let config = self.config.take();
+        let way = match self.kind {
+            ConnectionType::Proxy => WayForm::Proxy(serde_json::from_value(config)?),
+            ConnectionType::WireguardExt => WayForm::WireguardExt(serde_json::from_value(config)?),
+        };
+        Ok(self.with(way))
+    }
+}
+
+/// A provider's WireGuard tunnel.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WireguardExtForm {
+    /// The file that the provider gives for it, as wg-quick takes it, at most 16384 bytes. Lines that would run programs are
+    /// refused. When not said, the tunnel stays as it is.
+    #[serde(
+        default,
+        serialize_with = "exposed_option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>", length(min = 1, max = 16384), extend("writeOnly" = true))]
+    pub file: Option<Secret<String>>,
 }
 
 /// A proxy.
@@ -82,6 +160,9 @@ pub struct ConnectionView {
     pub mark: u32,
     /// Its routing table.
     pub table: u32,
+    /// The interface that they leave by; `null` where a program of the box carries their flows.
+    #[schemars(with = "Option<String>")]
+    pub iface: Option<InterfaceName>,
     /// The port where their flows are led to, at the box's address on the VPN; `null` where the kernel carries the packets.
     pub redirect_port: Option<u16>,
     /// Name servers that are asked by this way; none: as usual.
@@ -104,6 +185,8 @@ pub struct ConnectionView {
 pub enum WayView {
     /// By way of a proxy.
     Proxy(ProxyView),
+    /// By a provider's WireGuard tunnel, without its keys.
+    WireguardExt(WireguardExtConfig),
 }
 
 /// A proxy, without its password.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cell_control::connection::{Carries, ConnectionStatus, ConnectionView, ProxyView, WayView};
-use cell_model::config::{Config, ConnectionConfig, PeerConfig, WayConfig};
+use cell_model::config::{Config, ConnectionConfig, ConnectionSecret, PeerConfig, WayConfig};
 use cell_model::problem::Problem;
 use cell_model::spec::WayOut;
 use cell_model::status::{ExitStatus, State};
@@ -49,13 +49,23 @@ impl Core {
                     host: proxy.host.clone(),
                     port: proxy.port,
                     username: proxy.username.clone(),
-                    password_set: self.desired.borrow().keys.connections.contains_key(&id),
+                    password_set: self
+                        .desired
+                        .borrow()
+                        .keys
+                        .connections
+                        .contains_key(&(id, ConnectionSecret::Password)),
                 }),
+                WayConfig::WireguardExt(tunnel) => WayView::WireguardExt(tunnel.clone()),
             },
             name: connection.name.clone(),
             enabled: connection.enabled,
             mark: connection.slot.mark(),
             table: connection.slot.table(),
+            iface: match connection.way {
+                WayConfig::Proxy(_) => None,
+                WayConfig::WireguardExt(_) => Some(connection.slot.interface()),
+            },
             redirect_port: connection.port.map(|port| port.get()),
             resolvers: connection.resolvers.clone(),
             carries: match &connection.way {
@@ -63,6 +73,11 @@ impl Core {
                     tcp: true,
                     udp: false,
                     ipv6: false,
+                },
+                WayConfig::WireguardExt(tunnel) => Carries {
+                    tcp: true,
+                    udp: true,
+                    ipv6: tunnel.address6.is_some(),
                 },
             },
             status: health(connection, status),

@@ -1,7 +1,7 @@
 //! Sealed secrets of the store, by name.
 
 use cell_catalogue::Manifest;
-use cell_model::config::Config;
+use cell_model::config::{Config, ConnectionSecret};
 use cell_model::key::{PresharedKey, PrivateKey};
 use cell_model::name::{PeerName, ServiceId};
 use cell_model::secret::Secret;
@@ -53,9 +53,9 @@ pub(crate) fn certificate(service: &ServiceId) -> String {
     format!("service/{service}/certificate_key")
 }
 
-/// The name the password of a way out is kept under.
-pub(crate) fn connection(id: Uuid) -> String {
-    format!("conn_{id}_password")
+/// The name a secret of a way out is kept under.
+pub(crate) fn connection(id: Uuid, secret: ConnectionSecret) -> String {
+    format!("conn_{id}_{}", secret.as_str())
 }
 
 /// The services whose certificates have names of their own.
@@ -86,9 +86,11 @@ pub(crate) fn open(store: &Store, sealer: &Sealer, config: &Config) -> Result<Ke
             put_certificate(&mut keys, id, key)?;
         }
     }
-    for id in config.connections.keys() {
-        if let Some(password) = open_text(store, sealer, &connection(*id))? {
-            keys.connections.insert(*id, password);
+    for (id, way) in &config.connections {
+        for secret in way.way.secrets() {
+            if let Some(text) = open_text(store, sealer, &connection(*id, secret))? {
+                keys.connections.insert((*id, secret), text);
+            }
         }
     }
     (keys.dkim, keys.dkim_private) = dkim::open(store, sealer)?;

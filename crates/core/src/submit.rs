@@ -1,6 +1,5 @@
 //! From a change to a flushed revision, and on to the system.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use cell_audit::{AuditError, AuditEvent};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, OwnPeerChange, Preview, Receipt};
 use cell_model::account::Identity;
-use cell_model::config::Config;
+use cell_model::config::{Config, ConnectionSecret};
 use cell_model::facts::NetworkFacts;
 use cell_model::name::Username;
 use cell_model::problem::{Problem, chain};
@@ -17,7 +16,7 @@ use cell_plan::diff::{Applied, diff};
 use cell_plan::explain::explain;
 use cell_plan::resolve::{Input, Keys, resolve, vpn_interface};
 use cell_plan::{lint, sides};
-use cell_reconcile::Desired;
+use cell_reconcile::{Desired, ExitsStatus};
 use cell_store::{Batch, StoreError};
 use cell_vault::PreparedCa;
 use uuid::Uuid;
@@ -164,13 +163,13 @@ impl Core {
             _ => {}
         }
         let random = || cell_vault::random_bytes().map_err(|error| internal(&error));
-        let connection_passwords = current.keys.connections.keys().copied().collect();
+        let connection_secrets = current.keys.connections.keys().copied().collect();
         let context = Context {
             now: (self.clock)(),
             own_key: current.keys.interface.as_ref().map(|key| key.public_key()),
             revision: current.revision,
             relay_password: current.keys.relay_password.is_some(),
-            connection_passwords: &connection_passwords,
+            connection_secrets: &connection_secrets,
             options: &self.settings.options,
             random: &random,
         };
@@ -198,17 +197,20 @@ impl Core {
         }
         let known = current.keys.connections.keys().copied().collect();
         let without: Vec<(Uuid, String)> =
-            edit::connection::without_password(config, &edit.config, &known)
+            edit::connection::without_secrets(config, &edit.config, &known)
                 .map(|(id, connection)| (id, connection.name.to_string()))
                 .collect();
         if !without.is_empty() {
             let names: Vec<&str> = without.iter().map(|(_, name)| name.as_str()).collect();
             edit.summary
-                .push_str("; the password is gone of the ways out ");
+                .push_str("; passwords and keys are gone of the ways out ");
             edit.summary.push_str(&names.join(", "));
         }
-        let gone = without.into_iter().map(|(id, _)| (id, None));
-        edit.connection_passwords.extend(gone);
+        let gone = without.into_iter().flat_map(|(id, _)| {
+            let secrets = ConnectionSecret::ALL.into_iter();
+            secrets.map(move |secret| ((id, secret), None))
+        });
+        edit.connection_secrets.extend(gone);
         if !lost.is_empty() {
             edit.summary
                 .push_str("; whose they were has gone, and so stay away ");
@@ -329,31 +331,31 @@ impl Core {
         Ok(revision)
     }
 
-    /// Keeps passwords of ways out that came, and destroys those that nobody has a use for.
+    /// Keeps secrets of ways out that came, and destroys those that nobody has a use for.
     fn settle_connections(
         &self,
         batch: &mut Batch,
         keys: &mut Keys,
         edit: &Edit,
     ) -> Result<(), Problem> {
-        for (id, password) in &edit.connection_passwords {
-            let secret = keys::connection(*id);
-            match password {
-                Some(password) => {
-                    let sealed = self.sealer.seal(&secret, password.expose().as_bytes());
+        for (of, text) in &edit.connection_secrets {
+            let secret = keys::connection(of.0, of.1);
+            match text {
+                Some(text) => {
+                    let sealed = self.sealer.seal(&secret, text.expose().as_bytes());
                     batch.set_secret(secret, sealed.map_err(|error| internal(&error))?);
-                    keys.connections.insert(*id, password.clone());
+                    keys.connections.insert(*of, text.clone());
                 }
                 None => {
                     batch.remove_secret(secret);
-                    keys.connections.remove(id);
+                    keys.connections.remove(of);
                 }
             }
         }
-        keys.connections.retain(|id, _| {
-            let stays = edit::connection::has_login(&edit.config, *id);
+        keys.connections.retain(|(id, secret), _| {
+            let stays = edit::connection::has_use(&edit.config, *id, *secret);
             if !stays {
-                batch.remove_secret(keys::connection(*id));
+                batch.remove_secret(keys::connection(*id, *secret));
             }
             stays
         });
@@ -415,7 +417,7 @@ impl Core {
     fn check(&self, change: &Change, before: &Config, after: &Config) -> Result<(), Problem> {
         let begins = before.services.network != after.services.network
             || before.services.installed.is_empty() && !after.services.installed.is_empty();
-        let facts = match begins || lint::moves(before, after) {
+        let facts = match begins || lint::takes_addresses(before, after) {
             true => self.facts(),
             false => Arc::default(),
         };
@@ -477,7 +479,7 @@ impl Core {
             .system
             .get()
             .and_then(|system| system.parts.library.proxy());
-        let exits = self.exit_states();
+        let exits = self.exits_status();
         let resolved = |config: &Config, serial| {
             resolve(&Input {
                 options: &self.settings.options,
@@ -511,13 +513,10 @@ impl Core {
     }
 
     /// How ways out are.
-    fn exit_states(&self) -> BTreeMap<Uuid, State> {
-        let status = self
-            .system
-            .get()
-            .map(|system| system.exits.borrow().clone());
-        let status = status.unwrap_or_default();
-        status.iter().map(|(id, way)| (*id, way.state)).collect()
+    fn exits_status(&self) -> ExitsStatus {
+        let system = self.system.get();
+        let status = system.map(|system| system.exits.borrow().clone());
+        status.unwrap_or_default()
     }
 
     /// Waits until the reconciler has been through this revision, but not for ever. Whether it has.

@@ -18,7 +18,8 @@ use crate::relay::{Doors, Relays};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// Have exactly these ways in service; their sockets come along, two for each way, in the order of the ways.
+    /// Have exactly these ways in service; their sockets come along, those of each way in turn: where flows are led to,
+    /// if they are, and where names are asked for.
     Replace(Arc<ExitsSpec>),
     /// Say how they are.
     Status,

@@ -65,11 +65,16 @@ impl<L: ServerLink> ProcessExits<L> {
         };
         let mut served = BTreeMap::new();
         for (id, relay) in std::mem::take(&mut spec.relays) {
-            if let (Some(flows), Some(names)) = (door(relay.listen), door(relay.names)) {
-                doors.push(Doors {
-                    flows: flows?,
-                    names: names?,
-                });
+            let flows = match relay.listen {
+                Some(listen) => match door(listen) {
+                    Some(flows) => Some(flows?),
+                    None => continue,
+                },
+                None => None,
+            };
+            if let Some(names) = door(relay.names) {
+                let names = names?;
+                doors.push(Doors { flows, names });
                 served.insert(id, relay);
             }
         }
@@ -89,7 +94,7 @@ impl Wanted {
     fn bind(&mut self, spec: &ExitsSpec) -> Option<ExitsError> {
         let relays = spec.relays.values();
         let addresses: Vec<SocketAddr> = relays
-            .flat_map(|relay| [relay.listen, relay.names])
+            .flat_map(|relay| relay.listen.into_iter().chain([relay.names]))
             .collect();
         self.sockets
             .retain(|address, _| addresses.contains(address));

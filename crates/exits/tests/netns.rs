@@ -26,7 +26,7 @@ use cell_exits::link::LocalLink;
 use cell_exits::{Exits, ProcessExits};
 use cell_model::config::ProxyScheme;
 use cell_model::secret::Secret;
-use cell_model::spec::{ExitRelaySpec, ExitsSpec, LoginSpec, ProxyWaySpec, WaySpec};
+use cell_model::spec::{ExitRelaySpec, ExitsSpec, LoginSpec, ProxyWaySpec, TunnelsSpec, WaySpec};
 use cell_model::status::State;
 use cell_testkit::{DnsServer, Namespace, wait_for};
 use uuid::Uuid;
@@ -202,7 +202,7 @@ fn converse(to: SocketAddr, said: &[u8]) -> std::io::Result<Vec<u8>> {
 
 fn way(scheme: ProxyScheme, host: &str, login: Option<(&str, &str)>) -> ExitRelaySpec {
     ExitRelaySpec {
-        listen: "10.9.0.1:9100".parse().unwrap(),
+        listen: Some("10.9.0.1:9100".parse().unwrap()),
         names: "127.0.0.1:9100".parse().unwrap(),
         resolvers: vec![RESOLVER.into()],
         way: WaySpec::Proxy(ProxyWaySpec {
@@ -220,6 +220,7 @@ fn way(scheme: ProxyScheme, host: &str, login: Option<(&str, &str)>) -> ExitRela
 fn spec(ways: &[(Uuid, ExitRelaySpec)]) -> Arc<ExitsSpec> {
     let relays = ways.iter().map(|(id, way)| (*id, Arc::new(way.clone())));
     Arc::new(ExitsSpec {
+        tunnels: TunnelsSpec::default(),
         relays: relays.collect(),
         name_servers: vec![RESOLVER.into()],
     })
@@ -405,7 +406,9 @@ fn what_answers_and_is_no_proxy_is_said_to_be_none() {
             let exits = exits();
             // The target says who calls, which is neither SOCKS nor HTTP.
             let mut no_proxy = way(scheme, "198.51.100.7", None);
-            let WaySpec::Proxy(proxy) = &mut no_proxy.way;
+            let WaySpec::Proxy(proxy) = &mut no_proxy.way else {
+                panic!("{:?}", no_proxy.way);
+            };
             proxy.port = TARGET.1;
             exits.apply(&spec(&[(WAY, no_proxy)])).await.unwrap();
             let detail = becomes(&exits, State::Failed).await;
@@ -428,7 +431,7 @@ fn who_was_not_led_here_is_refused() {
         exits.apply(&spec(&[(WAY, way.clone())])).await.unwrap();
         becomes(&exits, State::Ok).await;
         let calls = |from: &Namespace| {
-            let to = way.listen;
+            let to = way.listen.unwrap();
             tokio::task::block_in_place(|| from.run(|| converse(to, b"connect me")).unwrap())
         };
         // Led in a circle, called by the box itself, and called by a device that nobody leads.
@@ -480,7 +483,7 @@ fn flow_goes_on_while_its_way_stays_and_ends_with_it() {
 
         let mut other = way(ProxyScheme::Http, PROXY, None);
         (other.listen, other.names) = (
-            "10.9.0.1:9101".parse().unwrap(),
+            Some("10.9.0.1:9101".parse().unwrap()),
             "127.0.0.1:9101".parse().unwrap(),
         );
         ways.push((OTHER, other));
@@ -514,7 +517,7 @@ fn port_that_is_taken_is_said_and_the_other_ways_are_served() {
         let exits = exits();
         let mut other = way(ProxyScheme::Http, PROXY, None);
         (other.listen, other.names) = (
-            "10.9.0.1:9101".parse().unwrap(),
+            Some("10.9.0.1:9101".parse().unwrap()),
             "127.0.0.1:9101".parse().unwrap(),
         );
         let ways = spec(&[(WAY, way(ProxyScheme::Socks5, PROXY, None)), (OTHER, other)]);
@@ -535,7 +538,10 @@ fn restarted_box_is_not_needed_for_addresses_that_come_later() {
     world.at_home(async || {
         let exits = exits();
         let mut way = way(ProxyScheme::Socks5, PROXY, None);
-        way.listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 9, 0, 77)), 9100);
+        way.listen = Some(SocketAddr::new(
+            IpAddr::V4(Ipv4Addr::new(10, 9, 0, 77)),
+            9100,
+        ));
         let ways = spec(&[(WAY, way)]);
         assert!(exits.apply(&ways).await.is_err());
         assert!(exits.observe().await.unwrap().is_empty());

@@ -1,7 +1,7 @@
 //! What was seen of the system.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -218,6 +218,9 @@ pub struct ExitStatus {
     /// How long a name server out there takes to answer by this way, the connection included; `None` while it leads nowhere.
     #[schemars(with = "Option<f64>")]
     pub latency: Option<Duration>,
+    /// Where its other end is called, where that has a name.
+    #[serde(default)]
+    pub place: Option<IpAddr>,
 }
 
 /// The name server as seen.

@@ -26,7 +26,7 @@ pub enum Step {
     Leaf(LeafSpec),
     /// The name server.
     Dns(DnsStep),
-    /// Ways out that a program of the box carries flows by.
+    /// Ways out beside the uplink.
     Exits(Arc<ExitsSpec>),
     /// The admin listener.
     Web(WebSpec),

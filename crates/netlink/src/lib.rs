@@ -1,4 +1,4 @@
-//! Links, addresses and routes of the kernel, over rtnetlink (`man 7 rtnetlink`).
+//! Links, addresses, routes and rules of the kernel, over rtnetlink (`man 7 rtnetlink`).
 //!
 //! Promises: adding what is there and removing what is not are no errors; every other refusal says what was attempted
 //! and carries the kernel's errno; a listing is complete or an error; an overrun [`Watch`] says so and goes on.
@@ -12,6 +12,7 @@ mod attribute;
 mod error;
 mod link;
 mod route;
+mod rule;
 mod socket;
 mod watch;
 
@@ -19,6 +20,7 @@ pub use address::{Address, Scope};
 pub use error::NetlinkError;
 pub use link::Link;
 pub use route::{MAIN_TABLE, Route};
+pub use rule::{Packets, Rule};
 pub use watch::{Change, Watch};
 
 /// The door to the kernel's links, addresses and routes.

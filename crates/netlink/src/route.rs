@@ -16,9 +16,9 @@ use crate::{Netlink, NetlinkError, socket};
 /// The number of the table that is used where no rule says otherwise (`RT_TABLE_MAIN`).
 pub const MAIN_TABLE: u32 = 254;
 
-/// Who says to have added [own routes](Netlink::own_routes) (`rtm_protocol`). Neither the kernel (`RTPROT_*`,
+/// Who says to have added [own routes](Netlink::own_routes) and rules (`rtm_protocol`, `FRA_PROTOCOL`). Neither the kernel (`RTPROT_*`,
 /// linux/rtnetlink.h) nor iproute2 (`rt_protos`) knows a program of this number.
-const OWN: Rtprot = Rtprot::UnrecognizedConst(206);
+pub(crate) const OWN: Rtprot = Rtprot::UnrecognizedConst(206);
 
 /// A unicast route by way of one interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,10 +68,12 @@ impl Netlink {
     /// Unicast routes of the main table, IPv4 then IPv6. Left out: routes over several next hops, and those by way of
     /// interfaces that [`Netlink::links`] leaves out.
     pub async fn routes(&self) -> Result<Vec<Route>, NetlinkError> {
-        self.routes_of(|_| true).await
+        let mut routes = self.routes_of(|_| true).await?;
+        routes.retain(|route| route.table == MAIN_TABLE);
+        Ok(routes)
     }
 
-    /// Those of them that [`Netlink::add_own_route`] has added, by way of one interface.
+    /// Those that [`Netlink::add_own_route`] has added, by way of one interface, in all tables.
     pub async fn own_routes(&self, interface: &InterfaceName) -> Result<Vec<Route>, NetlinkError> {
         let mut routes = self.routes_of(|origin| origin == OWN).await?;
         routes.retain(|route| route.interface == *interface);
@@ -84,7 +86,7 @@ impl Netlink {
         for family in [RtAddrFamily::Inet, RtAddrFamily::Inet6] {
             let request = filter(family);
             let parts = match socket::list("list routes", Rtm::Getroute, request).await {
-                // No route was ever added to the main table (NOENT), or the kernel is without IPv6 (OPNOTSUPP).
+                // No table has a route yet (NOENT), or the kernel is without IPv6 (OPNOTSUPP).
                 Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::OPNOTSUPP)) => {
                     continue;
                 }
@@ -169,7 +171,7 @@ fn builder(family: RtAddrFamily) -> RtmsgBuilder {
         .rtm_protocol(Rtprot::Unspec)
         .rtm_scope(RtScope::Universe)
         .rtm_type(Rtn::Unspec)
-        .rtm_table(RtTable::Main)
+        .rtm_table(RtTable::Unspec)
 }
 
 fn filter(family: RtAddrFamily) -> Rtmsg {
@@ -181,6 +183,7 @@ fn filter(family: RtAddrFamily) -> Rtmsg {
 /// `origin` is who says to have added the route; unspecified matches all.
 fn message(route: &Route, index: u32, origin: Rtprot) -> Rtmsg {
     let mut attributes: Vec<Rtattr<Rta, Buffer>> = vec![
+        // The header's field holds 8 bits only.
         attribute(Rta::Table, route.table),
         attribute(Rta::Oif, index),
     ];
@@ -205,8 +208,6 @@ fn message(route: &Route, index: u32, origin: Rtprot) -> Rtmsg {
         .rtm_protocol(origin)
         .rtm_scope(scope)
         .rtm_type(Rtn::Unicast)
-        // The field holds 8 bits; the attribute says the whole number.
-        .rtm_table(RtTable::Unspec)
         .rtattrs(attributes.into_iter().collect())
         .build()
         .expect("every required field is set")
@@ -216,7 +217,7 @@ fn read(message: &Rtmsg, names: &BTreeMap<u32, InterfaceName>) -> Option<Route> 
     let attributes = message.rtattrs();
     let table =
         as_number(attributes, Rta::Table).unwrap_or_else(|| u8::from(*message.rtm_table()).into());
-    if table != MAIN_TABLE || *message.rtm_type() != Rtn::Unicast {
+    if *message.rtm_type() != Rtn::Unicast {
         return None;
     }
     let any: IpAddr = match message.rtm_family() {
@@ -259,19 +260,16 @@ mod tests {
             route("10.2.0.0/16", Some("192.0.2.1"), 700),
             route("::/0", Some("fe80::1"), 1024),
             route("fd00:1::/64", None, 256),
+            Route {
+                table: 1000,
+                ..route("0.0.0.0/0", None, 0)
+            },
         ] {
             assert_eq!(
                 read(&message(&route, 3, Rtprot::Static), &names()),
                 Some(route)
             );
         }
-    }
-
-    #[test]
-    fn route_of_another_table_is_left_out() {
-        let mut other = route("10.1.0.0/16", None, 0);
-        other.table = 1000;
-        assert_eq!(read(&message(&other, 3, Rtprot::Static), &names()), None);
     }
 
     #[test]

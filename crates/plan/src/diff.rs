@@ -265,6 +265,7 @@ fn same_interface(one: &WireGuardSpec, other: &WireGuardSpec) -> bool {
         mtu,
         addresses,
         routes,
+        exit,
         peers: _,
     } = one;
     *interface == other.interface
@@ -273,6 +274,7 @@ fn same_interface(one: &WireGuardSpec, other: &WireGuardSpec) -> bool {
         && *mtu == other.mtu
         && *addresses == other.addresses
         && *routes == other.routes
+        && *exit == other.exit
 }
 
 fn dns(applied: Option<&DnsSpec>, spec: &Arc<DnsSpec>) -> Option<DnsStep> {

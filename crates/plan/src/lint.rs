@@ -1,5 +1,6 @@
 //! What is wrong or risky about a config, before it is made so.
 
+pub mod exits;
 pub mod links;
 mod publish;
 
@@ -21,7 +22,7 @@ fn occupied(config: &Config, facts: &NetworkFacts, ours: &InterfaceName) -> Vec<
         }
     }
     for (name, interface) in &facts.interfaces {
-        if name == ours || services::is_bridge(name) {
+        if name == ours || services::is_bridge(name) || exits::is_tunnel(name) {
             continue;
         }
         for network in &interface.addresses {
@@ -71,6 +72,7 @@ pub fn check(
     }
     check_services(config, facts, vpn_interface)?;
     links::check(config)?;
+    exits::check(config, facts, vpn_interface)?;
     check_records(config)
 }
 
@@ -173,6 +175,11 @@ pub fn is_risky(before: &Config, after: &Config) -> bool {
 /// Whether addresses change.
 pub fn moves(before: &Config, after: &Config) -> bool {
     before.network != after.network || before.vpn != after.vpn
+}
+
+/// Whether a change is to be held against the networks that are there.
+pub fn takes_addresses(before: &Config, after: &Config) -> bool {
+    moves(before, after) || exits::takes_addresses(before, after)
 }
 
 fn renames(before: &Config, after: &Config) -> bool {

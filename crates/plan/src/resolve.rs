@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cell_model::Timestamp;
-use cell_model::config::{AddressingConfig, Claims, Config, PeerConfig};
+use cell_model::config::{AddressingConfig, Claims, Config, ConnectionSecret, PeerConfig};
 use cell_model::container::ImageRef;
 use cell_model::facts::{DhcpFacts, NetworkFacts, StartOptions, is_private};
 use cell_model::key::{PresharedKey, PrivateKey, PublicKey};
@@ -19,7 +19,7 @@ use cell_model::spec::{
     InterfaceSpec, LeafSpec, MdnsSpec, NetworkSpec, OwnAddresses, PairingSpec, PeerAccess, Phase,
     WebSpec, WireGuardPeerSpec, WireGuardSpec, ZoneRecord, ZoneSpec,
 };
-use cell_model::status::State;
+use cell_model::status::ExitStatus;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ use crate::mail::{self, MailNames};
 use crate::services::{self, Front, Services};
 
 /// Payload of an Ethernet frame less the largest WireGuard overhead (IPv6 and UDP headers and its own).
-const MTU: u32 = 1420;
+pub(crate) const MTU: u32 = 1420;
 
 /// Everything the specs follow from.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ pub struct Input<'a> {
     /// Where boxes of other cells are called, as far as one was looked for.
     pub places: &'a BTreeMap<PublicKey, SocketAddr>,
     /// How ways out beside the uplink are, as far as they were looked at.
-    pub exits: &'a BTreeMap<Uuid, State>,
+    pub exits: &'a BTreeMap<Uuid, ExitStatus>,
 }
 
 /// How other cells know this one, and speak with it.
@@ -86,8 +86,8 @@ pub struct Keys {
     pub certificate_hashes: BTreeMap<ServiceId, [u8; 32]>,
     /// The password of the box at the provider that brings mail on; `None` when it has none.
     pub relay_password: Option<Secret<String>>,
-    /// Passwords of ways out beside the uplink.
-    pub connections: BTreeMap<Uuid, Secret<String>>,
+    /// Secrets of ways out beside the uplink.
+    pub connections: BTreeMap<(Uuid, ConnectionSecret), Secret<String>>,
     /// Keys that mail is signed with, whatever has become of them.
     pub dkim: Vec<DkimKey>,
     /// Their private halves, PKCS #8 in PEM, as far as they are of use.
@@ -370,6 +370,7 @@ fn wireguard(input: &Input<'_>, peers: &[(&PeerName, &PeerConfig)]) -> Option<Wi
             .chain(links::own_address(config, input.pairing))
             .collect(),
         routes: links::routes(config, input.pairing),
+        exit: None,
         peers: links::peers(config, input.pairing, input.places)
             .map(|(key, peer)| (key, Arc::new(peer)))
             .chain(peers.iter().map(|(name, peer)| {

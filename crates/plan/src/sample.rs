@@ -11,7 +11,7 @@ use cell_model::config::{
 };
 use cell_model::facts::{InterfaceFacts, NetworkFacts, StartOptions};
 use cell_model::key::{PrivateKey, PublicKey};
-use cell_model::status::State;
+use cell_model::status::ExitStatus;
 use cell_model::subnet::matching_v6;
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ pub(crate) struct Sample {
     pub(crate) now: Timestamp,
     pub(crate) serial: u32,
     pub(crate) places: BTreeMap<PublicKey, SocketAddr>,
-    pub(crate) exits: BTreeMap<Uuid, State>,
+    pub(crate) exits: BTreeMap<Uuid, ExitStatus>,
 }
 
 impl Sample {

@@ -65,7 +65,15 @@ pub(crate) async fn execute(
             limited(LIMIT, parts.dns.apply(step)).await?;
             limited(LIMIT, parts.dns.verify(step)).await
         }
-        Step::Exits(spec) => limited(LIMIT, parts.exits.apply(spec)).await,
+        Step::Exits(spec) => {
+            // A tunnel that cannot be made keeps nobody from other ways.
+            let made = limited(LIMIT, parts.tunnels.apply(&spec.tunnels)).await;
+            let verified = match made {
+                Ok(()) => limited(LIMIT, parts.tunnels.verify(&spec.tunnels)).await,
+                Err(error) => Err(error),
+            };
+            limited(LIMIT, parts.exits.apply(spec)).await.and(verified)
+        }
         Step::Web(spec) => limited(LIMIT, parts.listener.apply(spec)).await,
         Step::Mdns(spec) => {
             limited(LIMIT, parts.mdns.apply(spec.as_ref())).await?;

@@ -86,10 +86,11 @@ impl Watch {
         let wanted = self.wanted().into_iter();
         let status = wanted.map(|id| (id, status(id, &seen, before.get(&id), now)));
         let status: BTreeMap<Uuid, ExitStatus> = status.collect();
-        let states = |status: &BTreeMap<Uuid, ExitStatus>| -> BTreeMap<Uuid, State> {
-            status.iter().map(|(id, way)| (*id, way.state)).collect()
+        let meant = |status: &BTreeMap<Uuid, ExitStatus>| -> BTreeMap<Uuid, _> {
+            let meant = |way: &ExitStatus| (way.state, way.place);
+            status.iter().map(|(id, way)| (*id, meant(way))).collect()
         };
-        let is_other = states(&status) != states(&before);
+        let is_other = meant(&status) != meant(&before);
         if *before != status {
             self.status.send_replace(Arc::new(status));
         }
@@ -107,9 +108,16 @@ fn status(
     before: Option<&ExitStatus>,
     now: Timestamp,
 ) -> ExitStatus {
+    let place = before.and_then(|before| before.place);
     let (state, detail) = match seen {
         Ok(seen) => match seen.get(&id) {
-            Some(status) => return status.clone(),
+            Some(status) => {
+                return ExitStatus {
+                    // A process that was started again does not know it yet.
+                    place: status.place.or(place),
+                    ..status.clone()
+                };
+            }
             None => (State::Pending, "is not in service yet".to_owned()),
         },
         Err(error) => (State::Failed, error.clone()),
@@ -120,5 +128,6 @@ fn status(
         since: since.map_or(now, |before| before.since),
         detail,
         latency: None,
+        place,
     }
 }

@@ -44,7 +44,7 @@ use cell_network::Network;
 use cell_packages::Library;
 use cell_plan::resolve::{Keys, Pairing};
 use cell_vault::Vault;
-use cell_wireguard::WireGuard;
+use cell_wireguard::{Tunnels, WireGuard};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -74,6 +74,8 @@ pub struct Parts {
     pub network: Arc<dyn Network>,
     /// The VPN interface.
     pub wireguard: Arc<dyn WireGuard>,
+    /// Tunnels that lead out.
+    pub tunnels: Arc<dyn Tunnels>,
     /// Keys and certificates.
     pub vault: Arc<dyn Vault>,
     /// The name server.

@@ -1,6 +1,6 @@
 //! One round: look, plan, carry out, read back, publish.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,6 @@ use cell_model::step::{FirewallStep, Step, WireGuardStep};
 use cell_plan::diff::{Applied, diff};
 use cell_plan::resolve::{Input, closed, resolve};
 use tokio::sync::{mpsc, watch};
-use uuid::Uuid;
 
 use crate::execute::{LIMIT, StepError, limited};
 use crate::exits::ExitsStatus;
@@ -56,7 +55,7 @@ pub(crate) struct Worker {
     /// How ways out are, as far as it is known.
     exits_status: watch::Receiver<ExitsStatus>,
     /// The same, as this round plans with it.
-    exits: BTreeMap<Uuid, State>,
+    exits: ExitsStatus,
 }
 
 /// How much the next round looks at before it plans.
@@ -99,7 +98,7 @@ impl Worker {
             guarded: false,
             stopping,
             exits_status,
-            exits: BTreeMap::new(),
+            exits: ExitsStatus::default(),
         }
     }
 
@@ -309,6 +308,14 @@ impl Worker {
         {
             undone.push(Part::Wireguard);
         }
+        if let Some(spec) = &applied.exits
+            && !spec.tunnels.0.is_empty()
+            && !self.in_hand.has(Part::Exits)
+            && let Err(error) = limited(PATIENCE, self.parts.tunnels.verify(&spec.tunnels)).await
+        {
+            tracing::debug!(%error, "tunnels that lead out are not as asked");
+            undone.push(Part::Exits);
+        }
         if let Some(Some(spec)) = &applied.proxy
             && let Err(error) = limited(PATIENCE, self.parts.proxy.verify(Some(spec))).await
         {
@@ -398,8 +405,7 @@ impl Worker {
     }
 
     fn resolve(&mut self, desired: &Desired) -> BoxSpec {
-        let status = self.exits_status.borrow().clone();
-        self.exits = status.iter().map(|(id, way)| (*id, way.state)).collect();
+        self.exits = self.exits_status.borrow().clone();
         // Seconds since 1970 rise over restarts; the increment keeps it rising within one second.
         let seconds = u32::try_from((self.clock)().as_second()).unwrap_or_default();
         self.serial = self.serial.wrapping_add(1).max(seconds);

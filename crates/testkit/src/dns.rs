@@ -145,28 +145,32 @@ fn serve_udp(socket: &UdpSocket, shared: &Shared) {
     }
 }
 
-fn serve_tcp(listener: &TcpListener, shared: &Shared) {
+fn serve_tcp(listener: &TcpListener, shared: &Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept() {
         if shared.stopping.load(Ordering::Acquire) {
             break;
         }
+        let shared = Arc::clone(shared);
         // One bad client is its own problem.
-        let _ = serve_stream(stream, shared);
+        std::thread::spawn(move || drop(serve_stream(stream, &shared)));
     }
 }
 
-/// Answers one message of a TCP client (RFC 1035, 4.2.2: two bytes of length first).
+/// Answers a TCP client (RFC 1035, 4.2.2: two bytes of length before each message), who may ask one question after the other
+/// (RFC 7766, section 6.2.1), until it is silent or leaves.
 fn serve_stream(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut length = [0; 2];
-    stream.read_exact(&mut length)?;
-    let mut query = vec![0; usize::from(u16::from_be_bytes(length))];
-    stream.read_exact(&mut query)?;
-    if let Some(reply) = shared.answer(&query) {
-        let length = u16::try_from(reply.len()).map_err(io::Error::other)?;
-        stream.write_all(&length.to_be_bytes())?;
-        stream.write_all(&reply)?;
+    while !shared.stopping.load(Ordering::Acquire) {
+        let mut length = [0; 2];
+        stream.read_exact(&mut length)?;
+        let mut query = vec![0; usize::from(u16::from_be_bytes(length))];
+        stream.read_exact(&mut query)?;
+        if let Some(reply) = shared.answer(&query) {
+            let length = u16::try_from(reply.len()).map_err(io::Error::other)?;
+            stream.write_all(&length.to_be_bytes())?;
+            stream.write_all(&reply)?;
+        }
     }
     Ok(())
 }

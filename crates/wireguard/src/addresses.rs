@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use cell_model::config::ExitSlot;
 use cell_model::name::InterfaceName;
 use cell_model::spec::WireGuardSpec;
-use cell_netlink::{Netlink, NetlinkError, Route, Scope};
+use cell_netlink::{MAIN_TABLE, Netlink, NetlinkError, Route, Scope};
 use ipnet::IpNet;
 
 use crate::{Mismatch, WireGuardError};
@@ -40,18 +41,27 @@ pub(crate) async fn configure(spec: &WireGuardSpec) -> Result<(), NetlinkError> 
     }
     // The kernel takes routes by way of an interface that is up alone.
     let routes = netlink.own_routes(interface).await?;
-    for route in &routes {
-        if !spec.routes.contains(&route.destination) {
-            netlink.remove_own_route(route).await?;
-        }
+    let table = table(spec);
+    let is_asked = |route: &Route| route.table == table && spec.routes.contains(&route.destination);
+    for route in routes.iter().filter(|route| !is_asked(route)) {
+        netlink.remove_own_route(route).await?;
     }
     for network in &spec.routes {
-        if !routes.iter().any(|route| route.destination == *network) {
-            let route = Route::on_wire(interface.clone(), *network);
+        let route = Route {
+            table,
+            ..Route::on_wire(interface.clone(), *network)
+        };
+        let mut asked = routes.iter().filter(|route| is_asked(route));
+        if !asked.any(|present| present.destination == *network) {
             netlink.add_own_route(&route).await?;
         }
     }
     Ok(())
+}
+
+/// Where its routes are.
+fn table(spec: &WireGuardSpec) -> u32 {
+    spec.exit.map_or(MAIN_TABLE, ExitSlot::table)
 }
 
 /// Compares: it is up, has the MTU and exactly the addresses and routes of the spec.
@@ -74,6 +84,10 @@ pub(crate) async fn verify(spec: &WireGuardSpec) -> Result<(), WireGuardError> {
         return Err(Mismatch::Addresses.into());
     }
     let routes = Netlink::new().own_routes(&spec.interface).await?;
+    let elsewhere = routes.iter().find(|route| route.table != table(spec));
+    if let Some(route) = elsewhere {
+        return Err(Mismatch::RoutePresent(route.destination).into());
+    }
     let routes: BTreeSet<IpNet> = routes.iter().map(|route| route.destination).collect();
     if let Some(missing) = spec.routes.difference(&routes).next() {
         return Err(Mismatch::RouteMissing(*missing).into());

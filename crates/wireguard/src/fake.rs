@@ -3,11 +3,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use cell_model::spec::WireGuardSpec;
+use cell_model::spec::{TunnelsSpec, WireGuardSpec};
 use cell_model::status::{WireGuardBackend, WireGuardPeerStatus, WireGuardStatus};
 use cell_model::step::WireGuardStep;
 
-use crate::{Mismatch, WireGuard, WireGuardError, verify};
+use crate::{Mismatch, Tunnels, WireGuard, WireGuardError, verify};
 
 /// Records steps and behaves as if they had been carried out. Sends nothing.
 #[derive(Debug, Default)]
@@ -47,6 +47,35 @@ impl FakeWireGuard {
         match state.failing {
             true => Err(WireGuardError::Fake),
             false => Ok(state),
+        }
+    }
+}
+
+/// Tunnels that are only remembered.
+#[derive(Debug, Default)]
+pub struct FakeTunnels(Mutex<TunnelsSpec>);
+
+impl FakeTunnels {
+    /// Those that there are.
+    pub fn present(&self) -> TunnelsSpec {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[async_trait]
+impl Tunnels for FakeTunnels {
+    async fn apply(&self, spec: &TunnelsSpec) -> Result<(), WireGuardError> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = spec.clone();
+        Ok(())
+    }
+
+    async fn verify(&self, spec: &TunnelsSpec) -> Result<(), WireGuardError> {
+        match self.present() == *spec {
+            true => Ok(()),
+            false => Err(Mismatch::Missing.into()),
         }
     }
 }
@@ -143,6 +172,7 @@ mod tests {
             mtu: 1420,
             addresses: BTreeSet::new(),
             routes: BTreeSet::new(),
+            exit: None,
             peers: [(key(2).public_key(), peer("10.8.0.2/32"))].into(),
         }))
     }

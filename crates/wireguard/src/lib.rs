@@ -1,6 +1,6 @@
-//! The VPN interface, in the kernel or in userspace.
+//! The VPN interface, in the kernel or in userspace, and tunnels of providers that lead out.
 //!
-//! Promises: one trait, [`WireGuard`], whichever carries the packets; a step is applied by difference, so sessions of
+//! Promises: one trait, [`WireGuard`], whichever carries the packets, and one for all tunnels, [`Tunnels`]; a step is applied by difference, so sessions of
 //! peers a step does not name go on; what was applied can be read back.
 //! A peer may only send from its allowed addresses.
 //!
@@ -14,6 +14,8 @@ pub mod client;
 pub mod error;
 pub mod fake;
 pub mod kernel;
+pub mod provider;
+mod tunnels;
 pub mod userspace;
 mod verify;
 
@@ -23,6 +25,7 @@ use cell_model::step::WireGuardStep;
 
 pub use error::WireGuardError;
 pub use kernel::probe;
+pub use tunnels::{SystemTunnels, Tunnels};
 pub use verify::Mismatch;
 
 /// Directives a log filter must hold in any process that runs the userspace data plane: boringtun writes a line without a

@@ -47,6 +47,9 @@ pub enum Mismatch {
     /// A route should be gone.
     #[error("the route to {0} is still there")]
     RoutePresent(IpNet),
+    /// Which packets go by which tunnel.
+    #[error("the rules of who goes by which tunnel are others")]
+    Rules,
     /// A peer should be there.
     #[error("peer {0} is missing")]
     PeerMissing(PublicKey),
@@ -60,7 +63,7 @@ pub enum Mismatch {
 
 /// The whole interface against its spec. The endpoint is left out: peers roam.
 pub(crate) fn interface(spec: &WireGuardSpec, status: &WireGuardStatus) -> Result<(), Mismatch> {
-    if status.listen_port != spec.listen_port {
+    if spec.listen_port != 0 && status.listen_port != spec.listen_port {
         return Err(Mismatch::Port {
             asked: spec.listen_port,
             found: status.listen_port,
@@ -171,6 +174,7 @@ mod tests {
             mtu: 1420,
             addresses: BTreeSet::new(),
             routes: BTreeSet::new(),
+            exit: None,
             peers: [(key_2, spec_2.into())].into(),
         };
         assert_eq!(interface(&spec, &status), Ok(()));

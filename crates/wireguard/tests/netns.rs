@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
+use cell_model::config::ExitSlot;
 use cell_model::key::{PresharedKey, PrivateKey};
-use cell_model::spec::{WireGuardPeerSpec, WireGuardSpec};
+use cell_model::spec::{TunnelsSpec, WireGuardPeerSpec, WireGuardSpec};
 use cell_model::step::WireGuardStep;
 use cell_testkit::{Namespace, WgClient};
 use cell_wireguard::client::ClientFile;
 use cell_wireguard::userspace::{EngineLink, LocalLink, Userspace, UserspaceError};
-use cell_wireguard::{Mismatch, WireGuard, WireGuardError};
+use cell_wireguard::{Mismatch, SystemTunnels, Tunnels, WireGuard, WireGuardError};
 
 const PORT: u16 = 51820;
 
@@ -86,6 +87,7 @@ fn home_spec() -> WireGuardSpec {
             .map(|text| text.parse().unwrap())
             .into(),
         routes: BTreeSet::new(),
+        exit: None,
         peers: [(phone_key().public_key(), Arc::new(phone))].into(),
     }
 }
@@ -379,5 +381,126 @@ fn step_for_another_interface_is_refused() {
             userspace.apply(&ensure(other)).await,
             Err(WireGuardError::OtherInterface { .. })
         ));
+    });
+}
+
+/// Tunnels to the phone, which is a provider here, each with its interface.
+fn tunnels(slots: &[usize]) -> TunnelsSpec {
+    let provider = |port| WireGuardPeerSpec {
+        preshared_key: Some(shared_key()),
+        allowed_ips: ["0.0.0.0/0", "::/0"]
+            .map(|text| text.parse().unwrap())
+            .into(),
+        endpoint: Some(([192, 0, 2, 2], port).into()),
+        keepalive: None,
+    };
+    let tunnels = slots.iter().map(|number| {
+        let slot = ExitSlot::all().nth(*number).unwrap();
+        let tunnel = WireGuardSpec {
+            interface: slot.interface(),
+            private_key: home_key(),
+            listen_port: 0,
+            mtu: 1420,
+            // Providers give all their customers the same.
+            addresses: ["10.2.0.2/32", "fd00:2::2/128"]
+                .map(|text| text.parse().unwrap())
+                .into(),
+            routes: ["0.0.0.0/0", "::/0"]
+                .map(|text| text.parse().unwrap())
+                .into(),
+            exit: Some(slot),
+            peers: [(phone_key().public_key(), Arc::new(provider(PORT)))].into(),
+        };
+        (slot.interface(), Arc::new(tunnel))
+    });
+    TunnelsSpec(tunnels.collect())
+}
+
+fn shown(at: &Namespace, words: &str) -> String {
+    let output = at.command("ip").args(words.split(' ')).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn tunnels_that_lead_out_are_for_what_bears_their_mark_or_names_them_alone() {
+    let wire = Wire::new();
+    wire.phone.ip("addr add 198.51.100.9/32 dev lo").unwrap();
+    // Who goes by no tunnel finds the same address by the wire, and nobody there takes it on.
+    wire.home.ip("route add 198.51.100.9/32 dev wire").unwrap();
+    let config = format!(
+        "[Interface]\nPrivateKey = {}\nAddress = 10.2.0.1/24\nListenPort = {PORT}\n[Peer]\nPublicKey = {}\n\
+         PresharedKey = {}\nAllowedIPs = 10.2.0.2/32\n",
+        phone_key().expose_text().expose(),
+        home_key().public_key(),
+        shared_key().expose_text().expose(),
+    );
+    wire.at_home(async {
+        let exits = SystemTunnels::new(|interface| {
+            Ok(Arc::new(Userspace::new(interface, LocalLink::default())))
+        });
+        let phone = wire.phone.clone();
+        let _provider = tokio::task::spawn_blocking(move || WgClient::up(&phone, &config).unwrap())
+            .await
+            .unwrap();
+        let before = (shown(&wire.home, "route"), shown(&wire.home, "rule"));
+        let two = tunnels(&[0, 7]);
+        exits.apply(&two).await.unwrap();
+        exits.verify(&two).await.unwrap();
+        assert_eq!(
+            shown(&wire.home, "route"),
+            before.0,
+            "the main table is as it was"
+        );
+        let rules = shown(&wire.home, "rule");
+        for rule in [
+            "fwmark 0x1070/0x1ff0 lookup 1007",
+            "fwmark 0x1070/0x1ff0 unreachable",
+            "oif wgext_7 lookup 1007",
+            "fwmark 0x1000/0x1ff0 lookup 1000",
+        ] {
+            assert!(rules.contains(rule), "{rule}: {rules}");
+        }
+        let sixes = shown(&wire.home, "-6 rule");
+        assert!(
+            sixes.contains("fwmark 0x1070/0x1ff0 lookup 1007"),
+            "{sixes}"
+        );
+        // One after the other: the provider knows one customer of this key.
+        exits.apply(&tunnels(&[7])).await.unwrap();
+        assert!(
+            answers(&wire.home, "-m 4208 198.51.100.9").await,
+            "by the mark"
+        );
+        assert!(
+            answers(&wire.home, "-I wgext_7 198.51.100.9").await,
+            "by the name"
+        );
+        assert!(!shown(&wire.home, "link").contains("wgext_0"));
+        assert!(!shown(&wire.home, "rule").contains("0x1000"));
+
+        // A mark without a tunnel leads nowhere, and not to the wire.
+        wire.home.ip("route flush table 1007").unwrap();
+        assert!(!ping(&wire.home, "-m 4208 -c 1 -W 1 198.51.100.9").await);
+        assert!(matches!(
+            exits.verify(&tunnels(&[7])).await,
+            Err(WireGuardError::Mismatch(Mismatch::RouteMissing(_)))
+        ));
+        wire.home.ip("rule del oif wgext_7").unwrap();
+        exits.apply(&tunnels(&[7])).await.unwrap();
+        exits.verify(&tunnels(&[7])).await.unwrap();
+        assert!(answers(&wire.home, "-m 4208 198.51.100.9").await, "mended");
+        wire.home.ip("rule del oif wgext_7").unwrap();
+        assert!(matches!(
+            exits.verify(&tunnels(&[7])).await,
+            Err(WireGuardError::Mismatch(Mismatch::Rules))
+        ));
+
+        exits.apply(&TunnelsSpec::default()).await.unwrap();
+        exits.verify(&TunnelsSpec::default()).await.unwrap();
+        assert_eq!(
+            before,
+            (shown(&wire.home, "route"), shown(&wire.home, "rule"))
+        );
+        assert!(!shown(&wire.home, "link").contains("wgext"));
     });
 }

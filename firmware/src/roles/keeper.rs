@@ -14,7 +14,7 @@ use cell_model::status::Part;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::process::Child;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 use tokio::time::Instant;
 
 use super::process::{keep_log, start};
@@ -38,6 +38,45 @@ pub(crate) enum NotRunning {
     Absent,
     #[error(transparent)]
     Channel(#[from] ChannelError),
+}
+
+/// A role that is started when there is something for it to do.
+pub(crate) struct OnDemand {
+    keeper: Arc<Keeper>,
+    started: OnceCell<()>,
+}
+
+impl OnDemand {
+    /// Nothing runs yet.
+    pub(crate) fn new(keeper: Arc<Keeper>) -> Self {
+        Self {
+            keeper,
+            started: OnceCell::new(),
+        }
+    }
+
+    /// One that somebody starts, whether there is something to do or not.
+    pub(crate) fn kept(keeper: Arc<Keeper>) -> Self {
+        Self {
+            keeper,
+            started: OnceCell::new_with(Some(())),
+        }
+    }
+
+    /// Whether there ever was something to do.
+    pub(crate) fn is_started(&self) -> bool {
+        self.started.initialized()
+    }
+
+    /// The role, which is started if it does not run yet.
+    pub(crate) async fn keeper(&self) -> &Keeper {
+        let start = || async {
+            // It ends when it is stopped, as all of them are.
+            tokio::spawn(Arc::clone(&self.keeper).run());
+        };
+        self.started.get_or_init(start).await;
+        &self.keeper
+    }
 }
 
 type Refresh = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;

@@ -33,7 +33,7 @@ use tokio::net::UnixStream;
 
 use crate::logging::RoleLog;
 
-pub(crate) use keeper::{Keeper, NotRunning};
+pub(crate) use keeper::{Keeper, NotRunning, OnDemand};
 
 /// One of the daemon's own processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -12,43 +12,29 @@ use cell_exits::{Command, LinkError, Reply, ServerLink};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::value::RawValue;
 use tokio::net::UnixStream;
-use tokio::sync::OnceCell;
-use tokio::task::JoinHandle;
 
-use super::{Keeper, NotRunning, until_closed};
+use super::{NotRunning, OnDemand, until_closed};
 use crate::logging::RoleLog;
 
 /// The core's side.
-pub(crate) struct RelayLink {
-    keeper: Arc<Keeper>,
-    running: OnceCell<JoinHandle<()>>,
-}
-
-impl RelayLink {
-    pub(crate) fn new(keeper: Arc<Keeper>) -> Self {
-        Self {
-            keeper,
-            running: OnceCell::new(),
-        }
-    }
-}
+pub(crate) struct RelayLink(pub(crate) OnDemand);
 
 #[async_trait]
 impl ServerLink for RelayLink {
     async fn call(&self, command: Command, doors: Vec<Doors>) -> Result<Reply, LinkError> {
-        if !self.running.initialized() {
+        if !self.0.is_started() {
             match &command {
                 Command::Replace(spec) if spec.relays.is_empty() => return Ok(Reply::Done),
                 Command::Status => return Ok(Reply::Status(Default::default())),
                 Command::Replace(_) => {}
             }
         }
-        let start = || async { tokio::spawn(Arc::clone(&self.keeper).run()) };
-        self.running.get_or_init(start).await;
         let descriptors = doors
             .into_iter()
-            .flat_map(|doors| [OwnedFd::from(doors.flows), OwnedFd::from(doors.names)]);
-        let answered = self.keeper.call(&command, descriptors.collect()).await;
+            .flat_map(|doors| doors.flows.into_iter().chain([doors.names]))
+            .map(OwnedFd::from);
+        let keeper = self.0.keeper().await;
+        let answered = keeper.call(&command, descriptors.collect()).await;
         answered.map_err(|error| match error {
             NotRunning::Absent | NotRunning::Channel(ChannelError::Closed) => LinkError::Closed,
             NotRunning::Channel(ChannelError::Decode(error)) => {
@@ -83,7 +69,10 @@ struct Server(Relays);
 impl Handler for Server {
     async fn handle(&self, body: Box<RawValue>, descriptors: Vec<OwnedFd>) -> Box<RawValue> {
         let reply = match serde_json::from_str(body.get()) {
-            Ok(command) => cell_exits::link::serve(&self.0, command, pair(descriptors)),
+            Ok(command) => {
+                let doors = doors(&command, descriptors);
+                cell_exits::link::serve(&self.0, command, doors)
+            }
             Err(error) => {
                 tracing::error!(%error, "an order cannot be read");
                 return RawValue::NULL.to_owned();
@@ -93,14 +82,19 @@ impl Handler for Server {
     }
 }
 
-/// Descriptors come as both doors of each way in turn.
-fn pair(descriptors: Vec<OwnedFd>) -> Vec<Doors> {
-    let mut descriptors = descriptors.into_iter();
-    std::iter::from_fn(|| {
-        Some(Doors {
-            flows: TcpListener::from(descriptors.next()?),
-            names: TcpListener::from(descriptors.next()?),
-        })
-    })
-    .collect()
+/// Descriptors come as the doors of each way in turn.
+fn doors(command: &Command, descriptors: Vec<OwnedFd>) -> Vec<Doors> {
+    let Command::Replace(spec) = command else {
+        return Vec::new();
+    };
+    let mut descriptors = descriptors.into_iter().map(TcpListener::from);
+    let relays = spec.relays.values().map_while(|relay| {
+        let flows = match relay.listen {
+            Some(_) => Some(descriptors.next()?),
+            None => None,
+        };
+        let names = descriptors.next()?;
+        Some(Doors { flows, names })
+    });
+    relays.collect()
 }

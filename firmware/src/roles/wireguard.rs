@@ -1,5 +1,6 @@
 //! The process that carries the VPN's packets where the kernel does not, from both sides.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use cell_control::channel::{ChannelError, Handler};
 use cell_model::Timestamp;
+use cell_model::name::InterfaceName;
 use cell_wireguard::userspace::{
     Command, Descriptors, Engine, EngineLink, EngineLinkError, Reply, Request, run,
 };
@@ -16,13 +18,20 @@ use serde_json::value::RawValue;
 use tokio::net::UnixStream;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use super::{Keeper, NotRunning, until_closed};
+use super::{NotRunning, OnDemand, until_closed};
 use crate::logging::RoleLog;
 
-/// What the core says to the process.
+/// What the core says to the process of an interface.
+#[derive(Debug, Serialize, Deserialize)]
+struct Order {
+    interface: InterfaceName,
+    deed: Deed,
+}
+
+/// What is to be done with it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Order {
+enum Deed {
     /// Take the interface and the socket that come along, in place of earlier ones.
     Start,
     /// Let go of them.
@@ -37,28 +46,32 @@ enum Order {
 enum Answer {
     Done,
     Engine(Reply),
-    /// It has no interface.
+    /// It does not have that interface.
     Idle,
 }
 
-/// The core's side.
-pub(crate) struct WireGuardLink(pub(crate) Arc<Keeper>);
+/// The core's side of one interface.
+pub(crate) struct WireGuardLink {
+    pub(crate) process: Arc<OnDemand>,
+    pub(crate) interface: InterfaceName,
+}
 
 impl WireGuardLink {
     async fn order(
         &self,
-        order: Order,
+        deed: Deed,
         descriptors: Vec<OwnedFd>,
     ) -> Result<Answer, EngineLinkError> {
-        self.0
-            .call(&order, descriptors)
-            .await
-            .map_err(|error| match error {
-                NotRunning::Absent | NotRunning::Channel(ChannelError::Closed) => {
-                    EngineLinkError::Gone
-                }
-                NotRunning::Channel(error) => EngineLinkError::Talk(io::Error::other(error)),
-            })
+        let order = Order {
+            interface: self.interface.clone(),
+            deed,
+        };
+        let keeper = self.process.keeper().await;
+        let answered = keeper.call(&order, descriptors).await;
+        answered.map_err(|error| match error {
+            NotRunning::Absent | NotRunning::Channel(ChannelError::Closed) => EngineLinkError::Gone,
+            NotRunning::Channel(error) => EngineLinkError::Talk(io::Error::other(error)),
+        })
     }
 }
 
@@ -66,7 +79,7 @@ impl WireGuardLink {
 impl EngineLink for WireGuardLink {
     async fn start(&self, descriptors: Descriptors) -> Result<(), EngineLinkError> {
         let descriptors = vec![descriptors.tun, OwnedFd::from(descriptors.socket)];
-        match self.order(Order::Start, descriptors).await? {
+        match self.order(Deed::Start, descriptors).await? {
             Answer::Done => Ok(()),
             Answer::Engine(_) | Answer::Idle => Err(EngineLinkError::Start(io::Error::other(
                 "the descriptors did not arrive",
@@ -75,14 +88,14 @@ impl EngineLink for WireGuardLink {
     }
 
     async fn call(&self, command: Command) -> Result<Reply, EngineLinkError> {
-        match self.order(Order::Engine(command), Vec::new()).await? {
+        match self.order(Deed::Engine(command), Vec::new()).await? {
             Answer::Engine(reply) => Ok(reply),
             Answer::Done | Answer::Idle => Err(EngineLinkError::Gone),
         }
     }
 
     async fn stop(&self) -> Result<(), EngineLinkError> {
-        self.order(Order::Stop, Vec::new()).await.map(|_| ())
+        self.order(Deed::Stop, Vec::new()).await.map(|_| ())
     }
 }
 
@@ -96,13 +109,14 @@ pub(super) async fn serve(stream: UnixStream, log: RoleLog) {
 
 #[derive(Default)]
 struct Carrier {
-    engine: Mutex<Option<mpsc::Sender<Request>>>,
+    engines: Mutex<BTreeMap<InterfaceName, mpsc::Sender<Request>>>,
 }
 
 impl Carrier {
     async fn obey(&self, order: Order, descriptors: Vec<OwnedFd>) -> Answer {
-        match order {
-            Order::Start => {
+        let Order { interface, deed } = order;
+        match deed {
+            Deed::Start => {
                 let Ok([tun, socket]) = <[OwnedFd; 2]>::try_from(descriptors) else {
                     return Answer::Idle;
                 };
@@ -111,7 +125,7 @@ impl Carrier {
                     socket: socket.into(),
                 };
                 let (commands, requests) = mpsc::channel(16);
-                *self.engine.lock().await = Some(commands);
+                self.engines.lock().await.insert(interface, commands);
                 tokio::spawn(async move {
                     let engine = Engine::new(Instant::now(), Timestamp::now());
                     if let Err(error) = run(engine, descriptors, requests).await {
@@ -122,12 +136,12 @@ impl Carrier {
                 });
                 Answer::Done
             }
-            Order::Stop => {
-                *self.engine.lock().await = None;
+            Deed::Stop => {
+                self.engines.lock().await.remove(&interface);
                 Answer::Done
             }
-            Order::Engine(command) => {
-                let Some(commands) = self.engine.lock().await.clone() else {
+            Deed::Engine(command) => {
+                let Some(commands) = self.engines.lock().await.get(&interface).cloned() else {
                     return Answer::Idle;
                 };
                 let (answer, reply) = oneshot::channel();

@@ -1,7 +1,9 @@
 //! Ways out to the internet beside the uplink, and who has them.
 
 use cell_control::change::{Change, PeerUpdate, Receipt};
-use cell_control::connection::{ConnectionForm, ConnectionView};
+use cell_control::connection::{
+    ConnectionBody, ConnectionForm, ConnectionType, ConnectionView, WayForm,
+};
 use cell_control::{ask, query};
 use cell_gate::{Reply, Visit};
 use cell_model::name::PeerName;
@@ -58,7 +60,7 @@ pub(crate) async fn health(visit: Visit) -> Result<Reply, Problem> {
 }
 
 pub(crate) async fn add(visit: Visit) -> Result<Reply, Problem> {
-    let form: ConnectionForm = body::read(&visit)?;
+    let form = form(&visit)?;
     let receipt = submit(&visit, Change::AddConnection(Box::new(form))).await?;
     let id = receipt.connection.ok_or_else(Problem::internal)?;
     let connection = connection(&visit, id).await?;
@@ -68,7 +70,7 @@ pub(crate) async fn add(visit: Visit) -> Result<Reply, Problem> {
 
 pub(crate) async fn put(visit: Visit) -> Result<Reply, Problem> {
     let id = id(&visit)?;
-    let form: Box<ConnectionForm> = Box::new(body::read(&visit)?);
+    let form = Box::new(form(&visit)?);
     let receipt = submit(&visit, Change::PutConnection { id, form }).await?;
     let connection = connection(&visit, id).await?;
     changed(receipt, ok(&ConnectionAnswer { connection }))
@@ -107,6 +109,17 @@ async fn change_peer(visit: &Visit, update: PeerUpdate) -> Result<Reply, Problem
     let receipt = submit(visit, change).await?;
     let peer = ask(visit.control.as_ref(), &visit.caller, query::Peer { name }).await?;
     changed(receipt, ok(&PeerAnswer { peer }))
+}
+
+/// The body, whose `config` is what its `type` takes.
+fn form(visit: &Visit) -> Result<ConnectionForm, Problem> {
+    let mut whole: ConnectionBody = body::read(visit)?;
+    let config = whole.config.take();
+    let way = match whole.kind {
+        ConnectionType::Proxy => WayForm::Proxy(body::config(config)?),
+        ConnectionType::WireguardExt => WayForm::WireguardExt(body::config(config)?),
+    };
+    Ok(whole.with(way))
 }
 
 fn id(visit: &Visit) -> Result<Uuid, Problem> {

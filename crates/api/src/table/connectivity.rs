@@ -1,6 +1,6 @@
 //! Ways out to the internet beside the uplink.
 
-use cell_control::connection::{ConnectionForm, ConnectionStatus, ConnectionView};
+use cell_control::connection::{ConnectionBody, ConnectionStatus, ConnectionView};
 use cell_control::view::Page;
 
 use crate::answer::{ConnectionAnswer, PeerAnswer};
@@ -28,7 +28,7 @@ pub(super) static ROWS: &[Row] = &[
         CHANGE,
         "Add a way out. Nobody leaves by it until it is given to a device. 409 pool_full: there are as many as there can be.",
     )
-    .takes::<ConnectionForm>(PROXY)
+    .takes::<ConnectionBody>(PROXY)
     .creates::<ConnectionAnswer>()
     .may_wait()
     .refuses(&[409]),
@@ -48,9 +48,9 @@ pub(super) static ROWS: &[Row] = &[
     .is(
         CHANGE,
         "Have a way out be so. Flows by it end when how it leads out changes; a password that is not said stays for the same \
-         user at the same host.",
+         user at the same host, and so does a tunnel whose file is not said.",
     )
-    .takes::<ConnectionForm>(PROXY)
+    .takes::<ConnectionBody>(PROXY)
     .answers::<ConnectionAnswer>()
     .may_wait()
     .refuses(&[404, 409]),
@@ -59,7 +59,7 @@ pub(super) static ROWS: &[Row] = &[
         "removeConnection",
         handler!(connectivity::remove),
     )
-    .is(CHANGE, "Remove a way out and its password. 409 while a device has it.")
+    .is(CHANGE, "Remove a way out and its secrets. 409 while a device has it.")
     .may_wait()
     .refuses(&[404, 409]),
     Row::get(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cell_control::change::Change;
-use cell_control::connection::{ConnectionForm, ConnectionView, WayView};
+use cell_control::connection::{ConnectionBody, ConnectionForm, ConnectionView, WayView};
 use cell_control::query::{Connection, Connections};
 use clap::Subcommand;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::services::submit;
 use crate::core::Core;
 use crate::error::CellctlError;
-use crate::input::read_json;
+use crate::input::{not_right, read_json};
 use crate::output::Output;
 use crate::table::{Table, facts};
 use crate::text::{joined, optional, time, word, yes_no};
@@ -30,7 +30,7 @@ pub(crate) enum Command {
         /// The file with it, in JSON; `-`: standard input
         file: PathBuf,
     },
-    /// Have one be as a file says; a password that it does not say stays for the same user at the same host
+    /// Have one be as a file says; secrets that it does not say stay, for the same user at the same place
     Change {
         /// Its id, as listed
         id: Uuid,
@@ -50,17 +50,23 @@ impl Command {
             Self::List => output.show_page(&core.ask(Connections).await?, table)?,
             Self::Show { id } => output.show(&*core.ask(Connection { id }).await?, one)?,
             Self::Add { file } => {
-                let form: Box<ConnectionForm> = read_json(file).await?;
+                let form = Box::new(form(file).await?);
                 submit(core, output, Change::AddConnection(form)).await?;
             }
             Self::Change { id, file } => {
-                let form: Box<ConnectionForm> = read_json(file).await?;
+                let form = Box::new(form(file).await?);
                 submit(core, output, Change::PutConnection { id, form }).await?;
             }
             Self::Remove { id } => submit(core, output, Change::RemoveConnection { id }).await?,
         }
         Ok(())
     }
+}
+
+async fn form(file: PathBuf) -> Result<ConnectionForm, CellctlError> {
+    let body: ConnectionBody = read_json(file.clone()).await?;
+    let form = body.form();
+    form.map_err(|error| not_right(file, error).into())
 }
 
 fn table(connections: &[ConnectionView]) -> String {
@@ -104,6 +110,7 @@ fn one(connection: &ConnectionView) -> String {
         ),
         ("mark", format!("{:#x}", connection.mark)),
         ("table", connection.table.to_string()),
+        ("interface", optional(connection.iface.as_ref())),
         ("port", optional(connection.redirect_port)),
         (
             "devices",
@@ -118,5 +125,6 @@ fn leads_by(connection: &ConnectionView) -> String {
             let scheme = proxy.scheme.as_str();
             format!("{scheme} proxy {} port {}", proxy.host, proxy.port)
         }
+        WayView::WireguardExt(tunnel) => format!("WireGuard to {}", tunnel.endpoint),
     }
 }

@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use cell_control::connection::{ConnectionForm, ProxyForm};
+use cell_control::connection::{ConnectionForm, ProxyForm, WayForm, WireguardExtForm};
 use cell_model::config::{
-    Config, ConnectionConfig, ExitSlot, ProxyConfig, RelayPort, WayConfig, is_login_password,
+    Config, ConnectionConfig, ConnectionSecret, ExitSlot, ProxyConfig, RelayPort, WayConfig,
+    WireguardExtConfig, is_login_password,
 };
 use cell_model::endpoint::Host;
+use cell_model::key::PresharedKey;
 use cell_model::name::ConnectionName;
 use cell_model::problem::{FieldError, Problem};
 use cell_model::secret::Secret;
+use cell_wireguard::provider::ProviderFile;
 use uuid::{Builder, Uuid};
 
 use super::{Context, Edit};
@@ -21,7 +24,7 @@ pub(super) fn add(
     form: &ConnectionForm,
     context: &Context<'_>,
 ) -> Result<Edit, Problem> {
-    let (proxy, password) = proxy(config, form, None)?;
+    let (way, secrets) = way(config, form, None)?;
     check_name(config, &form.name, None)?;
     let random = (context.random)()?;
     let mut bytes = [0; 16];
@@ -29,20 +32,20 @@ pub(super) fn add(
     let id = Builder::from_random_bytes(bytes).into_uuid();
     let connection = ConnectionConfig {
         name: form.name.clone(),
-        way: WayConfig::Proxy(proxy),
         slot: free_slot(config)?,
-        port: Some(free_port(config, context)?),
+        port: match way.is_relayed() {
+            true => Some(free_port(config, context)?),
+            false => None,
+        },
+        way,
         enabled: form.enabled,
         resolvers: form.resolvers.clone(),
         created_at: context.now,
     };
     let name = &form.name;
     let summary = format!("Added the way out {name}");
-    let mut edit = replace(config, id, connection, "connection.add", summary);
-    edit.connection_passwords
-        .extend(password.map(|password| (id, Some(password))));
-    edit.connection = Some(id);
-    Ok(edit)
+    let edit = replace(config, id, connection, "connection.add", summary);
+    Ok(keeping(edit, id, secrets))
 }
 
 pub(super) fn put(
@@ -52,24 +55,33 @@ pub(super) fn put(
     context: &Context<'_>,
 ) -> Result<Edit, Problem> {
     let before = config.connections.get(&id).ok_or_else(|| unknown(id))?;
-    let WayConfig::Proxy(known) = &before.way;
-    let known = Some(known).filter(|_| context.connection_passwords.contains(&id));
-    let (proxy, password) = proxy(config, form, known)?;
+    let mut secrets = before.way.secrets().into_iter();
+    let has_all = secrets.all(|secret| context.connection_secrets.contains(&(id, secret)));
+    let known = Known {
+        way: &before.way,
+        has_all,
+    };
+    let (way, secrets) = way(config, form, Some(known))?;
     check_name(config, &form.name, Some(id))?;
     let connection = ConnectionConfig {
         name: form.name.clone(),
-        way: WayConfig::Proxy(proxy),
+        way,
         enabled: form.enabled,
         resolvers: form.resolvers.clone(),
         ..ConnectionConfig::clone(before)
     };
     let name = &form.name;
     let summary = format!("Changed the way out {name}");
-    let mut edit = replace(config, id, connection, "connection.change", summary);
-    edit.connection_passwords
-        .extend(password.map(|password| (id, Some(password))));
+    let edit = replace(config, id, connection, "connection.change", summary);
+    Ok(keeping(edit, id, secrets))
+}
+
+fn keeping(mut edit: Edit, id: Uuid, secrets: Secrets) -> Edit {
+    let secrets = secrets.into_iter();
+    let secrets = secrets.map(|(secret, text)| ((id, secret), Some(text)));
+    edit.connection_secrets.extend(secrets);
     edit.connection = Some(id);
-    Ok(edit)
+    edit
 }
 
 pub(super) fn remove(config: &Config, id: Uuid) -> Result<Edit, Problem> {
@@ -104,30 +116,27 @@ pub(crate) fn unknown(id: Uuid) -> Problem {
     Problem::not_found(format!("connection {id}"))
 }
 
-/// Whether a way has a use for a password.
-pub(crate) fn has_login(config: &Config, id: Uuid) -> bool {
-    config
-        .connections
-        .get(&id)
-        .is_some_and(|connection| match &connection.way {
-            WayConfig::Proxy(proxy) => proxy.username.is_some(),
-        })
+/// Whether a way has a use for a secret.
+pub(crate) fn has_use(config: &Config, id: Uuid, secret: ConnectionSecret) -> bool {
+    let connection = config.connections.get(&id);
+    connection.is_some_and(|connection| connection.way.secrets().contains(&secret))
 }
 
-/// Ways of a config that comes back whose password is none of theirs: it is gone, or was kept for another user or host since.
-pub(crate) fn without_password<'a>(
+/// Ways of a config that comes back whose secrets are none of theirs: they are gone, or were kept for somebody else since.
+pub(crate) fn without_secrets<'a>(
     now: &Config,
     coming: &'a Config,
-    known: &'a BTreeSet<Uuid>,
+    known: &'a BTreeSet<(Uuid, ConnectionSecret)>,
 ) -> impl Iterator<Item = (Uuid, &'a ConnectionConfig)> {
     let coming = coming.connections.iter();
     coming.filter_map(|(id, connection)| {
-        let WayConfig::Proxy(proxy) = &connection.way;
-        let stays = now.connections.get(id).is_some_and(|now| {
-            let WayConfig::Proxy(now) = &now.way;
-            known.contains(id) && has_login_of(proxy, now)
+        let secrets = connection.way.secrets();
+        let stay = now.connections.get(id).is_some_and(|now| {
+            let mut secrets = secrets.iter();
+            secrets.all(|secret| known.contains(&(*id, *secret)))
+                && connection.way.shares_secrets(&now.way)
         });
-        (proxy.username.is_some() && !stays).then_some((*id, connection.as_ref()))
+        (!secrets.is_empty() && !stay).then_some((*id, connection.as_ref()))
     })
 }
 
@@ -144,69 +153,142 @@ fn replace(
     Edit::new(config, action, name.as_str(), summary)
 }
 
-/// The proxy that is asked for, and its password where another one comes. `known`: the proxy whose password there is.
-fn proxy(
+/// Secrets that come with a form.
+type Secrets = Vec<(ConnectionSecret, Secret<String>)>;
+
+/// What a way is that is changed.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    way: &'a WayConfig,
+    /// Whether the box has all its secrets.
+    has_all: bool,
+}
+
+/// The way that is asked for, and secrets that come for it.
+fn way(
     config: &Config,
     form: &ConnectionForm,
-    known: Option<&ProxyConfig>,
-) -> Result<(ProxyConfig, Option<Secret<String>>), Problem> {
+    known: Option<Known<'_>>,
+) -> Result<(WayConfig, Secrets), Problem> {
     let mut errors = Vec::new();
-    let mut wrong = |field: &str, message: &str| {
-        errors.push(FieldError {
-            field: field.to_owned(),
-            message: message.to_owned(),
-        });
+    let found = match (&form.way, known.map(|known| known.way)) {
+        (WayForm::Proxy(_), Some(WayConfig::WireguardExt(_)))
+        | (WayForm::WireguardExt(_), Some(WayConfig::Proxy(_))) => {
+            errors.push(wrong(
+                "type",
+                "must stay what it is; add another way out instead",
+            ));
+            None
+        }
+        (WayForm::Proxy(proxy), _) => Some(by_proxy(config, proxy, known, &mut errors)),
+        (WayForm::WireguardExt(tunnel), _) => by_tunnel(tunnel, known, &mut errors),
     };
+    if form.resolvers.len() > ConnectionConfig::MAX_RESOLVERS {
+        errors.push(wrong("resolvers", "must be at most 4"));
+    }
+    let is_wrong = |address: &&IpAddr| !is_another_machine(config, **address);
+    if form.resolvers.iter().any(|address| is_wrong(&address)) {
+        errors.push(wrong("resolvers", "must be addresses of other machines"));
+    }
+    match found {
+        Some(found) if errors.is_empty() => Ok(found),
+        _ => Err(Problem::fields(errors)),
+    }
+}
+
+fn wrong(field: &str, message: impl Into<String>) -> FieldError {
+    FieldError {
+        field: field.to_owned(),
+        message: message.into(),
+    }
+}
+
+fn by_proxy(
+    config: &Config,
+    form: &ProxyForm,
+    known: Option<Known<'_>>,
+    errors: &mut Vec<FieldError>,
+) -> (WayConfig, Secrets) {
     let ProxyForm {
         scheme,
         host,
         port,
         username,
         password,
-    } = &form.config;
+    } = form;
     if *port == 0 {
-        wrong("config.port", "must be from 1 to 65535");
+        errors.push(wrong("config.port", "must be from 1 to 65535"));
     }
     if let Host::Address(address) = host
         && !is_another_machine(config, *address)
     {
-        wrong("config.host", "must be the address of another machine");
+        errors.push(wrong(
+            "config.host",
+            "must be the address of another machine",
+        ));
     }
-    let proxy = ProxyConfig {
+    let way = WayConfig::Proxy(ProxyConfig {
         scheme: *scheme,
         host: host.clone(),
         port: *port,
         username: username.clone(),
+    });
+    // It is told to nobody but who it was for.
+    let is_known = known.is_some_and(|known| known.has_all && known.way.shares_secrets(&way));
+    let why = match (username, password) {
+        (None, Some(_)) => Some("must come with a username"),
+        (Some(_), Some(password)) if !is_login_password(password.expose()) => {
+            Some("must have 1 to 255 bytes, without spaces around and without line ends")
+        }
+        (Some(_), None) if !is_known => {
+            Some("must be given, since the box has none of this user at this host")
+        }
+        _ => None,
     };
-    match (username, password) {
-        (None, Some(_)) => wrong("config.password", "must come with a username"),
-        (Some(_), Some(password)) if !is_login_password(password.expose()) => wrong(
-            "config.password",
-            "must have 1 to 255 bytes, without spaces around and without line ends",
-        ),
-        // It is told to nobody but who it was for.
-        (Some(_), None) if !known.is_some_and(|known| has_login_of(&proxy, known)) => wrong(
-            "config.password",
-            "must be given, since the box has none of this user at this host",
-        ),
-        _ => {}
-    }
-    if form.resolvers.len() > ConnectionConfig::MAX_RESOLVERS {
-        wrong("resolvers", "must be at most 4");
-    }
-    let is_wrong = |address: &&IpAddr| !is_another_machine(config, **address);
-    if form.resolvers.iter().any(|address| is_wrong(&address)) {
-        wrong("resolvers", "must be addresses of other machines");
-    }
-    match errors.is_empty() {
-        true => Ok((proxy, password.clone())),
-        false => Err(Problem::fields(errors)),
-    }
+    errors.extend(why.map(|why| wrong("config.password", why)));
+    let password = password.iter().cloned();
+    let secrets = password.map(|password| (ConnectionSecret::Password, password));
+    (way, secrets.collect())
 }
 
-/// Whether the same password is for both. Another port of a host is the same host.
-fn has_login_of(one: &ProxyConfig, other: &ProxyConfig) -> bool {
-    one.host == other.host && one.username == other.username
+/// `None`: what is wrong was noted.
+fn by_tunnel(
+    form: &WireguardExtForm,
+    known: Option<Known<'_>>,
+    errors: &mut Vec<FieldError>,
+) -> Option<(WayConfig, Secrets)> {
+    let Some(file) = &form.file else {
+        if let Some(known) = known.filter(|known| known.has_all) {
+            return Some((known.way.clone(), Secrets::new()));
+        }
+        let why = "must be given, since the box has no keys for this way out";
+        errors.push(wrong("config.file", why));
+        return None;
+    };
+    let file = match ProviderFile::parse(file.expose()) {
+        Ok(file) => file,
+        Err(faults) => {
+            let faults = faults.iter();
+            errors.extend(faults.map(|fault| wrong("config.file", fault.to_string())));
+            return None;
+        }
+    };
+    let mut secrets = vec![(ConnectionSecret::PrivateKey, file.private_key.expose_text())];
+    let shared = file.preshared_key.as_ref().map(PresharedKey::expose_text);
+    secrets.extend(shared.map(|shared| (ConnectionSecret::PresharedKey, shared)));
+    let dns = file.dns.into_iter().take(ConnectionConfig::MAX_RESOLVERS);
+    let way = WayConfig::WireguardExt(WireguardExtConfig {
+        address: file.address,
+        address6: file.address6,
+        public_key: file.private_key.public_key(),
+        server_public_key: file.server_public_key,
+        preshared_key: file.preshared_key.is_some(),
+        endpoint: file.endpoint,
+        mtu: file.mtu,
+        keepalive: file.keepalive,
+        dns: dns.collect(),
+    });
+    Some((way, secrets))
 }
 
 fn is_another_machine(config: &Config, address: IpAddr) -> bool {

@@ -1,15 +1,40 @@
 use std::collections::BTreeMap;
 
 use cell_control::change::{Change, PeerUpdate};
+use cell_control::connection::ConnectionBody;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::edit::{apply, sample};
 
-fn form(name: &str, config: Value) -> ConnectionForm {
-    serde_json::from_value(json!({ "type": "proxy", "name": name, "config": config })).unwrap()
+fn read(body: Value) -> ConnectionForm {
+    let body: ConnectionBody = serde_json::from_value(body).unwrap();
+    body.form().unwrap()
 }
+
+fn form(name: &str, config: Value) -> ConnectionForm {
+    read(json!({ "type": "proxy", "name": name, "config": config }))
+}
+
+/// A tunnel, by a provider's file in which the words are replaced.
+fn tunnel(name: &str, words: &[(&str, &str)]) -> ConnectionForm {
+    let mut file = FILE.to_owned();
+    for (from, to) in words {
+        file = file.replace(from, to);
+    }
+    read(json!({ "type": "wireguard_ext", "name": name, "config": { "file": file } }))
+}
+
+const FILE: &str = "[Interface]\n\
+    PrivateKey = AAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAUE=\n\
+    Address = 10.2.0.2/32\n\
+    DNS = 10.2.0.1\n\
+    [Peer]\n\
+    PublicKey = zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk=\n\
+    PresharedKey = AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=\n\
+    AllowedIPs = 0.0.0.0/0\n\
+    Endpoint = vpn.example.net:51820\n";
 
 fn plain(name: &str) -> ConnectionForm {
     form(
@@ -44,9 +69,10 @@ fn changed(
         form: Box::new(form),
     };
     sample::with_context(|context| {
-        let known = Some(id).filter(|_| password).into_iter().collect();
+        let secrets = ConnectionSecret::ALL.into_iter().filter(|_| password);
+        let known = secrets.map(|secret| (id, secret)).collect();
         let context = Context {
-            connection_passwords: &known,
+            connection_secrets: &known,
             ..*context
         };
         apply(config, &change, &context)
@@ -168,7 +194,7 @@ fn what_cannot_be_is_told_by_field_and_changes_nothing() {
             "type": "proxy", "name": "Work", "resolvers": resolvers,
             "config": { "scheme": "http", "host": "192.0.2.7", "port": 3128 },
         });
-        let result = added(&config, serde_json::from_value(form).unwrap());
+        let result = added(&config, read(form));
         assert_eq!(wrong_fields(result), ["resolvers"]);
     }
 }
@@ -182,12 +208,8 @@ fn password_stays_for_the_same_user_at_the_same_host_alone() {
     )
     .unwrap();
     let id = first.connection.unwrap();
-    let kept: Vec<_> = first
-        .connection_passwords
-        .iter()
-        .map(|(id, _)| *id)
-        .collect();
-    assert_eq!(kept, [id]);
+    let kept: Vec<_> = first.connection_secrets.iter().map(|(of, _)| *of).collect();
+    assert_eq!(kept, [(id, ConnectionSecret::Password)]);
     let config = first.config;
     for (form, password, expected) in [
         (with_login("Other", "a.example", "anna", None), true, "ok"),
@@ -215,8 +237,9 @@ fn password_stays_for_the_same_user_at_the_same_host_alone() {
         assert_eq!(code(changed(&config, id, form, password)), expected);
     }
     let without = changed(&config, id, plain("Work"), true).unwrap();
-    assert!(without.connection_passwords.is_empty() && !has_login(&without.config, id));
-    assert!(has_login(&config, id));
+    let has_login = |config: &Config| has_use(config, id, ConnectionSecret::Password);
+    assert!(without.connection_secrets.is_empty() && !has_login(&without.config));
+    assert!(has_login(&config));
 }
 
 #[test]
@@ -230,9 +253,9 @@ fn password_of_now_is_not_for_the_host_of_a_revision_that_comes_back() {
     let id = then.connection.unwrap();
     let elsewhere = with_login("Work", "b.example", "bert", Some("two"));
     let now = changed(&then.config, id, elsewhere, true).unwrap().config;
-    let known = BTreeSet::from([id]);
-    let without = |now: &Config, coming: &Config, known: &BTreeSet<Uuid>| {
-        without_password(now, coming, known).count()
+    let known = BTreeSet::from([(id, ConnectionSecret::Password)]);
+    let without = |now: &Config, coming: &Config, known: &BTreeSet<(Uuid, ConnectionSecret)>| {
+        without_secrets(now, coming, known).count()
     };
     assert_eq!(without(&now, &then.config, &known), 1);
     assert_eq!(without(&now, &now, &known), 0);
@@ -240,6 +263,85 @@ fn password_of_now_is_not_for_the_host_of_a_revision_that_comes_back() {
     assert_eq!(without(&config, &now, &known), 1);
     let open = changed(&now, id, plain("Work"), true).unwrap().config;
     assert_eq!(without(&now, &open, &known), 0);
+}
+
+#[test]
+fn tunnel_of_a_provider_has_an_interface_and_its_keys_are_no_config() {
+    let config = sample::with_peers(&[]);
+    let edit = added(&config, tunnel("Sweden", &[])).unwrap();
+    let id = edit.connection.unwrap();
+    let connection = &edit.config.connections[&id];
+    assert_eq!((connection.slot.mark(), connection.port), (0x1000, None));
+    assert_eq!(connection.slot.interface().as_str(), "wgext_0");
+    let kept: Vec<_> = edit.connection_secrets.iter().map(|(of, _)| of.1).collect();
+    assert_eq!(
+        kept,
+        [ConnectionSecret::PrivateKey, ConnectionSecret::PresharedKey]
+    );
+    let config = edit.config;
+    let text = serde_json::to_string(&config.connections).unwrap();
+    assert!(!text.contains("AAEBAQEB") && !text.contains("AwMDAwMD"));
+
+    // Another name leaves the tunnel as it is, as long as the box has its keys.
+    let mut named = tunnel("Norway", &[]);
+    named.way = WayForm::WireguardExt(WireguardExtForm::default());
+    let after = changed(&config, id, named.clone(), true).unwrap();
+    assert!(after.connection_secrets.is_empty());
+    let after = &after.config.connections[&id];
+    assert_eq!(
+        (after.name.as_str(), &after.way),
+        ("Norway", &config.connections[&id].way)
+    );
+    for refused in [
+        changed(&config, id, named.clone(), false),
+        added(&config, named),
+    ] {
+        assert_eq!(wrong_fields(refused), ["config.file"]);
+    }
+    // It stays a tunnel, and a proxy stays a proxy.
+    assert_eq!(
+        wrong_fields(changed(&config, id, plain("Work"), true)),
+        ["type"]
+    );
+    let config = added(&config, plain("Work")).unwrap();
+    let proxy = config.connection.unwrap();
+    let refused = changed(&config.config, proxy, tunnel("Work", &[]), true);
+    assert_eq!(wrong_fields(refused), ["type"]);
+    // Keys of now are not for the tunnel of a revision that comes back.
+    let moved = tunnel(
+        "Sweden",
+        &[
+            (
+                "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=",
+                "BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ=",
+            ),
+            (
+                "zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk=",
+                "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=",
+            ),
+        ],
+    );
+    let now = changed(&config.config, id, moved, true).unwrap().config;
+    let known: BTreeSet<_> = ConnectionSecret::ALL.map(|secret| (id, secret)).into();
+    assert_eq!(without_secrets(&now, &config.config, &known).count(), 1);
+    assert_eq!(without_secrets(&now, &now, &known).count(), 0);
+}
+
+#[test]
+fn file_that_would_run_programs_or_lacks_something_changes_nothing() {
+    let config = sample::with_peers(&[]);
+    for words in [
+        [("DNS = 10.2.0.1", "PostUp = /bin/sh")],
+        [("Endpoint = vpn.example.net:51820", "")],
+        [("AllowedIPs = 0.0.0.0/0", "AllowedIPs = 10.0.0.0/8")],
+    ] {
+        let refused = added(&config, tunnel("Sweden", &words));
+        assert_eq!(wrong_fields(refused), ["config.file"], "{words:?}");
+    }
+    // More than one thing is told at once.
+    let both = tunnel("Sweden", &[("DNS =", "PreUp ="), ("PrivateKey", "Key")]);
+    let refused = added(&config, both);
+    assert!(wrong_fields(refused).len() > 1);
 }
 
 #[test]

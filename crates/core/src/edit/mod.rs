@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 
 use cell_control::change::{Change, ServiceForm};
 use cell_model::Timestamp;
-use cell_model::config::Config;
+use cell_model::config::{Config, ConnectionSecret};
 use cell_model::facts::StartOptions;
 use cell_model::key::{PresharedKey, PrivateKey, PublicKey};
 use cell_model::name::PeerName;
@@ -42,8 +42,8 @@ pub(crate) struct Edit {
     pub(crate) preshared: Vec<(PeerName, Option<PresharedKey>)>,
     /// The password of the box at the relay, to keep or to destroy.
     pub(crate) relay_password: Option<Option<Secret<String>>>,
-    /// A password of a way out to keep or to destroy, by its id.
-    pub(crate) connection_passwords: Vec<(Uuid, Option<Secret<String>>)>,
+    /// Secrets of ways out to keep or to destroy, by the way's id.
+    pub(crate) connection_secrets: Vec<((Uuid, ConnectionSecret), Option<Secret<String>>)>,
     /// A way out that was added or changed.
     pub(crate) connection: Option<Uuid>,
     /// A device that was added, given a key or whose file is fetched.
@@ -71,8 +71,8 @@ pub(crate) struct Context<'a> {
     pub(crate) revision: u64,
     /// Whether there is a password for the relay.
     pub(crate) relay_password: bool,
-    /// Ways out that there is a password of.
-    pub(crate) connection_passwords: &'a BTreeSet<Uuid>,
+    /// Secrets of ways out that there are.
+    pub(crate) connection_secrets: &'a BTreeSet<(Uuid, ConnectionSecret)>,
     /// How the daemon was started.
     pub(crate) options: &'a StartOptions,
     /// 32 fresh random bytes a call.
@@ -131,7 +131,7 @@ impl Edit {
     pub(crate) fn has_secrets(&self) -> bool {
         !self.preshared.is_empty()
             || self.relay_password.is_some()
-            || !self.connection_passwords.is_empty()
+            || !self.connection_secrets.is_empty()
     }
 
     pub(crate) fn new(
@@ -147,7 +147,7 @@ impl Edit {
             object: Some(object.into()),
             preshared: Vec::new(),
             relay_password: None,
-            connection_passwords: Vec::new(),
+            connection_secrets: Vec::new(),
             connection: None,
             peer: None,
         }

@@ -55,7 +55,7 @@ pub(crate) fn with_context<T>(act: impl FnOnce(&Context<'_>) -> T) -> T {
         own_key: Some(own_key()),
         revision: REVISION,
         relay_password: false,
-        connection_passwords: &BTreeSet::new(),
+        connection_secrets: &BTreeSet::new(),
         options: &options(),
         random: &random,
     })

@@ -38,7 +38,7 @@ use cell_reconcile::{
     Reconciler,
 };
 use cell_store::Store;
-use cell_wireguard::fake::FakeWireGuard;
+use cell_wireguard::fake::{FakeTunnels, FakeWireGuard};
 
 use crate::{Core, LogBuffer, OpenError, Processes, Settings, System, confirmation};
 
@@ -104,6 +104,7 @@ impl Home {
             wireguard: Arc::new(FakeWireGuard::new()),
             vault: core.vault(),
             dns: Arc::new(FakeDns::new()),
+            tunnels: Arc::new(FakeTunnels::default()),
             exits: Arc::new(FakeExits::new()),
             listener: Arc::new(NoListener),
             mdns: Arc::clone(&mdns) as Arc<dyn cell_mdns::Mdns>,

@@ -10,7 +10,7 @@ use cell_control::api_token::ApiTokenForm;
 use cell_control::app_password::{AppPasswordForm, ServiceSignIn};
 use cell_control::caller::Caller;
 use cell_control::change::{Change, OwnPeerChange, PeerUpdate, ServiceForm, ServiceUpdate};
-use cell_control::connection::ConnectionForm;
+use cell_control::connection::{ConnectionBody, ConnectionForm};
 use cell_control::invite::{AcceptedInvite, InviteForm};
 use cell_control::link::{LinkCode, LinkInviteForm, LinkUpdate};
 use cell_control::mail::{MailCheckForm, MailTable};
@@ -30,10 +30,11 @@ use super::home::{Home, peer, stranger};
 const ROLES: [Role; 4] = [Role::Member, Role::Helper, Role::Admin, Role::Owner];
 
 fn way_out() -> ConnectionForm {
-    serde_json::from_value(serde_json::json!({
+    let body: ConnectionBody = serde_json::from_value(serde_json::json!({
         "type": "proxy", "name": "Work", "config": { "scheme": "http", "host": "192.0.2.7", "port": 3128 },
     }))
-    .unwrap()
+    .unwrap();
+    body.form().unwrap()
 }
 
 /// The role a question needs, and an example of the next kind of question.

@@ -47,6 +47,8 @@ pub(crate) struct Upstream {
     /// one query on the wire for equal questions. Choice between servers is ours, because a pool
     /// of several spends the whole deadline on a dead first one and gives up at SERVFAIL.
     pool: NameServerPool<TokioRuntimeProvider>,
+    /// Whether it is asked over connections that it may close whenever it likes (RFC 7766, section 6.2.4).
+    closes: bool,
     /// Since when it has not answered.
     silent_since: Mutex<Option<Instant>>,
 }
@@ -77,6 +79,7 @@ impl Upstream {
                 Arc::new(context),
                 TokioRuntimeProvider::default(),
             ),
+            closes: transport == Transport::Tcp,
             silent_since: Mutex::new(None),
         })
     }
@@ -91,8 +94,13 @@ impl Upstream {
         edns.set_max_payload(UDP_PAYLOAD);
         edns.set_dnssec_ok(flags.dnssec_ok);
         message.set_edns(edns);
-        let request = DnsRequest::new(message, DnsRequestOptions::default());
-        match self.pool.send(request).first_answer().await {
+        let request = || DnsRequest::new(message.clone(), DnsRequestOptions::default());
+        let mut answer = self.pool.send(request()).first_answer().await;
+        if self.closes && matches!(answer, Err(NetError::Io(_) | NetError::NoConnections)) {
+            // It may have closed the connection while the question was on its way.
+            answer = self.pool.send(request()).first_answer().await;
+        }
+        match answer {
             Ok(response) => {
                 let message = response.into_message();
                 Ok(Remote {

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cell_lookup::Resolver;
 use cell_model::Timestamp;
@@ -49,14 +49,16 @@ const RESOLVER: Duration = Duration::from_secs(3);
 const REST: Duration = Duration::from_millis(100);
 /// Between two looks whether a way leads out, and while it does not.
 const LOOK: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(5));
+/// How long the other end of a tunnel is called at one place while it does not answer.
+const TURN: Duration = Duration::from_secs(20);
 /// Idle time after which an end is asked whether it is still there, and how often, until it is given up.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(15), 4);
 
 /// The sockets of a way.
 #[derive(Debug)]
 pub struct Doors {
-    /// Where flows are led to.
-    pub flows: std::net::TcpListener,
+    /// Where flows are led to; `None`: none are.
+    pub flows: Option<std::net::TcpListener>,
     /// Where the box's own name server asks.
     pub names: std::net::TcpListener,
 }
@@ -142,7 +144,7 @@ impl Relays {
                 let missing = format!("the way {id} has no sockets");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, missing));
             };
-            let (flows, names) = (watched(flows)?, watched(names)?);
+            let (flows, names) = (flows.map(watched).transpose()?, watched(names)?);
             let relay = Arc::new(Relay {
                 spec: Arc::clone(wanted),
                 way: Way::new(wanted.way.clone(), Arc::clone(&self.names)),
@@ -189,6 +191,18 @@ impl Relay {
         (status.state, status.detail, status.latency) = (state, detail, latency);
     }
 
+    /// Has the other end of its tunnel called where its name leads to by now: at another of those places than before, which
+    /// is where it did not answer.
+    async fn look_elsewhere(&self) {
+        let found = self.way.places().await;
+        let mut status = self.status();
+        let before = found.iter().position(|place| Some(*place) == status.place);
+        let next = before.map_or(0, |at| (at + 1) % found.len());
+        if let Some(place) = found.get(next) {
+            status.place = Some(*place);
+        }
+    }
+
     /// Name servers out there, the one that answered last before the others.
     fn resolvers(&self) -> impl Iterator<Item = SocketAddr> {
         let first = *self.resolver.lock().unwrap_or_else(PoisonError::into_inner);
@@ -199,7 +213,12 @@ impl Relay {
 
     /// Looks again and again whether it leads out.
     async fn look(&self) {
+        let mut called: Option<Instant> = None;
         loop {
+            if self.status().state != State::Ok && called.is_none_or(|at| at.elapsed() >= TURN) {
+                self.look_elsewhere().await;
+                called = Some(Instant::now());
+            }
             let pause = match probe::probe(&self.way, self.resolvers()).await {
                 Ok((resolver, latency)) => {
                     *self.resolver.lock().unwrap_or_else(PoisonError::into_inner) = Some(resolver);
@@ -228,6 +247,7 @@ fn unknown() -> ExitStatus {
         since: Timestamp::now(),
         detail: "was not looked at yet".to_owned(),
         latency: None,
+        place: None,
     }
 }
 
@@ -258,10 +278,15 @@ fn room_for(descriptors: usize) -> usize {
 }
 
 /// Serves both doors of a way, and looks after it, until dropped.
-async fn serve(relay: Arc<Relay>, room: Arc<Room>, flows: TcpListener, names: TcpListener) {
+async fn serve(relay: Arc<Relay>, room: Arc<Room>, flows: Option<TcpListener>, names: TcpListener) {
+    let flows = async {
+        if let Some(flows) = &flows {
+            accept(&relay, &room, flows, Door::Flows).await;
+        }
+    };
     tokio::join!(
         relay.look(),
-        accept(&relay, &room, &flows, Door::Flows),
+        flows,
         accept(&relay, &room, &names, Door::Names),
     );
 }
@@ -305,7 +330,7 @@ async fn accept(relay: &Arc<Relay>, room: &Arc<Room>, listener: &TcpListener, do
 /// Carries a flow from its beginning to its end.
 async fn pass(relay: &Relay, place: &Place, stream: TcpStream, door: Door) {
     let reached = match door {
-        Door::Flows => match target(&stream, relay.spec.listen) {
+        Door::Flows => match relay.spec.listen.and_then(|listen| target(&stream, listen)) {
             Some(target) => relay.way.reach(target, way::LONGEST).await,
             None => return refuse(stream),
         },

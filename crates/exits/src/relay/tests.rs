@@ -47,6 +47,7 @@ async fn ways_without_their_sockets_are_an_error_and_nothing_of_them_is_in_servi
     }))
     .unwrap();
     let spec = ExitsSpec {
+        tunnels: Default::default(),
         relays: BTreeMap::from([(Uuid::nil(), Arc::new(way))]),
         name_servers: Vec::new(),
     };

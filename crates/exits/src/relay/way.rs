@@ -1,4 +1,4 @@
-//! How a flow gets to where it wants: by way of a proxy.
+//! How a flow gets to where it wants: by way of a proxy, or by an interface.
 
 use std::fmt;
 use std::io;
@@ -12,14 +12,14 @@ use bytes::Bytes;
 use cell_lookup::Resolver;
 use cell_model::config::ProxyScheme;
 use cell_model::endpoint::Host;
-use cell_model::name::Domain;
+use cell_model::name::{Domain, InterfaceName};
 use cell_model::spec::{LoginSpec, ProxyWaySpec, WaySpec};
 use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_socks::tcp::Socks5Stream;
 
@@ -67,6 +67,25 @@ pub(super) enum WayError {
     /// What answers is not what a proxy of this kind would say.
     #[error("what answers there is no {0} proxy")]
     NoProxy(&'static str),
+    /// There is no interface that would lead there.
+    #[error("its interface {0} is not there")]
+    NoInterface(InterfaceName),
+    /// The interface is there, and the target is not reached by it.
+    #[error("{target} is not reached: {source}")]
+    Unreached {
+        /// Where to.
+        target: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nothing comes back.
+    #[error("nothing comes back from {target} for {} seconds", .limit.as_secs())]
+    Silent {
+        /// Where to.
+        target: SocketAddr,
+        /// How long it was waited for.
+        limit: Duration,
+    },
     /// The proxy is there, and says nothing of whether it gets there.
     #[error("the proxy says nothing of {target} for {} seconds", .limit.as_secs())]
     Late {
@@ -78,9 +97,20 @@ pub(super) enum WayError {
 }
 
 impl WayError {
-    /// Whether it is the proxy that is amiss, and not what lies behind it.
+    /// Whether it is the way that is amiss, and not what lies behind it, as far as that can be told.
     pub(super) fn is_of_the_way(&self) -> bool {
-        !matches!(self, Self::Target { .. } | Self::Late { .. })
+        match self {
+            Self::Name(_)
+            | Self::Absent { .. }
+            | Self::Login
+            | Self::LoginWanted
+            | Self::NoProxy(_)
+            | Self::NoInterface(_) => true,
+            Self::Target { .. }
+            | Self::Late { .. }
+            | Self::Unreached { .. }
+            | Self::Silent { .. } => false,
+        }
     }
 }
 
@@ -104,10 +134,28 @@ impl Way {
         target: SocketAddr,
         limit: Duration,
     ) -> Result<Reached, WayError> {
-        let WaySpec::Proxy(proxy) = &self.spec;
-        let stream = self.connect(proxy).await?;
-        let reached = timeout(limit, through(proxy, stream, target)).await;
-        reached.unwrap_or(Err(WayError::Late { target, limit }))
+        match &self.spec {
+            WaySpec::Proxy(proxy) => {
+                let stream = self.connect(proxy).await?;
+                let reached = timeout(limit, through(proxy, stream, target)).await;
+                reached.unwrap_or(Err(WayError::Late { target, limit }))
+            }
+            WaySpec::Interface(way) => {
+                let reached = timeout(limit, by_interface(&way.interface, target)).await;
+                reached.unwrap_or(Err(WayError::Silent { target, limit }))
+            }
+        }
+    }
+
+    /// What the other end of its tunnel is called by now; none where it has no name, or that is not found.
+    pub(super) async fn places(&self) -> Vec<IpAddr> {
+        match &self.spec {
+            WaySpec::Interface(way) => match &way.endpoint {
+                Some(name) => self.look_up(name).await,
+                None => Vec::new(),
+            },
+            WaySpec::Proxy(_) => Vec::new(),
+        }
     }
 
     /// Connects the proxy at the first of its addresses that answers.
@@ -146,6 +194,24 @@ impl Way {
 fn is_elsewhere(address: &IpAddr) -> bool {
     let address = address.to_canonical();
     !(address.is_loopback() || address.is_unspecified() || address.is_multicast())
+}
+
+/// Connects by an interface and no other: naming it also says which routes are looked at.
+async fn by_interface(interface: &InterfaceName, target: SocketAddr) -> Result<Reached, WayError> {
+    let unreached = |source: io::Error| WayError::Unreached { target, source };
+    let socket = match target {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    let socket = socket.map_err(unreached)?;
+    let named = socket.bind_device(Some(interface.as_str().as_bytes()));
+    named.map_err(|_| WayError::NoInterface(interface.clone()))?;
+    let stream = socket.connect(target).await.map_err(unreached)?;
+    let _ = stream.set_nodelay(true);
+    Ok(Reached {
+        stream,
+        early: Bytes::new(),
+    })
 }
 
 async fn through(

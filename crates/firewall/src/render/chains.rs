@@ -12,7 +12,7 @@
 //! forward     forward ─► device_forward  where a device may go
 //!                    ├► link_forward    where another cell may go
 //!                    └► service_forward  where a container may go
-//! postrouting nat             what leaves by the uplink, or to another cell, bears the box's address
+//! postrouting nat             what leaves by the uplink or a tunnel, or to another cell, bears the box's address
 //! ```
 
 use cell_model::spec::FirewallSpec;

@@ -1,15 +1,18 @@
 //! Ways out beside the uplink: who was given one leaves by it or not at all.
 //!
-//! What a device sends to the internet is marked with its way before anything else is decided. TCP of it is led to the port
-//! where a program of the box carries it on; all else is turned away, so that programs learn at once that it does not pass.
-//! Each packet is marked anew, not only the first of a flow: one that was opened by another way ends.
+//! What a device sends to the internet is marked with its way before anything else is decided. It leaves by the interface of
+//! that way, or TCP of it is led to the port where a program of the box carries it on; all else is turned away, so that programs
+//! learn at once that it does not pass. Each packet is marked anew, not only the first of a flow: one that was opened by another
+//! way ends.
 
 use std::collections::BTreeSet;
 
 use cell_model::config::RelayPort;
-use cell_model::spec::{FirewallExit, FirewallSpec, FirewallVpn, Phase};
+use cell_model::name::InterfaceName;
+use cell_model::spec::{FirewallExit, FirewallSpec, FirewallVpn, LeavesBy, Phase};
 use cell_model::subnet::cell_address;
 use ipnet::IpNet;
+use nftables::expr::Expression;
 use nftables::types::{NfChainPolicy, NfChainType, NfHook};
 
 use super::chains::Chains;
@@ -18,8 +21,8 @@ use super::services::DESTINATION_NAT;
 use super::sets::{Group, Ways};
 use super::words::{
     Family, accept, address, arrives, destination_is_not_local, differs, equals, field, give_up,
-    is_marked, is_marked_at_all, is_tcp, jump, lead_to, leaves, mark, name, networks, port, ports,
-    reject, reset, set_mark, together, was_led,
+    is_ipv4, is_marked, is_marked_at_all, is_tcp, jump, lead_to, leaves, leaves_not, mark,
+    masquerade, name, networks, one_of, port, ports, reject, reset, set_mark, together, was_led,
 };
 
 /// `NF_IP_PRI_MANGLE`, linux/netfilter_ipv4.h: after connection tracking, before destinations are changed.
@@ -95,8 +98,8 @@ fn lead(chains: &mut Chains, spec: &FirewallSpec) {
     let Some(vpn) = spec.vpn.as_ref().filter(|_| spec.phase == Phase::Open) else {
         return;
     };
-    for FirewallExit { slot, port } in &spec.exits {
-        let Some(port) = port else {
+    for exit in &spec.exits {
+        let Some(port) = exit.port() else {
             continue;
         };
         let to = lead_to(cell_address(vpn.subnet), port.get());
@@ -104,7 +107,7 @@ fn lead(chains: &mut Chains, spec: &FirewallSpec) {
             CHAIN,
             [
                 arrives(name(&vpn.interface)),
-                is_marked(*slot),
+                is_marked(exit.slot),
                 is_tcp(),
                 to,
             ],
@@ -114,7 +117,7 @@ fn lead(chains: &mut Chains, spec: &FirewallSpec) {
 
 /// Ports of ways are for those who were led there by that way. Must come before what lets flows go on that are known.
 pub(super) fn input(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
-    let ports_in_use = spec.exits.iter().filter_map(|exit| exit.port);
+    let ports_in_use = spec.exits.iter().filter_map(FirewallExit::port);
     let ports_in_use: BTreeSet<u16> = ports_in_use.map(RelayPort::get).collect();
     if ports_in_use.is_empty() || spec.phase == Phase::Closed {
         return;
@@ -123,8 +126,8 @@ pub(super) fn input(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn)
         let own = cell_address(vpn.subnet);
         equals(Family::V4.destination(), address(own.into()))
     };
-    for FirewallExit { slot, port: to } in &spec.exits {
-        let Some(to) = to else {
+    for exit in &spec.exits {
+        let Some(to) = exit.port() else {
             continue;
         };
         chains.rule(
@@ -133,7 +136,7 @@ pub(super) fn input(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn)
                 arrives(name(&vpn.interface)),
                 own(),
                 equals(field("tcp", "dport"), port(to.get())),
-                is_marked(*slot),
+                is_marked(exit.slot),
                 was_led(),
                 accept(),
             ],
@@ -169,6 +172,76 @@ pub(super) fn to_home(
             accept(),
         ],
     );
+}
+
+/// Interfaces that lead out beside the uplink.
+fn interfaces(spec: &FirewallSpec) -> impl Iterator<Item = &InterfaceName> {
+    spec.exits.iter().filter_map(FirewallExit::interface)
+}
+
+/// Those of them that there are, or nothing.
+pub(super) fn any_interface(spec: &FirewallSpec) -> Option<Expression<'static>> {
+    let mut interfaces = interfaces(spec).peekable();
+    interfaces.peek()?;
+    Some(one_of(interfaces.map(name)))
+}
+
+/// By the interface of a way leaves what bears its mark. Must come before what is turned away.
+pub(super) fn leave(chains: &mut Chains, spec: &FirewallSpec, chain: &'static str) {
+    if spec.phase == Phase::Closed {
+        return;
+    }
+    for exit in &spec.exits {
+        let Some(LeavesBy::Interface { interface, ipv6 }) = &exit.by else {
+            continue;
+        };
+        let mut rule = vec![leaves(name(interface)), is_marked(exit.slot)];
+        if !ipv6 {
+            rule.push(is_ipv4());
+        }
+        rule.push(accept());
+        chains.rule(chain, rule);
+    }
+}
+
+/// From out there come answers for those who have a way, and nothing else. Must come before what lets flows go on that are
+/// known.
+pub(super) fn answers(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
+    let Some(outside) = any_interface(spec) else {
+        return;
+    };
+    chains.rule(
+        "forward",
+        [
+            arrives(outside.clone()),
+            leaves_not(name(&vpn.interface)),
+            give_up(),
+        ],
+    );
+    for family in Family::BOTH {
+        chains.rule(
+            "forward",
+            [
+                arrives(outside.clone()),
+                differs(family.destination(), Group::Exits.reference(family)),
+                give_up(),
+            ],
+        );
+    }
+}
+
+/// The box itself only hears answers from there.
+pub(super) fn hear_answers(chains: &mut Chains, spec: &FirewallSpec) {
+    if let Some(outside) = any_interface(spec) {
+        chains.rule("input", [arrives(outside), give_up()]);
+    }
+}
+
+/// What leaves by an interface bears the box's address there.
+pub(super) fn nat(chains: &mut Chains, spec: &FirewallSpec) {
+    if let Some(outside) = any_interface(spec) {
+        chains.rule("nat", [leaves(outside), masquerade()]);
+    }
 }
 
 /// Tells programs that what they sent does not leave, and drops whatever else would leave by the uplink: where a service's

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use cell_model::config::ServiceToggle;
 use cell_model::container::Protocol;
-use cell_model::spec::{FirewallSpec, FirewallVpn, Phase, PortSpec};
+use cell_model::spec::{FirewallExit, FirewallSpec, FirewallVpn, Phase, PortSpec};
 use nftables::expr::Expression;
 use nftables::types::{NfChainPolicy, NfChainType, NfHook};
 
@@ -31,10 +31,15 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
         NfChainPolicy::Drop,
     );
     let narrow = spec.vpn.iter().map(|vpn| &vpn.interface);
-    let narrow = one_of([&spec.wan].into_iter().chain(narrow).map(name));
+    let tunnels = spec.exits.iter().filter_map(FirewallExit::interface);
+    let narrow = [&spec.wan].into_iter().chain(narrow).chain(tunnels);
     chains.rule(
         "forward",
-        [leaves(narrow), tcp_opening(), clamp_segment_size()],
+        [
+            leaves(one_of(narrow.map(name))),
+            tcp_opening(),
+            clamp_segment_size(),
+        ],
     );
     if let Some(vpn) = &spec.vpn {
         // Ahead of connection tracking's shortcut: a flow ends with the right to it.
@@ -54,6 +59,7 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
             uninvited.push(give_up());
             chains.rule("forward", uninvited);
         }
+        exits::answers(chains, spec, vpn);
         links::hear_no_more(chains, vpn, "forward");
         links::divert(chains, spec, vpn, "forward", "link_forward");
         chains.rule(
@@ -131,6 +137,7 @@ fn device_forward(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVpn) {
     if spec.phase == Phase::Closed {
         chains.rule(CHAIN, [state(&["new"]), give_up()]);
     }
+    exits::leave(chains, spec, CHAIN);
     exits::keep_in(chains, spec, CHAIN);
     for family in Family::BOTH {
         let member = |group: Group| equals(family.source(), group.reference(family));

@@ -41,6 +41,7 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
         exits::input(chains, spec, vpn);
     }
     chains.established("input");
+    exits::hear_answers(chains, spec);
     if let Some(bridges) = services::bridges(spec) {
         chains.rule("input", [arrives(bridges), jump("service")]);
     }

@@ -1,4 +1,5 @@
-//! What leaves by the uplink bears its address, and what leaves to another cell that of the VPN.
+//! What leaves by the uplink bears its address, what leaves by a tunnel that one's, and what leaves to another cell that of the
+//! VPN.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +8,8 @@ use ipnet::IpNet;
 use nftables::types::{NfChainPolicy, NfChainType, NfHook};
 
 use super::chains::Chains;
-use super::links;
 use super::words::{Family, equals, leaves, masquerade, name, networks};
+use super::{exits, links};
 
 /// `NF_IP_PRI_NAT_SRC`, linux/netfilter_ipv4.h.
 const SOURCE_NAT: i32 = 100;
@@ -50,4 +51,5 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
     if let Some(vpn) = &spec.vpn {
         links::nat(chains, spec, vpn);
     }
+    exits::nat(chains, spec);
 }

@@ -162,6 +162,10 @@ pub(super) fn leaves(right: Expression<'static>) -> Statement<'static> {
     equals(meta(MetaKey::Oifname), right)
 }
 
+pub(super) fn leaves_not(right: Expression<'static>) -> Statement<'static> {
+    differs(meta(MetaKey::Oifname), right)
+}
+
 pub(super) fn state(states: &[&'static str]) -> Statement<'static> {
     let key = Expression::Named(NamedExpression::CT(CT {
         key: "state".into(),
@@ -304,6 +308,11 @@ pub(super) fn reset() -> Statement<'static> {
 pub(super) fn reject() -> Statement<'static> {
     let code = Some(RejectCode::AdminProhibited);
     Statement::Reject(Some(Reject::new(Some(RejectType::ICMPX), code)))
+}
+
+/// Of IPv4.
+pub(super) fn is_ipv4() -> Statement<'static> {
+    equals(meta(MetaKey::Nfproto), text("ipv4"))
 }
 
 /// Of IPv6.

@@ -1,17 +1,17 @@
 //! Devices that were given a way out of their own: what leaves, by which way, and what does not.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 
 use cell_firewall::Firewall;
 use cell_model::config::{ExitSlot, RelayPort};
-use cell_model::spec::{FirewallExit, FirewallSpec, PeerAccess, Phase, WayOut};
+use cell_model::spec::{FirewallExit, FirewallSpec, LeavesBy, PeerAccess, Phase, WayOut};
 use cell_model::step::FirewallStep;
 
 use crate::lab::{
-    CELL_LAN, CELL_VPN, CELL_WAN, LAN_HOST, Lab, PATIENCE, SILENCE, WAN_HOST, device, echoes,
-    plain, spec,
+    ADMIN, CELL_LAN, CELL_VPN, CELL_WAN, LAN_HOST, Lab, PATIENCE, SILENCE, WAN_HOST, device,
+    echoes, plain, spec,
 };
 
 /// Who is out there.
@@ -38,11 +38,11 @@ fn ways() -> FirewallSpec {
     open.exits = vec![
         FirewallExit {
             slot: slot(0),
-            port: Some(port(0)),
+            by: Some(LeavesBy::Port(port(0))),
         },
         FirewallExit {
             slot: slot(1),
-            port: None,
+            by: None,
         },
     ];
     open.peers = [
@@ -119,7 +119,7 @@ fn datagram(lab: &Lab, from: &str, to: SocketAddr) -> std::io::Result<()> {
     lab.inside(from, || {
         let any: IpAddr = match to {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         let socket = UdpSocket::bind((any, 0))?;
         socket.connect(to)?;
@@ -227,7 +227,7 @@ async fn flow_ends_when_its_device_is_given_another_way() {
         lab.serve("cell", CELL_VPN, port(number).get());
     }
     let mut both = ways();
-    both.exits[1].port = Some(port(1));
+    both.exits[1].by = Some(LeavesBy::Port(port(1)));
     load(&lab, &both).await;
     let [first, second] = [0, 1].map(|number| WayOut::Exit(slot(number)));
     let mut before = first;
@@ -274,7 +274,7 @@ async fn flow_stays_while_others_change_and_while_the_box_is_closed() {
     changes(&lab, 3, WayOut::Uplink, WayOut::Exit(slot(0))).await;
     assert!(echoes(&mut flow, "one", PATIENCE));
     let mut more = ways();
-    more.exits[1].port = Some(port(1));
+    more.exits[1].by = Some(LeavesBy::Port(port(1)));
     load(&lab, &more).await;
     assert!(echoes(&mut flow, "two", PATIENCE));
     let mut closed = more.clone();
@@ -300,4 +300,197 @@ async fn one_armed_box_lets_nobody_with_a_way_of_their_own_to_the_wire_it_is_at(
     assert_eq!(seen, IpAddr::V4(device(2)));
     assert!(datagram(&lab, "device2", SocketAddr::new(WAN_HOST.into(), 53)).is_err());
     assert_eq!(counter.packets(), 0);
+}
+
+/// Reached by the uplink and by the tunnel, each time another machine.
+const ANYWHERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
+const ANYWHERE6: Ipv6Addr = Ipv6Addr::new(0xfd97, 0, 0, 0, 0, 0, 0, 9);
+/// The box in the tunnel.
+const TUNNELLED: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 2);
+const TUNNELLED6: Ipv6Addr = Ipv6Addr::new(0xfd98, 0, 0, 0, 0, 0, 0, 2);
+
+/// A lab in which the second way is an interface, which leads abroad.
+fn tunnelled() -> Lab {
+    let mut lab = Lab::with_devices(&[2, 3, 4]);
+    lab.host(
+        "abroad",
+        "wgext_1",
+        [(TUNNELLED.into(), 24), (TUNNELLED6.into(), 64)],
+    );
+    for line in [
+        "ip addr add 10.2.0.1/24 dev eth0",
+        "ip addr add fd98::1/64 dev eth0 nodad",
+        "ip route add default via 10.2.0.2",
+        "ip -6 route add default via fd98::2",
+    ] {
+        lab.run("abroad", line);
+    }
+    // A tunnel knows no neighbour discovery, and the filter lets none in.
+    lab.run("abroad", "ip link set eth0 address 02:00:00:00:02:01");
+    lab.run("cell", "ip link set wgext_1 address 02:00:00:00:02:02");
+    for (at, link, address, mac) in [
+        ("abroad", "eth0", "fd98::2", "02:00:00:00:02:02"),
+        ("cell", "wgext_1", "fd98::1", "02:00:00:00:02:01"),
+    ] {
+        lab.run(
+            at,
+            &format!("ip neigh add {address} lladdr {mac} dev {link}"),
+        );
+    }
+    for at in ["abroad", "wan"] {
+        lab.run(at, &format!("ip addr add {ANYWHERE}/32 dev lo"));
+        lab.run(at, &format!("ip addr add {ANYWHERE6}/128 dev lo nodad"));
+        lab.serve(at, ANYWHERE, 7000);
+        lab.serve(at, ANYWHERE6, 7000);
+    }
+    for line in [
+        "sysctl -qw net.ipv4.conf.wgext_1.rp_filter=0",
+        "ip route add default via 203.0.113.2",
+        "ip -6 route add default via fd99::2",
+        "ip rule add fwmark 0x1010/0x1ff0 lookup 1001",
+        "ip -6 rule add fwmark 0x1010/0x1ff0 lookup 1001",
+        "ip route add default via 10.2.0.1 table 1001",
+        "ip -6 route add default via fd98::1 dev wgext_1 table 1001",
+    ] {
+        lab.run("cell", line);
+    }
+    lab
+}
+
+/// The ways of [`ways`], the second of which is an interface.
+fn with_tunnel(ipv6: bool) -> FirewallSpec {
+    let mut open = ways();
+    let interface = "wgext_1".parse().unwrap();
+    open.exits[1].by = Some(LeavesBy::Interface { interface, ipv6 });
+    open
+}
+
+/// Counts what of a device goes by the uplink.
+fn watch_uplink(lab: &Lab) -> Counter<'_> {
+    let counter = Counter::start(lab);
+    for (family, address) in [
+        ("ip", IpAddr::from(ANYWHERE)),
+        ("ip6", IpAddr::from(ANYWHERE6)),
+    ] {
+        let rule = format!("nft add rule inet seen arrivals {family} daddr {address} counter");
+        lab.run("wan", &rule);
+    }
+    counter
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_device_sends_out_leaves_by_the_interface_of_its_way_and_by_nothing_else() {
+    let lab = tunnelled();
+    let pings = |to: IpAddr| {
+        let to = to.to_string();
+        let ping = || {
+            std::process::Command::new("ping")
+                .args(["-c", "1", "-W", "2", &to])
+                .output()
+        };
+        lab.inside("device4", ping).unwrap().status.success()
+    };
+    for ipv6 in [true, false] {
+        load(&lab, &with_tunnel(ipv6)).await;
+        let counter = watch_uplink(&lab);
+        let (mut flow, seen) = lab.connect("device4", SocketAddr::from((ANYWHERE, 7000)));
+        assert_eq!(seen, IpAddr::V4(TUNNELLED));
+        assert!(echoes(&mut flow, "by it", PATIENCE));
+        assert!(pings(ANYWHERE.into()));
+        // Nobody is there, and that is told from over there.
+        let udp = datagram(&lab, "device4", SocketAddr::from((ANYWHERE, 443)));
+        assert_eq!(udp.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(pings(ANYWHERE6.into()), ipv6);
+        match ipv6 {
+            true => {
+                let (_, seen) = lab.connect("device4", SocketAddr::from((ANYWHERE6, 7000)));
+                assert_eq!(seen, IpAddr::V6(TUNNELLED6));
+            }
+            false => assert_eq!(
+                attempt(&lab, "device4", (ANYWHERE6, 7000)),
+                Err(ErrorKind::ConnectionRefused)
+            ),
+        }
+        assert_eq!(counter.packets(), 0);
+        // Others go as before.
+        assert_eq!(
+            lab.connect("device3", SocketAddr::from((ANYWHERE, 7000))).1,
+            IpAddr::V4(CELL_WAN)
+        );
+        assert!(counter.packets() > 0);
+        lab.run("wan", "nft delete table inet seen");
+    }
+
+    // Without the interface, without a route, and with neither, they are kept in.
+    let counter = watch_uplink(&lab);
+    for line in [
+        "ip route flush table 1001",
+        "ip link del wgext_1",
+        "ip rule del fwmark 0x1010/0x1ff0 lookup 1001",
+    ] {
+        lab.run("cell", line);
+        assert!(
+            attempt(&lab, "device4", (ANYWHERE, 7000)).is_err(),
+            "{line}"
+        );
+        assert!(
+            attempt(&lab, "device4", (ANYWHERE6, 7000)).is_err(),
+            "{line}"
+        );
+        assert!(
+            datagram(&lab, "device4", SocketAddr::from((ANYWHERE, 53))).is_err(),
+            "{line}"
+        );
+        assert!(!pings(ANYWHERE.into()), "{line}");
+        assert_eq!(counter.packets(), 0, "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flow_by_an_interface_ends_when_its_device_is_given_another_way() {
+    let lab = tunnelled();
+    lab.serve("cell", CELL_VPN, port(0).get());
+    load(&lab, &with_tunnel(true)).await;
+    let [relayed, tunnel] = [0, 1].map(|number| WayOut::Exit(slot(number)));
+    let anywhere = SocketAddr::from((ANYWHERE, 7000));
+    let mut before = tunnel;
+    for after in [WayOut::Uplink, tunnel, relayed, tunnel, WayOut::None] {
+        let (mut flow, seen) = lab.connect("device4", anywhere);
+        let expected = match before {
+            WayOut::Uplink => CELL_WAN,
+            way if way == tunnel => TUNNELLED,
+            _ => device(4),
+        };
+        assert_eq!(seen, IpAddr::V4(expected), "{before:?}");
+        changes(&lab, 4, before, after).await;
+        assert!(
+            !echoes(&mut flow, "after", SILENCE),
+            "{before:?} to {after:?}"
+        );
+        before = after;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_out_there_nobody_comes_in_by_the_interface_of_a_way() {
+    let lab = tunnelled();
+    lab.serve("cell", TUNNELLED, ADMIN);
+    lab.serve("cell", CELL_WAN, ADMIN);
+    lab.serve("device4", device(4), 7000);
+    lab.serve("device3", device(3), 7000);
+    lab.serve("lan", LAN_HOST, 7000);
+    lab.run("abroad", "ip route add 10.77.0.0/24 via 10.2.0.2");
+    load(&lab, &with_tunnel(true)).await;
+    for to in [
+        (TUNNELLED, ADMIN),
+        (CELL_WAN, ADMIN),
+        (device(4), 7000),
+        (device(3), 7000),
+        (LAN_HOST, 7000),
+    ] {
+        assert!(!lab.answers("abroad", to, SILENCE), "{to:?}");
+    }
+    // Nor on to the internet by the box.
+    lab.run("abroad", "ip addr del 198.51.100.9/32 dev lo");
+    assert!(!lab.answers("abroad", (ANYWHERE, 7000), SILENCE));
 }

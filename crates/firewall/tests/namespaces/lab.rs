@@ -262,7 +262,8 @@ impl Lab {
         socket.send_to(text.as_bytes(), to).unwrap();
     }
 
-    fn host(&mut self, name: &str, interface: &str, addresses: [(IpAddr, u8); 2]) {
+    /// A host behind an interface of the cell that has these addresses.
+    pub(crate) fn host(&mut self, name: &str, interface: &str, addresses: [(IpAddr, u8); 2]) {
         self.namespace(name);
         self.link(name, interface);
         for (address, length) in addresses {

@@ -1,14 +1,15 @@
 //! A way out to the internet other than the uplink, as asked for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::LoginName;
-use crate::endpoint::Host;
-use crate::name::ConnectionName;
+use crate::endpoint::{Endpoint, Host};
+use crate::key::PublicKey;
+use crate::name::{ConnectionName, InterfaceName};
 
 /// A way out. Its id is the key it is stored under.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,19 @@ pub struct ConnectionConfig {
 pub enum WayConfig {
     /// By way of a proxy.
     Proxy(ProxyConfig),
+    /// By a provider's WireGuard tunnel.
+    WireguardExt(WireguardExtConfig),
+}
+
+/// A secret of a way out. Each is kept sealed, beside the config.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ConnectionSecret {
+    /// What the box signs in with.
+    Password,
+    /// The box's key in a tunnel.
+    PrivateKey,
+    /// What both ends of a tunnel share besides their keys.
+    PresharedKey,
 }
 
 /// What a proxy speaks.
@@ -71,6 +85,40 @@ pub struct ProxyConfig {
     pub username: Option<LoginName>,
 }
 
+/// A tunnel of a provider's: this end of it, and the other. Its keys are not config.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WireguardExtConfig {
+    /// The box's IPv4 address in it.
+    #[schemars(with = "String")]
+    pub address: Ipv4Addr,
+    /// Its IPv6 address in it; `null`: IPv6 does not leave by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub address6: Option<Ipv6Addr>,
+    /// The box's public key in it.
+    #[schemars(with = "String")]
+    pub public_key: PublicKey,
+    /// The provider's.
+    #[schemars(with = "String")]
+    pub server_public_key: PublicKey,
+    /// Whether there is a key that both ends share besides.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preshared_key: bool,
+    /// Where the provider's end is.
+    pub endpoint: Endpoint,
+    /// Largest packet inside it, in bytes; `null`: the usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
+    /// Seconds between packets that keep the path open; `null`: none are sent for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keepalive: Option<u16>,
+    /// Name servers that the provider offers in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub dns: Vec<IpAddr>,
+}
+
 /// A mark of packets with the routing table that goes with it: 256 there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ExitSlot(u8);
@@ -94,6 +142,42 @@ impl WayConfig {
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Proxy(_) => "proxy",
+            Self::WireguardExt(_) => "wireguard_ext",
+        }
+    }
+
+    /// The secrets that it cannot do without.
+    pub fn secrets(&self) -> Vec<ConnectionSecret> {
+        match self {
+            Self::Proxy(proxy) => {
+                let login = proxy.username.iter();
+                login.map(|_| ConnectionSecret::Password).collect()
+            }
+            Self::WireguardExt(tunnel) => {
+                let shared = tunnel
+                    .preshared_key
+                    .then_some(ConnectionSecret::PresharedKey);
+                [ConnectionSecret::PrivateKey]
+                    .into_iter()
+                    .chain(shared)
+                    .collect()
+            }
+        }
+    }
+
+    /// Whether secrets of the other one may be used for this one: they are for the same at the same place.
+    pub fn shares_secrets(&self, other: &Self) -> bool {
+        match (self, other) {
+            // Another port of a host is the same host.
+            (Self::Proxy(one), Self::Proxy(other)) => {
+                one.host == other.host && one.username == other.username
+            }
+            (Self::WireguardExt(one), Self::WireguardExt(other)) => {
+                one.public_key == other.public_key
+                    && one.server_public_key == other.server_public_key
+                    && one.preshared_key == other.preshared_key
+            }
+            _ => false,
         }
     }
 
@@ -101,6 +185,21 @@ impl WayConfig {
     pub fn is_relayed(&self) -> bool {
         match self {
             Self::Proxy(_) => true,
+            Self::WireguardExt(_) => false,
+        }
+    }
+}
+
+impl ConnectionSecret {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Password, Self::PrivateKey, Self::PresharedKey];
+
+    /// The last part of the name that it is kept under.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::PrivateKey => "private_key",
+            Self::PresharedKey => "preshared_key",
         }
     }
 }
@@ -121,6 +220,8 @@ impl ProxyScheme {
 impl ExitSlot {
     /// The bits of a packet's mark that say which way it goes. Whoever marks packets later on has the others.
     pub const MASK: u32 = 0x1ff0;
+    /// What names of interfaces of tunnels begin with. No other interface of the box is called so.
+    pub const INTERFACES: &str = "wgext_";
     const FIRST_MARK: u32 = 0x1000;
     const STEP: u32 = 0x10;
     const FIRST_TABLE: u32 = 1000;
@@ -128,6 +229,11 @@ impl ExitSlot {
     /// All of them, in the order they are given away.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..=u8::MAX).map(Self)
+    }
+
+    /// Which of them it is.
+    pub fn number(self) -> u8 {
+        self.0
     }
 
     /// The mark of packets that go this way, within [`Self::MASK`].
@@ -138,6 +244,12 @@ impl ExitSlot {
     /// The one with this mark.
     pub fn of_mark(mark: u32) -> Option<Self> {
         Self::all().find(|slot| slot.mark() == mark)
+    }
+
+    /// The interface of a tunnel of this way.
+    pub fn interface(self) -> InterfaceName {
+        let name = format!("{}{}", Self::INTERFACES, self.0);
+        name.parse().expect("a short word and a number are a name")
     }
 
     /// The routing table of this way.
@@ -198,6 +310,8 @@ mod tests {
         let tables: BTreeSet<u32> = ExitSlot::all().map(ExitSlot::table).collect();
         assert_eq!((tables.first(), tables.last()), (Some(&1000), Some(&1255)));
         assert_eq!(tables.len(), 256);
+        let interfaces: BTreeSet<_> = ExitSlot::all().map(ExitSlot::interface).collect();
+        assert_eq!(interfaces.len(), 256);
         let ports: Vec<u16> = RelayPort::all().map(RelayPort::get).collect();
         assert_eq!((ports.len(), ports[0], ports[99]), (100, 9100, 9199));
         for wrong in [9099, 9200, 0] {

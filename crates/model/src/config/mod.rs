@@ -24,7 +24,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use connection::{
-    ConnectionConfig, ExitSlot, ProxyConfig, ProxyScheme, RelayPort, RelayPortError, WayConfig,
+    ConnectionConfig, ConnectionSecret, ExitSlot, ProxyConfig, ProxyScheme, RelayPort,
+    RelayPortError, WayConfig, WireguardExtConfig,
 };
 pub use dns::{DnsConfig, DnsRecordConfig, RecordData, UpstreamConfig};
 pub use group::GroupConfig;

@@ -1,4 +1,4 @@
-//! Ways out to the internet that a program of the box carries flows by, complete.
+//! Ways out to the internet beside the uplink, complete.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,22 +9,28 @@ use uuid::Uuid;
 
 use crate::config::{LoginName, ProxyScheme};
 use crate::endpoint::Host;
+use crate::name::{Domain, InterfaceName};
 use crate::secret::{Secret, exposed};
+use crate::spec::TunnelsSpec;
 
-/// All of them, by id. Serialises with passwords: between processes of the box only.
+/// All of them. Serialises with passwords: between processes of the box only.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitsSpec {
-    /// Those ways.
+    /// Tunnels that lead out. Whoever asks for names by them has no use for their keys.
+    #[serde(skip)]
+    pub tunnels: TunnelsSpec,
+    /// Those that a program of the box carries flows by, or asks for names by, by id.
     pub relays: BTreeMap<Uuid, Arc<ExitRelaySpec>>,
-    /// Whom names of proxies are asked of.
+    /// Whom names of proxies and of other ends of tunnels are asked of.
     pub name_servers: Vec<SocketAddr>,
 }
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitRelaySpec {
-    /// Where the packet filter leads the flows to. Whoever calls there by himself is refused.
-    pub listen: SocketAddr,
+    /// Where the packet filter leads the flows to. Whoever calls there by himself is refused. `None`: the kernel carries the
+    /// packets, and only the box itself has something to carry.
+    pub listen: Option<SocketAddr>,
     /// Where the box's own name server asks, which is led to one of `resolvers`.
     pub names: SocketAddr,
     /// Name servers out there, in order.
@@ -39,6 +45,17 @@ pub struct ExitRelaySpec {
 pub enum WaySpec {
     /// By way of a proxy.
     Proxy(ProxyWaySpec),
+    /// By an interface.
+    Interface(InterfaceWaySpec),
+}
+
+/// An interface that leads out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceWaySpec {
+    /// Its name.
+    pub interface: InterfaceName,
+    /// What its other end is called, where that has a name.
+    pub endpoint: Option<Domain>,
 }
 
 /// A proxy.

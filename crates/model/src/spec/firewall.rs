@@ -59,8 +59,41 @@ pub struct FirewallSpec {
 pub struct FirewallExit {
     /// What packets of those are marked with that go this way.
     pub slot: ExitSlot,
-    /// Where TCP of them is led to, at the box's address on the VPN; nothing else leaves. `None`: nothing at all does.
-    pub port: Option<RelayPort>,
+    /// How they leave. `None`: not at all.
+    pub by: Option<LeavesBy>,
+}
+
+/// How packets leave that go another way than by the uplink.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeavesBy {
+    /// TCP over IPv4 is led to this port, at the box's address on the VPN; nothing else leaves.
+    Port(RelayPort),
+    /// By an interface, bearing the box's address there.
+    Interface {
+        /// Its name.
+        interface: InterfaceName,
+        /// Whether IPv6 leaves by it.
+        ipv6: bool,
+    },
+}
+
+impl FirewallExit {
+    /// The port that flows are led to.
+    pub fn port(&self) -> Option<RelayPort> {
+        match &self.by {
+            Some(LeavesBy::Port(port)) => Some(*port),
+            _ => None,
+        }
+    }
+
+    /// The interface that packets leave by.
+    pub fn interface(&self) -> Option<&InterfaceName> {
+        match &self.by {
+            Some(LeavesBy::Interface { interface, .. }) => Some(interface),
+            _ => None,
+        }
+    }
 }
 
 /// Another cell, as the packet filter sees it. Its people ask the box for names; all that is not here is closed to them.

@@ -26,10 +26,10 @@ pub use containers::{
     PersonCommandSpec, ProbeSpec, RelaySpec, ServiceSpec, VolumeSpec,
 };
 pub use dns::{DnsSpec, ForwardSpec, NamesWay, OwnAddresses, ZoneSpec};
-pub use exits::{ExitRelaySpec, ExitsSpec, LoginSpec, ProxyWaySpec, WaySpec};
+pub use exits::{ExitRelaySpec, ExitsSpec, InterfaceWaySpec, LoginSpec, ProxyWaySpec, WaySpec};
 pub use firewall::{
     FirewallContainers, FirewallExit, FirewallLink, FirewallSpec, FirewallSync, FirewallVpn,
-    PeerAccess, Phase, ServiceAddress, WayOut,
+    LeavesBy, PeerAccess, Phase, ServiceAddress, WayOut,
 };
 pub use mdns::MdnsSpec;
 pub use network::{DhcpSpec, InterfaceSpec, NetworkSpec};
@@ -39,7 +39,7 @@ pub use services::{
     AnswersSpec, DocumentSpec, FlowSpec, HTTP_PORT, HTTPS_PORT, PortSpec, RouteSpec,
 };
 pub use web::{PairingSpec, WebSpec};
-pub use wireguard::{WireGuardPeerSpec, WireGuardSpec};
+pub use wireguard::{TunnelsSpec, WireGuardPeerSpec, WireGuardSpec};
 
 /// The whole box, as it shall be. The large parts are shared, not copied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub struct BoxSpec {
     pub wireguard: Option<Arc<WireGuardSpec>>,
     /// The name server.
     pub dns: Arc<DnsSpec>,
-    /// Ways out that a program of the box carries flows by.
+    /// Ways out beside the uplink.
     pub exits: Arc<ExitsSpec>,
     /// The leaf certificate.
     pub leaf: LeafSpec,

@@ -35,6 +35,7 @@ fn status(state: State) -> ExitStatus {
         since: clock(),
         detail: "as the test says".to_owned(),
         latency: None,
+        place: None,
     }
 }
 

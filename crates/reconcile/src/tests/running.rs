@@ -22,6 +22,7 @@ use cell_network::Network;
 use cell_plan::resolve::Keys;
 use cell_vault::Vault;
 use cell_wireguard::WireGuard;
+use cell_wireguard::fake::FakeTunnels;
 use tokio::sync::watch;
 
 use super::world::{World, clock};
@@ -42,6 +43,7 @@ impl Running {
             wireguard: Arc::clone(&world) as Arc<dyn WireGuard>,
             vault: Arc::clone(&world) as Arc<dyn Vault>,
             dns: Arc::clone(&world) as Arc<dyn Dns>,
+            tunnels: Arc::new(FakeTunnels::default()),
             exits: Arc::clone(&world) as Arc<dyn Exits>,
             listener: Arc::clone(&world) as Arc<dyn AdminListener>,
             mdns: Arc::clone(&world) as Arc<dyn Mdns>,

@@ -23,6 +23,7 @@ use crate::{Mismatch, WireGuard, WireGuardError, addresses, verify};
 use device::Device;
 pub use exchange::KernelError;
 use patch::DevicePatch;
+pub(crate) use uapi::FAMILY as LINK_KIND;
 
 /// Who can carry the packets on this system. The kernel loads its module when asked for it.
 pub fn probe() -> WireGuardBackend {

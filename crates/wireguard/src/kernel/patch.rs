@@ -70,7 +70,9 @@ impl DevicePatch {
         Self {
             private_key: (device.public_key != Some(spec.private_key.public_key()))
                 .then(|| spec.private_key.clone()),
-            listen_port: (device.listen_port != spec.listen_port).then_some(spec.listen_port),
+            // The kernel takes any that is free when it is told none.
+            listen_port: (spec.listen_port != 0 && device.listen_port != spec.listen_port)
+                .then_some(spec.listen_port),
             peers: gone.chain(other).collect(),
         }
     }

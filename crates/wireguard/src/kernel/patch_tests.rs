@@ -32,6 +32,7 @@ fn spec(peers: impl IntoIterator<Item = (PublicKey, WireGuardPeerSpec)>) -> Wire
         mtu: 1420,
         addresses: BTreeSet::new(),
         routes: BTreeSet::new(),
+        exit: None,
         peers: peers
             .into_iter()
             .map(|(key, peer)| (key, Arc::new(peer)))

@@ -1,7 +1,7 @@
 //! Numbers of the kernel's interface: include/uapi/linux/wireguard.h.
 
 /// Name of the generic netlink family.
-pub(super) const FAMILY: &str = "wireguard";
+pub(crate) const FAMILY: &str = "wireguard";
 /// Its version.
 pub(super) const VERSION: u8 = 1;
 

@@ -22,6 +22,7 @@ pub(in crate::fake) fn connection() -> ConnectionView {
         enabled: true,
         mark: 0x1000,
         table: 1000,
+        iface: None,
         redirect_port: Some(9100),
         resolvers: Vec::new(),
         carries: Carries {

@@ -64,6 +64,7 @@ fn spec(own: u8, peers: impl IntoIterator<Item = (u8, WireGuardPeerSpec)>) -> Wi
         mtu: 1420,
         addresses: BTreeSet::new(),
         routes: BTreeSet::new(),
+        exit: None,
         peers: peers
             .into_iter()
             .map(|(byte, peer)| (key(byte).public_key(), Arc::new(peer)))

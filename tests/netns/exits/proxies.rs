@@ -1,27 +1,24 @@
-//! A device that leaves by a proxy, with a real one of each kind: what it reaches, what it is told, and that nothing of it ever
-//! leaves by the uplink, whatever happens to proxy, relay and daemon.
+//! By a proxy.
 //!
 //! ```text
 //! phone ══ WireGuard ══ cell (203.0.113.2) ── internet: proxy 192.0.2.20, leaves as 192.0.2.21
 //!                                                       192.0.2.54 answers names out there
 //! ```
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "code of tests: what goes wrong ends the test"
-)]
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 use cell_testkit::celld::PATIENCE;
-use cell_testkit::world::{CELL_WAN, LAPTOP, OUTSIDE_DNS, OUTSIDE_NAME, OUTSIDE_WEB, PHONE};
+use cell_testkit::world::{CELL_WAN, LAPTOP, OUTSIDE_NAME, OUTSIDE_WEB, WorldOptions};
 use cell_testkit::{DnsServer, Namespace, WgClient, World, wait_for};
-use cell_tests::probe::{connect, dig, echoes, fetch, lookup, pings, serve_echo};
-use cell_tests::{Cell, Peer, Process, VPN_ADDRESS, expect_status};
+use cell_tests::probe::{connect, echoes, lookup, pings, serve_echo};
+use cell_tests::{Cell, Process, VPN_ADDRESS, expect_status};
 use serde_json::{Value, json};
+
+use crate::lab::{
+    A_WHILE, ONLY_THERE, Uplink, add, assign, becomes, path, seen_as, send_all_kinds, set_failopen,
+};
 
 const PROXY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 20);
 /// What the proxy leaves as.
@@ -29,12 +26,8 @@ const LEAVES_AS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 21);
 const PORT: u16 = 1080;
 /// Who is asked for names out there.
 const NAMES: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 54);
-/// A name that only they know.
-const ONLY_THERE: &str = "only-there.example.net";
 const USERNAME: &str = "anna";
 const PASSWORD: &str = "s3cret";
-/// Programs that send all the while are given this to send.
-const A_WHILE: Duration = Duration::from_secs(2);
 
 /// A proxy that runs until dropped.
 struct Proxy(Child);
@@ -78,7 +71,11 @@ impl Proxy {
 
 /// A cell with somebody who answers names out there, and where a proxy can be started.
 fn start() -> (Cell, DnsServer) {
-    let world = World::new().unwrap();
+    let ipv6 = WorldOptions {
+        ipv6: true,
+        ..WorldOptions::default()
+    };
+    let world = World::build(ipv6).unwrap();
     let addresses =
         [PROXY, LEAVES_AS, NAMES].map(|address| format!("addr add {address}/32 dev lo"));
     world.internet.ip(&addresses.join("\n")).unwrap();
@@ -100,126 +97,9 @@ fn form(scheme: &str) -> Value {
     })
 }
 
-fn add(cell: &Cell, form: &Value) -> Value {
-    let made = cell
-        .owner
-        .post("/api/connectivity/connections", form)
-        .unwrap();
-    expect_status(&made, 201);
-    assert!(!made.text().contains(PASSWORD), "{}", made.text());
-    made.json()["connection"].clone()
-}
-
-fn path(id: &Value) -> String {
-    format!("/api/connectivity/connections/{}", id.as_str().unwrap())
-}
-
-/// Waits until the way is so.
-#[track_caller]
-fn becomes(cell: &Cell, id: &Value, health: &str) -> Value {
-    let health_of = || cell.get(&format!("{}/health", path(id)));
-    let is = wait_for(PATIENCE, || {
-        Some(health_of()).filter(|is| is["health"] == health)
-    });
-    is.unwrap_or_else(|| panic!("it does not become {health}: {}", health_of()))
-}
-
-/// Gives a device a way out.
-fn assign(cell: &mut Cell, peer: &Peer, id: Option<&Value>) -> Value {
-    let form = json!({ "exit_connection_id": id });
-    let path = format!("/api/peers/{}/exit", peer.name);
-    let given = cell.owner.put(&path, &form).unwrap();
-    expect_status(&given, 200);
-    cell.settle();
-    given.json()["peer"].clone()
-}
-
-fn set_failopen(cell: &mut Cell, peer: &Peer, failopen: Value) {
-    let path = format!("/api/connectivity/peers/{}/failopen", peer.name);
-    let form = json!({ "failopen": failopen });
-    expect_status(&cell.owner.put(&path, &form).unwrap(), 200);
-    cell.settle();
-}
-
-/// Who asks for the page, as the web server sees it.
-fn seen_as(phone: &Namespace) -> Option<Value> {
-    fetch(phone, &format!("http://{OUTSIDE_NAME}/")).map(|answer| answer["source"].clone())
-}
-
-/// Counts all that the cell sends out by its uplink but what it speaks with the proxy and with its own devices.
-struct Uplink<'a>(&'a Namespace);
-
-impl<'a> Uplink<'a> {
-    fn watch(internet: &'a Namespace) -> Self {
-        for line in [
-            "add table inet uplink".to_owned(),
-            "add chain inet uplink arrivals { type filter hook prerouting priority -300 ; }"
-                .to_owned(),
-            format!("add rule inet uplink arrivals ip saddr != {CELL_WAN} accept"),
-            // Neighbours that look for each other are no traffic of anybody's.
-            "add rule inet uplink arrivals ip6 saddr fe80::/10 accept".to_owned(),
-            "add rule inet uplink arrivals ip6 saddr :: accept".to_owned(),
-            format!("add rule inet uplink arrivals ip daddr {PROXY} tcp dport {PORT} accept"),
-            // The tunnel's own packets, and that nobody is there for those of the phone while the daemon is away.
-            format!("add rule inet uplink arrivals ip daddr {PHONE} accept"),
-            "add rule inet uplink arrivals counter".to_owned(),
-        ] {
-            Self::nft(internet, &line);
-        }
-        Self(internet)
-    }
-
-    fn packets(&self) -> u64 {
-        let listing = Self::nft(self.0, "list chain inet uplink arrivals");
-        let (_, after) = listing.split_once("counter packets ").unwrap();
-        after.split_whitespace().next().unwrap().parse().unwrap()
-    }
-
-    fn nft(internet: &Namespace, line: &str) -> String {
-        let output = internet
-            .command("nft")
-            .args(line.split(' '))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{line}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-/// What programs on a phone send that is not TCP over IPv4, and TCP to ports that are often treated in other ways.
-fn send_all_kinds(phone: &Namespace) {
-    for port in [53, 443, 123, 3478, 51820] {
-        let _ = phone.run(|| {
-            let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
-            socket.send_to(b"hello", (OUTSIDE_WEB, port))
-        });
-    }
-    for port in [22, 53, 80, 443, 853] {
-        let limit = Duration::from_millis(500);
-        let _ = connect(phone, SocketAddr::from((OUTSIDE_WEB, port)), limit);
-    }
-    let _ = dig(
-        phone,
-        &[
-            &format!("@{OUTSIDE_DNS}"),
-            "+tries=1",
-            "+time=1",
-            OUTSIDE_NAME,
-        ],
-    );
-    let _ = dig(phone, &["+tries=1", "+time=1", "unasked.example.net"]);
-    let mut ping = phone.command("ping");
-    ping.args([
-        "-n",
-        "-c",
-        "2",
-        "-i",
-        "0.2",
-        "-W",
-        "1",
-        &OUTSIDE_WEB.to_string(),
-    ]);
-    let _ = ping.output();
+/// What the box speaks with the proxy.
+fn with_proxy() -> String {
+    format!("ip daddr {PROXY} tcp dport {PORT}")
 }
 
 #[test]
@@ -246,6 +126,7 @@ fn device_leaves_by_each_kind_of_proxy_and_by_nothing_else() {
             _ => Proxy::http(&internet, &folder),
         };
         let made = add(&cell, &form(scheme));
+        assert!(!made.to_string().contains(PASSWORD), "{made}");
         assert_eq!(
             (&made["mark"], &made["type"]),
             (&json!(mark), &json!("proxy"))
@@ -259,7 +140,7 @@ fn device_leaves_by_each_kind_of_proxy_and_by_nothing_else() {
         assert_eq!(given["exit_connection_id"], made["id"]);
         assert!(!echoes(&mut flow, A_WHILE));
 
-        let uplink = Uplink::watch(&internet);
+        let uplink = Uplink::watch(&internet, &with_proxy());
         assert_eq!(seen_as(&phone), Some(json!(LEAVES_AS)), "{scheme}");
         assert_eq!(lookup(&phone, &[ONLY_THERE]), OUTSIDE_WEB.to_string());
         let mut flow = connect(&phone, echo(), PATIENCE).unwrap();
@@ -269,7 +150,7 @@ fn device_leaves_by_each_kind_of_proxy_and_by_nothing_else() {
         assert!(pings(&phone, LAPTOP.into()));
         send_all_kinds(&phone);
         assert!(!pings(&phone, OUTSIDE_WEB.into()));
-        assert_eq!(uplink.packets(), 0, "{scheme}");
+        uplink.is_silent(scheme);
         Uplink::nft(&internet, "delete table inet uplink");
         let refused = cell.owner.delete(&path(&made["id"])).unwrap();
         expect_status(&refused, 409);
@@ -311,10 +192,10 @@ fn nothing_leaves_by_the_uplink_whatever_goes_down() {
     becomes(&cell, &id, "ok");
     assert_eq!(seen_as(&phone), Some(json!(LEAVES_AS)));
 
-    let uplink = Uplink::watch(&internet);
+    let uplink = Uplink::watch(&internet, &with_proxy());
     let nothing_leaves = |what: &str| {
         send_all_kinds(&phone);
-        assert_eq!(uplink.packets(), 0, "{what}");
+        uplink.is_silent(what);
     };
     nothing_leaves("at rest");
 
@@ -356,7 +237,7 @@ fn nothing_leaves_by_the_uplink_whatever_goes_down() {
     becomes(&cell, &id, "ok");
     let by_the_way = || (seen_as(&phone) == Some(json!(LEAVES_AS))).then_some(());
     assert!(wait_for(PATIENCE, by_the_way).is_some());
-    assert_eq!(uplink.packets(), 0);
+    uplink.is_silent("at the end");
 
     let mut off = form("socks5");
     off["enabled"] = json!(false);
@@ -370,7 +251,7 @@ fn nothing_leaves_by_the_uplink_whatever_goes_down() {
     expect_status(&cell.owner.put(&path(&id), &off).unwrap(), 200);
     becomes(&cell, &id, "ok");
     assert!(wait_for(PATIENCE, by_the_way).is_some());
-    assert_eq!(uplink.packets(), 0);
+    uplink.is_silent("at the end");
 }
 
 #[test]
