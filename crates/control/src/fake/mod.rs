@@ -6,6 +6,7 @@
 mod sample;
 
 use std::collections::VecDeque;
+use std::mem::discriminant;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -67,6 +68,7 @@ struct Script {
     pending: bool,
     proof_is_old: bool,
     asks_for_code: bool,
+    answers: Vec<Answer>,
     calls: Vec<(Caller, Call)>,
 }
 
@@ -117,6 +119,13 @@ impl FakeControl {
     /// Has every sign-in by password asked for a code from now on.
     pub fn ask_for_codes(&self) {
         self.script().asks_for_code = true;
+    }
+
+    /// Answers every question of this answer's kind with it from now on.
+    pub fn answer(&self, answer: Answer) {
+        let answers = &mut self.script().answers;
+        answers.retain(|other| discriminant(other) != discriminant(&answer));
+        answers.push(answer);
     }
 
     /// The calls so far, each with its caller, and forgets them.
@@ -198,7 +207,11 @@ impl Control for FakeControl {
         }
         self.note(caller, Call::Snapshot(query.clone()))?;
         let role = self.identify(caller).await.map(|identity| identity.role);
-        Ok(sample::answer(query, role.unwrap_or(Role::Member)))
+        let usual = sample::answer(query, role.unwrap_or(Role::Member));
+        let script = self.script();
+        let mut answers = script.answers.iter();
+        let other = answers.find(|other| discriminant(*other) == discriminant(&usual));
+        Ok(other.cloned().unwrap_or(usual))
     }
 
     async fn preview(&self, caller: &Caller, change: Change) -> Result<Preview, Problem> {
@@ -305,7 +318,8 @@ impl Control for FakeControl {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::Status;
+    use crate::query::{Peers, Range, Status};
+    use crate::view::Page;
     use cell_model::secret::Secret;
 
     fn caller(role: Role) -> Caller {
@@ -339,5 +353,22 @@ mod tests {
         assert!(crate::ask(&control, &caller, Status).await.is_ok());
         assert_eq!(control.take_calls().len(), 2);
         assert!(control.take_calls().is_empty());
+    }
+
+    #[tokio::test]
+    async fn question_is_answered_as_it_was_told_to() {
+        let control = FakeControl::new(Stage::Ready);
+        let caller = caller(Role::Owner);
+        for next in [None, Some("a".to_owned())] {
+            let items = Vec::new();
+            control.answer(Answer::Peers(Page {
+                items,
+                next: next.clone(),
+            }));
+            let range = Range::default();
+            let peers = crate::ask(&control, &caller, Peers { range }).await;
+            assert_eq!(peers.unwrap().next, next);
+        }
+        assert!(crate::ask(&control, &caller, Status).await.is_ok());
     }
 }
