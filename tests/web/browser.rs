@@ -159,6 +159,16 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
     let alias = json!({ "targets": ["member", "owner", "somebody@example.org"] });
     let reply = owner.put("/api/mail/aliases/info", &alias).unwrap();
     assert_eq!(reply.status, 200, "{}", reply.text());
+    let proxy = json!({ "type": "proxy", "name": LONG_NAME[1..], "config": {
+        "scheme": "socks5", "host": "192.0.2.77", "port": 1080, "username": "anna", "password": "correct horse",
+    } });
+    let reply = owner.post("/api/connectivity/connections", &proxy).unwrap();
+    assert_eq!(reply.status, 201, "{}", reply.text());
+    let connection = reply.json()["connection"]["id"].clone();
+    let connection = connection.as_str().unwrap();
+    let laptop = json!({ "name": "laptop", "exit_connection_id": connection });
+    let reply = owner.post("/api/peers", &laptop).unwrap();
+    assert_eq!(reply.status, 201, "{}", reply.text());
     let invite = json!({ "username": LONG_NAME, "role": "member" });
     let invite = owner.post("/api/auth/invites", &invite).unwrap().json();
     let code = invite["code"].as_str().unwrap();
@@ -197,7 +207,7 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
             page("/invite?code=0123456789abcdefghjkmnpqrs", 401),
         ],
     );
-    let mut pages = pages_of(Role::Owner, &owners, &members);
+    let mut pages = pages_of(Role::Owner, &owners, &members, connection);
     pages.extend([
         page(&format!("/peers/{LONG_NAME}"), 200),
         page("/me", 403),
@@ -212,6 +222,8 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
             200,
         ),
         sent("/people/member/app-passwords/new", &json!({}), 422),
+        page("/peers/laptop", 200),
+        sent("/exits/new/proxy", &json!({ "name": "work/home" }), 422),
         sent("/dns/records/new", &json!({ "name": "a b" }), 422),
         sent("/mail/aliases/new", &json!({ "name": "a b" }), 422),
         sent("/mail/room", &json!({ "quotas": "nobody 2 GiB" }), 422),
@@ -231,7 +243,7 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
     hold(
         &cell,
         Some("member"),
-        &pages_of(Role::Member, &members, &members),
+        &pages_of(Role::Member, &members, &members, connection),
     );
 
     // It waits for its confirmation while the overview is looked at.
@@ -306,7 +318,7 @@ struct Has {
 }
 
 /// Every page of a role, but the one that sends on whoever is signed in.
-fn pages_of(role: Role, own: &Has, members: &Has) -> Vec<Value> {
+fn pages_of(role: Role, own: &Has, members: &Has, connection: &str) -> Vec<Value> {
     let names = [
         ("{username}", "member"),
         ("{number}", "2"),
@@ -314,6 +326,7 @@ fn pages_of(role: Role, own: &Has, members: &Has) -> Vec<Value> {
         ("{source}", "friends"),
         ("{group}", "family"),
         ("{alias}", "info"),
+        ("{connection}", connection),
     ];
     PAGES
         .iter()

@@ -5,7 +5,7 @@ use cell_model::account::{Identity, Role};
 
 use crate::clock::Clock;
 use crate::done::Done;
-use crate::navigation;
+use crate::navigation::{self, Names};
 
 /// What a page needs beside its own view.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub(crate) struct Frame {
     pub(crate) csrf_token: Option<String>,
     /// The services that are installed, for whoever may open their pages.
     pub(crate) services: Vec<ServiceView>,
+    /// What the way out is called that the page is about: its path has the id.
+    pub(crate) connection: Option<String>,
     /// The path that was asked for.
     pub(crate) path: String,
     /// The time.
@@ -41,8 +43,16 @@ impl Frame {
     /// The title of the page at this path.
     pub(crate) fn title(&self) -> String {
         navigation::page_at(&self.path)
-            .map(|page| navigation::title(page, &self.path, &self.services))
+            .map(|page| navigation::title(page, &self.path, self.names()))
             .unwrap_or_default()
+    }
+
+    /// What things are called whose paths do not say it.
+    pub(crate) fn names(&self) -> Names<'_> {
+        Names {
+            services: &self.services,
+            connection: self.connection.as_deref(),
+        }
     }
 
     /// As what the person is signed in.

@@ -5,6 +5,7 @@ use cell_model::account::Role;
 use cell_model::name::{CellName, DnsLabel, GroupName, LocalPart, ServiceId, SourceName, Username};
 use cell_model::status::Part;
 use http::Method;
+use uuid::Uuid;
 
 use crate::parts::state::part_name;
 use crate::routes::{Group, PAGES, Page};
@@ -16,6 +17,15 @@ pub(crate) struct Link {
     pub(crate) path: String,
     /// What it says.
     pub(crate) title: String,
+}
+
+/// What things are called whose paths do not say it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Names<'a> {
+    /// The services that are installed.
+    pub(crate) services: &'a [ServiceView],
+    /// The way out that the page is about.
+    pub(crate) connection: Option<&'a str>,
 }
 
 /// The page at a path, without its query: the one with the fewest placeholders that fits.
@@ -83,39 +93,42 @@ pub(crate) fn menu(role: Role) -> Vec<(Group, Vec<&'static Page>)> {
 }
 
 /// The pages above a path, the farthest first, with what the path has in place of a placeholder in their titles.
-pub(crate) fn crumbs(role: Role, path: &str, services: &[ServiceView]) -> Vec<Link> {
+pub(crate) fn crumbs(role: Role, path: &str, names: Names<'_>) -> Vec<Link> {
     let above = path.match_indices('/').skip(1).map(|(at, _)| &path[..at]);
     above
-        .filter(|above| opens(role, above) && is_there(above, services))
+        .filter(|above| opens(role, above) && is_there(above, names))
         .filter_map(|above| {
             Some(Link {
                 path: above.to_owned(),
-                title: title(page_at(above)?, above, services),
+                title: title(page_at(above)?, above, names),
             })
         })
         .collect()
 }
 
 /// A service that is not installed has no page of its own; those that install it, or delete what it has left, are there
-/// without.
-fn is_there(path: &str, services: &[ServiceView]) -> bool {
-    let is_services = page_at(path).is_some_and(|page| page.path == "/services/{service}");
-    !is_services
-        || path
+/// without. So are those on which a way out is added.
+fn is_there(path: &str, names: Names<'_>) -> bool {
+    match page_at(path).map(|page| page.path) {
+        Some("/services/{service}") => path
             .rsplit('/')
             .next()
-            .is_some_and(|id| named(services, id).is_some())
+            .is_some_and(|id| named(names.services, id).is_some()),
+        Some("/exits/{connection}") => names.connection.is_some(),
+        _ => true,
+    }
 }
 
-/// A page's title at a path. A service that is installed is called by its name.
-pub(crate) fn title(page: &Page, path: &str, services: &[ServiceView]) -> String {
+/// A page's title at a path. A service that is installed is called by its name, and so is a way out.
+pub(crate) fn title(page: &Page, path: &str, names: Names<'_>) -> String {
     let mut title = page.title.to_owned();
     for (pattern, segment) in page.path.split('/').zip(path.split('/')) {
         if pattern.starts_with('{') {
             let segment = decoded(segment);
             let name = match pattern {
                 "{part}" => Part::from_word(&segment).map(part_name),
-                "{service}" => named(services, &segment),
+                "{service}" => named(names.services, &segment),
+                "{connection}" => names.connection,
                 _ => None,
             };
             title = title.replace(pattern, name.unwrap_or(&segment));
@@ -161,6 +174,11 @@ pub(crate) fn group_path(name: &GroupName) -> String {
 /// The pages of another cell; see [`peer_path`].
 pub(crate) fn cell_path(name: &CellName) -> String {
     format!("/cells/{}", escaped_first(name.as_str()))
+}
+
+/// The pages of a way out.
+pub(crate) fn exit_path(id: Uuid) -> String {
+    format!("/exits/{id}")
 }
 
 /// The page of a further address for mail; see [`peer_path`].
@@ -219,6 +237,11 @@ fn fits(pattern: &str, path: &str) -> bool {
 mod tests {
     use super::*;
 
+    const NONE: Names<'_> = Names {
+        services: &[],
+        connection: None,
+    };
+
     fn words(role: Role) -> Vec<&'static str> {
         let pages = menu(role).into_iter().flat_map(|(_, pages)| pages);
         pages.map(|page| page.path).collect()
@@ -239,21 +262,42 @@ mod tests {
 
     #[test]
     fn crumbs_lead_down_to_the_page() {
-        let titles: Vec<String> = crumbs(Role::Admin, "/peers/anna-phone/remove", &[])
+        let titles: Vec<String> = crumbs(Role::Admin, "/peers/anna-phone/remove", NONE)
             .into_iter()
             .map(|link| link.title)
             .collect();
         assert_eq!(titles, ["Devices", "anna-phone"]);
-        assert_eq!(crumbs(Role::Admin, "/peers", &[]), []);
+        assert_eq!(crumbs(Role::Admin, "/peers", NONE), []);
     }
 
     #[test]
     fn nothing_leads_up_to_a_service_that_is_not_installed() {
         for path in ["/services/photos/install", "/services/photos/data"] {
-            let links = crumbs(Role::Admin, path, &[]).into_iter();
+            let links = crumbs(Role::Admin, path, NONE).into_iter();
             let paths: Vec<String> = links.map(|link| link.path).collect();
             assert_eq!(paths, ["/services"]);
         }
+    }
+
+    #[test]
+    fn way_out_is_called_by_its_name_and_not_by_its_id() {
+        let names = Names {
+            connection: Some("Work"),
+            ..NONE
+        };
+        let path = exit_path(Uuid::from_u128(7));
+        let titles = |path: &str, names| -> Vec<String> {
+            let links = crumbs(Role::Admin, path, names).into_iter();
+            links.map(|link| link.title).collect()
+        };
+        let remove = format!("{path}/remove");
+        assert_eq!(titles(&remove, names), ["Ways out", "Work"]);
+        assert_eq!(
+            title(page_at(&remove).unwrap(), &remove, names),
+            "Remove Work"
+        );
+        // What is not there yet has no page to go up to.
+        assert_eq!(titles("/exits/new/proxy", NONE), ["Ways out"]);
     }
 
     #[test]
@@ -262,7 +306,7 @@ mod tests {
         assert_eq!(peer_path("new"), "/peers/%6Eew");
         let page = page_at("/peers/%6Eew").unwrap();
         assert_eq!(
-            (page.path, title(page, "/peers/%6Eew", &[]).as_str()),
+            (page.path, title(page, "/peers/%6Eew", NONE).as_str()),
             ("/peers/{name}", "new")
         );
         assert_eq!(page_at("/peers/new").unwrap().path, "/peers/new");
@@ -275,8 +319,8 @@ mod tests {
         let path = app_passwords_path(Some(&new));
         assert_eq!(path, "/people/%6Eew/app-passwords");
         let page = page_at(&path).unwrap();
-        assert_eq!(title(page, &path, &[]), "App passwords of new");
-        let titles: Vec<String> = crumbs(Role::Member, "/account/app-passwords/0f/remove", &[])
+        assert_eq!(title(page, &path, NONE), "App passwords of new");
+        let titles: Vec<String> = crumbs(Role::Member, "/account/app-passwords/0f/remove", NONE)
             .into_iter()
             .map(|link| link.title)
             .collect();

@@ -10,7 +10,7 @@ use http::Method;
 use crate::assets;
 use crate::forms::{self, Field};
 use crate::handlers::{
-    account, api_tokens, app_passwords, audit, cells, dns, groups, invites, mail, network,
+    account, api_tokens, app_passwords, audit, cells, dns, exits, groups, invites, mail, network,
     overview, own_mail, own_peers, own_services, parts, passkeys, peers, people, revisions,
     second_factor, service_data, service_internet, service_profile, service_settings, services,
     settings, setup, sign_in, sources, system,
@@ -184,6 +184,18 @@ pub static PAGES: &[Page] = &[
     ]),
     page!("/cells/{cell}/remove", "End the link with {cell}", None, ADMIN, cells::ask_remove, [
         post!("/cells/{cell}/remove", ADMIN, &[], cells::remove)
+    ]),
+    page!("/exits", "Ways out", Some(Group::Cell), HELPER, exits::list, []),
+    page!("/exits/new/proxy", "Add a proxy", None, ADMIN, exits::new_proxy, [
+        post!("/exits/new/proxy", ADMIN, forms::exit::NEW_PROXY, exits::add_proxy)
+    ]),
+    page!("/exits/{connection}", "{connection}", None, HELPER, exits::show, [
+        post!("/exits/{connection}", ADMIN, forms::exit::PROXY, exits::change),
+        post!("/exits/{connection}/on", ADMIN, &[], exits::switch_on),
+        post!("/exits/{connection}/off", ADMIN, &[], exits::switch_off)
+    ]),
+    page!("/exits/{connection}/remove", "Remove {connection}", None, ADMIN, exits::ask_remove, [
+        post!("/exits/{connection}/remove", ADMIN, &[], exits::remove)
     ]),
     page!("/services", "Services", Some(Group::Cell), HELPER, services::list, []),
     page!("/services/{service}", "{service}", None, HELPER, services::show, [

@@ -71,6 +71,9 @@ fn right(field: &Field<'static>) -> Option<&'static str> {
         ("delivery.mode", _) => "relay",
         ("delivery.relay.host", _) => "smtp.example.net",
         ("delivery.relay.port", _) => "587",
+        ("config.host", _) => "proxy.example.org",
+        ("config.port", _) => "1080",
+        ("resolvers", _) => "9.9.9.9",
         ("from", _) => "stick",
         ("url", _) => "https://store.example.org/cell",
         ("keys", _) => KEYS,
@@ -160,7 +163,7 @@ fn wrong(field: &Field<'static>) -> Vec<String> {
         wrong.extend((!opaque).then(|| "x".repeat(256)));
         wrong.extend(["a\0b".to_owned(), "\u{430}nn\u{430}".to_owned()]);
         // Whoever gave this name may have given any.
-        let any_signs = field.name == "delivery.relay.username";
+        let any_signs = ["delivery.relay.username", "config.username"].contains(&field.name);
         wrong.extend((!any_signs).then(|| "<b>\"'".to_owned()));
     }
     wrong

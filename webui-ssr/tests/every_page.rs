@@ -118,6 +118,11 @@ const ANSWERS: &[(&str, &str, Pairs)] = &[
         &[("name", "friends"), ("url", "store"), ("keys", "1f1f")],
     ),
     (
+        "Refused way out",
+        "/exits/new/proxy",
+        &[("name", "work/home"), ("config.port", "0")],
+    ),
+    (
         "Refused addresses",
         "/network/addresses",
         &[("revision", "7")],
@@ -427,6 +432,7 @@ async fn pages_can_be_kept_to_look_at() {
     for (kind, site) in [
         ("", Site::new as fn(Stage) -> Site),
         ("-hostile", Site::hostile),
+        ("-ways", Site::with_ways),
     ] {
         for Seen { name, html, .. } in all(site).await {
             let file: String = name

@@ -275,7 +275,7 @@ const ON_THE_PAGE: [&str; 3] = ["access_over", "wrong_passkey", "wrong_role"];
 /// The field a conflict is about, and what is wrong with it, where the core names none.
 fn field_of(code: &str) -> Option<(&'static str, &'static str)> {
     match code {
-        "peer_exists" | "name_taken" => Some(("name", "is taken")),
+        "peer_exists" | "name_taken" | "connection_exists" => Some(("name", "is taken")),
         "name_reserved" => Some(("name", "is kept for the box itself")),
         "key_taken" => Some(("public_key", "is taken")),
         "wrong_role" => Some(("role", "is for an owner to give")),

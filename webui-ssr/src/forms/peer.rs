@@ -9,6 +9,7 @@ use cell_model::config::ServiceToggle;
 
 use super::Draft;
 use super::field::{Choice, Field};
+use super::peer_exit::{self, EXIT, FAILOPEN};
 use crate::clock::Clock;
 
 /// Kinds of service.
@@ -53,6 +54,7 @@ pub(crate) const NEW: &[Field] = &[
         .hint("Letters, digits, hyphens, dots. Say whose it is and what it is: anna-phone."),
     PERSON,
     FULL_TUNNEL,
+    EXIT,
     SERVICE_BOXES,
     PEER_TO_PEER,
     EXPIRES_AT,
@@ -63,27 +65,36 @@ pub(crate) const NEW: &[Field] = &[
 ];
 
 /// Fields of a device that exists.
-pub(crate) const ACCESS: &[Field] = &[PERSON, FULL_TUNNEL, SERVICE_BOXES, PEER_TO_PEER, EXPIRES_AT];
+pub(crate) const ACCESS: &[Field] = &[
+    PERSON,
+    FULL_TUNNEL,
+    EXIT,
+    FAILOPEN,
+    SERVICE_BOXES,
+    PEER_TO_PEER,
+    EXPIRES_AT,
+];
 
-/// What a new device starts with: everything, as at home.
-pub(crate) fn proposal() -> Draft<'static> {
+/// What a new device starts with: everything, as at home. `fields`: [`NEW`] with the ways out there are.
+pub(crate) fn proposal<'a>(fields: &'a [Field<'a>]) -> Draft<'a> {
     SERVICES
         .iter()
-        .fold(Draft::new(NEW, []), |draft, (word, _)| {
+        .fold(Draft::new(fields, []), |draft, (word, _)| {
             draft.propose(SERVICE_BOXES.name, *word)
         })
         .propose(FULL_TUNNEL.name, "full")
+        .propose(EXIT.name, "")
 }
 
-/// The form as the device is now.
-pub(crate) fn of(peer: &PeerView, clock: &Clock) -> Draft<'static> {
+/// The form as the device is now. `fields`: [`ACCESS`] with the ways out there are.
+pub(crate) fn of<'a>(fields: &'a [Field<'a>], peer: &PeerView, clock: &Clock) -> Draft<'a> {
     let draft = peer
         .services
         .iter()
-        .fold(Draft::new(ACCESS, []), |draft, service| {
+        .fold(Draft::new(fields, []), |draft, service| {
             draft.propose(SERVICE_BOXES.name, service.as_str())
         });
-    draft
+    peer_exit::propose(draft, peer)
         .propose(
             PERSON.name,
             peer.username
@@ -112,7 +123,8 @@ pub(crate) fn parse_new(draft: &mut Draft, clock: &Clock) -> Option<PeerForm> {
     let name = draft.require("name");
     let public_key = draft.maybe("public_key");
     let preshared_key = draft.flag("preshared_key");
-    let access = parse_access(draft, clock);
+    let exit_connection_id = peer_exit::exit(draft);
+    let access = parse_rights(draft, clock);
     let form = || {
         let access = access?;
         Some(PeerForm {
@@ -123,7 +135,7 @@ pub(crate) fn parse_new(draft: &mut Draft, clock: &Clock) -> Option<PeerForm> {
             full_tunnel: access.full_tunnel?,
             services: access.services,
             peer_to_peer: access.peer_to_peer?,
-            exit_connection_id: None,
+            exit_connection_id: exit_connection_id?,
             expires_at: access.expires_at?,
         })
     };
@@ -132,6 +144,18 @@ pub(crate) fn parse_new(draft: &mut Draft, clock: &Clock) -> Option<PeerForm> {
 
 /// Reads a device's access. Everything in it is set: the page shows all of it.
 pub(crate) fn parse_access(draft: &mut Draft, clock: &Clock) -> Option<PeerUpdate> {
+    let exit_connection_id = peer_exit::exit(draft);
+    let failopen = peer_exit::failopen(draft);
+    let update = PeerUpdate {
+        exit_connection_id,
+        failopen,
+        ..parse_rights(draft, clock)?
+    };
+    draft.accept(Some(update))
+}
+
+/// Reads what a device may and how long, new or not.
+fn parse_rights(draft: &mut Draft, clock: &Clock) -> Option<PeerUpdate> {
     let username = draft.maybe(PERSON.name);
     let full_tunnel = full_tunnel(draft);
     let services = services(draft);
@@ -248,6 +272,7 @@ mod tests {
             ("expires_at", "soon"),
             ("username", "a b"),
             ("public_key", "abc"),
+            ("exit_connection_id", "Work"),
         ] {
             let pairs = [("name", "anna"), ("tunnel", "full"), (field, value)];
             let body: Vec<String> = pairs
@@ -265,7 +290,7 @@ mod tests {
 
     #[test]
     fn form_of_a_device_reads_back_as_it_is() {
-        let mut draft = proposal();
+        let mut draft = proposal(NEW);
         draft = draft.propose("name", "anna");
         let form = parse_new(&mut draft, &Clock::now(None)).unwrap();
         assert!(form.full_tunnel && form.expires_at.is_none());

@@ -6,6 +6,7 @@ pub(crate) mod app_passwords;
 pub(crate) mod audit;
 pub(crate) mod cells;
 pub(crate) mod dns;
+pub(crate) mod exits;
 pub(crate) mod groups;
 pub(crate) mod invites;
 pub(crate) mod mail;
@@ -77,6 +78,7 @@ async fn frame(visit: &Visit) -> Frame {
         identity: visit.identity.clone(),
         csrf_token: visit.csrf_token.clone(),
         services,
+        connection: None,
         path: visit.path.clone(),
         clock: Clock::now(cell.as_ref().map(|cell| &cell.timezone)),
         done: visit.query.get("done").and_then(Done::from_word),

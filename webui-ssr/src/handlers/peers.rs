@@ -8,10 +8,12 @@ use cell_gate::{Reply, Visit};
 use cell_model::name::PeerName;
 use cell_model::problem::Problem;
 
+use super::exits::connections;
 use super::review::after_change;
 use super::{done, draft, frame, named, ok, range};
 use crate::done::Done;
 use crate::forms;
+use crate::forms::peer_exit::{Ways, with_choices};
 use crate::frame::Frame;
 use crate::navigation::peer_path;
 use crate::pages;
@@ -21,20 +23,30 @@ pub(crate) async fn list(visit: Visit) -> Result<Reply, Problem> {
     let range = range(&visit);
     let first = range.cursor.is_none();
     let peers = ask(visit.control.as_ref(), &visit.caller, Peers { range }).await?;
-    Ok(ok(pages::peers::render(&frame, &peers, first)))
+    let connections = connections(&visit).await?;
+    Ok(ok(pages::peers::render(
+        &frame,
+        &peers,
+        first,
+        &connections,
+    )))
 }
 
 pub(crate) async fn new(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
-    Ok(ok(pages::peer_new::render(
-        &frame,
-        &forms::peer::proposal(),
-    )))
+    let ways = Ways::of(&connections(&visit).await?);
+    let choices = ways.choices();
+    let fields = with_choices(forms::peer::NEW, &choices);
+    let draft = forms::peer::proposal(&fields);
+    Ok(ok(pages::peer_new::render(&frame, &draft)))
 }
 
 pub(crate) async fn add(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
-    let mut draft = draft(&visit, forms::peer::NEW)?;
+    let ways = Ways::of(&connections(&visit).await?);
+    let choices = ways.choices();
+    let fields = with_choices(forms::peer::NEW, &choices);
+    let mut draft = draft(&visit, &fields)?;
     let Some(form) = forms::peer::parse_new(&mut draft, &frame.clock) else {
         return Ok(draft.reply(pages::peer_new::render(&frame, &draft)));
     };
@@ -51,34 +63,36 @@ pub(crate) async fn add(visit: Visit) -> Result<Reply, Problem> {
 pub(crate) async fn show(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
     let peer = peer(&visit).await?;
-    let draft = forms::peer::of(&peer, &frame.clock);
-    Ok(ok(pages::peer::render(&frame, &peer, &draft)))
+    let connections = connections(&visit).await?;
+    let ways = Ways::of(&connections);
+    let choices = ways.choices();
+    let fields = with_choices(forms::peer::ACCESS, &choices);
+    let draft = forms::peer::of(&fields, &peer, &frame.clock);
+    let page = pages::peer::render(&frame, &peer, &connections, &draft);
+    Ok(ok(page))
 }
 
 pub(crate) async fn change(visit: Visit) -> Result<Reply, Problem> {
     let frame = frame(&visit).await;
     let peer = peer(&visit).await?;
-    let mut draft = draft(&visit, forms::peer::ACCESS)?;
-    let Some(update) =
-        forms::peer::parse_access(&mut draft, &frame.clock).filter(|_| draft.errors().is_empty())
-    else {
-        return Ok(draft.reply(pages::peer::render(&frame, &peer, &draft)));
-    };
-    let change = Change::ChangePeer {
-        name: peer.name.clone(),
-        update,
-    };
-    match visit.control.submit(&visit.caller, change).await {
-        Ok(receipt) => Ok(after_change(
-            &receipt,
-            &peer_path(peer.name.as_str()),
-            Done::Saved,
-        )),
-        Err(problem) => {
-            draft.refuse(problem)?;
-            Ok(draft.reply(pages::peer::render(&frame, &peer, &draft)))
+    let connections = connections(&visit).await?;
+    let ways = Ways::of(&connections);
+    let choices = ways.choices();
+    let fields = with_choices(forms::peer::ACCESS, &choices);
+    let mut draft = draft(&visit, &fields)?;
+    if let Some(update) = forms::peer::parse_access(&mut draft, &frame.clock) {
+        let name = peer.name.clone();
+        let change = Change::ChangePeer { name, update };
+        match visit.control.submit(&visit.caller, change).await {
+            Ok(receipt) => {
+                let path = peer_path(peer.name.as_str());
+                return Ok(after_change(&receipt, &path, Done::Saved));
+            }
+            Err(problem) => draft.refuse(problem)?,
         }
     }
+    let page = pages::peer::render(&frame, &peer, &connections, &draft);
+    Ok(draft.reply(page))
 }
 
 pub(crate) async fn file(visit: Visit) -> Result<Reply, Problem> {

@@ -13,6 +13,7 @@ use crate::pages;
 pub fn error_page(problem: &Problem, identity: Option<&Identity>, path: &str) -> Reply {
     let frame = Frame {
         services: Vec::new(),
+        connection: None,
         cell_name: None,
         identity: identity.cloned(),
         csrf_token: None,

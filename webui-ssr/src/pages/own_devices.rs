@@ -44,10 +44,10 @@ fn row(frame: &Frame, peer: &PeerView) -> Vec<Markup> {
 pub(super) fn way_out(peer: &PeerView) -> &'static str {
     match (peer.full_tunnel, peer.exit_connection_id) {
         (false, _) => "Its own: only traffic for the cell goes through the tunnel",
-        (true, None) => "The connection of the box",
+        (true, None) => "The box's own connection",
         (true, Some(_)) if peer.open_now => {
-            "The connection of the box, for now: its exit leads nowhere"
+            "The box's own connection, for now: its way out leads nowhere"
         }
-        (true, Some(_)) => "An exit of the box",
+        (true, Some(_)) => "A way out of its own",
     }
 }

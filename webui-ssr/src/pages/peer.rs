@@ -1,8 +1,10 @@
 //! One device: what it is, and its access.
 
+use cell_control::connection::ConnectionView;
 use cell_control::view::PeerView;
 use maud::{Markup, html};
 
+use super::exits::{open_now, way_of};
 use super::peers::connection;
 use crate::forms::Draft;
 use crate::frame::Frame;
@@ -12,16 +14,32 @@ use crate::parts::form::form;
 use crate::parts::shell::form_page;
 use crate::parts::text::{Weight, bytes, facts, notice, time, time_or};
 
-/// The page.
-pub(crate) fn render(frame: &Frame, peer: &PeerView, draft: &Draft) -> Markup {
+/// The page. `connections`: the ways out there are.
+pub(crate) fn render(
+    frame: &Frame,
+    peer: &PeerView,
+    connections: &[ConnectionView],
+    draft: &Draft,
+) -> Markup {
     let path = peer_path(peer.name.as_str());
+    let mut about = details(frame, peer);
+    let way = html! {
+        (way_of(peer, connections))
+        @if peer.open_now { br; (open_now()) " " span.quiet { "by the box's own connection" } }
+    };
+    about.insert(1, ("Way out", way));
     let content = html! {
+        @if peer.open_now {
+            (notice(Weight::Warning, &html! {
+                p { "It leaves by the box's own connection now, since its way out leads nowhere or is off. That is allowed to it under Access." }
+            }))
+        }
         @if peer.reinstall_needed {
             (notice(Weight::Warning, &html! {
                 p { "The device needs its file anew: what is in it has changed since it was last fetched." }
             }))
         }
-        (facts(&details(frame, peer)))
+        (facts(&about))
         @if frame.may_post("/peers/{name}") {
             section {
                 h2 { "Its file" }

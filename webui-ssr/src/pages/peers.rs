@@ -1,9 +1,11 @@
 //! The devices.
 
+use cell_control::connection::ConnectionView;
 use cell_control::view::{Page, PeerView};
 use cell_model::Timestamp;
 use maud::{Markup, html};
 
+use super::exits::{open_now, way_of};
 use crate::frame::Frame;
 use crate::navigation::peer_path;
 use crate::parts::action::{Look, link};
@@ -15,33 +17,47 @@ use crate::parts::text::{bytes, empty, time_or};
 
 /// What shook hands within this many seconds is connected: WireGuard does so every two minutes of traffic.
 const CONNECTED_S: i64 = 180;
+/// The column of the ways out, where there are any.
+const WAY_OUT: usize = 2;
 
-/// The page.
-pub(crate) fn render(frame: &Frame, peers: &Page<PeerView>, first: bool) -> Markup {
+/// The page. Where there are ways out, it says which one each device has.
+pub(crate) fn render(
+    frame: &Frame,
+    peers: &Page<PeerView>,
+    first: bool,
+    connections: &[ConnectionView],
+) -> Markup {
     let add = || {
         html! {
             @if frame.may_post("/peers/new") { (link("/peers/new", "Add a device", Look::Main)) }
         }
     };
-    let rows: Vec<Vec<Markup>> = peers.items.iter().map(|peer| row(frame, peer)).collect();
+    let mut columns = vec!["Name", "Connection", "Address", "Traffic"];
+    if !connections.is_empty() {
+        columns.insert(WAY_OUT, "Way out");
+    }
+    let rows = peers.items.iter();
+    let rows = rows.map(|peer| row(frame, peer, connections));
+    let rows: Vec<Vec<Markup>> = rows.collect();
     let content = html! {
         p.lead { "Phones, laptops and whatever else reaches the cell over the VPN." }
         @if rows.is_empty() && first {
             (empty("There is no device yet. Add one, then scan its code with the WireGuard app.", &add()))
         } @else {
             div.buttons { (add()) }
-            (table("Devices", &["Name", "Connection", "Address", "Traffic"], &rows))
+            (table("Devices", &columns, &rows))
             (pagination("/peers", peers.next.as_deref(), first))
         }
     };
     page(frame, &content)
 }
 
-fn row(frame: &Frame, peer: &PeerView) -> Vec<Markup> {
-    vec![
+fn row(frame: &Frame, peer: &PeerView, connections: &[ConnectionView]) -> Vec<Markup> {
+    let mut row = vec![
         html! {
             a href=(peer_path(peer.name.as_str())) { (peer.name) }
             @if let Some(username) = &peer.username { br; span.quiet { "of " (username) } }
+            @if peer.open_now { br; (open_now()) }
         },
         html! {
             (connection(frame, peer)) br;
@@ -49,7 +65,15 @@ fn row(frame: &Frame, peer: &PeerView) -> Vec<Markup> {
         },
         html! { (peer.address) br; span.quiet { (peer.label) } },
         traffic(peer.received_bytes, peer.sent_bytes),
-    ]
+    ];
+    if !connections.is_empty() {
+        let way = html! {
+            (way_of(peer, connections))
+            @if peer.open_now { br; span.quiet { "for now by the box's own connection" } }
+        };
+        row.insert(WAY_OUT, way);
+    }
+    row
 }
 
 /// Bytes both ways.

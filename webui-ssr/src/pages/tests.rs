@@ -1,6 +1,7 @@
 //! Pages of views that a box without trouble does not give.
 
 mod cells;
+mod exits;
 mod mail;
 
 use cell_control::ask;
@@ -40,6 +41,7 @@ fn frame(role: Role, path: &str) -> Frame {
         csrf_token: Some("token".to_owned()),
         path: path.to_owned(),
         services: Vec::new(),
+        connection: None,
         clock: Clock::now(None),
         done: None,
     }
@@ -113,6 +115,7 @@ async fn page_of_a_thousand_devices_has_each_of_them_once() {
         &frame(Role::Owner, "/peers"),
         &peers,
         true,
+        &[],
     ));
     assert_eq!(page.matches("href=\"/peers/device-").count(), 1_000);
     assert!(page.contains("/peers?cursor=device-999"));
@@ -126,7 +129,14 @@ async fn first_device_is_one_link_away() {
         items: Vec::new(),
         next: None,
     };
-    let page = |role| text(super::peers::render(&frame(role, "/peers"), &none, true));
+    let page = |role| {
+        text(super::peers::render(
+            &frame(role, "/peers"),
+            &none,
+            true,
+            &[],
+        ))
+    };
     assert!(page(Role::Owner).contains("There is no device yet"));
     assert!(page(Role::Owner).contains("href=\"/peers/new\""));
     assert!(!page(Role::Helper).contains("href=\"/peers/new\""));
@@ -169,8 +179,8 @@ async fn file_without_its_key_is_no_code_to_scan() {
 async fn device_that_is_over_or_out_of_date_says_so() {
     let page = |peer: &PeerView| {
         let frame = frame(Role::Helper, "/peers/anna-phone");
-        let draft = forms::peer::of(peer, &frame.clock);
-        text(super::peer::render(&frame, peer, &draft))
+        let draft = forms::peer::of(forms::peer::ACCESS, peer, &frame.clock);
+        text(super::peer::render(&frame, peer, &[], &draft))
     };
     let mut peer = peer().await;
     assert!(!page(&peer).contains("needs its file anew"));

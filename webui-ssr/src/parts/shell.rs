@@ -88,7 +88,7 @@ fn document(frame: &Frame, spoken: &str, title: &str, script: &Markup, content: 
                     }
                 }
                 main #main tabindex="-1" {
-                    @if let Some(role) = frame.role() { (crumbs(&navigation::crumbs(role, &frame.path, &frame.services))) }
+                    @if let Some(role) = frame.role() { (crumbs(&navigation::crumbs(role, &frame.path, frame.names()))) }
                     h1 { (title) }
                     @if let Some(done) = frame.done {
                         div role="status" { (notice(Weight::Note, &html! { p { (done.sentence()) } })) }

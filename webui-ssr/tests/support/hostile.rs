@@ -14,6 +14,7 @@ use cell_control::view::{FirmwareView, ServiceView, SettingKindView, SettingView
 use cell_model::account::Identity;
 use cell_model::config::SettingValue;
 use cell_model::problem::Problem;
+use cell_model::status::State;
 
 /// Leaves a text, an attribute in either quotes, a script and a comment.
 pub(crate) const HOSTILE: &str =
@@ -177,6 +178,14 @@ impl Control for Hostile {
                     .for_each(|server| server.host = text());
             }
             Answer::KeptData(page) => page.items.iter_mut().for_each(|data| data.name = text()),
+            Answer::Connections(page) => page
+                .items
+                .iter_mut()
+                .for_each(|connection| connection.status.detail = text()),
+            Answer::Connection(connection) => {
+                connection.status.health = State::Failed;
+                connection.status.detail = text();
+            }
             Answer::TrialLog(log) => *log = text(),
             Answer::WireGuard(wireguard) => wireguard.interface = text(),
             Answer::Peers(page) => page.next = Some(text()),

@@ -7,6 +7,7 @@
 
 pub(crate) mod hostile;
 mod refusing;
+pub(crate) mod ways;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cell_control::Control;
 use cell_control::fake::{FakeControl, Stage};
+use cell_control::query::Answer as Told;
 use cell_gate::{Access, Faces, Gate};
 use cell_model::account::Role;
 use cell_model::problem::Problem;
@@ -63,6 +65,22 @@ impl Site {
     pub(crate) fn hostile(stage: Stage) -> Self {
         let core = Arc::new(FakeControl::new(stage));
         Self::before(Arc::new(Hostile(core.clone())), core)
+    }
+
+    /// A site with ways out in every state, and with devices that leave by them. Whichever is asked for, it is one that
+    /// leads nowhere, and a device that leaves by the uplink for that.
+    pub(crate) fn with_ways(stage: Stage) -> Self {
+        let site = Self::new(stage);
+        let connection = Box::new(ways::connection(ways::PROVIDER));
+        for answer in [
+            ways::connections(),
+            Told::Connection(connection),
+            ways::peers(),
+            Told::Peer(ways::peer("anna-tablet")),
+        ] {
+            site.core.answer(answer);
+        }
+        site
     }
 
     /// A site where nothing can be done.
@@ -198,6 +216,7 @@ pub(crate) fn concrete(path: &str) -> String {
         .replace("{cell}", "cabin")
         .replace("{alias}", "info")
         .replace("{selector}", "c202611")
+        .replace("{connection}", ways::WORK)
         .replace("{id}", "0f0f")
 }
 
