@@ -224,6 +224,7 @@ fn no_page_has_a_barrier_in_any_size_or_theme() {
         sent("/people/member/app-passwords/new", &json!({}), 422),
         page("/peers/laptop", 200),
         sent("/exits/new/proxy", &json!({ "name": "work/home" }), 422),
+        sent("/exits/new/wireguard", &json!({ "name": "work/home" }), 422),
         sent("/dns/records/new", &json!({ "name": "a b" }), 422),
         sent("/mail/aliases/new", &json!({ "name": "a b" }), 422),
         sent("/mail/room", &json!({ "quotas": "nobody 2 GiB" }), 422),

@@ -189,6 +189,9 @@ pub static PAGES: &[Page] = &[
     page!("/exits/new/proxy", "Add a proxy", None, ADMIN, exits::new_proxy, [
         post!("/exits/new/proxy", ADMIN, forms::exit::NEW_PROXY, exits::add_proxy)
     ]),
+    page!("/exits/new/wireguard", "Add a WireGuard tunnel", None, ADMIN, exits::new_tunnel, [
+        post!("/exits/new/wireguard", ADMIN, forms::exit::NEW_TUNNEL, exits::add_tunnel)
+    ]),
     page!("/exits/{connection}", "{connection}", None, HELPER, exits::show, [
         post!("/exits/{connection}", ADMIN, forms::exit::PROXY, exits::change),
         post!("/exits/{connection}/on", ADMIN, &[], exits::switch_on),

@@ -157,8 +157,9 @@ fn wrong(field: &Field<'static>) -> Vec<String> {
     if !field.optional || field.name == "revision" {
         wrong.push(String::new());
     }
-    // Bytes of a passkey, which only the core can tell anything of.
+    // Bytes of a passkey and a provider's file, which only the core can tell anything of.
     let opaque = right(field) == Some(BYTES);
+    let free = free || field.name == "config.file";
     if !free && !sign_in {
         wrong.extend((!opaque).then(|| "x".repeat(256)));
         wrong.extend(["a\0b".to_owned(), "\u{430}nn\u{430}".to_owned()]);

@@ -123,6 +123,11 @@ const ANSWERS: &[(&str, &str, Pairs)] = &[
         &[("name", "work/home"), ("config.port", "0")],
     ),
     (
+        "Refused tunnel",
+        "/exits/new/wireguard",
+        &[("name", "work/home")],
+    ),
+    (
         "Refused addresses",
         "/network/addresses",
         &[("revision", "7")],

@@ -4,14 +4,14 @@
 mod support;
 
 use cell_control::change::{Change, PeerUpdate};
-use cell_control::connection::ConnectionForm;
+use cell_control::connection::{ConnectionForm, ProxyForm, WayForm};
 use cell_control::fake::{Call, Stage};
 use cell_control::query::Answer as Told;
 use cell_control::view::Page;
 use cell_model::account::Role;
 use cell_model::problem::{FieldError, Problem};
 
-use support::ways::{NEW, OFF, PROVIDER, WORK, connection, connections, peer};
+use support::ways::{NEW, OFF, PROVIDER, TUNNEL, WORK, connection, connections, peer};
 use support::{Answer, Site, TOKEN};
 
 const OWNER: Option<Role> = Some(Role::Owner);
@@ -51,6 +51,21 @@ fn put(site: &Site, way: &str) -> ConnectionForm {
     match changes(site).pop() {
         Some(Change::PutConnection { id, form }) if id.to_string() == way => *form,
         other => panic!("{other:?}"),
+    }
+}
+
+fn proxy(form: &ConnectionForm) -> &ProxyForm {
+    match &form.way {
+        WayForm::Proxy(proxy) => proxy,
+        WayForm::WireguardExt(_) => panic!("{form:?}"),
+    }
+}
+
+/// The file that came with a form of a tunnel.
+fn file(form: &ConnectionForm) -> Option<&str> {
+    match &form.way {
+        WayForm::WireguardExt(tunnel) => tunnel.file.as_ref().map(|file| file.expose().as_str()),
+        WayForm::Proxy(_) => panic!("{form:?}"),
     }
 }
 
@@ -122,7 +137,7 @@ async fn list_says_how_each_way_is_where_it_leads_and_who_has_it() {
     ] {
         assert!(page.contains(said), "{said}: {page}");
     }
-    for way in [WORK, PROVIDER, OFF, NEW] {
+    for way in [WORK, PROVIDER, TUNNEL, OFF, NEW] {
         assert!(page.contains(&format!("href=\"/exits/{way}\"")), "{way}");
     }
 }
@@ -141,7 +156,7 @@ async fn proxy_is_added_and_its_page_opens() {
     let Some(Change::AddConnection(form)) = changes(&site).pop() else {
         panic!("nothing was added");
     };
-    let config = &form.config;
+    let config = proxy(&form);
     let password = config.password.as_ref().map(|password| password.expose());
     assert_eq!(password.map(String::as_str), Some("correct horse"));
     assert_eq!(
@@ -150,6 +165,66 @@ async fn proxy_is_added_and_its_page_opens() {
     );
     let page = site.get(OWNER, &location).await.body;
     assert!(page.contains("<h1>Work</h1>") && page.contains("Added."));
+}
+
+#[tokio::test]
+async fn tunnel_is_added_by_the_file_of_its_provider() {
+    const FILE: &str = "[Interface]\nPrivateKey = AAEB\n[Peer]\nEndpoint = vpn.example.net:51821\n";
+    let site = Site::with_ways(Stage::Ready);
+    let page = site.get(OWNER, "/exits/new/wireguard").await.body;
+    assert!(page.contains("<textarea") && page.contains("with the ending .conf"));
+    let form = [
+        ("name", "Sweden"),
+        ("config.file", FILE),
+        ("enabled", "yes"),
+        TOKEN,
+    ];
+    let added = site.post(OWNER, "/exits/new/wireguard", &form).await;
+    assert_eq!(added.status, 303, "{}", added.body);
+    let Some(Change::AddConnection(form)) = changes(&site).pop() else {
+        panic!("nothing was added");
+    };
+    assert_eq!(file(&form).map(str::trim), Some(FILE.trim()));
+    let none = [
+        ("name", "Sweden"),
+        ("config.file", " "),
+        ("enabled", "yes"),
+        TOKEN,
+    ];
+    let refused = site.post(OWNER, "/exits/new/wireguard", &none).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("id=\"f-config.file-error\""));
+
+    // Its page says where it leads, and what passes; the tunnel stays as it is without a file, and is switched as it is.
+    let site = shown(TUNNEL);
+    let path = format!("/exits/{TUNNEL}");
+    let page = site.get(OWNER, &path).await.body;
+    for said in [
+        "vpn.example.net, port 51821",
+        "WireGuard tunnel",
+        "10.2.0.1",
+        "fd02::2",
+        "wgext_4",
+    ] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(
+        !page.contains("Turned away") && !page.contains("is encrypted"),
+        "{page}"
+    );
+    let named = [
+        ("name", "Norway"),
+        ("config.file", ""),
+        ("resolvers", ""),
+        TOKEN,
+    ];
+    assert_eq!(site.post(OWNER, &path, &named).await.status, 303);
+    let form = put(&site, TUNNEL);
+    assert_eq!((form.name.as_str(), file(&form)), ("Norway", None));
+    let off = site.post(OWNER, &format!("{path}/off"), &[TOKEN]).await;
+    assert_eq!(off.status, 303);
+    let form = put(&site, TUNNEL);
+    assert_eq!((form.enabled, file(&form)), (false, None));
 }
 
 #[tokio::test]
@@ -225,8 +300,8 @@ async fn way_is_changed_and_keeps_its_password_and_its_switch() {
     let location = format!("{path}?done=saved");
     assert_eq!(saved.location.as_deref(), Some(&*location));
     let form = put(&site, WORK);
-    assert_eq!((form.config.port, form.enabled), (1081, true));
-    assert!(form.config.password.is_none());
+    assert_eq!((proxy(&form).port, form.enabled), (1081, true));
+    assert!(proxy(&form).password.is_none());
 
     // One that is off stays so.
     let site = shown(OFF);
@@ -253,9 +328,9 @@ async fn way_is_switched_off_and_on_as_it_is() {
         let location = format!("{path}?done=saved");
         assert_eq!(done.location.as_deref(), Some(&*location));
         let (form, before) = (put(&site, way), connection(way));
-        assert_eq!((form.enabled, form.name), (enabled, before.name));
+        assert_eq!((form.enabled, &form.name), (enabled, &before.name));
         assert_eq!(form.resolvers, before.resolvers);
-        assert!(form.config.password.is_none(), "that stays");
+        assert!(proxy(&form).password.is_none(), "that stays");
     }
 }
 

@@ -5,9 +5,11 @@ use std::net::IpAddr;
 
 use cell_control::change::Change;
 use cell_control::connection::{
-    ConnectionForm, ConnectionType, ConnectionView, ProxyForm, ProxyView, WayView,
+    ConnectionForm, ConnectionType, ConnectionView, ProxyForm, ProxyView, WayForm, WayView,
+    WireguardExtForm,
 };
 use cell_model::config::ProxyScheme;
+use cell_model::secret::Secret;
 
 use super::Draft;
 use super::field::{Choice, Field, Kind};
@@ -17,6 +19,7 @@ const HOST: &str = "config.host";
 const PORT: &str = "config.port";
 const USERNAME: &str = "config.username";
 const PASSWORD: &str = "config.password";
+const FILE: &str = "config.file";
 
 const NAME: Field =
     Field::text("name", "Name").hint("What you call it, such as Work: letters, digits, spaces.");
@@ -63,10 +66,29 @@ pub(crate) const PROXY: &[Field] = &[
     RESOLVERS,
 ];
 
+const TUNNEL_FILE: Field = Field::lines(FILE, "The provider's file")
+    .hint("All of the text of the file that the provider gives for WireGuard, from [Interface] on. Its keys are kept sealed and never shown again.");
+const TUNNEL_RESOLVERS: Field = RESOLVERS.hint(
+    "Addresses, one a line, at most 4: names are asked of them, by this way. Empty: those that the file names.",
+);
+
+/// Fields of a new tunnel.
+pub(crate) const NEW_TUNNEL: &[Field] = &[NAME, TUNNEL_FILE, TUNNEL_RESOLVERS, ENABLED];
+
+/// Fields of a tunnel that is there.
+pub(crate) const TUNNEL: &[Field] = &[
+    NAME,
+    TUNNEL_FILE
+        .hint("Empty: the tunnel stays as it is.")
+        .optional(),
+    TUNNEL_RESOLVERS,
+];
+
 /// What a new way of a kind starts with.
 pub(crate) fn proposal(kind: ConnectionType) -> Draft<'static> {
     let draft = match kind {
         ConnectionType::Proxy => Draft::new(NEW_PROXY, [(SCHEME, "socks5".to_owned())]),
+        ConnectionType::WireguardExt => Draft::new(NEW_TUNNEL, []),
     };
     draft.propose(ENABLED.name, "yes")
 }
@@ -75,6 +97,7 @@ pub(crate) fn proposal(kind: ConnectionType) -> Draft<'static> {
 pub(crate) fn fields(way: &WayView) -> &'static [Field<'static>] {
     match way {
         WayView::Proxy(_) => PROXY,
+        WayView::WireguardExt(_) => TUNNEL,
     }
 }
 
@@ -83,6 +106,7 @@ pub(crate) fn of(connection: &ConnectionView) -> Draft<'static> {
     let draft = Draft::new(fields(&connection.way), []);
     let draft = match &connection.way {
         WayView::Proxy(proxy) => of_proxy(draft, proxy),
+        WayView::WireguardExt(_) => draft,
     };
     let resolvers: Vec<String> = connection.resolvers.iter().map(IpAddr::to_string).collect();
     draft
@@ -97,6 +121,7 @@ pub(crate) fn kind_name(way: &WayView) -> &'static str {
             ProxyScheme::Socks5 => "SOCKS5 proxy",
             ProxyScheme::Http => "HTTP proxy",
         },
+        WayView::WireguardExt(_) => "WireGuard tunnel",
     }
 }
 
@@ -115,20 +140,20 @@ pub(crate) fn parse_change(draft: &mut Draft, connection: &ConnectionView) -> Op
 
 /// The way as it is, switched on or off.
 pub(crate) fn switched(connection: &ConnectionView, enabled: bool) -> Change {
-    let config = match &connection.way {
-        WayView::Proxy(proxy) => ProxyForm {
+    let way = match &connection.way {
+        WayView::Proxy(proxy) => WayForm::Proxy(ProxyForm {
             scheme: proxy.scheme,
             host: proxy.host.clone(),
             port: proxy.port,
             username: proxy.username.clone(),
             password: None,
-        },
+        }),
+        WayView::WireguardExt(_) => WayForm::WireguardExt(WireguardExtForm::default()),
     };
     let form = ConnectionForm {
-        kind: kind(&connection.way),
         name: connection.name.clone(),
         enabled,
-        config,
+        way,
         resolvers: connection.resolvers.clone(),
     };
     put(connection, form)
@@ -144,20 +169,21 @@ fn put(connection: &ConnectionView, form: ConnectionForm) -> Change {
 fn kind(way: &WayView) -> ConnectionType {
     match way {
         WayView::Proxy(_) => ConnectionType::Proxy,
+        WayView::WireguardExt(_) => ConnectionType::WireguardExt,
     }
 }
 
 fn form(draft: &mut Draft, kind: ConnectionType, enabled: Option<bool>) -> Option<ConnectionForm> {
     let name = draft.require(NAME.name);
-    let config = match kind {
-        ConnectionType::Proxy => proxy(draft),
+    let way = match kind {
+        ConnectionType::Proxy => proxy(draft).map(WayForm::Proxy),
+        ConnectionType::WireguardExt => tunnel(draft).map(WayForm::WireguardExt),
     };
     let resolvers = draft.maybe_with(RESOLVERS.name, addresses);
     Some(ConnectionForm {
-        kind,
         name: name?,
         enabled: enabled?,
-        config: config?,
+        way: way?,
         resolvers: resolvers?.unwrap_or_default(),
     })
 }
@@ -194,6 +220,17 @@ fn proxy(draft: &mut Draft) -> Option<ProxyForm> {
         username: username?,
         password,
     })
+}
+
+/// What is in the file is the core's to judge.
+fn tunnel(draft: &mut Draft) -> Option<WireguardExtForm> {
+    let is_optional = draft.field(FILE).is_some_and(|field| field.optional);
+    let file: Option<String> = match is_optional {
+        true => draft.maybe(FILE)?,
+        false => Some(draft.require(FILE)?),
+    };
+    let file = file.map(Secret::new);
+    Some(WireguardExtForm { file })
 }
 
 /// Addresses, one a line.
@@ -238,10 +275,39 @@ mod tests {
         (draft, form)
     }
 
+    fn proxy_of(form: &ConnectionForm) -> &ProxyForm {
+        match &form.way {
+            WayForm::Proxy(proxy) => proxy,
+            WayForm::WireguardExt(_) => panic!("{form:?}"),
+        }
+    }
+
+    #[test]
+    fn file_of_a_tunnel_is_passed_on_whole_and_only_one_that_is_there_may_stay() {
+        let text = "[Interface]\r\nPrivateKey = x\r\n";
+        let read = |fields, file: &str| {
+            let form = format!("name=Sweden&{FILE}={}&enabled=yes", encode(file));
+            let mut draft = Draft::read(fields, &Form::parse(form.as_bytes()).unwrap());
+            let form = form_of(&mut draft);
+            (draft, form)
+        };
+        fn form_of(draft: &mut Draft) -> Option<ConnectionForm> {
+            form(draft, ConnectionType::WireguardExt, Some(true))
+        }
+        let file = |form: Option<ConnectionForm>| match form.unwrap().way {
+            WayForm::WireguardExt(tunnel) => tunnel.file.map(|file| file.expose().clone()),
+            WayForm::Proxy(_) => None,
+        };
+        assert_eq!(file(read(NEW_TUNNEL, text).1).unwrap().lines().count(), 2);
+        assert_eq!(file(read(TUNNEL, "").1), None);
+        let (draft, form) = read(NEW_TUNNEL, "");
+        assert!(form.is_none() && draft.error(FILE).is_some());
+    }
+
     #[test]
     fn proxy_is_read_as_it_was_typed() {
         let form = read("", "").1.unwrap();
-        let config = &form.config;
+        let config = proxy_of(&form);
         assert_eq!(
             (form.name.as_str(), form.enabled, config.scheme, config.port),
             ("Work", true, ProxyScheme::Http, 3128)
@@ -254,7 +320,8 @@ mod tests {
             assert!(read(empty, "").1.is_some(), "{empty}");
         }
         assert!(!read("enabled", "").1.unwrap().enabled);
-        assert!(read(PASSWORD, "").1.unwrap().config.password.is_none());
+        let without = read(PASSWORD, "").1.unwrap();
+        assert!(proxy_of(&without).password.is_none());
     }
 
     #[test]

@@ -33,6 +33,15 @@ pub(crate) async fn add_proxy(visit: Visit) -> Result<Reply, Problem> {
     add(&visit, ConnectionType::Proxy, draft).await
 }
 
+pub(crate) async fn new_tunnel(visit: Visit) -> Result<Reply, Problem> {
+    new(&visit, ConnectionType::WireguardExt).await
+}
+
+pub(crate) async fn add_tunnel(visit: Visit) -> Result<Reply, Problem> {
+    let draft = draft(&visit, forms::exit::NEW_TUNNEL)?;
+    add(&visit, ConnectionType::WireguardExt, draft).await
+}
+
 async fn new(visit: &Visit, kind: ConnectionType) -> Result<Reply, Problem> {
     let frame = frame(visit).await;
     let draft = forms::exit::proposal(kind);

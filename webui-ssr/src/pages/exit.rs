@@ -1,6 +1,7 @@
 //! One way out: how it is, what passes by it, who has it, and what it is like.
 
 use cell_control::connection::{Carries, ConnectionView, ProxyView, WayView};
+use cell_model::config::WireguardExtConfig;
 use cell_model::name::PeerName;
 use cell_model::status::State;
 use maud::{Markup, html};
@@ -35,7 +36,10 @@ pub(crate) fn render(
         section {
             h2 { "What passes" }
             (facts(&passes(connection.carries)))
-            @match &connection.way { WayView::Proxy(_) => (notice(Weight::Note, &not_encrypted())) }
+            @match &connection.way {
+                WayView::Proxy(_) => (notice(Weight::Note, &not_encrypted())),
+                WayView::WireguardExt(_) => {},
+            }
         }
         section {
             h2 { "Devices that have it" }
@@ -86,7 +90,7 @@ fn what_is_to_be_known(connection: &ConnectionView, open: &[PeerName]) -> Markup
                     p { "The box has no password of " strong { (username) } " at this proxy. Enter it below." }
                 }))
             },
-            WayView::Proxy(_) => {},
+            WayView::Proxy(_) | WayView::WireguardExt(_) => {},
         }
     }
 }
@@ -110,14 +114,17 @@ fn about(frame: &Frame, connection: &ConnectionView) -> Vec<(&'static str, Marku
         ("Kind", html! { (kind_name(&connection.way)) }),
         ("Leads to", leads_to(&connection.way)),
     ];
-    about.extend(match &connection.way {
-        WayView::Proxy(proxy) => [("Signs in there", login(proxy))],
-    });
-    let resolvers: Vec<String> = connection
-        .resolvers
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let mut resolvers = &connection.resolvers;
+    match &connection.way {
+        WayView::Proxy(proxy) => about.push(("Signs in there", login(proxy))),
+        WayView::WireguardExt(tunnel) => {
+            about.extend(ends(tunnel));
+            if resolvers.is_empty() {
+                resolvers = &tunnel.dns;
+            }
+        }
+    }
+    let resolvers: Vec<String> = resolvers.iter().map(ToString::to_string).collect();
     about.extend([
         (
             "Name servers asked by it",
@@ -138,6 +145,27 @@ fn login(proxy: &ProxyView) -> Markup {
             },
         }
     }
+}
+
+/// Who is at both ends of a tunnel.
+fn ends(tunnel: &WireguardExtConfig) -> [(&'static str, Markup); 3] {
+    [
+        (
+            "Address of the box in it",
+            html! {
+                span.value { (tunnel.address) }
+                @if let Some(address6) = tunnel.address6 { br; span.value { (address6) } }
+            },
+        ),
+        (
+            "Public key of the box in it",
+            html! { span.value { (tunnel.public_key) } },
+        ),
+        (
+            "Public key of the provider",
+            html! { span.value { (tunnel.server_public_key) } },
+        ),
+    ]
 }
 
 /// What somebody meets who leaves by it.
@@ -197,6 +225,9 @@ fn inside(connection: &ConnectionView) -> Markup {
         ),
         ("Routing table", html! { span.value { (connection.table) } }),
     ];
+    if let Some(interface) = &connection.iface {
+        numbers.push(("Interface", html! { span.value { (interface) } }));
+    }
     if let Some(port) = connection.redirect_port {
         numbers.push((
             "Port that flows are led to",

@@ -18,6 +18,13 @@ pub(crate) fn render(frame: &Frame, kind: ConnectionType, draft: &Draft) -> Mark
                 (notice(Weight::Note, &not_encrypted()))
                 (form(frame, draft, "/exits/new/proxy", "Add the proxy"))
             },
+            ConnectionType::WireguardExt => {
+                p.lead { "A tunnel of a VPN provider, or of another network of yours, by which devices reach the internet. Nobody leaves by it until you choose it on the page of a device." }
+                (notice(Weight::Note, &html! {
+                    p { "The provider gives you a file with the ending .conf for it: open it with a text editor, and paste all of its text here. Every file is for one box alone. One that would run programs is refused." }
+                }))
+                (form(frame, draft, "/exits/new/wireguard", "Add the tunnel"))
+            },
         }
     };
     form_page(frame, draft, &content)

@@ -2,6 +2,7 @@
 
 use cell_control::connection::{Carries, ConnectionView, WayView};
 use cell_control::view::PeerView;
+use cell_model::endpoint::Endpoint;
 use cell_model::status::State;
 use maud::{Markup, html};
 
@@ -16,7 +17,10 @@ use crate::parts::state::labelled;
 use crate::parts::text::{empty, time};
 
 /// Where each kind is added.
-const NEW: &[(&str, &str)] = &[("/exits/new/proxy", "Add a proxy")];
+const NEW: &[(&str, &str)] = &[
+    ("/exits/new/wireguard", "Add a WireGuard tunnel"),
+    ("/exits/new/proxy", "Add a proxy"),
+];
 /// The most devices that a line of the list names.
 const NAMED: usize = 5;
 
@@ -35,7 +39,7 @@ pub(crate) fn render(frame: &Frame, connections: &[ConnectionView]) -> Markup {
         p.lead { "Ways to the internet beside the box's own connection. A device that is given one leaves by it or not at all." }
         @if rows.is_empty() {
             (empty(
-                "There is no way out yet, so everything leaves by the box's own connection. Add a proxy of your work or of a provider, then choose it on the page of a device.",
+                "There is no way out yet, so everything leaves by the box's own connection. Add a WireGuard tunnel of a provider, or a proxy of your work, then choose it on the page of a device.",
                 &html! { div.buttons { (add()) } },
             ))
         } @else {
@@ -105,6 +109,10 @@ pub(super) fn latency(ms: f64) -> String {
 pub(super) fn leads_to(way: &WayView) -> Markup {
     match way {
         WayView::Proxy(proxy) => html! { (proxy.host) ", port " (proxy.port) },
+        WayView::WireguardExt(tunnel) => {
+            let Endpoint { host, port } = &tunnel.endpoint;
+            html! { (host) ", port " (port.unwrap_or(Endpoint::PORT)) }
+        }
     }
 }
 

@@ -14,6 +14,9 @@ pub(crate) const OFF: &str = "b8a9c2d4-1f52-4f0e-8a55-0c6a1f9e3d77";
 /// That of one that was not looked at yet.
 pub(crate) const NEW: &str = "d1f0a7b2-90c3-4f4e-b0c2-7a1e5d3c2b10";
 
+/// That of a tunnel.
+pub(crate) const TUNNEL: &str = "2b7f1c36-7d60-4f0b-93b3-6c1f0b3c9a11";
+
 /// The devices there are: name, way out, what was chosen for when it leads nowhere, whether that is so now.
 const PEERS: [(&str, Option<&str>, Option<bool>, bool); 4] = [
     ("anna-phone", Some(WORK), None, false),
@@ -36,6 +39,9 @@ pub(crate) fn connection(id: &str) -> ConnectionView {
     let status = |health: &str, since: Option<&str>, detail: &str, latency: Option<f64>| json!({ "health": health, "since": since, "detail": detail, "latency_ms": latency });
     let since = Some("2026-11-27T18:00:00Z");
     let socks = |host: &str| config("socks5", host, 1080, None);
+    if id == TUNNEL {
+        return tunnel();
+    }
     let (name, enabled, config, status) = match id {
         WORK => (
             "Work",
@@ -71,15 +77,32 @@ pub(crate) fn connection(id: &str) -> ConnectionView {
     let peers: Vec<&str> = PEERS.iter().filter(has_it).map(|peer| peer.0).collect();
     read(json!({
         "id": id, "type": "proxy", "config": config, "name": name, "enabled": enabled,
-        "mark": 0x1000, "table": 1000, "redirect_port": 9100, "resolvers": ["9.9.9.9"],
+        "mark": 0x1000, "table": 1000, "iface": null, "redirect_port": 9100, "resolvers": ["9.9.9.9"],
         "carries": { "tcp": true, "udp": false, "ipv6": false }, "status": status, "peers": peers,
         "created_at": "2026-11-20T08:00:00Z",
     }))
 }
 
+fn tunnel() -> ConnectionView {
+    read(json!({
+        "id": TUNNEL, "type": "wireguard_ext", "name": "Sweden", "enabled": true,
+        "config": {
+            "address": "10.2.0.2", "address6": "fd02::2",
+            "public_key": "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=",
+            "server_public_key": "zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk=",
+            "endpoint": "vpn.example.net:51821", "mtu": 1380, "dns": ["10.2.0.1"],
+        },
+        "mark": 0x1040, "table": 1004, "iface": "wgext_4", "redirect_port": null, "resolvers": [],
+        "carries": { "tcp": true, "udp": true, "ipv6": true },
+        "status": { "health": "ok", "since": "2026-11-27T18:00:00Z", "detail": "leads out, 30 ms",
+            "latency_ms": 30.2 },
+        "peers": [], "created_at": "2026-11-20T08:00:00Z",
+    }))
+}
+
 /// All ways.
 pub(crate) fn connections() -> Answer {
-    let items = [OFF, PROVIDER, NEW, WORK].map(connection);
+    let items = [OFF, PROVIDER, TUNNEL, NEW, WORK].map(connection);
     Answer::Connections(Page {
         items: items.into(),
         next: None,

@@ -24,11 +24,15 @@ fn shown(connection: &ConnectionView, open: &[PeerName]) -> String {
 async fn password_that_is_missing_is_asked_for() {
     let mut connection = connection().await;
     assert!(!shown(&connection, &[]).contains("has no password of"));
-    let WayView::Proxy(proxy) = &mut connection.way;
+    let WayView::Proxy(proxy) = &mut connection.way else {
+        panic!("{connection:?}");
+    };
     proxy.password_set = false;
     let page = shown(&connection, &[]);
     assert!(page.contains("The box has no password of <strong>anna</strong>"));
-    let WayView::Proxy(proxy) = &mut connection.way;
+    let WayView::Proxy(proxy) = &mut connection.way else {
+        panic!("{connection:?}");
+    };
     proxy.username = None;
     assert!(!shown(&connection, &[]).contains("has no password of"));
 }
