@@ -63,9 +63,17 @@ impl SystemTunnels {
         spec: &TunnelsSpec,
     ) -> Result<(), WireGuardError> {
         let mut first = Ok(());
-        let gone = known.extract_if(.., |interface, _| !spec.0.contains_key(interface));
-        for (_, tunnel) in gone {
-            first = first.and(tunnel.apply(&WireGuardStep::Remove).await);
+        let is_gone = |interface: &&InterfaceName| !spec.0.contains_key(interface);
+        let gone: Vec<InterfaceName> = known.keys().filter(is_gone).cloned().collect();
+        for interface in gone {
+            if let Some(tunnel) = known.get(&interface) {
+                let removed = tunnel.apply(&WireGuardStep::Remove).await;
+                // One that is still there is taken away next time.
+                if removed.is_ok() {
+                    known.remove(&interface);
+                }
+                first = first.and(removed);
+            }
         }
         first = first.and(remove_strays(spec).await.map_err(Into::into));
         for (interface, wanted) in &spec.0 {

@@ -386,7 +386,7 @@ fn nothing_leaves_by_the_uplink_whatever_becomes_of_a_tunnel() {
 fn only_who_may_leaves_by_the_uplink_while_a_tunnel_leads_nowhere() {
     let mut cell = start();
     let phone = cell.world.phone.clone();
-    let mut provider = Provider::start(&cell.world.internet.clone(), 1);
+    let mut provider = Provider::start(&cell.world.internet, 1);
     let id = add(&cell, &provider.form())["id"].clone();
     let peer = cell.add_peer(&json!({ "name": "phone", "exit_connection_id": id }));
     let _tunnel = WgClient::up(&phone, &peer.config).unwrap();
@@ -410,7 +410,7 @@ fn only_who_may_leaves_by_the_uplink_while_a_tunnel_leads_nowhere() {
 #[test]
 fn file_that_cannot_be_is_refused_and_changes_nothing() {
     let cell = start();
-    let provider = Provider::start(&cell.world.internet.clone(), 1);
+    let provider = Provider::start(&cell.world.internet, 1);
     let whole = provider.file("10.99.1.2");
     let state = |cell: &Cell| {
         (

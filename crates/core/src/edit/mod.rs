@@ -27,6 +27,9 @@ use uuid::Uuid;
 
 pub(crate) use undo::{restore, settle_preshared, undo};
 
+/// A secret of a way out: whose, and which.
+pub(crate) type SecretOf = (Uuid, ConnectionSecret);
+
 /// What a change makes of a config.
 #[derive(Debug, Clone)]
 pub(crate) struct Edit {
@@ -43,7 +46,7 @@ pub(crate) struct Edit {
     /// The password of the box at the relay, to keep or to destroy.
     pub(crate) relay_password: Option<Option<Secret<String>>>,
     /// Secrets of ways out to keep or to destroy, by the way's id.
-    pub(crate) connection_secrets: Vec<((Uuid, ConnectionSecret), Option<Secret<String>>)>,
+    pub(crate) connection_secrets: Vec<(SecretOf, Option<Secret<String>>)>,
     /// A way out that was added or changed.
     pub(crate) connection: Option<Uuid>,
     /// A device that was added, given a key or whose file is fetched.
@@ -72,7 +75,7 @@ pub(crate) struct Context<'a> {
     /// Whether there is a password for the relay.
     pub(crate) relay_password: bool,
     /// Secrets of ways out that there are.
-    pub(crate) connection_secrets: &'a BTreeSet<(Uuid, ConnectionSecret)>,
+    pub(crate) connection_secrets: &'a BTreeSet<SecretOf>,
     /// How the daemon was started.
     pub(crate) options: &'a StartOptions,
     /// 32 fresh random bytes a call.
