@@ -161,7 +161,7 @@ async fn daemon(options: RunOptions, logs: Arc<LogBuffer>) -> Result<(), Box<dyn
         }
     };
     // Whoever runs a tunnel's other end is a stranger, and has nothing to do with the VPN.
-    let tunnel_keeper = Keeper::new(Role::Wireguard, Part::Exits, nobody(), Arc::clone(&logs));
+    let tunnel_keeper = Keeper::new(Role::Tunnels, Part::Exits, nobody(), Arc::clone(&logs));
     let tunnels = tunnels(&tunnel_keeper);
     let network = Arc::new(KernelNetwork::new(
         options.start.wan.clone(),

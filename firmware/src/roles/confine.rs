@@ -167,7 +167,7 @@ fn restrict_calls(role: Role) -> Result<(), Box<dyn Error>> {
         Role::Web => {
             allowed.insert(libc::SYS_accept4, Vec::new());
         }
-        Role::Wireguard => {}
+        Role::Wireguard | Role::Tunnels => {}
     }
     let program: BpfProgram = SeccompFilter::new(
         allowed,

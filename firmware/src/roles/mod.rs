@@ -52,6 +52,8 @@ pub(crate) enum Role {
     Cells,
     /// Carries flows out by other ways than the uplink.
     Relay,
+    /// Carries the packets of tunnels that lead out, where the kernel does not.
+    Tunnels,
 }
 
 impl Role {
@@ -65,6 +67,7 @@ impl Role {
             Self::MailCheck => "mail-check",
             Self::Cells => "cells",
             Self::Relay => "relay",
+            Self::Tunnels => "tunnels",
         }
     }
 
@@ -74,7 +77,7 @@ impl Role {
             Self::Dns => &[Part::Dns, Part::Mdns],
             Self::Web => &[Part::Web],
             Self::Wireguard => &[Part::Wireguard],
-            Self::Relay => &[Part::Exits],
+            Self::Relay | Self::Tunnels => &[Part::Exits],
             Self::Fetch | Self::MailCheck | Self::Cells => &[],
         }
     }
@@ -90,6 +93,7 @@ impl Role {
             Self::MailCheck => 60806,
             Self::Cells => 60807,
             Self::Relay => 60808,
+            Self::Tunnels => 60809,
         }
     }
 }
@@ -113,7 +117,7 @@ pub(crate) fn run(role: Role, log_level: LogLevel) -> Result<(), Box<dyn Error>>
         match role {
             Role::Dns => dns::serve(stream, log).await,
             Role::Web => web::serve(stream, log).await?,
-            Role::Wireguard => wireguard::serve(stream, log).await,
+            Role::Wireguard | Role::Tunnels => wireguard::serve(stream, log).await,
             Role::Fetch => fetch::serve(stream, log).await,
             Role::MailCheck => mail_check::serve(stream, log).await,
             Role::Cells => cells::serve(stream, log).await,

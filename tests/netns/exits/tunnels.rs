@@ -136,9 +136,9 @@ impl Provider {
         )
     }
 
-    /// What the box speaks with it.
+    /// What the box speaks with it: the tunnel's packets, and that nobody is there for those that come while it is off.
     fn spoken(&self) -> String {
-        format!("ip daddr {} udp dport {PORT}", self.address())
+        format!("ip daddr {}", self.address())
     }
 }
 
@@ -312,6 +312,12 @@ fn nothing_leaves_by_the_uplink_whatever_becomes_of_a_tunnel() {
     relay.kill9();
     nothing_leaves("after the process that asks for names was killed");
     comes_back("it is back");
+
+    let tunnels = core(&cell).role("tunnels").unwrap();
+    tunnels.kill9();
+    nothing_leaves("after the process that carries the tunnel was killed");
+    comes_back("it is started again");
+    assert_ne!(core(&cell).role("tunnels"), Some(tunnels));
 
     // Somebody takes interface, routes and rules away.
     for line in [
