@@ -175,10 +175,16 @@ fn resolvers(input: &Input<'_>, connection: &ConnectionConfig) -> Vec<SocketAddr
     if !connection.resolvers.is_empty() {
         return connection.resolvers.iter().copied().map(at).collect();
     }
-    if let WayConfig::WireguardExt(tunnel) = &connection.way
-        && !tunnel.dns.is_empty()
-    {
-        return tunnel.dns.iter().copied().map(at).collect();
+    if let WayConfig::WireguardExt(tunnel) = &connection.way {
+        // Over IPv6 they are only reached where that is carried.
+        let dns = tunnel.dns.iter().copied();
+        let dns: Vec<SocketAddr> = dns
+            .filter(|address| address.is_ipv4() || tunnel.address6.is_some())
+            .map(at)
+            .collect();
+        if !dns.is_empty() {
+            return dns;
+        }
     }
     let own = input
         .config

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use cell_model::Timestamp;
 use cell_model::config::{
-    CellConfig, Claims, Config, DnsConfig, DomainConfig, DomainMode, LinkConfig, NetworkConfig,
-    PeerConfig, UpdatesConfig, VpnConfig,
+    CellConfig, Claims, Config, ConnectionConfig, DnsConfig, DomainConfig, DomainMode, LinkConfig,
+    NetworkConfig, PeerConfig, UpdatesConfig, VpnConfig,
 };
 use cell_model::facts::{InterfaceFacts, NetworkFacts, StartOptions};
 use cell_model::key::{PrivateKey, PublicKey};
@@ -128,6 +128,20 @@ impl Sample {
             created_at: self.now,
         };
         self.config.as_mut().unwrap().links.push(Arc::new(link));
+    }
+
+    /// A way out by a tunnel, in place of any other.
+    pub(crate) fn add_tunnel(&mut self, address: &str, endpoint: &str) {
+        let key = PublicKey::from_bytes([7; 32]);
+        let connection: ConnectionConfig = serde_json::from_value(serde_json::json!({
+            "name": "Sweden", "slot": 0, "enabled": true, "created_at": "2026-11-28T12:00:00Z",
+            "way": { "type": "wireguard_ext", "config": {
+                "address": address, "public_key": key, "server_public_key": key, "endpoint": endpoint,
+            } },
+        }))
+        .unwrap();
+        let config = self.config.as_mut().unwrap();
+        config.connections = [(Uuid::nil(), Arc::new(connection))].into();
     }
 
     pub(crate) fn change_link(&mut self, number: usize, change: impl FnOnce(&mut LinkConfig)) {

@@ -289,6 +289,40 @@ const MAIL_BENCH_TOOLS: &[Tool] = &[tool(
     "keeps the peer's mounts and processes together",
 )];
 
+/// What a bench of ways out needs besides.
+const EXITS_BENCH_TOOLS: &[Tool] = &[
+    tool(
+        Need::Test,
+        "redsocks",
+        "redsocks",
+        "carries connections to a proxy as others do",
+    ),
+    tool(
+        Need::Test,
+        "sshuttle",
+        "sshuttle",
+        "carries connections over SSH as others do",
+    ),
+    tool(
+        Need::Test,
+        "sshd",
+        "openssh-server",
+        "the server that sshuttle leaves by",
+    ),
+    tool(
+        Need::Test,
+        "ssh-keygen",
+        "openssh-client",
+        "the client that sshuttle starts",
+    ),
+    tool(
+        Need::Test,
+        "setpriv",
+        "util-linux",
+        "starts a role of the daemon without rights",
+    ),
+];
+
 /// What browser tests need of npm, pinned: the rules for accessible pages are part of what a test says. From 1.62 on
 /// playwright-core wants a later Node.js than Debian 12 has.
 const NPM_PACKAGES: &[(&str, &str)] = &[("axe-core", "4.14.1"), ("playwright-core", "1.61.1")];
@@ -323,6 +357,12 @@ pub(crate) fn ensure_service_bench() -> Result<(), XtaskError> {
 pub(crate) fn ensure_mail_bench() -> Result<(), XtaskError> {
     ensure_tools(TOOLS, Need::Run)?;
     ensure_tools(MAIL_BENCH_TOOLS, Need::Test)
+}
+
+/// Makes sure that everything for `cargo xtask bench exits` is there.
+pub(crate) fn ensure_exits_bench() -> Result<(), XtaskError> {
+    ensure_tools(TOOLS, Need::Test)?;
+    ensure_tools(EXITS_BENCH_TOOLS, Need::Test)
 }
 
 fn ensure_tools(tools: &'static [Tool], need: Need) -> Result<(), XtaskError> {

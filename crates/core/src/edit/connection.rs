@@ -181,7 +181,7 @@ fn way(
             None
         }
         (WayForm::Proxy(proxy), _) => Some(by_proxy(config, proxy, known, &mut errors)),
-        (WayForm::WireguardExt(tunnel), _) => by_tunnel(tunnel, known, &mut errors),
+        (WayForm::WireguardExt(tunnel), _) => by_tunnel(config, tunnel, known, &mut errors),
     };
     if form.resolvers.len() > ConnectionConfig::MAX_RESOLVERS {
         errors.push(wrong("resolvers", "must be at most 4"));
@@ -253,6 +253,7 @@ fn by_proxy(
 
 /// `None`: what is wrong was noted.
 fn by_tunnel(
+    config: &Config,
     form: &WireguardExtForm,
     known: Option<Known<'_>>,
     errors: &mut Vec<FieldError>,
@@ -273,6 +274,15 @@ fn by_tunnel(
             return None;
         }
     };
+    let mut machines = file.dns.iter().chain(match &file.endpoint.host {
+        Host::Address(address) => Some(address),
+        Host::Name(_) => None,
+    });
+    if machines.any(|address| !is_another_machine(config, *address)) {
+        let why = "must have addresses of other machines as DNS and Endpoint";
+        errors.push(wrong("config.file", why));
+        return None;
+    }
     let mut secrets = vec![(ConnectionSecret::PrivateKey, file.private_key.expose_text())];
     let shared = file.preshared_key.as_ref().map(PresharedKey::expose_text);
     secrets.extend(shared.map(|shared| (ConnectionSecret::PresharedKey, shared)));

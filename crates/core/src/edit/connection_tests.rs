@@ -334,6 +334,8 @@ fn file_that_would_run_programs_or_lacks_something_changes_nothing() {
         [("DNS = 10.2.0.1", "PostUp = /bin/sh")],
         [("Endpoint = vpn.example.net:51820", "")],
         [("AllowedIPs = 0.0.0.0/0", "AllowedIPs = 10.0.0.0/8")],
+        [("DNS = 10.2.0.1", "DNS = 127.0.0.1")],
+        [("vpn.example.net", "224.0.0.1")],
     ] {
         let refused = added(&config, tunnel("Sweden", &words));
         assert_eq!(wrong_fields(refused), ["config.file"], "{words:?}");

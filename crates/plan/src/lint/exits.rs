@@ -20,13 +20,23 @@ pub(crate) fn is_tunnel(interface: &InterfaceName) -> bool {
 
 /// Whether tunnels have other addresses afterwards.
 pub(super) fn takes_addresses(before: &Config, after: &Config) -> bool {
-    let addresses = |config: &Config| -> Vec<IpAddr> { tunnels(config).flat_map(own).collect() };
-    addresses(before) != addresses(after)
+    let taken = |config: &Config| -> Vec<IpAddr> { tunnels(config).flat_map(own).collect() };
+    taken(before) != taken(after)
 }
 
 fn tunnels(config: &Config) -> impl Iterator<Item = &Arc<ConnectionConfig>> {
     let connections = config.connections.values();
     connections.filter(|connection| matches!(connection.way, WayConfig::WireguardExt(_)))
+}
+
+/// Addresses of all tunnels, with what each is.
+pub(super) fn addresses(config: &Config) -> Vec<(IpAddr, String)> {
+    let all = tunnels(config).flat_map(|connection| {
+        let whose = format!("the tunnel of the way out {}", connection.name);
+        let own = own(connection).into_iter();
+        own.map(move |address| (address, whose.clone()))
+    });
+    all.collect()
 }
 
 /// Its addresses here.
@@ -98,35 +108,12 @@ fn conflict(detail: String) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use cell_model::config::WireguardExtConfig;
-    use cell_model::key::PublicKey;
-    use uuid::Uuid;
-
-    use super::*;
     use crate::lint::check;
     use crate::resolve::vpn_interface;
     use crate::sample::Sample;
 
     fn verdict(sample: &mut Sample, address: &str, endpoint: &str) -> Result<(), String> {
-        let key = PublicKey::from_bytes([7; 32]);
-        let tunnel = WireguardExtConfig {
-            address: address.parse().unwrap(),
-            address6: None,
-            public_key: key,
-            server_public_key: key,
-            preshared_key: false,
-            endpoint: endpoint.parse().unwrap(),
-            mtu: None,
-            keepalive: None,
-            dns: Vec::new(),
-        };
-        let connection: ConnectionConfig = serde_json::from_value(serde_json::json!({
-            "name": "Sweden", "way": { "type": "wireguard_ext", "config": tunnel },
-            "slot": 0, "enabled": true, "created_at": "2026-11-28T12:00:00Z",
-        }))
-        .unwrap();
-        let config = sample.config.as_mut().unwrap();
-        config.connections = [(Uuid::nil(), Arc::new(connection))].into();
+        sample.add_tunnel(address, endpoint);
         let config = sample.config.as_ref().unwrap();
         check(config, &sample.facts, &vpn_interface()).map_err(|problem| problem.code.into_owned())
     }

@@ -9,7 +9,7 @@ use cell_model::name::{CellName, Domain, InterfaceName};
 use cell_model::problem::Problem;
 use ipnet::IpNet;
 
-use super::{occupied, overlap};
+use super::{exits, occupied, overlap};
 
 /// Whether another cell's box can be at this address: it is outside of all tunnels, and of one other machine. It may be at
 /// home, as two boxes of one house are.
@@ -80,6 +80,12 @@ pub fn check_claims(
         if let Some(network) = shared {
             let who = format!("the network of interface {interface}");
             return Err(taken(subnet6.into(), &who, network.trunc()));
+        }
+    }
+    for (address, whose) in exits::addresses(config) {
+        let mut networks = claims.vpn.networks().into_iter();
+        if let Some(network) = networks.find(|network| network.contains(&address)) {
+            return Err(taken(network, &whose, address.into()));
         }
     }
     let others = config.links.iter().map(|link| &link.claims);
@@ -367,6 +373,16 @@ mod tests {
             refusal(&sample, &claims(4)).unwrap().code,
             "link_subnet_taken"
         );
+    }
+
+    #[test]
+    fn network_that_holds_the_address_of_a_tunnel_is_not_claimed() {
+        let mut sample = sample();
+        sample.add_tunnel("10.40.2.7", "vpn.example.net:51820");
+        let refused = refusal(&sample, &claims(2)).unwrap();
+        assert_eq!(refused.code, "link_subnet_taken");
+        assert!(refused.detail.contains("Sweden"), "{}", refused.detail);
+        assert_eq!(refusal(&sample, &claims(3)), None);
     }
 
     #[test]

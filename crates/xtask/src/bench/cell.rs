@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use cell_control::action::{Action, Outcome};
 use cell_control::app_password::AppPasswordForm;
 use cell_control::caller::Caller;
-use cell_control::change::{Change, PeerForm, SetupForm};
+use cell_control::change::{Change, PeerForm, Receipt, SetupForm};
 use cell_control::query::{PartDetail, Question, Settings, WireGuard};
 use cell_control::remote::Remote;
 use cell_control::view::WireGuardPeerView;
@@ -144,6 +144,17 @@ impl Cell {
     pub(super) fn vpn(&self) -> Result<VpnConfig, BenchError> {
         let settings = self.ask("tell its settings", Settings { revision: None })?;
         Ok(settings.vpn)
+    }
+
+    /// Makes a change, and answers what came of it.
+    pub(super) fn change(
+        &self,
+        asked: &'static str,
+        change: Change,
+    ) -> Result<Receipt, BenchError> {
+        self.call(asked, async |control| {
+            control.submit(&Caller::local(), change).await
+        })
     }
 
     /// Makes a change. Answers the time from the call to its return, at which the system has followed.

@@ -9,6 +9,7 @@ use cell_model::problem::Problem;
 use cell_signed::SignedError;
 use cell_store::StoreError;
 use cell_testkit::podman::PodmanError;
+use cell_testkit::wireguard::WgClientError;
 use cell_updates::install::InstallError;
 use thiserror::Error;
 
@@ -75,6 +76,17 @@ pub(crate) enum BenchError {
         wanted: &'static str,
         limit: Duration,
     },
+    #[error("cannot make what is measured in")]
+    Lab(#[source] io::Error),
+    #[error("cannot start {program}")]
+    Start {
+        program: &'static str,
+        source: io::Error,
+    },
+    #[error("{program} was not seen to work")]
+    NoProgram { program: &'static str },
+    #[error("cannot connect a device")]
+    Client(#[source] WgClientError),
     #[error("cannot run ping")]
     Ping(#[source] io::Error),
     #[error("cannot run nft")]

@@ -4,6 +4,7 @@ mod cell;
 mod cells;
 mod devices;
 mod error;
+mod exits;
 mod figure;
 mod footprint;
 mod image;
@@ -64,6 +65,10 @@ const BENCHES: &[Bench] = &[
         name: "cells",
         measure: cells::measure,
     },
+    Bench {
+        name: "exits",
+        measure: exits::measure,
+    },
 ];
 
 pub(crate) fn perform(options: &Options) -> Result<ExitCode, XtaskError> {
@@ -119,7 +124,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "no bench `speed`; there are: reconcile, footprint, image, update, services, mail, cells, all"
+            "no bench `speed`; there are: reconcile, footprint, image, update, services, mail, cells, exits, all"
         );
     }
 
