@@ -194,6 +194,20 @@ async fn tunnel_is_added_by_the_file_of_its_provider() {
     let refused = site.post(OWNER, "/exits/new/wireguard", &none).await;
     assert_eq!(refused.status, 422);
     assert!(refused.body.contains("id=\"f-config.file-error\""));
+    // A file that is refused for anything is not on the page, which may stay open for others to see.
+    let wrong = [
+        ("name", "a/b"),
+        ("config.file", FILE),
+        ("enabled", "yes"),
+        TOKEN,
+    ];
+    let refused = site.post(OWNER, "/exits/new/wireguard", &wrong).await;
+    assert_eq!(refused.status, 422);
+    assert!(
+        refused.body.contains("a/b") && !refused.body.contains("AAEB"),
+        "{}",
+        refused.body
+    );
 
     // Its page says where it leads, and what passes; the tunnel stays as it is without a file, and is switched as it is.
     let site = shown(TUNNEL);

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use cell_control::connection::ConfigError;
 use cell_model::problem::{Problem, chain};
 
 use crate::input::InputError;
@@ -49,6 +50,9 @@ pub(crate) enum CellctlError {
     /// The core refused.
     #[error(transparent)]
     Refused(#[from] Problem),
+    /// What a file says of a way out is not right.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A file could not be used.
     #[error(transparent)]
     Input(#[from] InputError),

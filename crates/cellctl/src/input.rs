@@ -51,11 +51,6 @@ pub(crate) async fn read_json<T: DeserializeOwned>(path: PathBuf) -> Result<T, I
     serde_json::from_slice(&bytes).map_err(|source| InputError::Shape { path, source })
 }
 
-/// What a file holds besides the right shape is not right.
-pub(crate) fn not_right(path: PathBuf, source: serde_json::Error) -> InputError {
-    InputError::Shape { path, source }
-}
-
 /// One byte more than allowed tells "too large" from "just fits".
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

@@ -1,10 +1,12 @@
 //! Ways out to the internet beside the uplink: what is asked for, and what is shown.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use cell_model::Timestamp;
-use cell_model::config::{LoginName, ProxyScheme, WireguardExtConfig};
-use cell_model::endpoint::Host;
+use cell_model::config::{LoginName, ProxyScheme};
+use cell_model::endpoint::{Endpoint, Host};
+use cell_model::key::PublicKey;
 use cell_model::name::{ConnectionName, InterfaceName, PeerName};
 use cell_model::secret::{Secret, exposed_option};
 use cell_model::status::State;
@@ -37,7 +39,7 @@ pub enum WayForm {
 }
 
 /// A way out, as somebody writes it: what `config` holds depends on `type`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectionBody {
     /// How it leads out. It stays what it is.
@@ -79,6 +81,22 @@ enum ConfigOfType {
     WireguardExt(WireguardExtForm),
 }
 
+/// `config` is not what the type takes. Says nothing of what it holds, which may be a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("`config` is not what the type {0} takes: see /api/openapi.json")]
+pub struct ConfigError(&'static str);
+
+impl fmt::Debug for ConnectionBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        let kind = self.kind;
+        f.debug_struct("ConnectionBody")
+            .field("kind", &kind)
+            .field("name", name)
+            .finish_non_exhaustive()
+    }
+}
+
 impl ConnectionBody {
     /// The whole of it, with what was in `config`.
     pub fn with(self, way: WayForm) -> ConnectionForm {
@@ -94,13 +112,17 @@ impl ConnectionBody {
     ///
     /// # Errors
     /// When `config` is not what the type takes.
-    pub fn form(mut self) -> Result<ConnectionForm, serde_json::Error> {
+    pub fn form(mut self) -> Result<ConnectionForm, ConfigError> {
         let config = self.config.take();
         let way = match self.kind {
-            ConnectionType::Proxy => WayForm::Proxy(serde_json::from_value(config)?),
-            ConnectionType::WireguardExt => WayForm::WireguardExt(serde_json::from_value(config)?),
+            ConnectionType::Proxy => serde_json::from_value(config)
+                .map(WayForm::Proxy)
+                .map_err(|_| ConfigError("proxy")),
+            ConnectionType::WireguardExt => serde_json::from_value(config)
+                .map(WayForm::WireguardExt)
+                .map_err(|_| ConfigError("wireguard_ext")),
         };
-        Ok(self.with(way))
+        Ok(self.with(way?))
     }
 }
 
@@ -186,7 +208,36 @@ pub enum WayView {
     /// By way of a proxy.
     Proxy(ProxyView),
     /// By a provider's WireGuard tunnel, without its keys.
-    WireguardExt(WireguardExtConfig),
+    WireguardExt(WireguardExtView),
+}
+
+/// A tunnel of a provider's, without its keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WireguardExtView {
+    /// The box's IPv4 address in it.
+    #[schemars(with = "String")]
+    pub address: Ipv4Addr,
+    /// Its IPv6 address in it; `null`: IPv6 does not leave by it.
+    #[schemars(with = "Option<String>")]
+    pub address6: Option<Ipv6Addr>,
+    /// The box's public key in it.
+    #[schemars(with = "String")]
+    pub public_key: PublicKey,
+    /// The provider's.
+    #[schemars(with = "String")]
+    pub server_public_key: PublicKey,
+    /// Where the provider's end is.
+    #[schemars(with = "String")]
+    pub endpoint: Endpoint,
+    /// Largest packet inside it, in bytes; `null`: the usual one.
+    pub mtu: Option<u16>,
+    /// Seconds between packets that keep the path open; `null`: none are sent for that.
+    pub keepalive: Option<u16>,
+    /// Name servers that the provider offers in it.
+    #[schemars(with = "Vec<String>")]
+    pub dns: Vec<IpAddr>,
+    /// Whether the box has all keys for it.
+    pub keys_set: bool,
 }
 
 /// A proxy, without its password.

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use cell_control::connection::{Carries, ConnectionStatus, ConnectionView, ProxyView, WayView};
-use cell_model::config::{Config, ConnectionConfig, ConnectionSecret, PeerConfig, WayConfig};
+use cell_control::connection::{
+    Carries, ConnectionStatus, ConnectionView, ProxyView, WayView, WireguardExtView,
+};
+use cell_model::config::{Config, ConnectionConfig, PeerConfig, WayConfig};
 use cell_model::problem::Problem;
 use cell_model::spec::WayOut;
 use cell_model::status::{ExitStatus, State};
@@ -49,14 +51,19 @@ impl Core {
                     host: proxy.host.clone(),
                     port: proxy.port,
                     username: proxy.username.clone(),
-                    password_set: self
-                        .desired
-                        .borrow()
-                        .keys
-                        .connections
-                        .contains_key(&(id, ConnectionSecret::Password)),
+                    password_set: proxy.username.is_some() && self.has_secrets(id, &connection.way),
                 }),
-                WayConfig::WireguardExt(tunnel) => WayView::WireguardExt(tunnel.clone()),
+                WayConfig::WireguardExt(tunnel) => WayView::WireguardExt(WireguardExtView {
+                    address: tunnel.address,
+                    address6: tunnel.address6,
+                    public_key: tunnel.public_key,
+                    server_public_key: tunnel.server_public_key,
+                    endpoint: tunnel.endpoint.clone(),
+                    mtu: tunnel.mtu,
+                    keepalive: tunnel.keepalive,
+                    dns: tunnel.dns.clone(),
+                    keys_set: self.has_secrets(id, &connection.way),
+                }),
             },
             name: connection.name.clone(),
             enabled: connection.enabled,
@@ -87,6 +94,13 @@ impl Core {
                 .collect(),
             created_at: connection.created_at,
         }
+    }
+
+    /// Whether the box has all secrets of a way.
+    fn has_secrets(&self, id: Uuid, way: &WayConfig) -> bool {
+        let desired = self.desired.borrow();
+        let mut secrets = way.secrets().into_iter();
+        secrets.all(|secret| desired.keys.connections.contains_key(&(id, secret)))
     }
 
     /// Whether a device leaves by the uplink because its way leads nowhere.

@@ -49,7 +49,11 @@ impl Netlink {
                 .expect("every required field is set");
             let parts = match socket::list("list rules", Rtm::Getrule, request).await {
                 // The kernel is without IPv6.
-                Err(error) if error.errno() == Some(Errno::OPNOTSUPP) => continue,
+                Err(error)
+                    if matches!(error.errno(), Some(Errno::OPNOTSUPP | Errno::AFNOSUPPORT)) =>
+                {
+                    continue;
+                }
                 other => other?,
             };
             rules.extend(parts.iter().filter_map(read));

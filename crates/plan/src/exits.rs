@@ -175,17 +175,16 @@ fn resolvers(input: &Input<'_>, connection: &ConnectionConfig) -> Vec<SocketAddr
     if !connection.resolvers.is_empty() {
         return connection.resolvers.iter().copied().map(at).collect();
     }
-    if let WayConfig::WireguardExt(tunnel) = &connection.way {
-        // Over IPv6 they are only reached where that is carried.
-        let dns = tunnel.dns.iter().copied();
-        let dns: Vec<SocketAddr> = dns
-            .filter(|address| address.is_ipv4() || tunnel.address6.is_some())
-            .map(at)
-            .collect();
-        if !dns.is_empty() {
-            return dns;
-        }
-    }
+    let offered: &[IpAddr] = match &connection.way {
+        WayConfig::WireguardExt(tunnel) => &tunnel.dns,
+        WayConfig::Proxy(_) => &[],
+    };
+    let carries = |address: &IpAddr| match &connection.way {
+        WayConfig::WireguardExt(tunnel) => address.is_ipv4() || tunnel.address6.is_some(),
+        WayConfig::Proxy(_) => true,
+    };
+    let offered = offered.iter().filter(|address| carries(address));
+    let mut offered: Vec<SocketAddr> = offered.copied().map(at).collect();
     let own = input
         .config
         .into_iter()
@@ -195,10 +194,12 @@ fn resolvers(input: &Input<'_>, connection: &ConnectionConfig) -> Vec<SocketAddr
         .filter(|upstream| is_global(upstream.ip()))
         .take(ConnectionConfig::MAX_RESOLVERS)
         .collect();
-    match own.is_empty() {
+    // After those that the provider offers: it may lead out while they are down.
+    offered.extend(match own.is_empty() {
         true => RESOLVERS.map(|address| at(address.into())).into(),
         false => own,
-    }
+    });
+    offered
 }
 
 /// All ways, as the packet filter sees them.
@@ -354,7 +355,11 @@ mod tests {
             (relay.listen, relay.names),
             (None, "127.1.0.3:53".parse().unwrap())
         );
-        assert_eq!(relay.resolvers, ["10.2.0.1:53".parse().unwrap()]);
+        let resolvers = ["10.2.0.1:53", "9.9.9.9:53", "149.112.112.112:53"];
+        assert_eq!(
+            relay.resolvers,
+            resolvers.map(|server| server.parse().unwrap())
+        );
         let tunnel = &spec.exits.tunnels.0[&interface];
         assert_eq!(
             (tunnel.exit, tunnel.mtu, tunnel.routes.len()),

@@ -253,10 +253,10 @@ fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
 }
 
 fn has_global_address(facts: &NetworkFacts) -> bool {
-    let addresses = facts
-        .interfaces
-        .values()
-        .flat_map(|interface| &interface.addresses);
+    let interfaces = facts.interfaces.iter();
+    let addresses = interfaces
+        .filter(|(name, _)| !exits::is_tunnel(name))
+        .flat_map(|(_, interface)| &interface.addresses);
     addresses
         .into_iter()
         .any(|network| is_global(network.addr()))

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cell_exits::Exits;
 use cell_model::Timestamp;
 use cell_model::problem::chain;
+use cell_model::spec::WaySpec;
 use cell_model::status::{ExitStatus, State};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -36,6 +37,7 @@ pub(crate) fn watch(
         nudge,
         status,
         clock,
+        ways: BTreeMap::new(),
     };
     (view, tokio::spawn(watch.run()))
 }
@@ -46,6 +48,8 @@ struct Watch {
     nudge: mpsc::Sender<Nudge>,
     status: watch::Sender<ExitsStatus>,
     clock: fn() -> Timestamp,
+    /// As they were asked for at the last look.
+    ways: BTreeMap<Uuid, WaySpec>,
 }
 
 impl Watch {
@@ -68,11 +72,10 @@ impl Watch {
     }
 
     /// Ways that are to be in service.
-    fn wanted(&mut self) -> Vec<Uuid> {
+    fn wanted(&mut self) -> BTreeMap<Uuid, WaySpec> {
         let published = self.published.borrow_and_update();
-        let spec = published.spec.iter();
-        spec.flat_map(|spec| spec.exits.relays.keys().copied())
-            .collect()
+        let relays = published.spec.iter().flat_map(|spec| &spec.exits.relays);
+        relays.map(|(id, relay)| (*id, relay.way.clone())).collect()
     }
 
     async fn look(&mut self) {
@@ -83,9 +86,15 @@ impl Watch {
         };
         let before = self.status.borrow().clone();
         let now = (self.clock)();
-        let wanted = self.wanted().into_iter();
-        let status = wanted.map(|id| (id, status(id, &seen, before.get(&id), now)));
+        let wanted = self.wanted();
+        let status = wanted.iter().map(|(id, way)| {
+            // Where one was called that leads elsewhere by now says nothing.
+            let is_same = self.ways.get(id).is_none_or(|before| before == way);
+            let before = before.get(id).filter(|_| is_same);
+            (*id, status(*id, way, &seen, before, now))
+        });
         let status: BTreeMap<Uuid, ExitStatus> = status.collect();
+        self.ways = wanted;
         let meant = |status: &BTreeMap<Uuid, ExitStatus>| -> BTreeMap<Uuid, _> {
             let meant = |way: &ExitStatus| (way.state, way.place);
             status.iter().map(|(id, way)| (*id, meant(way))).collect()
@@ -104,6 +113,7 @@ impl Watch {
 /// How one is: what its process says, or that it says nothing.
 fn status(
     id: Uuid,
+    way: &WaySpec,
     seen: &Result<BTreeMap<Uuid, ExitStatus>, String>,
     before: Option<&ExitStatus>,
     now: Timestamp,
@@ -120,6 +130,8 @@ fn status(
             }
             None => (State::Pending, "is not in service yet".to_owned()),
         },
+        // The kernel carries packets all the same, so that nobody goes another way for it.
+        Err(error) if matches!(way, WaySpec::Interface(_)) => (State::Pending, error.clone()),
         Err(error) => (State::Failed, error.clone()),
     };
     let since = before.filter(|before| before.state == state);

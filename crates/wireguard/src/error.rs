@@ -30,7 +30,25 @@ pub enum WireGuardError {
     /// What was read back is not what was applied.
     #[error("the VPN interface is not as asked")]
     Mismatch(#[from] Mismatch),
+    /// It is about one of several interfaces.
+    #[error("{interface}")]
+    Tunnel {
+        /// Which.
+        interface: InterfaceName,
+        /// What.
+        source: Box<Self>,
+    },
     /// A fake was told to fail.
     #[error("failed on request")]
     Fake,
+}
+
+impl WireGuardError {
+    /// The same, of one of several interfaces.
+    pub(crate) fn of(self, interface: &InterfaceName) -> Self {
+        Self::Tunnel {
+            interface: interface.clone(),
+            source: Box::new(self),
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use cell_model::endpoint::Endpoint;
+use cell_model::endpoint::{Endpoint, Host};
 use cell_model::key::{PresharedKey, PrivateKey, PublicKey};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -17,6 +17,11 @@ pub const MOST_BYTES: usize = 16 * 1024;
 const MTU: std::ops::RangeInclusive<u16> = 1280..=1500;
 /// Settings that run a program.
 const HOOKS: [&str; 4] = ["preup", "postup", "predown", "postdown"];
+/// Settings of protocols that are made of WireGuard, and are none.
+const OTHERS: [&str; 16] = [
+    "jc", "jmin", "jmax", "s1", "s2", "s3", "s4", "h1", "h2", "h3", "h4", "i1", "i2", "i3", "i4",
+    "i5",
+];
 /// Settings of how the tunnel is had on a computer: the box has its own way.
 const OWN: [&str; 4] = ["listenport", "fwmark", "table", "saveconfig"];
 
@@ -230,6 +235,32 @@ impl Reader {
         if v4.len() != 1 || v6.len() > 1 {
             lacks("must have one IPv4 Address below [Interface], and at most one of IPv6");
         }
+        let mut own = v4.iter().copied().map(IpAddr::V4);
+        let mut own6 = v6.iter().copied().map(IpAddr::V6);
+        if !own.all(is_of_a_machine) || !own6.all(is_of_a_machine) {
+            lacks("must have an Address that one machine can have");
+        }
+        let other = match &self.endpoint {
+            Some(Endpoint {
+                host: Host::Address(address),
+                ..
+            }) => Some(*address),
+            _ => None,
+        };
+        let is_own = |address: &IpAddr| self.addresses.iter().any(|own| own.addr() == *address);
+        if self.dns.iter().chain(&other).any(is_own) {
+            lacks("must have another Address than those of Endpoint and DNS");
+        }
+        let own_key = self.private_key.as_ref().map(PrivateKey::public_key);
+        let is_none = |key: &PrivateKey| key.expose() == &[0; 32];
+        if self.private_key.as_ref().is_some_and(is_none) {
+            lacks("must have a PrivateKey that is not all zeros");
+        }
+        if own_key.is_some() && own_key == self.public_key {
+            lacks(
+                "must have the provider's PublicKey below [Peer], and not that of its own PrivateKey",
+            );
+        }
         let networks = || self.allowed.iter().map(IpNet::trunc);
         let all4 = Ipv4Net::default();
         let is_all4 = holds_all(networks(), &all4.into());
@@ -274,13 +305,27 @@ fn not_valid(name: &str) -> String {
     format!("the value of {name} is not valid")
 }
 
+/// Whatever stands before a sign of equality may be half of a key: only settings that others are known to have are named.
 fn unknown(name: &str) -> String {
-    let name: String = name
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .take(32)
-        .collect();
-    format!("{name} is no setting of WireGuard here; the file may be for another program")
+    match OTHERS.contains(&name) {
+        true => format!("{name} is a setting of another protocol than WireGuard"),
+        false => "must be a setting of WireGuard, and is none that is known here".to_owned(),
+    }
+}
+
+/// Whether an address can be that of one machine in a tunnel.
+fn is_of_a_machine(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, ..] = v4.octets();
+            let is_none = first == 0 || first >= 224;
+            !(is_none || v4.is_loopback() || v4.is_link_local())
+        }
+        IpAddr::V6(v6) => {
+            let is_none = v6.is_unspecified() || v6.is_multicast() || v6.is_loopback();
+            !(is_none || v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some())
+        }
+    }
 }
 
 fn items(value: &str) -> impl Iterator<Item = &str> {
@@ -400,7 +445,30 @@ mod tests {
             ),
             ("10.2.0.2/32", "10.2.0/32", "address is not valid"),
             ("MTU = 1380", "MTU = 68", "mtu must be from"),
-            ("MTU = 1380", "Jc = 4", "jc is no setting of WireGuard"),
+            (
+                "MTU = 1380",
+                "Jc = 4",
+                "jc is a setting of another protocol",
+            ),
+            (
+                "MTU = 1380",
+                "AAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAUE=",
+                "line 6: must be a setting of WireGuard",
+            ),
+            (
+                "10.2.0.2/32, fd00:2::2/128",
+                "10.2.0.2/32, fe80::2/64",
+                "that one machine can have",
+            ),
+            ("10.2.0.2/32", "0.0.0.0/0", "that one machine can have"),
+            ("10.2.0.2/32", "224.0.0.5/32", "that one machine can have"),
+            ("10.2.0.2/32", "10.2.0.1/32", "another Address"),
+            ("vpn.example.net", "10.2.0.2", "another Address"),
+            (
+                "AAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAUE=",
+                "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+                "all zeros",
+            ),
             ("MTU = 1380", "MTU 1380", "line 6: must be a setting"),
             (":51820", "", "endpoint must have a port"),
             ("[Peer]", "[Peer]\n[Peer]", "must not begin a second time"),
@@ -415,8 +483,15 @@ mod tests {
         ] {
             let said = faults(&FILE.replace(from, to));
             assert!(said.contains(expected), "{to}: {said}");
-            assert!(!said.contains("AAEB") && !said.contains("zo06"), "{said}");
+            let said = said.to_lowercase();
+            assert!(!said.contains("aaeb") && !said.contains("zo06"), "{said}");
         }
+        let own = PrivateKey::from_str("AAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAUE=").unwrap();
+        let own = FILE.replace(
+            "zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk=",
+            &own.public_key().to_string(),
+        );
+        assert!(faults(&own).contains("the provider's PublicKey"));
         assert!(faults(&"#".repeat(MOST_BYTES + 1)).contains("at most"));
     }
 }

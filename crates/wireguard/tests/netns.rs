@@ -481,9 +481,13 @@ fn tunnels_that_lead_out_are_for_what_bears_their_mark_or_names_them_alone() {
         // A mark without a tunnel leads nowhere, and not to the wire.
         wire.home.ip("route flush table 1007").unwrap();
         assert!(!ping(&wire.home, "-m 4208 -c 1 -W 1 198.51.100.9").await);
+        let missing = exits.verify(&tunnels(&[7])).await.unwrap_err();
+        let WireGuardError::Tunnel { source, .. } = missing else {
+            panic!("{missing}");
+        };
         assert!(matches!(
-            exits.verify(&tunnels(&[7])).await,
-            Err(WireGuardError::Mismatch(Mismatch::RouteMissing(_)))
+            *source,
+            WireGuardError::Mismatch(Mismatch::RouteMissing(_))
         ));
         wire.home.ip("rule del oif wgext_7").unwrap();
         exits.apply(&tunnels(&[7])).await.unwrap();

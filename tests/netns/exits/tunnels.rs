@@ -446,7 +446,7 @@ fn file_that_cannot_be_is_refused_and_changes_nothing() {
             "Jc = 4\n[Peer]",
             400,
             "invalid_field",
-            "jc is no setting of WireGuard",
+            "jc is a setting of another",
         ),
         ("PublicKey", "#", 400, "invalid_field", "PublicKey"),
         ("PrivateKey", "#", 400, "invalid_field", "PrivateKey"),
@@ -460,7 +460,7 @@ fn file_that_cannot_be_is_refused_and_changes_nothing() {
         ),
         (
             "10.99.1.2",
-            &VPN_ADDRESS.to_string(),
+            "10.31.7.3",
             409,
             "connection_address_taken",
             "tunnel",

@@ -66,10 +66,10 @@ pub(crate) const PROXY: &[Field] = &[
     RESOLVERS,
 ];
 
-const TUNNEL_FILE: Field = Field::lines(FILE, "The provider's file")
+const TUNNEL_FILE: Field = Field::new(FILE, "The provider's file", Kind::SecretLines)
     .hint("All of the text of the file that the provider gives for WireGuard, from [Interface] on. Its keys are kept sealed and never shown again.");
 const TUNNEL_RESOLVERS: Field = RESOLVERS.hint(
-    "Addresses, one a line, at most 4: names are asked of them, by this way. Empty: those that the file names.",
+    "Addresses, one a line, at most 4: names are asked of them, by this way. Empty: those that the file names, and then as usual.",
 );
 
 /// Fields of a new tunnel.

@@ -29,6 +29,8 @@ pub enum Kind<'a> {
     Password(&'a str),
     /// Several lines of text.
     Lines,
+    /// The same, with keys in them. Never sent back to the browser.
+    SecretLines,
     /// A box to tick; sends `yes`.
     Flag,
     /// Boxes to tick that share a name.

@@ -1,7 +1,6 @@
 //! One way out: how it is, what passes by it, who has it, and what it is like.
 
-use cell_control::connection::{Carries, ConnectionView, ProxyView, WayView};
-use cell_model::config::WireguardExtConfig;
+use cell_control::connection::{Carries, ConnectionView, ProxyView, WayView, WireguardExtView};
 use cell_model::name::PeerName;
 use cell_model::status::State;
 use maud::{Markup, html};
@@ -90,6 +89,11 @@ fn what_is_to_be_known(connection: &ConnectionView, open: &[PeerName]) -> Markup
                     p { "The box has no password of " strong { (username) } " at this proxy. Enter it below." }
                 }))
             },
+            WayView::WireguardExt(WireguardExtView { keys_set: false, .. }) => {
+                (notice(Weight::Warning, &html! {
+                    p { "The box has no keys for this tunnel any more, so it leads nowhere. Ask the provider for a file, and paste it below." }
+                }))
+            },
             WayView::Proxy(_) | WayView::WireguardExt(_) => {},
         }
     }
@@ -148,7 +152,7 @@ fn login(proxy: &ProxyView) -> Markup {
 }
 
 /// Who is at both ends of a tunnel.
-fn ends(tunnel: &WireguardExtConfig) -> [(&'static str, Markup); 3] {
+fn ends(tunnel: &WireguardExtView) -> [(&'static str, Markup); 3] {
     [
         (
             "Address of the box in it",

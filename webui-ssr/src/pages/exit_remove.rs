@@ -21,7 +21,7 @@ pub(crate) fn render(frame: &Frame, connection: &ConnectionView, draft: &Draft) 
             p.lead { strong { (connection.name) } " is no way out any more." }
             ul {
                 li { "No device has it, so nobody's internet changes." }
-                li { "Its settings are forgotten, and its password with them." }
+                li { "Its settings are forgotten, and its password or keys with them." }
                 li { "To have it again, add it anew." }
             }
             div.buttons {

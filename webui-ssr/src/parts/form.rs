@@ -95,6 +95,12 @@ fn control(draft: &Draft, field: &Field, id: &str, wrong: bool) -> Markup {
                 aria-describedby=[described.as_deref()] aria-invalid=[invalid];
         }
     };
+    let lines = |value: &str| {
+        html! {
+            textarea id=(id) name=(field.name) rows="4" spellcheck="false" autocapitalize="none"
+                aria-describedby=[described.as_deref()] aria-invalid=[invalid] { (value) }
+        }
+    };
     match field.kind {
         // Never sent back: the page with the error may stay open for others to see.
         Kind::Password(autocomplete) => input("password", autocomplete, None, None),
@@ -109,10 +115,8 @@ fn control(draft: &Draft, field: &Field, id: &str, wrong: bool) -> Markup {
             (input("text", "off", Some(value), Some("time-zones")))
             datalist #time-zones { (time_zones()) }
         },
-        _ => html! {
-            textarea id=(id) name=(field.name) rows="4" spellcheck="false" autocapitalize="none"
-                aria-describedby=[described.as_deref()] aria-invalid=[invalid] { (value) }
-        },
+        Kind::SecretLines => lines(""),
+        _ => lines(value),
     }
 }
 

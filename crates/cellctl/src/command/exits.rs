@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::services::submit;
 use crate::core::Core;
 use crate::error::CellctlError;
-use crate::input::{not_right, read_json};
+use crate::input::read_json;
 use crate::output::Output;
 use crate::table::{Table, facts};
 use crate::text::{joined, optional, time, word, yes_no};
@@ -64,9 +64,8 @@ impl Command {
 }
 
 async fn form(file: PathBuf) -> Result<ConnectionForm, CellctlError> {
-    let body: ConnectionBody = read_json(file.clone()).await?;
-    let form = body.form();
-    form.map_err(|error| not_right(file, error).into())
+    let body: ConnectionBody = read_json(file).await?;
+    Ok(body.form()?)
 }
 
 fn table(connections: &[ConnectionView]) -> String {

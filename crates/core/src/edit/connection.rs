@@ -26,6 +26,7 @@ pub(super) fn add(
 ) -> Result<Edit, Problem> {
     let (way, secrets) = way(config, form, None)?;
     check_name(config, &form.name, None)?;
+    check_key(config, &way, None)?;
     let random = (context.random)()?;
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&random[8..24]);
@@ -63,6 +64,7 @@ pub(super) fn put(
     };
     let (way, secrets) = way(config, form, Some(known))?;
     check_name(config, &form.name, Some(id))?;
+    check_key(config, &way, Some(id))?;
     let connection = ConnectionConfig {
         name: form.name.clone(),
         way,
@@ -259,18 +261,19 @@ fn by_tunnel(
     errors: &mut Vec<FieldError>,
 ) -> Option<(WayConfig, Secrets)> {
     let Some(file) = &form.file else {
-        if let Some(known) = known.filter(|known| known.has_all) {
+        // Also where its keys are gone: it can still be renamed, or switched off.
+        if let Some(known) = known {
             return Some((known.way.clone(), Secrets::new()));
         }
-        let why = "must be given, since the box has no keys for this way out";
-        errors.push(wrong("config.file", why));
+        errors.push(wrong("config.file", "must be given"));
         return None;
     };
     let file = match ProviderFile::parse(file.expose()) {
         Ok(file) => file,
         Err(faults) => {
-            let faults = faults.iter();
-            errors.extend(faults.map(|fault| wrong("config.file", fault.to_string())));
+            // All of them at once: a person mends the file and not a line of it.
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            errors.push(wrong("config.file", faults.join("; ")));
             return None;
         }
     };
@@ -326,6 +329,29 @@ fn check_name(config: &Config, name: &ConnectionName, own: Option<Uuid>) -> Resu
             format!("There is a way out called {name} already. Choose another name."),
         )),
         false => Ok(()),
+    }
+}
+
+/// Two tunnels with the same key at both ends would take each other's sessions.
+fn check_key(config: &Config, way: &WayConfig, own: Option<Uuid>) -> Result<(), Problem> {
+    let ends = |way: &WayConfig| match way {
+        WayConfig::WireguardExt(tunnel) => Some((tunnel.public_key, tunnel.server_public_key)),
+        WayConfig::Proxy(_) => None,
+    };
+    let Some(wanted) = ends(way) else {
+        return Ok(());
+    };
+    let mut others = config.connections.iter();
+    match others.find(|(id, other)| Some(**id) != own && ends(&other.way) == Some(wanted)) {
+        Some((_, other)) => Err(Problem::conflict(
+            "connection_key_taken",
+            "The file is in use",
+            format!(
+                "The way out {} has the same keys. A provider's file is for one tunnel: ask for another one.",
+                other.name
+            ),
+        )),
+        None => Ok(()),
     }
 }
 

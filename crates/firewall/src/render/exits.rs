@@ -13,6 +13,7 @@ use cell_model::spec::{FirewallExit, FirewallSpec, FirewallVpn, LeavesBy, Phase}
 use cell_model::subnet::cell_address;
 use ipnet::IpNet;
 use nftables::expr::Expression;
+use nftables::stmt::Statement;
 use nftables::types::{NfChainPolicy, NfChainType, NfHook};
 
 use super::chains::Chains;
@@ -21,7 +22,7 @@ use super::services::DESTINATION_NAT;
 use super::sets::{Group, Ways};
 use super::words::{
     Family, accept, address, arrives, destination_is_not_local, differs, equals, field, give_up,
-    is_ipv4, is_marked, is_marked_at_all, is_tcp, jump, lead_to, leaves, leaves_not, mark,
+    is_ipv4, is_ipv6, is_marked, is_marked_at_all, is_tcp, jump, lead_to, leaves, leaves_not, mark,
     masquerade, name, networks, one_of, port, ports, reject, reset, set_mark, together, was_led,
 };
 
@@ -102,17 +103,21 @@ fn lead(chains: &mut Chains, spec: &FirewallSpec) {
         let Some(port) = exit.port() else {
             continue;
         };
-        let to = lead_to(cell_address(vpn.subnet), port.get());
-        chains.rule(
-            CHAIN,
-            [
-                arrives(name(&vpn.interface)),
-                is_marked(exit.slot),
-                is_tcp(),
-                to,
-            ],
-        );
+        let mut rule = vec![
+            arrives(name(&vpn.interface)),
+            is_marked(exit.slot),
+            is_tcp(),
+        ];
+        rule.extend(is_not_home(spec, Family::V4));
+        rule.push(lead_to(cell_address(vpn.subnet), port.get()));
+        chains.rule(CHAIN, rule);
     }
+}
+
+/// Where the box has one cable, home is where the internet is. What is meant for it is nothing for strangers out there.
+fn is_not_home(spec: &FirewallSpec, family: Family) -> Option<Statement<'static>> {
+    let local = networks(family, &spec.local_sources).filter(|_| spec.lan.is_none())?;
+    Some(differs(family.destination(), local))
 }
 
 /// Ports of ways are for those who were led there by that way. Must come before what lets flows go on that are known.
@@ -195,12 +200,17 @@ pub(super) fn leave(chains: &mut Chains, spec: &FirewallSpec, chain: &'static st
         let Some(LeavesBy::Interface { interface, ipv6 }) = &exit.by else {
             continue;
         };
-        let mut rule = vec![leaves(name(interface)), is_marked(exit.slot)];
-        if !ipv6 {
-            rule.push(is_ipv4());
+        for family in Family::BOTH {
+            let of_family = match family {
+                Family::V4 => is_ipv4(),
+                Family::V6 if *ipv6 => is_ipv6(),
+                Family::V6 => continue,
+            };
+            let mut rule = vec![leaves(name(interface)), is_marked(exit.slot), of_family];
+            rule.extend(is_not_home(spec, family));
+            rule.push(accept());
+            chains.rule(chain, rule);
         }
-        rule.push(accept());
-        chains.rule(chain, rule);
     }
 }
 
@@ -213,20 +223,26 @@ pub(super) fn answers(chains: &mut Chains, spec: &FirewallSpec, vpn: &FirewallVp
     chains.rule(
         "forward",
         [
-            arrives(outside.clone()),
+            arrives(outside),
             leaves_not(name(&vpn.interface)),
             give_up(),
         ],
     );
-    for family in Family::BOTH {
-        chains.rule(
-            "forward",
-            [
-                arrives(outside.clone()),
-                differs(family.destination(), Group::Exits.reference(family)),
-                give_up(),
-            ],
-        );
+    // For those who have that way. Where they go is settled by now, so that the mark changes nothing about it.
+    for exit in &spec.exits {
+        let Some(interface) = exit.interface() else {
+            continue;
+        };
+        let from = || arrives(name(interface));
+        chains.rule("forward", [from(), set_mark(exit.slot.mark())]);
+        for family in Family::BOTH {
+            let pair = together([family.destination(), mark()]);
+            chains.rule(
+                "forward",
+                [from(), differs(pair, Ways::reference(family)), give_up()],
+            );
+        }
+        chains.rule("forward", [from(), set_mark(0)]);
     }
 }
 

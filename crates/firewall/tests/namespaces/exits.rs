@@ -1,7 +1,7 @@
 //! Devices that were given a way out of their own: what leaves, by which way, and what does not.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 
 use cell_firewall::Firewall;
@@ -295,8 +295,12 @@ async fn one_armed_box_lets_nobody_with_a_way_of_their_own_to_the_wire_it_is_at(
     one_armed.local_sources = ["203.0.113.0/24".parse().unwrap()].into();
     load(&lab, &one_armed).await;
     let counter = Counter::start(&lab);
-    // Neighbours of the uplink are the internet as far as it concerns them.
-    let (_, seen) = lab.connect("device2", SocketAddr::new(WAN_HOST.into(), 7000));
+    // What is meant for home is nothing for whoever is at the other end of a way.
+    assert_eq!(
+        attempt(&lab, "device2", (WAN_HOST, 7000)),
+        Err(ErrorKind::ConnectionRefused)
+    );
+    let (_, seen) = lab.connect("device2", SocketAddr::from((ANYWHERE, 7000)));
     assert_eq!(seen, IpAddr::V4(device(2)));
     assert!(datagram(&lab, "device2", SocketAddr::new(WAN_HOST.into(), 53)).is_err());
     assert_eq!(counter.packets(), 0);
@@ -469,6 +473,45 @@ async fn flow_by_an_interface_ends_when_its_device_is_given_another_way() {
         );
         before = after;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_meant_for_the_home_of_a_one_armed_box_leaves_by_no_tunnel() {
+    let lab = tunnelled();
+    let mut one_armed = with_tunnel(true);
+    one_armed.lan = None;
+    one_armed.local_sources = ["198.51.100.0/24", "fd97::/64"]
+        .map(|net| net.parse().unwrap())
+        .into();
+    load(&lab, &one_armed).await;
+    for to in [IpAddr::from(ANYWHERE), ANYWHERE6.into()] {
+        let refused = attempt(&lab, "device4", (to, 7000));
+        assert_eq!(refused, Err(ErrorKind::ConnectionRefused), "{to}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_from_out_there_are_for_those_who_have_that_way() {
+    let lab = tunnelled();
+    load(&lab, &with_tunnel(true)).await;
+    let talks = SocketAddr::from((ANYWHERE, 7003));
+    let listener = lab.inside("abroad", || TcpListener::bind(talks)).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        while stream.write_all(b"on and on").is_ok() {
+            std::thread::sleep(SILENCE / 20);
+        }
+    });
+    let flow = lab.inside("device4", || TcpStream::connect_timeout(&talks, PATIENCE));
+    let mut flow = flow.unwrap();
+    flow.set_read_timeout(Some(SILENCE)).unwrap();
+    let mut hears = || flow.read(&mut [0; 64]).is_ok_and(|heard| heard > 0);
+    assert!(hears() && hears());
+    // Whoever listens and says nothing hears nothing more either.
+    let tunnel = WayOut::Exit(slot(1));
+    changes(&lab, 4, tunnel, WayOut::Exit(slot(0))).await;
+    let falls_silent = (0..1_000).any(|_| !hears());
+    assert!(falls_silent);
 }
 
 #[tokio::test(flavor = "multi_thread")]

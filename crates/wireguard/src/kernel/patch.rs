@@ -60,11 +60,13 @@ impl DevicePatch {
             .keys()
             .filter(|key| !spec.peers.contains_key(key))
             .map(|key| PeerPatch::Remove(*key));
+        // Who is only called is where it was said to be.
+        let is_called = spec.exit.is_some();
         let other = spec
             .peers
             .iter()
             .filter_map(|(key, spec)| match device.peers.get(key) {
-                Some(peer) => PeerPatch::between(*key, peer, spec, places.get(key)),
+                Some(peer) => PeerPatch::between(*key, peer, spec, places.get(key), is_called),
                 None => Some(PeerPatch::whole(*key, spec)),
             });
         Self {
@@ -148,12 +150,15 @@ impl PeerPatch {
         peer: &DevicePeer,
         spec: &WireGuardPeerSpec,
         place: Option<&SocketAddr>,
+        is_called: bool,
     ) -> Option<Self> {
         let asked: BTreeSet<IpNet> = spec.allowed_ips.iter().map(IpNet::trunc).collect();
         let preshared_key =
             (peer.preshared_key != spec.preshared_key).then(|| spec.preshared_key.clone());
         let endpoint = spec.endpoint.filter(|endpoint| {
-            peer.endpoint.is_none() || place.is_some_and(|place| place != endpoint)
+            let is_elsewhere = peer.endpoint.as_ref() != Some(endpoint);
+            let was_elsewhere = place.is_some_and(|place| place != endpoint);
+            peer.endpoint.is_none() || was_elsewhere || (is_called && is_elsewhere)
         });
         let keepalive = spec.keepalive.unwrap_or(0);
         let keepalive = (peer.keepalive != keepalive).then_some(keepalive);

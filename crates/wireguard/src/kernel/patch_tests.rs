@@ -239,10 +239,14 @@ fn endpoint_of_a_peer_that_has_roamed_stays() {
         endpoint: Some("198.51.100.9:4000".parse().unwrap()),
         ..DevicePeer::default()
     };
-    let change = |peer: &DevicePeer, place| PeerPatch::between(public(2), peer, &asked, place);
+    let change =
+        |peer: &DevicePeer, place| PeerPatch::between(public(2), peer, &asked, place, false);
     assert_eq!(change(&roamed, None), None);
     assert_eq!(change(&roamed, asked.endpoint.as_ref()), None);
     assert!(change(&DevicePeer::default(), None).is_some());
+    // Who is only called is called where that is asked for, whatever an earlier process has said.
+    let called = PeerPatch::between(public(2), &roamed, &asked, None, true);
+    assert!(matches!(called, Some(PeerPatch::Set { endpoint, .. }) if endpoint == asked.endpoint));
     // Found to be elsewhere, it is called there.
     assert!(change(&roamed, roamed.endpoint.as_ref()).is_some());
 
@@ -266,7 +270,7 @@ fn removed_preshared_key_is_sent_as_zeros() {
         preshared_key: Some(PresharedKey::from_bytes([3; 32])),
         ..DevicePeer::default()
     };
-    let patch = PeerPatch::between(public(2), &keyed, &peer_spec(&[]), None).unwrap();
+    let patch = PeerPatch::between(public(2), &keyed, &peer_spec(&[]), None, false).unwrap();
     let piece = patch.pieces().remove(0);
     let expected = [vec![2; 32], header(36, 2), vec![0; 32]].concat();
     assert_eq!(piece.nla_payload().as_ref()[4..], expected);
