@@ -252,10 +252,6 @@ impl Reader {
             lacks("must have another Address than those of Endpoint and DNS");
         }
         let own_key = self.private_key.as_ref().map(PrivateKey::public_key);
-        let is_none = |key: &PrivateKey| key.expose() == &[0; 32];
-        if self.private_key.as_ref().is_some_and(is_none) {
-            lacks("must have a PrivateKey that is not all zeros");
-        }
         if own_key.is_some() && own_key == self.public_key {
             lacks(
                 "must have the provider's PublicKey below [Peer], and not that of its own PrivateKey",
@@ -464,11 +460,6 @@ mod tests {
             ("10.2.0.2/32", "224.0.0.5/32", "that one machine can have"),
             ("10.2.0.2/32", "10.2.0.1/32", "another Address"),
             ("vpn.example.net", "10.2.0.2", "another Address"),
-            (
-                "AAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAUE=",
-                "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-                "all zeros",
-            ),
             ("MTU = 1380", "MTU 1380", "line 6: must be a setting"),
             (":51820", "", "endpoint must have a port"),
             ("[Peer]", "[Peer]\n[Peer]", "must not begin a second time"),

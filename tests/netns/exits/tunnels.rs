@@ -208,9 +208,11 @@ fn two_devices_leave_by_two_tunnels_and_ask_for_names_by_them() {
     }
 
     // Each answers one after the other, and whoever is cut off takes no leave.
-    let [echo, another] = [7001, 7002].map(|port| SocketAddr::from((OUTSIDE_WEB, port)));
-    serve_echo(&internet, echo);
-    serve_echo(&internet, another);
+    let [echo, another, third] =
+        [7001, 7002, 7003].map(|port| SocketAddr::from((OUTSIDE_WEB, port)));
+    for address in [echo, another, third] {
+        serve_echo(&internet, address);
+    }
     // What was open by the uplink ends.
     let mut flow = connect(&phone, echo, PATIENCE).unwrap();
     assert!(echoes(&mut flow, PATIENCE));
@@ -263,6 +265,15 @@ fn two_devices_leave_by_two_tunnels_and_ask_for_names_by_them() {
     cell.settle();
     assert_eq!(seen_as(&phone), Some(json!(second.address())));
     uplink.is_silent("at the end");
+    // Another file for the same way: what was open by the one before ends.
+    let mut flow = connect(&phone, third, PATIENCE).unwrap();
+    assert!(echoes(&mut flow, PATIENCE));
+    let other = form("Provider 2", &first.file(&first.address().to_string()));
+    expect_status(&cell.owner.put(&path(&two["id"]), &other).unwrap(), 200);
+    let by_it = || (seen_as(&phone) == Some(json!(first.address()))).then_some(());
+    assert!(wait_for(PATIENCE, by_it).is_some());
+    assert!(!echoes(&mut flow, A_WHILE));
+    uplink.is_silent("with another file");
     let links = cell.world.cell.command("ip").args(["-br", "link"]).output();
     let links = String::from_utf8(links.unwrap().stdout).unwrap();
     assert!(
