@@ -75,6 +75,8 @@ impl<'a> Uplink<'a> {
             // Neighbours that look for each other are no traffic of anybody's.
             "add rule inet uplink arrivals ip6 saddr fe80::/10 accept".to_owned(),
             "add rule inet uplink arrivals ip6 saddr :: accept".to_owned(),
+            "add rule inet uplink arrivals icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
+                .to_owned(),
             format!("add rule inet uplink arrivals {but} accept"),
             // The tunnel's own packets, and that nobody is there for those of the phone while the daemon is away.
             format!("add rule inet uplink arrivals ip daddr {PHONE} accept"),
@@ -148,4 +150,22 @@ pub(crate) fn send_all_kinds(phone: &Namespace) {
         ping.args(["-n", "-c", "2", "-i", "0.2", "-W", "1", &to]);
         let _ = ping.output();
     }
+}
+
+/// Kills the daemon while a phone's programs go on sending, until it is back.
+pub(crate) fn crash_while_sending(cell: &mut Cell, phone: &Namespace) {
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            for _ in 0..3 {
+                send_all_kinds(phone);
+            }
+        });
+        cell.celld.kill9().unwrap();
+        std::thread::sleep(A_WHILE);
+        cell.celld.launch().unwrap();
+        cell.celld.wait_healthy().unwrap();
+        sending.join().unwrap();
+    });
+    cell.sign_in();
+    cell.settle();
 }

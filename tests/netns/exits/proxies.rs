@@ -17,7 +17,8 @@ use cell_tests::{Cell, Process, VPN_ADDRESS, expect_status};
 use serde_json::{Value, json};
 
 use crate::lab::{
-    A_WHILE, ONLY_THERE, Uplink, add, assign, becomes, path, seen_as, send_all_kinds, set_failopen,
+    A_WHILE, ONLY_THERE, Uplink, add, assign, becomes, crash_while_sending, path, seen_as,
+    send_all_kinds, set_failopen,
 };
 
 const PROXY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 20);
@@ -218,21 +219,7 @@ fn nothing_leaves_by_the_uplink_whatever_goes_down() {
     becomes(&cell, &id, "ok");
     assert_eq!(seen_as(&phone), Some(json!(LEAVES_AS)));
 
-    // Programs go on sending while the daemon is away and comes up.
-    std::thread::scope(|scope| {
-        let sending = scope.spawn(|| {
-            for _ in 0..3 {
-                send_all_kinds(&phone);
-            }
-        });
-        cell.celld.kill9().unwrap();
-        std::thread::sleep(A_WHILE);
-        cell.celld.launch().unwrap();
-        cell.celld.wait_healthy().unwrap();
-        sending.join().unwrap();
-    });
-    cell.sign_in();
-    cell.settle();
+    crash_while_sending(&mut cell, &phone);
     nothing_leaves("after the daemon was killed");
     becomes(&cell, &id, "ok");
     let by_the_way = || (seen_as(&phone) == Some(json!(LEAVES_AS))).then_some(());

@@ -18,7 +18,8 @@ use cell_tests::{Cell, Process, VPN_ADDRESS, expect_status};
 use serde_json::{Value, json};
 
 use crate::lab::{
-    A_WHILE, ONLY_THERE, Uplink, add, assign, becomes, path, seen_as, send_all_kinds, set_failopen,
+    A_WHILE, ONLY_THERE, Uplink, add, assign, becomes, crash_while_sending, path, seen_as,
+    send_all_kinds, set_failopen,
 };
 
 const PORT: u16 = 51820;
@@ -341,27 +342,12 @@ fn nothing_leaves_by_the_uplink_whatever_becomes_of_a_tunnel() {
         comes_back(line);
     }
 
-    // Programs go on sending while the daemon is away and comes up.
-    std::thread::scope(|scope| {
-        let sending = scope.spawn(|| {
-            for _ in 0..3 {
-                send_all_kinds(&phone);
-            }
-        });
-        cell.celld.kill9().unwrap();
-        std::thread::sleep(A_WHILE);
-        cell.celld.launch().unwrap();
-        cell.celld.wait_healthy().unwrap();
-        sending.join().unwrap();
-    });
-    cell.sign_in();
-    cell.settle();
+    crash_while_sending(&mut cell, &phone);
     nothing_leaves("after the daemon was killed");
     comes_back("the daemon is back");
 
-    // The rules are made anew.
-    let dns = json!({ "name": "laptop" });
-    cell.add_peer(&dns);
+    // The sets are patched.
+    cell.add_peer(&json!({ "name": "laptop" }));
     let mut off = form("Provider 1", "");
     off["config"] = json!({});
     off["enabled"] = json!(false);
@@ -373,7 +359,7 @@ fn nothing_leaves_by_the_uplink_whatever_becomes_of_a_tunnel() {
     expect_status(&cell.owner.put(&path(&id), &off).unwrap(), 200);
     comes_back("switched on");
 
-    // The uplink gets another address beside, and then instead.
+    // The uplink gets another address beside.
     let other = "203.0.113.77";
     let also = format!("insert rule inet uplink arrivals ip saddr {other} jump strangers");
     for line in [
@@ -513,5 +499,74 @@ fn file_that_cannot_be_is_refused_and_changes_nothing() {
             "{told}"
         );
         assert_eq!(state(&cell), before);
+    }
+
+    // Whatever else somebody may paste: a key alone on its line, bytes of anything, too much of it.
+    let private = provider.keys()[1].expose_text();
+    let private = private.expose();
+    let own = provider.keys()[1].public_key().to_string();
+    let server = provider.keys()[0].public_key().to_string();
+    let long = "#".repeat(17_000);
+    for (from, to, says) in [
+        ("PrivateKey = ", "PrivateKey =\n", "line 3"),
+        ("PrivateKey = ", "PrivateKey: ", "setting"),
+        ("[Interface]", "\u{0}\u{1b}[31m", "line 2"),
+        ("[Interface]", &long, "16384 bytes"),
+        ("[Interface]", "<html>", "line 2"),
+        ("10.2.0.2/32", "10.2.0.2/33", "address is not valid"),
+        ("10.2.0.2/32", "127.0.0.1/8", "one machine"),
+        ("fd02::2/128", "fe80::2/64", "one machine"),
+        ("fd02::2/128", "::ffff:10.2.0.2/128", "one machine"),
+        ("10.99.1.2:51820", "10.99.1.2:0", "endpoint"),
+        ("10.99.1.2:51820", "10.99.1.2:99999", "endpoint"),
+        ("10.99.1.2:51820", "[::1]:51820", "other machines"),
+        ("10.99.1.2:51820", "0.0.0.0:51820", "other machines"),
+        ("DNS = 10.2.0.1", "DNS = 127.0.0.1", "other machines"),
+        ("DNS = 10.2.0.1", "MTU = 1e3", "mtu is not valid"),
+        ("DNS = 10.2.0.1", "MTU = 9000", "from 1280 to 1500"),
+        (&server, &own, "the provider's PublicKey"),
+    ] {
+        let file = whole.replace(from, to);
+        assert_ne!(file, whole, "{from}");
+        let reply = cell.owner.post(all, &form("Sweden", &file)).unwrap();
+        let told = reply.json();
+        let field = &told["errors"][0]["field"];
+        assert_eq!(
+            (reply.status, field),
+            (400, &json!("config.file")),
+            "{to}: {told}"
+        );
+        let text = reply.text();
+        assert!(text.contains(says), "{to}: {told}");
+        let has_key = text.to_lowercase().contains(&private[..20].to_lowercase());
+        assert!(!has_key && !text.contains('\u{1b}'), "{to}: {told}");
+        assert_eq!(state(&cell), before, "{to}");
+    }
+
+    // The same file twice, another kind, and none for what is not there.
+    let made = add(&cell, &provider.form());
+    let (id, before) = (path(&made["id"]), state(&cell));
+    let proxy = json!({ "type": "proxy", "name": "Provider 1",
+        "config": { "scheme": "http", "host": "192.0.2.7", "port": 3128 } });
+    let twice = form("Twice", &whole);
+    let unknown = format!("{all}/00000000-0000-4000-8000-000000000000");
+    for (is_post, path, body, status, code) in [
+        (true, all, &twice, 409, "connection_key_taken"),
+        (true, all, &provider.form(), 409, "connection_exists"),
+        (false, id.as_str(), &proxy, 400, "invalid_field"),
+        (false, unknown.as_str(), &twice, 404, "not_found"),
+    ] {
+        let reply = match is_post {
+            true => cell.owner.post(path, body),
+            false => cell.owner.put(path, body),
+        }
+        .unwrap();
+        let told = reply.json();
+        assert_eq!(
+            (reply.status, &told["code"]),
+            (status, &json!(code)),
+            "{told}"
+        );
+        assert_eq!(state(&cell), before, "{told}");
     }
 }
