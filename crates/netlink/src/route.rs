@@ -162,7 +162,8 @@ fn describe(route: &Route) -> String {
     )
 }
 
-fn builder(family: RtAddrFamily) -> RtmsgBuilder {
+/// A header without anything that depends on what it is for; that of a rule is the same.
+pub(crate) fn builder(family: RtAddrFamily) -> RtmsgBuilder {
     RtmsgBuilder::default()
         .rtm_family(family)
         .rtm_dst_len(0)
@@ -174,7 +175,8 @@ fn builder(family: RtAddrFamily) -> RtmsgBuilder {
         .rtm_table(RtTable::Unspec)
 }
 
-fn filter(family: RtAddrFamily) -> Rtmsg {
+/// What asks for all of a family.
+pub(crate) fn filter(family: RtAddrFamily) -> Rtmsg {
     builder(family)
         .build()
         .expect("every required field is set")

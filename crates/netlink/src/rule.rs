@@ -2,14 +2,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use cell_model::name::InterfaceName;
 use neli::consts::nl::NlmF;
-use neli::consts::rtnl::{FrAct, Frattr, RtAddrFamily, RtScope, RtTable, Rta, Rtm, Rtn, Rtprot};
-use neli::rtnl::{Rtattr, Rtmsg, RtmsgBuilder};
+use neli::consts::rtnl::{FrAct, Frattr, RtAddrFamily, Rta, Rtm, Rtn};
+use neli::rtnl::{Rtattr, Rtmsg};
 use neli::types::Buffer;
 use rustix::io::Errno;
 
 use crate::attribute::{as_number, as_text, attribute, bytes, family};
 use crate::error::settled;
-use crate::route::OWN;
+use crate::route::{OWN, builder, filter};
 use crate::{Netlink, NetlinkError, socket};
 
 /// A rule of which packets look for their routes where (`man 8 ip-rule`), of one family.
@@ -44,10 +44,7 @@ impl Netlink {
     pub async fn own_rules(&self) -> Result<Vec<Rule>, NetlinkError> {
         let mut rules = Vec::new();
         for family in [RtAddrFamily::Inet, RtAddrFamily::Inet6] {
-            let request = builder(family)
-                .build()
-                .expect("every required field is set");
-            let parts = match socket::list("list rules", Rtm::Getrule, request).await {
+            let parts = match socket::list("list rules", Rtm::Getrule, filter(family)).await {
                 // The kernel is without IPv6.
                 Err(error)
                     if matches!(error.errno(), Some(Errno::OPNOTSUPP | Errno::AFNOSUPPORT)) =>
@@ -75,19 +72,6 @@ impl Netlink {
         let result = socket::change(&attempt, Rtm::Delrule, NlmF::empty(), message(rule)).await;
         settled(result, &[Errno::NOENT])
     }
-}
-
-/// The header of a rule (`fib_rule_hdr`, linux/fib_rules.h) is that of a route, with the action for the type.
-fn builder(family: RtAddrFamily) -> RtmsgBuilder {
-    RtmsgBuilder::default()
-        .rtm_family(family)
-        .rtm_dst_len(0)
-        .rtm_src_len(0)
-        .rtm_tos(0)
-        .rtm_table(RtTable::Unspec)
-        .rtm_protocol(Rtprot::Unspec)
-        .rtm_scope(RtScope::Universe)
-        .rtm_type(Rtn::Unspec)
 }
 
 /// The number of an attribute of rules, as one of routes.
@@ -121,6 +105,7 @@ fn message(rule: &Rule) -> Rtmsg {
         Some(_) => FrAct::FrActToTbl,
         None => FrAct::FrActUnreachable,
     };
+    // The header of a rule (`fib_rule_hdr`, linux/fib_rules.h) is that of a route, with the action for the type.
     builder(family(any))
         .rtm_type(Rtn::from(u8::from(action)))
         .rtattrs(attributes.into_iter().collect())

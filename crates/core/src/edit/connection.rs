@@ -17,7 +17,7 @@ use cell_model::secret::Secret;
 use cell_wireguard::provider::ProviderFile;
 use uuid::{Builder, Uuid};
 
-use super::{Context, Edit};
+use super::{Context, Edit, SecretOf};
 
 pub(super) fn add(
     config: &Config,
@@ -128,7 +128,7 @@ pub(crate) fn has_use(config: &Config, id: Uuid, secret: ConnectionSecret) -> bo
 pub(crate) fn without_secrets<'a>(
     now: &Config,
     coming: &'a Config,
-    known: &'a BTreeSet<(Uuid, ConnectionSecret)>,
+    known: &'a BTreeSet<SecretOf>,
 ) -> impl Iterator<Item = (Uuid, &'a ConnectionConfig)> {
     let coming = coming.connections.iter();
     coming.filter_map(|(id, connection)| {

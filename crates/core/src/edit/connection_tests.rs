@@ -254,7 +254,7 @@ fn password_of_now_is_not_for_the_host_of_a_revision_that_comes_back() {
     let elsewhere = with_login("Work", "b.example", "bert", Some("two"));
     let now = changed(&then.config, id, elsewhere, true).unwrap().config;
     let known = BTreeSet::from([(id, ConnectionSecret::Password)]);
-    let without = |now: &Config, coming: &Config, known: &BTreeSet<(Uuid, ConnectionSecret)>| {
+    let without = |now: &Config, coming: &Config, known: &BTreeSet<SecretOf>| {
         without_secrets(now, coming, known).count()
     };
     assert_eq!(without(&now, &then.config, &known), 1);

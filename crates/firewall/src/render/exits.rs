@@ -180,12 +180,12 @@ pub(super) fn to_home(
 }
 
 /// Interfaces that lead out beside the uplink.
-fn interfaces(spec: &FirewallSpec) -> impl Iterator<Item = &InterfaceName> {
+pub(super) fn interfaces(spec: &FirewallSpec) -> impl Iterator<Item = &InterfaceName> {
     spec.exits.iter().filter_map(FirewallExit::interface)
 }
 
 /// Those of them that there are, or nothing.
-pub(super) fn any_interface(spec: &FirewallSpec) -> Option<Expression<'static>> {
+fn any_interface(spec: &FirewallSpec) -> Option<Expression<'static>> {
     let mut interfaces = interfaces(spec).peekable();
     interfaces.peek()?;
     Some(one_of(interfaces.map(name)))

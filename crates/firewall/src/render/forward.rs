@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use cell_model::config::ServiceToggle;
 use cell_model::container::Protocol;
-use cell_model::spec::{FirewallExit, FirewallSpec, FirewallVpn, Phase, PortSpec};
+use cell_model::spec::{FirewallSpec, FirewallVpn, Phase, PortSpec};
 use nftables::expr::Expression;
 use nftables::types::{NfChainPolicy, NfChainType, NfHook};
 
@@ -31,8 +31,10 @@ pub(super) fn render(chains: &mut Chains, spec: &FirewallSpec) {
         NfChainPolicy::Drop,
     );
     let narrow = spec.vpn.iter().map(|vpn| &vpn.interface);
-    let tunnels = spec.exits.iter().filter_map(FirewallExit::interface);
-    let narrow = [&spec.wan].into_iter().chain(narrow).chain(tunnels);
+    let narrow = [&spec.wan]
+        .into_iter()
+        .chain(narrow)
+        .chain(exits::interfaces(spec));
     chains.rule(
         "forward",
         [

@@ -26,6 +26,8 @@ const SENDS: u16 = 7001;
 const ECHOES: u16 = 7002;
 /// Nothing is waited for any longer.
 pub(super) const LIMIT: Duration = Duration::from_secs(120);
+/// One try to connect, before a program is seen to work.
+const TRY: Duration = Duration::from_secs(1);
 const PIECE: usize = 256 << 10;
 const WORD: [u8; 8] = *b"anybody?";
 
@@ -148,7 +150,14 @@ impl Lab {
         target: Ipv4Addr,
         program: &'static str,
     ) -> Result<(), XtaskError> {
-        match wait_for(LIMIT, || self.open_many(target, 1).ok()) {
+        // Before it leads there, nobody answers.
+        let answers = || {
+            let address = SocketAddr::from((target, ECHOES));
+            let connected = || TcpStream::connect_timeout(&address, TRY).is_ok();
+            let is_led = self.device.run(connected).unwrap_or(false);
+            is_led.then(|| self.open_many(target, 1).ok()).flatten()
+        };
+        match wait_for(LIMIT, answers) {
             Some(_) => Ok(()),
             None => Err(BenchError::NoProgram { program }.into()),
         }
